@@ -1,0 +1,403 @@
+//! All books of a process, and the batches in which the venue changes them.
+//!
+//! One venue event is often split into several frames with one timestamp; the states in between look
+//! crossed. `Books` applies every change at once and tells when a market's batch is complete: the
+//! carried best prices agree, or a later timestamp came, or a short time passed. Strategies, crossings
+//! and alarms look at books only then.
+
+use crate::{
+    Book, BookQuality, Event, MarketKey, Outcome, Side, Span, Stamped, Tick, Time, Token, Top,
+    Touched,
+};
+
+/// What applying an event did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It was no market data, or of a market nobody listed.
+    Nothing,
+    /// A book took part in a batch that is still open.
+    Open(MarketKey),
+    /// The batch is complete: the book can be looked at.
+    Complete(MarketKey),
+}
+
+/// What happened to the books so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct BatchStats {
+    /// Level changes that changed something.
+    pub changes: u64,
+    /// Level changes that found the level as they left it: mirrored or repeated.
+    pub no_ops: u64,
+    /// Batches completed.
+    pub batches: u64,
+    /// Batches after which the book was still crossed.
+    pub crossed: u64,
+    /// Batches after which the carried best prices differed from the book's.
+    pub top_mismatches: u64,
+    /// Grids inferred from off-grid prices.
+    pub inferred_ticks: u64,
+    /// Events of markets that nobody listed.
+    pub unlisted: u64,
+}
+
+/// One market's book with the state of its batch.
+#[derive(Debug, Clone)]
+struct Slot {
+    book: Book,
+    /// Version when the last batch was completed.
+    seen: u64,
+    venue_at: Time,
+    opened_at: Time,
+    changed_at: Time,
+    open: bool,
+    /// Whether the best prices carried last agreed with the book.
+    agrees: Option<bool>,
+}
+
+/// The books of all listed markets.
+#[derive(Debug, Clone)]
+pub struct Books {
+    slots: Vec<Slot>,
+    open: Vec<MarketKey>,
+    timeout: Span,
+    stats: BatchStats,
+}
+
+impl Default for Books {
+    fn default() -> Books {
+        Books::new(Span::millis(100))
+    }
+}
+
+impl Books {
+    /// No market yet; batches still open after `timeout` of engine time are taken as complete.
+    pub fn new(timeout: Span) -> Books {
+        Books { slots: Vec::new(), open: Vec::new(), timeout, stats: BatchStats::default() }
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> BatchStats {
+        self.stats
+    }
+
+    /// Makes room for a listed market. Listing again keeps the book.
+    pub fn list(&mut self, key: MarketKey, tick: Tick) {
+        // Keys come in order; a gap would be a listing this process missed.
+        while self.slots.len() <= key.index() {
+            self.slots.push(Slot {
+                book: Book::new(tick),
+                seen: 0,
+                venue_at: Time::MIN,
+                opened_at: Time::MIN,
+                changed_at: Time::MIN,
+                open: false,
+                agrees: None,
+            });
+        }
+    }
+
+    /// The book of a listed market.
+    pub fn get(&self, key: MarketKey) -> Option<&Book> {
+        self.slots.get(key.index()).map(|slot| &slot.book)
+    }
+
+    /// When any level of the market last changed (engine time).
+    pub fn changed_at(&self, key: MarketKey) -> Option<Time> {
+        self.slots.get(key.index()).map(|slot| slot.changed_at).filter(|at| *at != Time::MIN)
+    }
+
+    /// Whether the book's best prices can be relied on.
+    ///
+    /// The carried best prices decide where the feed has them; without any, only a book that began
+    /// with a snapshot counts. A crossed book never does.
+    pub fn trusted(&self, key: MarketKey) -> bool {
+        let Some(slot) = self.slots.get(key.index()) else { return false };
+        let agrees = slot.agrees.unwrap_or(slot.book.quality() == BookQuality::Snapshot);
+        agrees && !slot.book.is_crossed()
+    }
+
+    /// Completes the batches that `next` shows to be over, oldest first, into `done`. Call before
+    /// [`Books::apply`], and look at the books of `done` before applying.
+    #[inline]
+    pub fn close_due(&mut self, next: &Stamped, done: &mut Vec<MarketKey>) {
+        if self.open.is_empty() {
+            return;
+        }
+        let market = market_of(&next.event);
+        let mut kept = 0;
+        for i in 0..self.open.len() {
+            let key = self.open[i];
+            let slot = &self.slots[key.index()];
+            let over = match market {
+                Some(market) if market == key => next.venue_at != slot.venue_at,
+                Some(_) => next.venue_at > slot.venue_at,
+                None => false,
+            };
+            if over || slot.opened_at.until(next.at) > self.timeout {
+                self.complete(key);
+                done.push(key);
+            } else {
+                self.open[kept] = key;
+                kept += 1;
+            }
+        }
+        self.open.truncate(kept);
+    }
+
+    /// Completes every open batch: the stream is over.
+    pub fn close_all(&mut self, done: &mut Vec<MarketKey>) {
+        for key in core::mem::take(&mut self.open) {
+            self.complete(key);
+            done.push(key);
+        }
+    }
+
+    fn complete(&mut self, key: MarketKey) {
+        let slot = &mut self.slots[key.index()];
+        slot.open = false;
+        slot.seen = slot.book.version();
+        self.stats.batches += 1;
+        self.stats.crossed += u64::from(slot.book.is_crossed());
+        self.stats.top_mismatches += u64::from(slot.agrees == Some(false));
+    }
+
+    /// Applies an event to the books; `touched` hears of every level of a book that was changed.
+    #[inline]
+    pub fn apply(
+        &mut self,
+        stamped: &Stamped,
+        mut touched: impl FnMut(MarketKey, Touched),
+    ) -> Applied {
+        match &stamped.event {
+            Event::Level(change) => {
+                let key = change.token.market();
+                let Some(slot) = self.slots.get_mut(key.index()) else {
+                    self.stats.unlisted += 1;
+                    return Applied::Nothing;
+                };
+                let outcome = change.token.outcome();
+                let set = slot.book.set(outcome, change.side, change.price, change.size);
+                let level = match set {
+                    Ok(level) => level,
+                    Err(_) => {
+                        self.stats.inferred_ticks += 1;
+                        slot.book.refine(slot.book.tick().refined_for(change.price));
+                        match slot.book.set(outcome, change.side, change.price, change.size) {
+                            Ok(level) => level,
+                            Err(_) => return Applied::Nothing,
+                        }
+                    }
+                };
+                if level.before == level.after {
+                    self.stats.no_ops += 1;
+                } else {
+                    self.stats.changes += 1;
+                    slot.changed_at = stamped.at;
+                    touched(key, level);
+                }
+                self.after_change(key, stamped, change.top.map(|top| (outcome, top)))
+            }
+            Event::Snapshot(snapshot) => {
+                let key = snapshot.token.market();
+                let Some(slot) = self.slots.get_mut(key.index()) else {
+                    self.stats.unlisted += 1;
+                    return Applied::Nothing;
+                };
+                let (outcome, epoch) = (snapshot.token.outcome(), slot.book.epoch());
+                let mut changes = 0;
+                slot.book.load(outcome, &snapshot.bids, &snapshot.asks, |level| {
+                    changes += 1;
+                    touched(key, level);
+                });
+                self.stats.changes += changes;
+                self.stats.inferred_ticks += u64::from(slot.book.epoch() - epoch);
+                slot.changed_at = stamped.at;
+                slot.agrees = None;
+                self.after_change(key, stamped, None)
+            }
+            Event::Best { token, top } => {
+                let key = token.market();
+                if self.slots.get(key.index()).is_none() {
+                    self.stats.unlisted += 1;
+                    return Applied::Nothing;
+                }
+                self.after_change(key, stamped, Some((token.outcome(), *top)))
+            }
+            Event::Tick { market, tick } => {
+                self.reset(*market, Some(*tick), stamped.at);
+                Applied::Nothing
+            }
+            Event::Gap(gap) => {
+                match gap.market {
+                    Some(market) => self.reset(market, None, stamped.at),
+                    None => {
+                        for index in 0..self.slots.len() {
+                            self.reset(MarketKey(index as u32), None, stamped.at);
+                        }
+                    }
+                }
+                Applied::Nothing
+            }
+            _ => Applied::Nothing,
+        }
+    }
+
+    fn reset(&mut self, key: MarketKey, tick: Option<Tick>, at: Time) {
+        if let Some(slot) = self.slots.get_mut(key.index()) {
+            slot.book.reset(tick.unwrap_or(slot.book.tick()));
+            slot.agrees = None;
+            slot.changed_at = at;
+        }
+    }
+
+    /// Opens, keeps open or completes the market's batch after a change.
+    #[inline]
+    fn after_change(
+        &mut self,
+        key: MarketKey,
+        stamped: &Stamped,
+        carried: Option<(Outcome, Top)>,
+    ) -> Applied {
+        let slot = &mut self.slots[key.index()];
+        if let Some((outcome, top)) = carried {
+            let agrees = slot.book.best_bid(outcome).map(|(price, _)| price) == top.bid
+                && slot.book.best_ask(outcome).map(|(price, _)| price) == top.ask;
+            slot.agrees = Some(agrees);
+            if agrees {
+                if slot.open {
+                    self.open.retain(|open| *open != key);
+                } else if slot.book.version() == slot.seen {
+                    return Applied::Nothing;
+                }
+                self.complete(key);
+                return Applied::Complete(key);
+            }
+        }
+        if !slot.open {
+            if slot.book.version() == slot.seen {
+                return Applied::Nothing;
+            }
+            slot.open = true;
+            slot.venue_at = stamped.venue_at;
+            slot.opened_at = stamped.at;
+            self.open.push(key);
+        }
+        Applied::Open(key)
+    }
+
+    /// Bytes held on the heap by all books.
+    pub fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.slots.iter().map(|slot| slot.book.heap_bytes()).sum::<usize>()
+    }
+
+    /// The best price of a side of a token's book.
+    pub fn best(&self, token: Token, side: Side) -> Option<(crate::Price, crate::Shares)> {
+        self.get(token.market())?.best(token.outcome(), side)
+    }
+}
+
+/// The market whose stream an event belongs to, if any.
+fn market_of(event: &Event) -> Option<MarketKey> {
+    match event {
+        Event::Level(change) => Some(change.token.market()),
+        Event::Snapshot(snapshot) => Some(snapshot.token.market()),
+        Event::Print(print) => Some(print.token.market()),
+        Event::Best { token, .. } => Some(token.market()),
+        Event::Tick { market, .. } | Event::State { market, .. } => Some(*market),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LevelChange, Price, Shares};
+
+    fn level(at: i64, side: Side, cents: u16, shares: u64, top: Option<(u16, u16)>) -> Stamped {
+        let price = |cents: u16| (cents != 0).then(|| Price::cents(cents));
+        Stamped {
+            at: Time::from_millis(at),
+            venue_at: Time::from_millis(at),
+            seq: 0,
+            event: Event::Level(LevelChange {
+                token: Token(0),
+                side,
+                price: Price::cents(cents),
+                size: Shares::whole(shares),
+                top: top.map(|(bid, ask)| Top { bid: price(bid), ask: price(ask) }),
+            }),
+        }
+    }
+
+    fn books() -> Books {
+        let mut books = Books::default();
+        books.list(MarketKey(0), Tick::Cent);
+        books
+    }
+
+    #[test]
+    fn a_batch_completes_when_the_carried_best_prices_agree() {
+        let mut books = books();
+        let key = MarketKey(0);
+        let apply = |books: &mut Books, stamped| books.apply(&stamped, |_, _| ());
+        // A sweep of two levels, split over two frames: in between the book looks wrong.
+        assert_eq!(
+            apply(&mut books, level(1, Side::Buy, 40, 9, Some((40, 0)))),
+            Applied::Complete(key)
+        );
+        assert_eq!(
+            apply(&mut books, level(2, Side::Sell, 42, 5, Some((40, 42)))),
+            Applied::Complete(key)
+        );
+        assert_eq!(
+            apply(&mut books, level(3, Side::Sell, 42, 0, Some((40, 44)))),
+            Applied::Open(key)
+        );
+        assert!(!books.trusted(key));
+        assert_eq!(
+            apply(&mut books, level(3, Side::Sell, 44, 8, Some((40, 44)))),
+            Applied::Complete(key)
+        );
+        assert!(books.trusted(key));
+        // The mirrored copy changes nothing and wakes nobody.
+        assert_eq!(
+            apply(&mut books, level(3, Side::Sell, 44, 8, Some((40, 44)))),
+            Applied::Nothing
+        );
+        assert_eq!(books.stats().batches, 3);
+    }
+
+    #[test]
+    fn without_carried_prices_the_next_timestamp_completes() {
+        let mut books = books();
+        let mut done = Vec::new();
+        for (at, cents) in [(1, 40), (1, 41), (2, 42)] {
+            let stamped = level(at, Side::Buy, cents, 1, None);
+            books.close_due(&stamped, &mut done);
+            assert_eq!(books.apply(&stamped, |_, _| ()), Applied::Open(MarketKey(0)));
+        }
+        assert_eq!(done, [MarketKey(0)]);
+        books.close_all(&mut done);
+        assert_eq!(books.stats().batches, 2);
+    }
+
+    #[test]
+    fn an_off_grid_price_refines_the_grid_and_is_counted() {
+        let mut books = books();
+        let mut stamped = level(1, Side::Buy, 40, 1, None);
+        if let Event::Level(change) = &mut stamped.event {
+            change.price = "0.4025".parse().unwrap();
+        }
+        books.apply(&stamped, |_, _| ());
+        assert_eq!(books.stats().inferred_ticks, 1);
+        assert_eq!(books.get(MarketKey(0)).unwrap().tick(), Tick::QuarterCent);
+    }
+
+    #[test]
+    fn an_event_of_an_unlisted_market_is_counted() {
+        let mut books = Books::default();
+        assert_eq!(books.apply(&level(1, Side::Buy, 40, 1, None), |_, _| ()), Applied::Nothing);
+        assert_eq!(books.stats().unlisted, 1);
+    }
+}

@@ -1,0 +1,333 @@
+//! Ids: the venue's, and the dense ones used inside a process.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// Why an id was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a {what}: {rule}")]
+pub struct IdError {
+    what: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+impl IdError {
+    fn new(what: &'static str, text: &str, rule: &'static str) -> IdError {
+        IdError { what, text: text.chars().take(100).collect(), rule }
+    }
+}
+
+/// The venue's 256-bit number of one outcome token (`asset_id`, `clobTokenIds[i]`), big-endian.
+///
+/// Shown and read as a decimal string of up to 78 digits, as the venue writes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TokenId([u8; 32]);
+
+impl TokenId {
+    /// From big-endian bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> TokenId {
+        TokenId(bytes)
+    }
+    /// Big-endian bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<u64> for TokenId {
+    fn from(small: u64) -> TokenId {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&small.to_be_bytes());
+        TokenId(bytes)
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<TokenId, IdError> {
+        let error = |rule| IdError::new("token id", text, rule);
+        if text.is_empty() || text.len() > 78 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(error("1 to 78 decimal digits"));
+        }
+        let mut limbs = [0u64; 4];
+        // Eighteen digits at a time keep `limb × 10^18 + carry` inside a u128.
+        for chunk in text.as_bytes().rchunks(18).rev() {
+            let digits: u64 = chunk.iter().fold(0, |n, b| n * 10 + u64::from(b - b'0'));
+            let mut carry = u128::from(digits);
+            let factor = 10u128.pow(chunk.len() as u32);
+            for limb in &mut limbs {
+                let product = u128::from(*limb) * factor + carry;
+                *limb = product as u64;
+                carry = product >> 64;
+            }
+            if carry != 0 {
+                return Err(error("below 2^256"));
+            }
+        }
+        let mut bytes = [0; 32];
+        for (slot, limb) in bytes.rchunks_exact_mut(8).zip(limbs) {
+            slot.copy_from_slice(&limb.to_be_bytes());
+        }
+        Ok(TokenId(bytes))
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut limbs = [0u64; 4];
+        for (limb, chunk) in limbs.iter_mut().zip(self.0.chunks_exact(8)) {
+            *limb = chunk.iter().fold(0, |n, b| n << 8 | u64::from(*b));
+        }
+        let mut groups: Vec<u64> = Vec::with_capacity(5);
+        const BASE: u128 = 1_000_000_000_000_000_000;
+        while limbs.iter().any(|limb| *limb != 0) {
+            let mut rest: u128 = 0;
+            for limb in &mut limbs {
+                let value = rest << 64 | u128::from(*limb);
+                *limb = (value / BASE) as u64;
+                rest = value % BASE;
+            }
+            groups.push(rest as u64);
+        }
+        let mut text = groups.pop().unwrap_or(0).to_string();
+        for group in groups.iter().rev() {
+            text.push_str(&format!("{group:018}"));
+        }
+        f.pad(&text)
+    }
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// From bytes as the venue writes them, first byte first.
+            pub const fn from_bytes(bytes: [u8; 32]) -> $name {
+                $name(bytes)
+            }
+            /// The bytes.
+            pub const fn bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<$name, IdError> {
+                let error = || IdError::new($what, text, "0x and 64 (protocol v2: 62) hex digits");
+                let digits = text.strip_prefix("0x").ok_or_else(error)?.as_bytes();
+                // Protocol v2 condition ids have 31 bytes, sometimes right-padded to 32.
+                if digits.len() != 64 && digits.len() != 62 {
+                    return Err(error());
+                }
+                let mut bytes = [0; 32];
+                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+                    let digit = |b: u8| (b as char).to_digit(16);
+                    let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+                        return Err(error());
+                    };
+                    *byte = (high << 4 | low) as u8;
+                }
+                Ok($name(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("0x")?;
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    };
+}
+
+hex_id! {
+    /// A market's condition (`market` in CLOB payloads, `conditionId` in Gamma).
+    ConditionId, "condition id"
+}
+hex_id! {
+    /// The venue's order id: the EIP-712 digest of the signed order.
+    OrderHash, "order id"
+}
+
+/// One outcome token inside this process: `2 × market + outcome`. Never written anywhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Token(pub u32);
+
+/// One market inside this process, in the order of listing events. Never written anywhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MarketKey(pub u32);
+
+impl MarketKey {
+    /// Position in arrays kept per market.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+    /// The token of one of its outcomes.
+    pub const fn token(self, outcome: crate::Outcome) -> Token {
+        Token(self.0 * 2 + outcome as u32)
+    }
+}
+
+impl Token {
+    /// Position in arrays kept per token.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+    /// The market it belongs to.
+    pub const fn market(self) -> MarketKey {
+        MarketKey(self.0 / 2)
+    }
+    /// Which outcome of that market it is.
+    pub const fn outcome(self) -> crate::Outcome {
+        if self.0.is_multiple_of(2) { crate::Outcome::Yes } else { crate::Outcome::No }
+    }
+    /// The other outcome's token.
+    pub const fn sibling(self) -> Token {
+        Token(self.0 ^ 1)
+    }
+}
+
+/// The engine's own name of an order, before the venue has one.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
+pub struct ClientOrderId(pub u64);
+
+/// The name of a signal: a redelivered one is recognised by it.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
+pub struct SignalId(pub u64);
+
+/// The venue's trade id (a uuid); one trade can carry several maker orders.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
+)]
+pub struct TradeId(pub u128);
+
+impl fmt::Display for ClientOrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A strategy's name: up to 24 ASCII letters, digits and underscores, held inline so it is `Copy`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StrategyId([u8; 24]);
+
+impl StrategyId {
+    /// The copy trader.
+    pub const COPY_TRADER: StrategyId = StrategyId::literal("copy_trader");
+    /// The AI predictor.
+    pub const AI_PREDICTOR: StrategyId = StrategyId::literal("ai_predictor");
+    /// The parity and neg-risk arbitrage scanner.
+    pub const ARB_SCANNER: StrategyId = StrategyId::literal("arb_scanner");
+    /// The stink bidder.
+    pub const STINK_BIDDER: StrategyId = StrategyId::literal("stink_bidder");
+    /// The market maker.
+    pub const MARKET_MAKER: StrategyId = StrategyId::literal("market_maker");
+    /// A person.
+    pub const OPERATOR: StrategyId = StrategyId::literal("operator");
+
+    /// For constants: longer names and other characters do not compile.
+    pub const fn literal(name: &'static str) -> StrategyId {
+        let from = name.as_bytes();
+        assert!(!from.is_empty() && from.len() <= 24, "a strategy's name has 1 to 24 characters");
+        let mut bytes = [0; 24];
+        let mut i = 0;
+        while i < from.len() {
+            assert!(
+                from[i].is_ascii_alphanumeric() || from[i] == b'_',
+                "letters, digits and _ only"
+            );
+            bytes[i] = from[i];
+            i += 1;
+        }
+        StrategyId(bytes)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        core::str::from_utf8(&self.0[..end]).unwrap_or("?")
+    }
+}
+
+impl FromStr for StrategyId {
+    type Err = IdError;
+    fn from_str(name: &str) -> Result<StrategyId, IdError> {
+        let fits = (1..=24).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !fits {
+            return Err(IdError::new("strategy name", name, "1 to 24 letters, digits and _"));
+        }
+        let mut bytes = [0; 24];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Ok(StrategyId(bytes))
+    }
+}
+
+impl fmt::Display for StrategyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+macro_rules! id_text_forms {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { fmt::Display::fmt(self, f) }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+id_text_forms!(TokenId, ConditionId, OrderHash, StrategyId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn token_ids_are_read_as_the_venue_writes_them() {
+        let text = "57953460969144501144385266431497900786362265483971474370583776523710017709396";
+        assert_eq!(text.parse::<TokenId>().map(|id| id.to_string()), Ok(text.to_owned()));
+        let most = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+        assert_eq!(most.parse::<TokenId>(), Ok(TokenId([255; 32])));
+        for bad in ["", "-1", "0x12", "1e5", &most.replace("9935", "9936"), &"9".repeat(79)] {
+            assert!(bad.parse::<TokenId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn condition_ids_have_32_or_31_bytes() {
+        let text = format!("0x{}", "ab".repeat(32));
+        assert_eq!(text.parse::<ConditionId>().map(|id| id.to_string()), Ok(text));
+        assert!(format!("0x{}", "ab".repeat(31)).parse::<ConditionId>().is_ok());
+        assert!("0x12".parse::<ConditionId>().is_err());
+        assert!("ab".repeat(32).parse::<ConditionId>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn token_ids_survive_printing(bytes: [u8; 32]) {
+            let id = TokenId(bytes);
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The words the whole bot speaks: numbers with units, ids, markets, books, events and commands.
+//!
+//! Nothing here waits, reads a clock, draws a random number or knows a network. Money and shares
+//! are integers inside newtypes; text becomes a number through `rust_decimal`; `f64` appears only
+//! where an estimate or a recording made with floats crosses in, and each such function names how
+//! it rounds.
+//!
+//! ```
+//! use polydesk_domain::{Book, Outcome, Price, Shares, Side, Tick};
+//!
+//! let mut book = Book::new(Tick::Cent);
+//! book.set(Outcome::Yes, Side::Buy, Price::cents(42), Shares::whole(100)).unwrap();
+//! book.set(Outcome::Yes, Side::Sell, Price::cents(44), Shares::whole(50)).unwrap();
+//! // The NO outcome is a view on the same levels.
+//! assert_eq!(book.best_bid(Outcome::No), Some((Price::cents(56), Shares::whole(50))));
+//! ```
+
+mod amounts;
+mod batch;
+mod book;
+mod book_hash;
+mod command;
+mod event;
+mod fee;
+mod id;
+mod market;
+mod num;
+mod order;
+mod position;
+mod time;
+
+pub use amounts::{Amounts, AmountsError, Rounding, immediate_amounts, resting_amounts};
+pub use batch::{Applied, BatchStats, Books};
+pub use book::{Book, BookQuality, Levels, OffGrid, Touched, Walk};
+pub use book_hash::{HashInput, RawLevel, book_hash};
+pub use command::{Command, NoteLevel, PlaceOrder, SetAction};
+pub use event::{
+    Article, Cash, CashKind, Event, Forecast, Gap, LevelChange, OperatorCommand, Print, Quality,
+    Snapshot, Stamped, Top, WalletTrade,
+};
+pub use fee::{FeeError, FeePeriod, FeeRate, Fees};
+pub use id::{
+    ClientOrderId, ConditionId, IdError, MarketKey, OrderHash, SignalId, StrategyId, Token,
+    TokenId, TradeId,
+};
+pub use market::{
+    Market, MarketError, MarketState, NegRisk, Outcome, Payout, ProtocolVersion, Universe,
+};
+pub use num::{NumError, Price, Shares, Tick, Usdc};
+pub use order::{
+    CancelReason, Fill, OrderEvent, OrderState, OwnTrade, RejectReason, Role, Side, Size, Tif,
+    TradeStatus,
+};
+pub use position::Position;
+pub use time::{Span, Time};

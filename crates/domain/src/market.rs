@@ -1,0 +1,371 @@
+//! A market as trading needs it, and the register of all markets known to a process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{ConditionId, Fees, MarketKey, Price, Shares, Tick, Time, Token, TokenId, Usdc};
+
+/// One of a market's two outcomes. `Yes` is the first of `clobTokenIds` whatever its label (Up, a team).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// `outcomes[0]`
+    Yes = 0,
+    /// `outcomes[1]`
+    No = 1,
+}
+
+impl Outcome {
+    /// Both, YES first.
+    pub const BOTH: [Outcome; 2] = [Outcome::Yes, Outcome::No];
+    /// The other one.
+    pub const fn other(self) -> Outcome {
+        match self {
+            Outcome::Yes => Outcome::No,
+            Outcome::No => Outcome::Yes,
+        }
+    }
+    /// Position in arrays of two.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl core::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Outcome::Yes => "yes",
+            Outcome::No => "no",
+        })
+    }
+}
+
+/// What one share of each outcome pays, in micro-dollars; both add up to one dollar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Payout {
+    yes: u32,
+    no: u32,
+}
+
+impl Payout {
+    /// YES pays everything.
+    pub const YES: Payout = Payout { yes: 1_000_000, no: 0 };
+    /// NO pays everything.
+    pub const NO: Payout = Payout { yes: 0, no: 1_000_000 };
+    /// A 50-50 resolution.
+    pub const HALF: Payout = Payout { yes: 500_000, no: 500_000 };
+
+    /// From what a YES share pays in micro-dollars; `None` above one dollar.
+    pub const fn yes_micros(yes: u32) -> Option<Payout> {
+        if yes > 1_000_000 { None } else { Some(Payout { yes, no: 1_000_000 - yes }) }
+    }
+
+    /// Micro-dollars per share of `outcome`.
+    pub const fn per_share(self, outcome: Outcome) -> u32 {
+        match outcome {
+            Outcome::Yes => self.yes,
+            Outcome::No => self.no,
+        }
+    }
+
+    /// What a holding of both outcomes is paid, in micro-dollars.
+    ///
+    /// YES is rounded down and NO up, so that a complete set always pays exactly one dollar.
+    pub fn pay(self, outcome: Outcome, shares: Shares) -> Usdc {
+        let product = u128::from(self.per_share(outcome)) * u128::from(shares.micros());
+        let micros = match outcome {
+            Outcome::Yes => product / 1_000_000,
+            Outcome::No => product.div_ceil(1_000_000),
+        };
+        Usdc::new(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+}
+
+/// Which exchange contract settles a market.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProtocolVersion {
+    /// CLOB V2 contracts (Gamma `version = "v1"`): all current markets.
+    V1,
+    /// ExchangeV3 (Gamma `version = "v2"`).
+    V2,
+    /// Missing or unheard of: do not trade.
+    Unknown(String),
+}
+
+/// Where a market is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarketState {
+    /// Orders are accepted.
+    Open,
+    /// Orders are not accepted for now.
+    Paused,
+    /// Trading is over; the result is not final.
+    Closed,
+    /// The result is disputed.
+    Disputed,
+    /// Final.
+    Resolved(Payout),
+}
+
+impl MarketState {
+    /// Whether new orders are accepted.
+    pub const fn trades(self) -> bool {
+        matches!(self, MarketState::Open)
+    }
+    /// A short word for logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MarketState::Open => "open",
+            MarketState::Paused => "paused",
+            MarketState::Closed => "closed",
+            MarketState::Disputed => "disputed",
+            MarketState::Resolved(_) => "resolved",
+        }
+    }
+}
+
+/// Membership of a mutually exclusive group: exactly one YES of the group pays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NegRisk {
+    /// `negRiskMarketID`.
+    pub group: String,
+    /// How many outcomes the whole group has; unknown means that no basket over it is complete.
+    pub members: Option<u32>,
+    /// `enableNegRisk` + `negRiskAugmented`: outcomes can still be added and "Other" changes meaning.
+    pub augmented: bool,
+    /// A placeholder without a name yet.
+    pub placeholder: bool,
+}
+
+/// What trading needs to know of one binary question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Market {
+    /// `conditionId`.
+    pub condition: ConditionId,
+    /// Token ids, YES first.
+    pub tokens: [TokenId; 2],
+    /// Labels of the outcomes, YES first.
+    pub labels: [String; 2],
+    /// The question as people read it.
+    pub question: String,
+    /// The page's name in URLs.
+    pub slug: String,
+    /// Category for limits and reports; empty when unknown.
+    pub category: String,
+    /// The event the market belongs to, for limits over correlated outcomes; empty when unknown.
+    pub event: String,
+    /// Tick at listing; the book's own tick is the current one.
+    pub tick: Tick,
+    /// Smallest order in shares (`min_order_size`).
+    pub min_size: Shares,
+    /// Fees by date.
+    pub fees: Fees,
+    /// Set for members of a mutually exclusive group.
+    pub neg_risk: Option<NegRisk>,
+    /// When orders open, if known.
+    pub opens: Option<Time>,
+    /// Nominal end; a market can stay open after it.
+    pub closes: Option<Time>,
+    /// Which contracts settle it.
+    pub version: ProtocolVersion,
+    /// State at listing.
+    pub state: MarketState,
+    /// How long the venue holds taker orders back (sports `seconds_delay`, `itode`), in nanoseconds.
+    pub taker_delay: crate::Span,
+    /// Facts that somebody assumed for lack of a source; shown in certificates and reports.
+    pub assumed: Vec<String>,
+}
+
+impl Market {
+    /// A plain open market with a known zero fee: what tests start from.
+    pub fn plain(number: u64, slug: &str) -> Market {
+        let mut condition = [0; 32];
+        condition[24..].copy_from_slice(&number.to_be_bytes());
+        Market {
+            condition: ConditionId::from_bytes(condition),
+            tokens: [TokenId::from(number * 2 + 1_000), TokenId::from(number * 2 + 1_001)],
+            labels: ["Yes".into(), "No".into()],
+            question: slug.to_owned(),
+            slug: slug.to_owned(),
+            category: String::new(),
+            event: String::new(),
+            tick: Tick::Cent,
+            min_size: Shares::whole(5),
+            fees: Fees::flat(crate::FeeRate::FREE),
+            neg_risk: None,
+            opens: None,
+            closes: None,
+            version: ProtocolVersion::V1,
+            state: MarketState::Open,
+            taker_delay: crate::Span::ZERO,
+            assumed: Vec::new(),
+        }
+    }
+
+    /// The worth of a complete set at these two prices, above (+) or below (−) one dollar, per share.
+    pub fn parity_gap(yes: Price, no: Price) -> i32 {
+        i32::from(yes.units()) + i32::from(no.units()) - 10_000
+    }
+}
+
+/// Why a listing was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MarketError {
+    /// Both outcomes name one token.
+    #[error("market {0}: both outcomes have the same token id")]
+    SameToken(ConditionId),
+    /// A token that another market already has.
+    #[error("market {market}: token {token} already belongs to market {owner}")]
+    TokenTaken {
+        /// The market being listed.
+        market: ConditionId,
+        /// The token in question.
+        token: TokenId,
+        /// Who has it.
+        owner: ConditionId,
+    },
+    /// A relisting that names other tokens.
+    #[error("market {0}: listed again with other tokens")]
+    OtherTokens(ConditionId),
+}
+
+/// Every market known to a process, in the order of listing events: the same events give the same keys.
+#[derive(Debug, Clone, Default)]
+pub struct Universe {
+    markets: Vec<Arc<Market>>,
+    by_condition: BTreeMap<ConditionId, MarketKey>,
+    by_token: BTreeMap<TokenId, Token>,
+    groups: BTreeMap<String, Vec<MarketKey>>,
+}
+
+impl Universe {
+    /// Nothing listed yet.
+    pub fn new() -> Universe {
+        Universe::default()
+    }
+
+    /// Adds a market, or replaces the facts of one already known. The key never changes.
+    pub fn list(&mut self, market: Arc<Market>) -> Result<MarketKey, MarketError> {
+        let condition = market.condition;
+        if market.tokens[0] == market.tokens[1] {
+            return Err(MarketError::SameToken(condition));
+        }
+        if let Some(&key) = self.by_condition.get(&condition) {
+            if self.markets[key.index()].tokens != market.tokens {
+                return Err(MarketError::OtherTokens(condition));
+            }
+            self.markets[key.index()] = market;
+            self.regroup();
+            return Ok(key);
+        }
+        for token in market.tokens {
+            if let Some(taken) = self.by_token.get(&token) {
+                let owner = self.market(taken.market()).condition;
+                return Err(MarketError::TokenTaken { market: condition, token, owner });
+            }
+        }
+        let key = MarketKey(self.markets.len() as u32);
+        self.by_condition.insert(condition, key);
+        for outcome in Outcome::BOTH {
+            self.by_token.insert(market.tokens[outcome.index()], key.token(outcome));
+        }
+        if let Some(neg_risk) = &market.neg_risk {
+            self.groups.entry(neg_risk.group.clone()).or_default().push(key);
+        }
+        self.markets.push(market);
+        Ok(key)
+    }
+
+    fn regroup(&mut self) {
+        self.groups.clear();
+        for (index, market) in self.markets.iter().enumerate() {
+            if let Some(neg_risk) = &market.neg_risk {
+                let key = MarketKey(index as u32);
+                self.groups.entry(neg_risk.group.clone()).or_default().push(key);
+            }
+        }
+    }
+
+    /// How many markets are listed.
+    pub fn len(&self) -> usize {
+        self.markets.len()
+    }
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.markets.is_empty()
+    }
+    /// The market of a key that this universe gave out.
+    pub fn market(&self, key: MarketKey) -> &Arc<Market> {
+        &self.markets[key.index()]
+    }
+    /// The market of a key, if it is one of this universe's.
+    pub fn get(&self, key: MarketKey) -> Option<&Arc<Market>> {
+        self.markets.get(key.index())
+    }
+    /// All keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = MarketKey> + use<> {
+        (0..self.markets.len() as u32).map(MarketKey)
+    }
+    /// The key of a condition id.
+    pub fn key(&self, condition: &ConditionId) -> Option<MarketKey> {
+        self.by_condition.get(condition).copied()
+    }
+    /// The dense token of the venue's token id.
+    pub fn token(&self, id: &TokenId) -> Option<Token> {
+        self.by_token.get(id).copied()
+    }
+    /// The venue's id of a dense token.
+    pub fn token_id(&self, token: Token) -> TokenId {
+        self.markets[token.market().index()].tokens[token.outcome().index()]
+    }
+    /// The known members of a neg-risk group, in listing order.
+    pub fn group(&self, group: &str) -> &[MarketKey] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+    /// All neg-risk groups, in the order of their names.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &[MarketKey])> {
+        self.groups.iter().map(|(name, keys)| (name.as_str(), keys.as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_follow_the_order_of_listing_and_never_change() {
+        let mut universe = Universe::new();
+        let first = universe.list(Arc::new(Market::plain(1, "one"))).unwrap();
+        let second = universe.list(Arc::new(Market::plain(2, "two"))).unwrap();
+        assert_eq!((first, second), (MarketKey(0), MarketKey(1)));
+        let mut renamed = Market::plain(1, "one");
+        renamed.question = "Really?".into();
+        assert_eq!(universe.list(Arc::new(renamed)), Ok(first));
+        assert_eq!(universe.market(first).question, "Really?");
+        let token = second.token(Outcome::No);
+        assert_eq!(universe.token(&universe.token_id(token)), Some(token));
+    }
+
+    #[test]
+    fn a_token_belongs_to_one_market() {
+        let mut universe = Universe::new();
+        universe.list(Arc::new(Market::plain(1, "one"))).unwrap();
+        let mut thief = Market::plain(2, "two");
+        thief.tokens[0] = Market::plain(1, "one").tokens[1];
+        assert!(matches!(universe.list(Arc::new(thief)), Err(MarketError::TokenTaken { .. })));
+    }
+
+    #[test]
+    fn a_complete_set_always_pays_one_dollar() {
+        for yes in [0, 1, 333_333, 500_000, 999_999, 1_000_000] {
+            let payout = Payout::yes_micros(yes).unwrap();
+            for shares in [1, 3, 1_234_567, 5_000_000] {
+                let shares = Shares::new(shares);
+                let both = payout.pay(Outcome::Yes, shares) + payout.pay(Outcome::No, shares);
+                assert_eq!(both, shares.face_value(), "{yes} {shares}");
+            }
+        }
+    }
+}
