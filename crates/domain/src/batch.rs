@@ -106,14 +106,18 @@ impl Books {
         self.slots.get(key.index()).map(|slot| slot.changed_at).filter(|at| *at != Time::MIN)
     }
 
-    /// Whether the book's best prices can be relied on.
+    /// Whether the book's best prices are what the venue showed last.
     ///
     /// The carried best prices decide where the feed has them; without any, only a book that began
-    /// with a snapshot counts. A crossed book never does.
-    pub fn trusted(&self, key: MarketKey) -> bool {
+    /// with a snapshot counts.
+    pub fn known(&self, key: MarketKey) -> bool {
         let Some(slot) = self.slots.get(key.index()) else { return false };
-        let agrees = slot.agrees.unwrap_or(slot.book.quality() == BookQuality::Snapshot);
-        agrees && !slot.book.is_crossed()
+        slot.agrees.unwrap_or(slot.book.quality() == BookQuality::Snapshot)
+    }
+
+    /// Whether the book's best prices can be relied on: known, and not crossed.
+    pub fn trusted(&self, key: MarketKey) -> bool {
+        self.known(key) && self.get(key).is_some_and(|book| !book.is_crossed())
     }
 
     /// Completes the batches that `next` shows to be over, oldest first, into `done`. Call before

@@ -1,0 +1,37 @@
+//! The life of one opportunity, whether it was taken or not.
+
+use polydesk_domain::{MarketKey, Shares, Time, Usdc};
+
+use crate::{BasketKind, Reason};
+
+/// What an opportunity was in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The two outcomes of one market.
+    Market(MarketKey),
+    /// A mutually exclusive group, by name.
+    Group(String),
+}
+
+/// An opportunity from its first sight to its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Episode {
+    /// What kind of basket.
+    pub kind: BasketKind,
+    /// Where.
+    pub subject: Subject,
+    /// First seen.
+    pub started: Time,
+    /// Last seen.
+    pub ended: Time,
+    /// Best edge after fees over the whole depth, in micro-dollars; zero or less: fees ate it.
+    pub best_edge: Usdc,
+    /// Complete sets at that moment.
+    pub best_sets: Shares,
+    /// Best gross edge of one set at the best prices, in ten-thousandths of a dollar.
+    pub best_gross_units: i32,
+    /// Signals said for it.
+    pub signals: u32,
+    /// Why the last look did not lead to a signal; `signalled` where it did.
+    pub outcome: Reason,
+}

@@ -1,0 +1,176 @@
+//! Signals waiting for execution: by urgency, then edge, then age.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use polydesk_domain::{MarketKey, SignalId, StrategyId, Time, Usdc};
+
+use crate::{ActionKind, Signal, Urgency};
+
+type Rank = (Urgency, Reverse<Usdc>, Time, SignalId);
+type Slot = (StrategyId, ActionKind, MarketKey);
+
+/// What became of a pushed signal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// It waits in place of an older one that had not been acted on.
+    Superseded(SignalId),
+    /// It was seen before: nothing changed.
+    Duplicate,
+    /// An equal or newer one of the same slot already waits: nothing changed.
+    Outdated,
+}
+
+/// A signal that left the queue without being acted on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dropped {
+    /// The signal.
+    pub signal: Signal,
+    /// When it was dropped.
+    pub at: Time,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: BTreeMap<Rank, Signal>,
+    slots: BTreeMap<Slot, Rank>,
+    /// The ids seen lately, bounded: ids grow, so the smallest is the oldest.
+    seen: BTreeSet<SignalId>,
+}
+
+/// How many ids are remembered to recognise a redelivery.
+const REMEMBERED: usize = 4_096;
+
+impl Queue {
+    /// An empty queue.
+    pub fn new() -> Queue {
+        Queue::default()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds a signal; a newer one replaces a waiting one of the same (strategy, action, market).
+    pub fn push(&mut self, signal: Signal) -> Pushed {
+        if !self.seen.insert(signal.id) {
+            return Pushed::Duplicate;
+        }
+        if self.seen.len() > REMEMBERED {
+            self.seen.pop_first();
+        }
+        let slot = (signal.strategy, signal.action.kind(), signal.market);
+        let rank = (signal.action.urgency(), Reverse(signal.edge), signal.created, signal.id);
+        let mut superseded = None;
+        if let Some(old) = self.slots.get(&slot) {
+            if (old.2, old.3) > (rank.2, rank.3) {
+                return Pushed::Outdated;
+            }
+            superseded = self.waiting.remove(old).map(|signal| signal.id);
+        }
+        self.slots.insert(slot, rank);
+        self.waiting.insert(rank, signal);
+        superseded.map_or(Pushed::Queued, Pushed::Superseded)
+    }
+
+    /// Takes the first signal that is not expired; the expired ones before it go to `dropped`.
+    pub fn pop(&mut self, now: Time, dropped: &mut Vec<Dropped>) -> Option<Signal> {
+        while let Some((_, signal)) = self.waiting.pop_first() {
+            self.slots.remove(&(signal.strategy, signal.action.kind(), signal.market));
+            if signal.expires > now {
+                return Some(signal);
+            }
+            dropped.push(Dropped { signal, at: now });
+        }
+        None
+    }
+
+    /// Forgets everything that waits (kill).
+    pub fn clear(&mut self, now: Time, dropped: &mut Vec<Dropped>) {
+        let waiting = core::mem::take(&mut self.waiting);
+        self.slots.clear();
+        dropped.extend(waiting.into_values().map(|signal| Dropped { signal, at: now }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polydesk_domain::{Price, Shares, Side, Size, Token};
+
+    use super::*;
+    use crate::{Action, Reason, Trade};
+
+    fn signal(id: u64, market: u32, urgency: Urgency, edge: i64, created: i64) -> Signal {
+        Signal {
+            id: SignalId(id),
+            strategy: StrategyId::STINK_BIDDER,
+            market: MarketKey(market),
+            action: Action::Trade(Trade {
+                token: Token(market * 2),
+                side: Side::Buy,
+                size: Size::Shares(Shares::whole(5)),
+                limit: Price::cents(10),
+                urgency,
+                all_or_nothing: false,
+                exit: None,
+            }),
+            created: Time::from_secs(created),
+            expires: Time::from_secs(created + 10),
+            edge: Usdc::cents(edge),
+            reason: Reason::new("test"),
+        }
+    }
+
+    fn drain(queue: &mut Queue, now: i64) -> Vec<u64> {
+        let mut dropped = Vec::new();
+        std::iter::from_fn(|| queue.pop(Time::from_secs(now), &mut dropped))
+            .map(|s| s.id.0)
+            .collect()
+    }
+
+    #[test]
+    fn urgent_first_then_edge_then_age() {
+        let mut queue = Queue::new();
+        for (id, market, urgency, edge, created) in [
+            (1, 1, Urgency::Rest, 90, 0),
+            (2, 2, Urgency::Now, 10, 1),
+            (3, 3, Urgency::Now, 20, 2),
+            (4, 4, Urgency::Now, 20, 1),
+        ] {
+            assert_eq!(queue.push(signal(id, market, urgency, edge, created)), Pushed::Queued);
+        }
+        assert_eq!(drain(&mut queue, 3), [4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn a_newer_signal_replaces_the_waiting_one_and_a_copy_changes_nothing() {
+        let mut queue = Queue::new();
+        queue.push(signal(1, 1, Urgency::Rest, 5, 0));
+        assert_eq!(queue.push(signal(2, 1, Urgency::Rest, 1, 1)), Pushed::Superseded(SignalId(1)));
+        assert_eq!(queue.push(signal(2, 1, Urgency::Rest, 1, 1)), Pushed::Duplicate);
+        let mut late = signal(3, 1, Urgency::Rest, 9, 0);
+        late.created = Time::from_secs(0);
+        assert_eq!(queue.push(late), Pushed::Outdated);
+        assert_eq!(drain(&mut queue, 2), [2]);
+    }
+
+    #[test]
+    fn the_expired_are_dropped_and_told() {
+        let mut queue = Queue::new();
+        queue.push(signal(1, 1, Urgency::Now, 5, 0));
+        queue.push(signal(2, 2, Urgency::Now, 1, 5));
+        let mut dropped = Vec::new();
+        let next = queue.pop(Time::from_secs(10), &mut dropped);
+        assert_eq!(next.map(|signal| signal.id), Some(SignalId(2)));
+        assert_eq!(dropped.len(), 1);
+    }
+}

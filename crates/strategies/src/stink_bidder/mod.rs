@@ -1,0 +1,355 @@
+//! Rests ladders of post-only bids far below fair value and waits for somebody in a hurry.
+//!
+//! Fair value is the middle of a book whose best prices can be relied on. It never chases: a ladder
+//! moves only when the middle has moved by `reanchor` or the ladder is old, and it steps aside near
+//! the close, after a tick change, after news and after a fill. Exits belong to the position manager.
+
+mod params;
+mod state;
+
+pub(crate) use params::Rules;
+pub use params::{RawRung, RawStinkBidder, Rung, StinkParams};
+
+use polydesk_domain::{
+    Book, Event, MarketKey, Outcome, Price, Shares, Side, Stamped, StrategyId, Time, Universe, Usdc,
+};
+use polydesk_signals::{Action, ExitPlan, Quote, Reason, Stop, TakeProfit, Trailing};
+use state::MarketMemory;
+
+use crate::{Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View};
+
+/// The stink bidder.
+pub struct StinkBidder {
+    params: StinkParams,
+    memory: Vec<MarketMemory>,
+}
+
+impl StinkBidder {
+    /// With validated parameters.
+    pub fn new(params: StinkParams) -> StinkBidder {
+        StinkBidder { params, memory: Vec::new() }
+    }
+
+    fn memory(&mut self, key: MarketKey) -> &mut MarketMemory {
+        if self.memory.len() <= key.index() {
+            self.memory.resize_with(key.index() + 1, MarketMemory::default);
+        }
+        &mut self.memory[key.index()]
+    }
+
+    /// Looks at one market and says its ladder if it changed.
+    fn review(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
+        let now = view.now;
+        let review = self.params.review;
+        let memory = self.memory(key);
+        if now < memory.next_review {
+            return;
+        }
+        memory.next_review = now + review;
+        match self.wanted(view, key) {
+            Ok(None) => {}
+            Ok(Some(ladder)) => self.say(key, ladder, now, out),
+            Err(reason) => {
+                out.skip(key, reason);
+                self.step_aside(key, reason, out);
+            }
+        }
+    }
+
+    fn say(&mut self, key: MarketKey, ladder: Ladder, now: Time, out: &mut Emit<'_>) {
+        let ttl = self.params.ttl;
+        let memory = self.memory(key);
+        memory.anchor = Some(ladder.anchor);
+        memory.anchored_at = now;
+        memory.resting = ladder.spend;
+        memory.in_vacuum = ladder.vacuum;
+        let code = if ladder.vacuum { "vacuum_ladder" } else { "ladder" };
+        let reason = Reason::new(code)
+            .with("double_mid_units", i64::from(ladder.anchor))
+            .with("rungs", ladder.quotes.len() as i64);
+        out.signal(key, Action::Quotes(ladder.quotes), ttl, ladder.edge, reason);
+    }
+
+    /// Takes the ladder of a market away, if there is one.
+    fn step_aside(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
+        let ttl = self.params.ttl;
+        let memory = self.memory(key);
+        if memory.anchor.take().is_some() {
+            memory.resting = Usdc::ZERO;
+            out.signal(key, Action::Quotes(Vec::new()), ttl, Usdc::ZERO, reason);
+        }
+    }
+
+    /// The ladder that should rest now: `None` when the one that rests is still right.
+    fn wanted(&mut self, view: &View<'_>, key: MarketKey) -> Result<Option<Ladder>, Reason> {
+        let market = view.market(key);
+        let params = &self.params;
+        if !view.trades(key) {
+            return Err(Reason::new("market_not_open"));
+        }
+        if !params.categories.is_empty() && !params.categories.contains(&market.category) {
+            return Err(Reason::new("category"));
+        }
+        match view.to_close(key) {
+            Some(left) if left <= params.quiet_before_close => {
+                return Err(Reason::new("near_close").with("secs_left", left.as_millis() / 1_000));
+            }
+            None if !params.trade_without_close => return Err(Reason::new("close_unknown")),
+            _ => {}
+        }
+        if market.fees.at(view.now).is_err() {
+            return Err(Reason::new("fee_unknown"));
+        }
+        let Some(book) = view.trusted_book(key) else {
+            return Err(Reason::new("book_not_trusted"));
+        };
+        let (Some(mid), Some(spread)) = (book.double_mid(Outcome::Yes), book.spread_units()) else {
+            return Err(Reason::new("one_sided"));
+        };
+        let now = view.now;
+        let (window, memory) = (params.range_window, &mut self.memory[key.index()]);
+        let range = memory.range.note(now, mid, window);
+        let near = depth_near(book, params.depth_window);
+        let vacuum = memory.depth.vacuum(now, near, params.vacuum_below_ppm, params.vacuum);
+        if now < memory.quiet_until {
+            return Err(Reason::new(memory.quiet_code));
+        }
+        if spread > i32::from(params.max_spread) {
+            return Err(Reason::new("spread").with("spread_units", i64::from(spread)));
+        }
+        if near < params.min_depth && !vacuum {
+            return Err(Reason::new("thin").with("depth_micros", near.micros()));
+        }
+        if range < u32::from(params.min_range) * 2 || range > u32::from(params.max_range) * 2 {
+            return Err(Reason::new("range").with("double_range_units", i64::from(range)));
+        }
+        let old = memory.anchored_at.until(now) >= params.ttl;
+        let moved = memory.anchor.is_none_or(|a| a.abs_diff(mid) >= u32::from(params.reanchor) * 2);
+        if !(old || moved || vacuum != memory.in_vacuum) {
+            return Ok(None);
+        }
+        self.ladder(view, key, book, mid, vacuum).map(Some)
+    }
+
+    fn ladder(
+        &self,
+        view: &View<'_>,
+        key: MarketKey,
+        book: &Book,
+        mid: u32,
+        vacuum: bool,
+    ) -> Result<Ladder, Reason> {
+        let params = &self.params;
+        let outcomes = if params.both_outcomes { &Outcome::BOTH[..] } else { &[Outcome::Yes] };
+        let elsewhere: Usdc = (0..self.memory.len())
+            .filter(|index| *index != key.index())
+            .map(|index| self.memory[index].resting + self.memory[index].held)
+            .sum();
+        let held = self.held(view, key);
+        let room = (params.max_market - held).min(params.max_total - elsewhere - held);
+        let mut ladder =
+            Ladder { quotes: Vec::new(), anchor: mid, spend: Usdc::ZERO, edge: Usdc::ZERO, vacuum };
+        let mut in_band = false;
+        for outcome in outcomes {
+            let mid = if *outcome == Outcome::Yes { mid } else { 20_000 - mid };
+            if mid < u32::from(params.min_mid) * 2 || mid > u32::from(params.max_mid) * 2 {
+                continue;
+            }
+            in_band = true;
+            let extra: &[Rung] = if vacuum { &params.vacuum_rungs } else { &[] };
+            for rung in extra.iter().chain(&params.rungs) {
+                self.rung(view, key, book, *outcome, mid, *rung, room, &mut ladder);
+            }
+        }
+        if !in_band {
+            return Err(Reason::new("price_band").with("double_mid_units", i64::from(mid)));
+        }
+        if ladder.quotes.is_empty() {
+            return Err(Reason::new("caps").with("room_micros", room.micros()));
+        }
+        Ok(ladder)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one rung needs all of the ladder's context")]
+    fn rung(
+        &self,
+        view: &View<'_>,
+        key: MarketKey,
+        book: &Book,
+        outcome: Outcome,
+        double_mid: u32,
+        rung: Rung,
+        room: Usdc,
+        ladder: &mut Ladder,
+    ) {
+        let tick = book.tick().units();
+        let Some(target) = (double_mid / 2).checked_sub(u32::from(rung.below)) else { return };
+        let units = target as u16 / tick * tick;
+        let Some(price) = Price::new(units).filter(|price| price.tradable(book.tick())) else {
+            return;
+        };
+        // Far below the middle is still not enough when the ask itself has come down.
+        if book.best_ask(outcome).is_some_and(|(ask, _)| price >= ask) {
+            return;
+        }
+        let Some(size) = price.shares_for(rung.spend).map(Shares::floor_cents) else { return };
+        if size < view.market(key).min_size {
+            return;
+        }
+        let cost = price.notional_ceil(size);
+        if ladder.spend + cost > room {
+            return;
+        }
+        if ladder.quotes.iter().any(|q| q.token == key.token(outcome) && q.price == price) {
+            return;
+        }
+        let way_back = (double_mid / 2).saturating_sub(u32::from(units));
+        let gain = (u64::from(way_back) * self.params.take_profit_ppm / 1_000_000) as u16;
+        let gain = (gain / tick * tick).max(tick);
+        ladder.spend += cost;
+        ladder.edge += Price::new(gain).map_or(Usdc::ZERO, |gain| gain.notional_floor(size));
+        ladder.quotes.push(Quote {
+            token: key.token(outcome),
+            side: Side::Buy,
+            price,
+            size,
+            exit: Some(self.exit(gain)),
+        });
+    }
+
+    fn exit(&self, gain: u16) -> ExitPlan {
+        let params = &self.params;
+        ExitPlan {
+            take_profit: Some(TakeProfit { gain, rest: true }),
+            stop: params.stop_loss.map(|loss| Stop { loss, floor: params.stop_floor }),
+            trailing: params.trailing.map(|(activate, distance)| Trailing { activate, distance }),
+            max_hold: params.max_hold,
+            before_close: Some(params.quiet_before_close),
+        }
+    }
+
+    fn held(&self, view: &View<'_>, key: MarketKey) -> Usdc {
+        let cost = |outcome| view.account.position(self.id(), key.token(outcome)).cost;
+        cost(Outcome::Yes) + cost(Outcome::No)
+    }
+
+    /// Stays out of a market for a while.
+    fn pause(&mut self, key: MarketKey, until: Time, code: &'static str, out: &mut Emit<'_>) {
+        let memory = self.memory(key);
+        memory.quiet_until = memory.quiet_until.max(until);
+        memory.quiet_code = code;
+        self.step_aside(key, Reason::new(code), out);
+    }
+
+    fn on_other(&mut self, view: &View<'_>, stamped: &Stamped, out: &mut Emit<'_>) {
+        let now = view.now;
+        match &stamped.event {
+            Event::Tick { market, .. } => {
+                self.pause(*market, now + self.params.tick_pause, "tick_changed", out);
+            }
+            Event::State { market, .. } => {
+                self.step_aside(*market, Reason::new("market_state"), out)
+            }
+            Event::Gap(gap) => match gap.market {
+                Some(key) => self.step_aside(key, Reason::new("gap"), out),
+                None => self.each(|this, key| this.step_aside(key, Reason::new("gap"), out)),
+            },
+            Event::Article(article) => {
+                let until = now + self.params.news_pause;
+                for key in &article.markets {
+                    self.pause(*key, until, "news", out);
+                }
+            }
+            Event::Trade(trade) => {
+                let key = trade.token.market();
+                let held = self.held(view, key);
+                self.memory(key).held = held;
+                if trade.side == Side::Buy {
+                    self.pause(key, now + self.params.cooldown, "cooldown", out);
+                }
+            }
+            Event::Timer => self.each(|this, key| this.review(view, key, out)),
+            Event::Stop => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
+            _ => {}
+        }
+    }
+
+    /// Calls `act` for every market that has a ladder.
+    fn each(&mut self, mut act: impl FnMut(&mut StinkBidder, MarketKey)) {
+        for index in 0..self.memory.len() {
+            if self.memory[index].anchor.is_some() {
+                act(self, MarketKey(index as u32));
+            }
+        }
+    }
+}
+
+/// A ladder about to be said.
+struct Ladder {
+    quotes: Vec<Quote>,
+    /// Twice the middle of YES it was anchored at, in ten-thousandths.
+    anchor: u32,
+    spend: Usdc,
+    /// What it earns if every rung fills and takes its profit.
+    edge: Usdc,
+    vacuum: bool,
+}
+
+/// pUSD of bids for both outcomes within `window` of the best of each: offers of YES are bids for NO.
+fn depth_near(book: &Book, window: u16) -> Usdc {
+    let mut sum = Usdc::ZERO;
+    for outcome in Outcome::BOTH {
+        let Some((best, _)) = book.best_bid(outcome) else { continue };
+        let worst = best.units().saturating_sub(window);
+        for (price, size) in book.levels(outcome, Side::Buy) {
+            if price.units() < worst {
+                break;
+            }
+            sum += price.notional_floor(size);
+        }
+    }
+    sum
+}
+
+impl Strategy for StinkBidder {
+    fn id(&self) -> StrategyId {
+        StrategyId::STINK_BIDDER
+    }
+
+    fn interests(&self, _universe: &Universe) -> Interests {
+        let kinds =
+            Kinds::BATCH.and(Kinds::STATE).and(Kinds::OWN).and(Kinds::NEWS).and(Kinds::TIMER);
+        Interests { markets: Markets::All, kinds }
+    }
+
+    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
+        match occasion {
+            Occasion::Batch(key) => self.review(view, key, out),
+            Occasion::Event(stamped) => self.on_other(view, stamped, out),
+        }
+    }
+
+    fn reconfigure(&mut self, toml: &str) -> Result<(), StateError> {
+        let params = |detail| StateError::Params { strategy: StrategyId::STINK_BIDDER, detail };
+        let raw: RawStinkBidder =
+            toml::from_str(toml).map_err(|error| params(error.to_string()))?;
+        self.params = StinkParams::try_from(&raw).map_err(|broken| params(broken.join("\n")))?;
+        Ok(())
+    }
+
+    /// Ranges and depths are re-learnt within their windows; ladders are said anew after a restart.
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: Vec::new() }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        if saved.version != 1 {
+            let strategy = self.id();
+            return Err(StateError::Version { strategy, found: saved.version, known: 1 });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

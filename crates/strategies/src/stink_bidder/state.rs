@@ -1,0 +1,126 @@
+//! What the stink bidder remembers of one market.
+
+use polydesk_domain::{Span, Time, Usdc};
+
+/// Buckets of the range window: the window moves in steps of a twelfth.
+const BUCKETS: usize = 12;
+
+/// Memory of one market.
+#[derive(Debug, Clone)]
+pub(super) struct MarketMemory {
+    pub next_review: Time,
+    /// Twice the middle the resting ladder was anchored at; `None` when none rests.
+    pub anchor: Option<u32>,
+    pub anchored_at: Time,
+    pub in_vacuum: bool,
+    pub quiet_until: Time,
+    pub quiet_code: &'static str,
+    /// pUSD of the resting ladder and of what is held.
+    pub resting: Usdc,
+    pub held: Usdc,
+    pub range: Range,
+    pub depth: Depth,
+}
+
+impl Default for MarketMemory {
+    fn default() -> MarketMemory {
+        MarketMemory {
+            next_review: Time::MIN,
+            anchor: None,
+            anchored_at: Time::MIN,
+            in_vacuum: false,
+            quiet_until: Time::MIN,
+            quiet_code: "quiet",
+            resting: Usdc::ZERO,
+            held: Usdc::ZERO,
+            range: Range::default(),
+            depth: Depth::default(),
+        }
+    }
+}
+
+/// High and low of the middle over a moving window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    buckets: [(u32, u32); BUCKETS],
+    current: i64,
+}
+
+impl Default for Range {
+    fn default() -> Range {
+        Range { buckets: [(u32::MAX, 0); BUCKETS], current: i64::MIN }
+    }
+}
+
+impl Range {
+    /// Takes in a middle and returns high minus low over the window, in the middle's unit.
+    pub fn note(&mut self, now: Time, mid: u32, window: Span) -> u32 {
+        let width = (window.as_nanos() / BUCKETS as i64).max(1);
+        let bucket = now.nanos().div_euclid(width);
+        let passed = bucket.saturating_sub(self.current).clamp(0, BUCKETS as i64);
+        for step in 0..passed {
+            self.buckets[(bucket - step).rem_euclid(BUCKETS as i64) as usize] = (u32::MAX, 0);
+        }
+        self.current = self.current.max(bucket);
+        let (low, high) = &mut self.buckets[bucket.rem_euclid(BUCKETS as i64) as usize];
+        (*low, *high) = ((*low).min(mid), (*high).max(mid));
+        let low = self.buckets.iter().map(|bucket| bucket.0).min().unwrap_or(0);
+        let high = self.buckets.iter().map(|bucket| bucket.1).max().unwrap_or(0);
+        high.saturating_sub(low)
+    }
+}
+
+/// A slow average of near depth, to tell a vacuum.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Depth {
+    average: i64,
+    samples: u32,
+    until: Option<Time>,
+}
+
+impl Depth {
+    /// Takes in the depth and says whether the book is in a vacuum.
+    pub fn vacuum(&mut self, now: Time, near: Usdc, below_ppm: u64, lasts: Span) -> bool {
+        let near = near.micros();
+        // The average needs some history before a fall below it means anything.
+        let warm = self.samples >= 20;
+        let threshold = Usdc::new(self.average).scale_floor(below_ppm, 1_000_000).micros();
+        if warm && near < threshold {
+            self.until = Some(now + lasts);
+        }
+        self.average =
+            if self.samples == 0 { near } else { self.average + (near - self.average) / 32 };
+        self.samples = self.samples.saturating_add(1);
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_forgets_what_is_older_than_its_window() {
+        let mut range = Range::default();
+        let window = Span::secs(120);
+        assert_eq!(range.note(Time::from_secs(0), 1_000, window), 0);
+        assert_eq!(range.note(Time::from_secs(30), 1_600, window), 600);
+        assert_eq!(range.note(Time::from_secs(100), 1_500, window), 600);
+        assert_eq!(range.note(Time::from_secs(140), 1_500, window), 100);
+        assert_eq!(range.note(Time::from_secs(10_000), 1_500, window), 0);
+    }
+
+    #[test]
+    fn a_vacuum_is_a_fall_below_the_average_and_passes() {
+        let mut depth = Depth::default();
+        let mut at = |secs: i64, usd: i64| {
+            depth.vacuum(Time::from_secs(secs), Usdc::whole(usd), 350_000, Span::secs(5))
+        };
+        for secs in 0..30 {
+            assert!(!at(secs, 1_000));
+        }
+        assert!(at(30, 200));
+        assert!(at(33, 1_000));
+        assert!(!at(36, 1_000));
+    }
+}
