@@ -1,0 +1,250 @@
+//! Limits and settings of execution: what a person wrote, and what the program may rely on.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::str::FromStr;
+
+use polydesk_domain::{NumError, Price, Shares, Span, Usdc};
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::gate::secs;
+
+/// A number as written in a file: an integer, a decimal or text, taken exactly or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exact<T>(pub T);
+
+/// pUSD as written in a file.
+pub type Money = Exact<Usdc>;
+
+impl<T: fmt::Display> Serialize for Exact<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err = NumError>> Deserialize<'de> for Exact<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Exact<T>, D::Error> {
+        struct AsText<T>(PhantomData<T>);
+        impl<T: FromStr<Err = NumError>> Visitor<'_> for AsText<T> {
+            type Value = Exact<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a decimal number")
+            }
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Exact<T>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Exact<T>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Exact<T>, E> {
+                // The shortest text of a double is what the person wrote.
+                self.visit_str(&value.to_string())
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Exact<T>, E> {
+                text.parse().map(Exact).map_err(E::custom)
+            }
+        }
+        from.deserialize_any(AsText(PhantomData))
+    }
+}
+
+/// The section `risk` as written. Money in pUSD, times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRisk {
+    /// Most pUSD one order may take, fees included.
+    pub max_order_usd: Money,
+    /// Most pUSD at risk in one market.
+    pub max_market_usd: Money,
+    /// Most pUSD at risk in one event (or neg-risk group).
+    pub max_event_usd: Money,
+    /// Most pUSD at risk in one category.
+    pub max_category_usd: Money,
+    /// Most pUSD at risk by one strategy.
+    pub max_strategy_usd: Money,
+    /// Most pUSD at risk in all.
+    pub max_account_usd: Money,
+    /// Most shares of one token, counting the worst delivery of every open order.
+    pub max_shares: u64,
+    /// No new exposure once equity is this far below the start of the UTC day.
+    pub daily_loss_usd: Money,
+    /// No new exposure once equity is this far below its high.
+    pub max_drawdown_usd: Money,
+    /// No new exposure after so many losses in a row …
+    pub max_losses_in_a_row: u32,
+    /// … for so long.
+    pub loss_cooldown_secs: u64,
+    /// Most pUSD of purchases that are not final.
+    pub max_unsettled_usd: Money,
+    /// Most open orders.
+    pub max_open_orders: u32,
+    /// Orders a second, sustained.
+    pub orders_per_second: u32,
+    /// Orders at once.
+    pub order_burst: u32,
+    /// Cancels a second, sustained; a lane of their own.
+    pub cancels_per_second: u32,
+    /// Cancels at once.
+    pub cancel_burst: u32,
+    /// An order may be this much worse than the best price, in dollars.
+    pub price_collar: Exact<Price>,
+    /// A book older than this prices nothing.
+    pub max_data_age_secs: u64,
+    /// Most pUSD of a basket that may stand without its other legs.
+    pub max_naked_usd: Money,
+    /// How long it may.
+    pub max_naked_secs: u64,
+    /// An unwinding leg may be sold this far below what it cost, in dollars.
+    pub max_unwind_loss: Exact<Price>,
+}
+
+impl Default for RawRisk {
+    fn default() -> RawRisk {
+        let usd = |dollars| Exact(Usdc::whole(dollars));
+        RawRisk {
+            max_order_usd: usd(100),
+            max_market_usd: usd(300),
+            max_event_usd: usd(600),
+            max_category_usd: usd(2_000),
+            max_strategy_usd: usd(1_500),
+            max_account_usd: usd(3_000),
+            max_shares: 100_000,
+            daily_loss_usd: usd(150),
+            max_drawdown_usd: usd(250),
+            max_losses_in_a_row: 8,
+            loss_cooldown_secs: 120,
+            max_unsettled_usd: usd(1_000),
+            max_open_orders: 100,
+            orders_per_second: 20,
+            order_burst: 40,
+            cancels_per_second: 40,
+            cancel_burst: 120,
+            price_collar: Exact(Price::cents(10)),
+            max_data_age_secs: 15,
+            max_naked_usd: usd(100),
+            max_naked_secs: 30,
+            max_unwind_loss: Exact(Price::cents(5)),
+        }
+    }
+}
+
+/// Validated limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `RawRisk`, with units")]
+pub struct Limits {
+    pub max_order: Usdc,
+    pub max_market: Usdc,
+    pub max_event: Usdc,
+    pub max_category: Usdc,
+    pub max_strategy: Usdc,
+    pub max_account: Usdc,
+    pub max_shares: Shares,
+    pub daily_loss: Usdc,
+    pub max_drawdown: Usdc,
+    pub max_losses_in_a_row: u32,
+    pub loss_cooldown: Span,
+    pub max_unsettled: Usdc,
+    pub max_open_orders: u32,
+    pub orders_per_second: u32,
+    pub order_burst: u32,
+    pub cancels_per_second: u32,
+    pub cancel_burst: u32,
+    pub price_collar: Price,
+    pub max_data_age: Span,
+    pub max_naked: Usdc,
+    pub max_naked_time: Span,
+    pub max_unwind_loss: Price,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        // The defaults satisfy their own rules; a test says so.
+        Limits::try_from(&RawRisk::default()).unwrap_or_else(|broken| unreachable!("{broken:?}"))
+    }
+}
+
+impl TryFrom<&RawRisk> for Limits {
+    /// Every broken rule.
+    type Error = Vec<String>;
+
+    fn try_from(raw: &RawRisk) -> Result<Limits, Vec<String>> {
+        let mut broken = Vec::new();
+        let mut usd = |key: &str, money: Money| {
+            if money.0 <= Usdc::ZERO {
+                broken.push(format!("risk.{key} is {}; it must be above 0 pUSD", money.0));
+            }
+            money.0
+        };
+        let mut limits = Limits {
+            max_order: usd("max_order_usd", raw.max_order_usd),
+            max_market: usd("max_market_usd", raw.max_market_usd),
+            max_event: usd("max_event_usd", raw.max_event_usd),
+            max_category: usd("max_category_usd", raw.max_category_usd),
+            max_strategy: usd("max_strategy_usd", raw.max_strategy_usd),
+            max_account: usd("max_account_usd", raw.max_account_usd),
+            max_shares: Shares::ZERO,
+            daily_loss: usd("daily_loss_usd", raw.daily_loss_usd),
+            max_drawdown: usd("max_drawdown_usd", raw.max_drawdown_usd),
+            max_losses_in_a_row: raw.max_losses_in_a_row,
+            loss_cooldown: secs(raw.loss_cooldown_secs),
+            max_unsettled: usd("max_unsettled_usd", raw.max_unsettled_usd),
+            max_open_orders: raw.max_open_orders,
+            orders_per_second: raw.orders_per_second,
+            order_burst: raw.order_burst,
+            cancels_per_second: raw.cancels_per_second,
+            cancel_burst: raw.cancel_burst,
+            price_collar: raw.price_collar.0,
+            max_data_age: secs(raw.max_data_age_secs),
+            max_naked: usd("max_naked_usd", raw.max_naked_usd),
+            max_naked_time: secs(raw.max_naked_secs),
+            max_unwind_loss: raw.max_unwind_loss.0,
+        };
+        for (key, value) in [
+            ("max_shares", raw.max_shares),
+            ("max_losses_in_a_row", u64::from(raw.max_losses_in_a_row)),
+            ("max_open_orders", u64::from(raw.max_open_orders)),
+            ("orders_per_second", u64::from(raw.orders_per_second)),
+            ("order_burst", u64::from(raw.order_burst)),
+            ("cancels_per_second", u64::from(raw.cancels_per_second)),
+            ("cancel_burst", u64::from(raw.cancel_burst)),
+            ("max_data_age_secs", raw.max_data_age_secs),
+            ("max_naked_secs", raw.max_naked_secs),
+        ] {
+            if value == 0 || value > 100_000_000 {
+                broken.push(format!("risk.{key} is {value}; it must be between 1 and 100000000"));
+            }
+        }
+        if u64::from(raw.cancel_burst) < u64::from(raw.max_open_orders) {
+            broken.push(format!(
+                "risk.cancel_burst is {}; it must be at least max_open_orders ({}), or a kill cannot cancel all at once",
+                raw.cancel_burst, raw.max_open_orders
+            ));
+        }
+        if broken.is_empty() {
+            limits.max_shares = Shares::whole(raw.max_shares);
+            Ok(limits)
+        } else {
+            Err(broken)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_satisfy_their_own_rules() {
+        assert!(Limits::try_from(&RawRisk::default()).is_ok());
+    }
+
+    #[test]
+    fn zero_never_means_no_limit() {
+        let zero = Exact(Usdc::ZERO);
+        let raw = RawRisk { max_order_usd: zero, max_open_orders: 0, ..RawRisk::default() };
+        let broken = Limits::try_from(&raw).unwrap_err();
+        assert_eq!(broken.len(), 2, "{broken:?}");
+        assert_eq!(broken[0], "risk.max_order_usd is 0.00; it must be above 0 pUSD");
+    }
+}

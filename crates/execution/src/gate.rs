@@ -1,0 +1,355 @@
+//! One function decides what may leave, on the worst case.
+//!
+//! Held, unsettled, resting, sent, being cancelled and unanswered all count as if the worst had
+//! happened. Anything unknown denies. Exits pass the limits, never the readiness and book checks.
+
+use polydesk_domain::{
+    Books, Market, MarketKey, MarketState, Price, ProtocolVersion, Shares, Side, Span, StrategyId,
+    Time, Token, Universe, Usdc,
+};
+use polydesk_signals::Reason;
+
+use crate::config::Limits;
+use crate::ledger::Ledger;
+use crate::orders::Orders;
+use crate::positions::Positions;
+
+/// Whether new exposure may be taken at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Not reconciled yet: nothing leaves.
+    NotReady,
+    /// Everything within limits.
+    Running,
+    /// No new exposure by a person's wish.
+    Paused,
+    /// Only what makes positions smaller.
+    ReduceOnly,
+    /// Latched until a person lifts it.
+    Killed,
+}
+
+/// What somebody wants to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// Who.
+    pub strategy: StrategyId,
+    /// Which token.
+    pub token: Token,
+    /// Which way.
+    pub side: Side,
+    /// Limit.
+    pub price: Price,
+    /// pUSD it takes at worst, fees included.
+    pub cost: Usdc,
+    /// Shares it delivers at worst (buys) or takes (sells).
+    pub shares: Shares,
+    /// Whether it can only make a position smaller.
+    pub reduces: bool,
+    /// Whether it waits in the book.
+    pub rests: bool,
+}
+
+/// Everything the gate looks at.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Engine time.
+    pub now: Time,
+    /// Whether anything may leave.
+    pub mode: Mode,
+    /// All markets.
+    pub universe: &'a Universe,
+    /// Their books.
+    pub books: &'a Books,
+    /// Their states.
+    pub states: &'a [MarketState],
+    /// Our orders.
+    pub orders: &'a Orders,
+    /// Our positions.
+    pub positions: &'a Positions,
+    /// Our money.
+    pub ledger: &'a Ledger,
+    /// Equity marked to executable depth, and its high.
+    pub equity: Equity,
+}
+
+/// What we are worth now and were worth at best, marked to what depth would pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Equity {
+    /// Now.
+    pub now: Usdc,
+    /// The highest so far.
+    pub high: Usdc,
+    /// At the start of the UTC day.
+    pub day_open: Usdc,
+}
+
+/// What is at risk, by every grouping that has a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// In the market.
+    pub market: Usdc,
+    /// In the event the market belongs to.
+    pub event: Usdc,
+    /// In the category.
+    pub category: Usdc,
+    /// By the strategy.
+    pub strategy: Usdc,
+    /// In all.
+    pub account: Usdc,
+    /// Shares of the token, at worst.
+    pub shares: Shares,
+    /// pUSD that open buys may still take.
+    pub reserved: Usdc,
+}
+
+impl Facts<'_> {
+    /// Worst-case exposure around an ask: cost of everything held and everything open.
+    pub fn exposure(&self, strategy: StrategyId, token: Token) -> Exposure {
+        let mut sum = Exposure::default();
+        let here = self.universe.market(token.market());
+        let mut add = |owner: StrategyId, of: Token, cost: Usdc, shares: Shares| {
+            let market = self.universe.market(of.market());
+            let same = |a: &str, b: &str| !a.is_empty() && a == b;
+            sum.account += cost;
+            if of.market() == token.market() {
+                sum.market += cost;
+            }
+            if of.market() == token.market() || same(&market.event, &here.event) {
+                sum.event += cost;
+            }
+            if same(&market.category, &here.category) {
+                sum.category += cost;
+            }
+            if owner == strategy {
+                sum.strategy += cost;
+            }
+            if of == token {
+                sum.shares += shares;
+            }
+        };
+        for (owner, of, holding) in self.positions.all() {
+            add(owner, of, holding.cost(), holding.held());
+        }
+        let mut reserved = Usdc::ZERO;
+        for order in self.orders.open() {
+            let cost = order.remaining_cost();
+            reserved += cost;
+            let tick = self.books.get(order.token.market()).map_or(here.tick, |book| book.tick());
+            let shares =
+                if order.side == Side::Buy { order.remaining_shares(tick) } else { Shares::ZERO };
+            add(order.strategy, order.token, cost, shares);
+        }
+        sum.reserved = reserved;
+        sum
+    }
+
+    fn state(&self, key: MarketKey) -> Option<MarketState> {
+        self.states.get(key.index()).copied()
+    }
+}
+
+impl Limits {
+    /// Whether an ask may leave; the denial names the rule and the figures.
+    pub fn admit(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+        self.ready(ask, facts)?;
+        let market = facts.universe.market(ask.token.market());
+        self.sane(ask, market, facts)?;
+        if ask.reduces {
+            return Ok(());
+        }
+        self.day(facts)?;
+        self.amounts(ask, facts)?;
+        self.no_self_cross(ask, facts)
+    }
+
+    /// Checks that no exit may skip.
+    fn ready(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+        match (facts.mode, ask.reduces) {
+            (Mode::NotReady, _) => return Err(Reason::new("not_ready")),
+            (Mode::Killed, false) => return Err(Reason::new("killed")),
+            (Mode::Paused, false) => return Err(Reason::new("paused")),
+            (Mode::ReduceOnly, false) => return Err(Reason::new("reduce_only")),
+            _ => {}
+        }
+        let key = ask.token.market();
+        if !facts.state(key).is_some_and(MarketState::trades) {
+            return Err(Reason::new("market_not_open"));
+        }
+        if !facts.books.known(key) {
+            return Err(Reason::new("book_not_known"));
+        }
+        let age = facts.books.changed_at(key).map(|at| at.until(facts.now));
+        match age {
+            Some(age) if age <= self.max_data_age => Ok(()),
+            Some(age) => Err(Reason::new("data_too_old").with("age_ms", age.as_millis())),
+            None => Err(Reason::new("no_data")),
+        }
+    }
+
+    /// Rules of the venue and common sense.
+    fn sane(&self, ask: &Ask, market: &Market, facts: &Facts<'_>) -> Result<(), Reason> {
+        if market.version != ProtocolVersion::V1 && market.version != ProtocolVersion::V2 {
+            return Err(Reason::new("protocol_unknown"));
+        }
+        if market.fees.at(facts.now).is_err() {
+            return Err(Reason::new("fee_unknown"));
+        }
+        if ask.shares.is_zero() {
+            return Err(Reason::new("no_size"));
+        }
+        let Some(book) = facts.books.get(ask.token.market()) else {
+            return Err(Reason::new("no_book"));
+        };
+        if !ask.price.tradable(book.tick()) {
+            return Err(Reason::new("off_tick").with("price_units", i64::from(ask.price.units())));
+        }
+        if ask.reduces {
+            return Ok(());
+        }
+        // A fat finger buys far above, or sells far below, what the book shows.
+        let outcome = ask.token.outcome();
+        let reference = match ask.side {
+            Side::Buy => book.best_ask(outcome).or(book.best_bid(outcome)),
+            Side::Sell => book.best_bid(outcome).or(book.best_ask(outcome)),
+        };
+        let Some((reference, _)) = reference else { return Err(Reason::new("empty_book")) };
+        let off = match ask.side {
+            Side::Buy => i32::from(ask.price.units()) - i32::from(reference.units()),
+            Side::Sell => i32::from(reference.units()) - i32::from(ask.price.units()),
+        };
+        if off > i32::from(self.price_collar.units()) {
+            return Err(Reason::new("price_collar").with("off_units", i64::from(off)));
+        }
+        Ok(())
+    }
+
+    /// Limits on how the day goes.
+    fn day(&self, facts: &Facts<'_>) -> Result<(), Reason> {
+        let Equity { now, high, day_open } = facts.equity;
+        let lost_today = day_open - now;
+        if lost_today >= self.daily_loss {
+            return Err(Reason::new("daily_loss").with("lost_micros", lost_today.micros()));
+        }
+        let drawdown = high - now;
+        if drawdown >= self.max_drawdown {
+            return Err(Reason::new("drawdown").with("drawdown_micros", drawdown.micros()));
+        }
+        let (losses, last) = facts.ledger.losing_streak();
+        if losses >= self.max_losses_in_a_row
+            && last.is_some_and(|at| at.until(facts.now) < self.loss_cooldown)
+        {
+            return Err(Reason::new("losing_streak").with("losses", i64::from(losses)));
+        }
+        let unsettled = facts.positions.unsettled_cost();
+        if unsettled > self.max_unsettled {
+            return Err(Reason::new("unsettled").with("unsettled_micros", unsettled.micros()));
+        }
+        if facts.orders.open_count() >= self.max_open_orders as usize {
+            return Err(Reason::new("open_orders").with("open", facts.orders.open_count() as i64));
+        }
+        Ok(())
+    }
+
+    /// Limits on how much.
+    fn amounts(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+        let over = |code, is: Usdc, most: Usdc| {
+            Err(Reason::new(code)
+                .with("would_be_micros", is.micros())
+                .with("limit_micros", most.micros()))
+        };
+        if ask.cost > self.max_order {
+            return over("max_order", ask.cost, self.max_order);
+        }
+        let at_risk = facts.exposure(ask.strategy, ask.token);
+        for (code, is, most) in [
+            ("max_market", at_risk.market, self.max_market),
+            ("max_event", at_risk.event, self.max_event),
+            ("max_category", at_risk.category, self.max_category),
+            ("max_strategy", at_risk.strategy, self.max_strategy),
+            ("max_account", at_risk.account, self.max_account),
+        ] {
+            if is + ask.cost > most {
+                return over(code, is + ask.cost, most);
+            }
+        }
+        if ask.side == Side::Buy && at_risk.shares + ask.shares > self.max_shares {
+            return Err(Reason::new("max_shares")
+                .with("would_be_micros", (at_risk.shares + ask.shares).micros() as i64));
+        }
+        let free = facts.ledger.balance(crate::ledger::Account::Cash) - at_risk.reserved;
+        if ask.cost > free {
+            return over("no_cash", ask.cost, free);
+        }
+        Ok(())
+    }
+
+    /// Refuses what could trade with our own orders, also through the complement.
+    fn no_self_cross(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+        for order in facts.orders.open_in(ask.token.market()) {
+            if crosses(ask.token, ask.side, ask.price, order.token, order.side, order.price) {
+                return Err(Reason::new("self_cross").with("order", order.id.0 as i64));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two orders of one market could match each other.
+///
+/// In the terms of one outcome a buy of the other at `q` is a sell at `1 − q`.
+pub fn crosses(
+    token: Token,
+    side: Side,
+    price: Price,
+    other: Token,
+    other_side: Side,
+    other_price: Price,
+) -> bool {
+    if token.market() != other.market() {
+        return false;
+    }
+    let (other_side, other_price) = if token == other {
+        (other_side, other_price)
+    } else {
+        (other_side.other(), other_price.complement())
+    };
+    match (side, other_side) {
+        (Side::Buy, Side::Sell) => price >= other_price,
+        (Side::Sell, Side::Buy) => price <= other_price,
+        _ => false,
+    }
+}
+
+/// The age of a span as the gate's data-age limit understands it; for configuration.
+pub(crate) const fn secs(secs: u64) -> Span {
+    Span::secs(secs as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_orders_cross_through_the_complement() {
+        let (yes, no) = (Token(0), Token(1));
+        let cents = Price::cents;
+        for (token, side, price, other, other_side, other_price, want) in [
+            (yes, Side::Buy, 55, no, Side::Buy, 46, true),
+            (yes, Side::Buy, 55, no, Side::Buy, 44, false),
+            (yes, Side::Buy, 55, yes, Side::Sell, 55, true),
+            (yes, Side::Buy, 54, yes, Side::Sell, 55, false),
+            (yes, Side::Sell, 40, no, Side::Sell, 60, true),
+            (yes, Side::Sell, 40, no, Side::Sell, 61, false),
+            (yes, Side::Buy, 99, yes, Side::Buy, 99, false),
+            (yes, Side::Buy, 99, Token(2), Side::Sell, 1, false),
+        ] {
+            let got = crosses(token, side, cents(price), other, other_side, cents(other_price));
+            assert_eq!(
+                got, want,
+                "{token:?} {side} {price} against {other:?} {other_side} {other_price}"
+            );
+        }
+    }
+}

@@ -1,0 +1,565 @@
+//! Our orders and the two machines that drive them: one per order, one per (trade, order).
+//!
+//! Nothing is refused until it is proven refused, nothing counts as gone only because it was not seen,
+//! and nothing is filled for good until it is settled.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{
+    ClientOrderId, Fill, MarketKey, OrderEvent, OrderState, Price, RejectReason, Shares, Side,
+    SignalId, Size, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
+};
+use polydesk_signals::ExitPlan;
+
+use crate::positions::ExitWhy;
+
+/// What an order is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A `Trade` signal.
+    Trade,
+    /// One of a strategy's quotes.
+    Quote,
+    /// Leaving a position.
+    Exit(ExitWhy),
+    /// A leg of a plan.
+    Leg(u64),
+}
+
+impl Purpose {
+    /// Whether it can only make a position smaller.
+    pub fn reduces(self) -> bool {
+        matches!(self, Purpose::Exit(_))
+    }
+}
+
+/// One of our orders.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Our name for it.
+    pub id: ClientOrderId,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// From which signal.
+    pub signal: SignalId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Which token.
+    pub token: Token,
+    /// Which way.
+    pub side: Side,
+    /// Limit.
+    pub price: Price,
+    /// How much.
+    pub size: Size,
+    /// How long.
+    pub tif: Tif,
+    /// Where it is.
+    pub state: OrderState,
+    /// Shares of its fills that have not failed.
+    pub matched: Shares,
+    /// pUSD of those fills, fees not included.
+    pub spent: Usdc,
+    /// Shares matched in all, as the venue said when it ended.
+    pub reported: Option<Shares>,
+    /// When it was decided.
+    pub placed_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+    /// When a cancel was last asked for.
+    pub cancel_at: Option<Time>,
+    /// How often a cancel was asked for.
+    pub cancels: u32,
+    /// When its fate was last asked for.
+    pub queried_at: Option<Time>,
+    /// What to do with what it buys.
+    pub exit: Option<ExitPlan>,
+    /// Twice the middle of its token when it was decided, in ten-thousandths.
+    pub double_mid: Option<u32>,
+    /// Expected edge, for the rule that the lower one waits.
+    pub edge: Usdc,
+    /// Worst-case taker fee reserved for it.
+    pub fee_reserve: Usdc,
+    fills: BTreeMap<TradeId, (TradeStatus, Fill)>,
+}
+
+impl Order {
+    /// Whether it may still match, or may have matched without our knowing.
+    pub fn open(&self) -> bool {
+        !self.state.ended() || self.missing() > Shares::ZERO
+    }
+
+    /// Shares the venue said matched and whose fills have not arrived.
+    pub fn missing(&self) -> Shares {
+        self.reported.map_or(Shares::ZERO, |reported| reported.saturating_sub(self.matched))
+    }
+
+    /// Shares that can still be delivered, at the most. An immediate buy sized in pUSD can deliver
+    /// more than its limit says: at worst the whole rest at the lowest price there is.
+    pub fn remaining_shares(&self, tick: polydesk_domain::Tick) -> Shares {
+        if self.state.ended() {
+            return self.missing();
+        }
+        match self.size {
+            Size::Shares(size) => size.saturating_sub(self.matched),
+            Size::Spend(spend) => {
+                let left = (spend - self.spent).max(Usdc::ZERO);
+                let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
+                lowest.shares_for(left).unwrap_or(Shares::ZERO)
+            }
+        }
+    }
+
+    /// pUSD a buy can still take, fees included, at the most.
+    pub fn remaining_cost(&self) -> Usdc {
+        if self.side == Side::Sell || !self.open() {
+            return Usdc::ZERO;
+        }
+        if self.state.ended() {
+            return self.price.notional_ceil(self.missing()) + self.fee_reserve;
+        }
+        let left = match self.size {
+            Size::Shares(size) => self.price.notional_ceil(size.saturating_sub(self.matched)),
+            Size::Spend(spend) => (spend - self.spent).max(Usdc::ZERO),
+        };
+        left + self.fee_reserve
+    }
+
+    /// Shares a sell may still take from what is held.
+    pub fn remaining_offer(&self) -> Shares {
+        match (self.side, self.size) {
+            (Side::Buy, _) => Shares::ZERO,
+            _ if self.state.ended() => self.missing(),
+            (Side::Sell, Size::Shares(size)) => size.saturating_sub(self.matched),
+            (Side::Sell, Size::Spend(_)) => Shares::ZERO,
+        }
+    }
+}
+
+/// Where an order goes on an event, or `None` where the event changes nothing.
+///
+/// The error names an event that is not possible in that state: it is counted and told, and the order
+/// keeps the worse of the two readings.
+pub fn next_state(
+    state: OrderState,
+    event: &OrderEvent,
+    matched: bool,
+) -> Result<Option<OrderState>, Illegal> {
+    use OrderEvent as E;
+    use OrderState as S;
+    let resting = if matched { S::PartlyMatched } else { S::Live };
+    let illegal = Err(Illegal { state, event: event_name(event) });
+    Ok(match event {
+        E::Bound { .. } => (state == S::Planned).then_some(S::Journaled),
+        E::Sent => matches!(state, S::Planned | S::Journaled).then_some(S::Sent),
+        // An answer can come after the stream told more: the later state stays.
+        E::Live => match state {
+            S::Planned | S::Journaled | S::Sent | S::Delayed | S::Unknown => Some(resting),
+            _ => None,
+        },
+        E::Delayed => match state {
+            S::Planned | S::Journaled | S::Sent | S::Unknown => Some(S::Delayed),
+            _ => None,
+        },
+        E::Matched => match state {
+            S::Planned | S::Journaled | S::Sent | S::Delayed | S::Unknown | S::Live => {
+                Some(S::PartlyMatched)
+            }
+            _ => None,
+        },
+        E::Rejected { .. } | E::Absent => match state {
+            S::Rejected => None,
+            S::Filled | S::Cancelled | S::Expired => return illegal,
+            _ if matched => return illegal,
+            _ => Some(S::Rejected),
+        },
+        E::Unknown => matches!(state, S::Planned | S::Journaled | S::Sent).then_some(S::Unknown),
+        E::Cancelled { .. } => match state {
+            S::Cancelled => None,
+            S::Rejected | S::Filled | S::Expired => return illegal,
+            _ => Some(S::Cancelled),
+        },
+        E::Expired { .. } => match state {
+            S::Expired => None,
+            S::Rejected | S::Filled | S::Cancelled => return illegal,
+            _ => Some(S::Expired),
+        },
+        E::Filled { .. } => match state {
+            S::Filled => None,
+            S::Rejected | S::Cancelled | S::Expired => return illegal,
+            _ => Some(S::Filled),
+        },
+        E::CancelRefused { still_open } => match state {
+            S::Cancelling if *still_open => Some(resting),
+            _ => None,
+        },
+    })
+}
+
+/// Where a trade goes on a status, or `None` for a repetition.
+pub fn next_status(
+    now: TradeStatus,
+    next: TradeStatus,
+) -> Result<Option<TradeStatus>, IllegalTrade> {
+    use TradeStatus as T;
+    let legal = match (now, next) {
+        _ if now == next => return Ok(None),
+        (T::Confirmed | T::Failed, _) => false,
+        // Streams reorder: an earlier stage after a later one says nothing new.
+        (T::Mined | T::Retrying, T::Matched) => return Ok(None),
+        _ => true,
+    };
+    if legal { Ok(Some(next)) } else { Err(IllegalTrade { now, next }) }
+}
+
+/// An event that is not possible in an order's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{event} is not possible for an order that is {state:?}")]
+pub struct Illegal {
+    /// Where the order was.
+    pub state: OrderState,
+    /// What came.
+    pub event: &'static str,
+}
+
+/// A status that is not possible after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a trade cannot become {next:?} after {now:?}")]
+pub struct IllegalTrade {
+    /// Where the trade was.
+    pub now: TradeStatus,
+    /// What came.
+    pub next: TradeStatus,
+}
+
+fn event_name(event: &OrderEvent) -> &'static str {
+    match event {
+        OrderEvent::Bound { .. } => "bound",
+        OrderEvent::Sent => "sent",
+        OrderEvent::Live => "live",
+        OrderEvent::Delayed => "delayed",
+        OrderEvent::Matched => "matched",
+        OrderEvent::Rejected { .. } => "rejected",
+        OrderEvent::Unknown => "unknown",
+        OrderEvent::Cancelled { .. } => "cancelled",
+        OrderEvent::Expired { .. } => "expired",
+        OrderEvent::Filled { .. } => "filled",
+        OrderEvent::CancelRefused { .. } => "cancel refused",
+        OrderEvent::Absent => "absent",
+    }
+}
+
+/// What a trade's news changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TradeChange {
+    /// A fill that was not known.
+    New,
+    /// It is final.
+    Confirmed,
+    /// It will never settle: reverse it.
+    Failed,
+    /// Nothing to book.
+    Nothing,
+}
+
+/// All orders of this run; the ended ones stay until they are forgotten.
+#[derive(Debug, Default)]
+pub struct Orders {
+    all: BTreeMap<ClientOrderId, Order>,
+    /// Those that may still match, by market, oldest first.
+    open: BTreeMap<MarketKey, Vec<ClientOrderId>>,
+    open_count: usize,
+}
+
+impl Orders {
+    /// Takes up a new order.
+    pub fn insert(&mut self, order: Order) {
+        self.open.entry(order.token.market()).or_default().push(order.id);
+        self.open_count += 1;
+        self.all.insert(order.id, order);
+    }
+
+    /// An order by name.
+    pub fn get(&self, id: ClientOrderId) -> Option<&Order> {
+        self.all.get(&id)
+    }
+
+    /// The open orders of a market, oldest first.
+    pub fn open_in(&self, market: MarketKey) -> impl Iterator<Item = &Order> {
+        self.open.get(&market).into_iter().flatten().filter_map(|id| self.all.get(id))
+    }
+
+    /// All open orders.
+    pub fn open(&self) -> impl Iterator<Item = &Order> {
+        self.open.values().flatten().filter_map(|id| self.all.get(id))
+    }
+
+    /// How many are open.
+    pub fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// Drives an order by an event; returns its state before and after.
+    pub fn apply(
+        &mut self,
+        id: ClientOrderId,
+        event: &OrderEvent,
+        now: Time,
+    ) -> Option<Result<(OrderState, OrderState), Illegal>> {
+        let order = self.all.get_mut(&id)?;
+        let before = order.state;
+        let next = match next_state(before, event, !order.matched.is_zero()) {
+            Ok(next) => next,
+            Err(illegal) => return Some(Err(illegal)),
+        };
+        if let OrderEvent::Cancelled { matched, .. }
+        | OrderEvent::Expired { matched }
+        | OrderEvent::Filled { matched } = event
+        {
+            order.reported = Some(*matched);
+        }
+        if let Some(next) = next {
+            order.state = next;
+            if next.ended() {
+                order.ended_at = Some(now);
+                order.fee_reserve =
+                    if order.missing().is_zero() { Usdc::ZERO } else { order.fee_reserve };
+            }
+        }
+        let after = order.state;
+        self.refresh(id);
+        Some(Ok((before, after)))
+    }
+
+    /// Marks that a cancel was asked for.
+    pub fn cancelling(&mut self, id: ClientOrderId, now: Time) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.cancel_at = Some(now);
+            order.cancels += 1;
+            // An order without an answer stays unknown: the cancel proves nothing yet.
+            if matches!(
+                order.state,
+                OrderState::Live | OrderState::PartlyMatched | OrderState::Sent
+            ) {
+                order.state = OrderState::Cancelling;
+            }
+        }
+    }
+
+    /// Marks that its fate was asked for.
+    pub fn queried(&mut self, id: ClientOrderId, now: Time) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.queried_at = Some(now);
+        }
+    }
+
+    /// Drives the trade machine of one fill.
+    pub fn trade(
+        &mut self,
+        id: ClientOrderId,
+        trade: TradeId,
+        fill: Fill,
+        status: TradeStatus,
+    ) -> Option<Result<TradeChange, IllegalTrade>> {
+        let order = self.all.get_mut(&id)?;
+        let change = match order.fills.get_mut(&trade) {
+            None => {
+                order.fills.insert(trade, (status, fill));
+                if status == TradeStatus::Failed { TradeChange::Nothing } else { TradeChange::New }
+            }
+            Some((now, _)) => match next_status(*now, status) {
+                Err(illegal) => return Some(Err(illegal)),
+                Ok(None) => TradeChange::Nothing,
+                Ok(Some(next)) => {
+                    *now = next;
+                    match next {
+                        TradeStatus::Confirmed => TradeChange::Confirmed,
+                        TradeStatus::Failed => TradeChange::Failed,
+                        _ => TradeChange::Nothing,
+                    }
+                }
+            },
+        };
+        match change {
+            TradeChange::New => {
+                order.matched += fill.shares;
+                order.spent += fill.notional;
+                if order.state == OrderState::Live {
+                    order.state = OrderState::PartlyMatched;
+                }
+            }
+            TradeChange::Failed => {
+                order.matched = order.matched.saturating_sub(fill.shares);
+                order.spent -= fill.notional;
+                // The venue's total counted the failed leg: it is not missing.
+                order.reported =
+                    order.reported.map(|reported| reported.saturating_sub(fill.shares));
+            }
+            _ => {}
+        }
+        self.refresh(id);
+        Some(Ok(change))
+    }
+
+    /// Takes back an order that never left (a basket whose other leg was denied).
+    pub(crate) fn withdraw(&mut self, id: ClientOrderId) {
+        if let Some(order) = self.all.remove(&id)
+            && let Some(list) = self.open.get_mut(&order.token.market())
+        {
+            list.retain(|listed| *listed != id);
+            self.open_count -= 1;
+        }
+    }
+
+    /// Keeps the list of open orders right after a change.
+    fn refresh(&mut self, id: ClientOrderId) {
+        let Some(order) = self.all.get(&id) else { return };
+        let (market, open) = (order.token.market(), order.open());
+        let list = self.open.entry(market).or_default();
+        match (list.iter().position(|listed| *listed == id), open) {
+            (Some(at), false) => {
+                list.remove(at);
+                self.open_count -= 1;
+            }
+            (None, true) => {
+                list.push(id);
+                self.open_count += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Order {
+    /// A planned order.
+    #[expect(clippy::too_many_arguments, reason = "an order is all of these")]
+    pub(crate) fn planned(
+        id: ClientOrderId,
+        strategy: StrategyId,
+        signal: SignalId,
+        purpose: Purpose,
+        token: Token,
+        side: Side,
+        price: Price,
+        size: Size,
+        tif: Tif,
+        placed_at: Time,
+    ) -> Order {
+        Order {
+            id,
+            strategy,
+            signal,
+            purpose,
+            token,
+            side,
+            price,
+            size,
+            tif,
+            state: OrderState::Planned,
+            matched: Shares::ZERO,
+            spent: Usdc::ZERO,
+            reported: None,
+            placed_at,
+            ended_at: None,
+            cancel_at: None,
+            cancels: 0,
+            queried_at: None,
+            exit: None,
+            double_mid: None,
+            edge: Usdc::ZERO,
+            fee_reserve: Usdc::ZERO,
+            fills: BTreeMap::new(),
+        }
+    }
+}
+
+/// A rejection that says the market moved, not that we are wrong.
+pub fn is_ordinary(reason: &RejectReason) -> bool {
+    matches!(
+        reason,
+        RejectReason::FokKilled | RejectReason::FakKilled | RejectReason::PostOnlyWouldCross
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polydesk_domain::CancelReason;
+
+    const ALL: [OrderState; 12] = [
+        OrderState::Planned,
+        OrderState::Journaled,
+        OrderState::Sent,
+        OrderState::Live,
+        OrderState::Delayed,
+        OrderState::PartlyMatched,
+        OrderState::Cancelling,
+        OrderState::Unknown,
+        OrderState::Filled,
+        OrderState::Cancelled,
+        OrderState::Expired,
+        OrderState::Rejected,
+    ];
+
+    fn events() -> Vec<OrderEvent> {
+        vec![
+            OrderEvent::Bound { hash: Default::default() },
+            OrderEvent::Sent,
+            OrderEvent::Live,
+            OrderEvent::Delayed,
+            OrderEvent::Matched,
+            OrderEvent::Rejected { reason: RejectReason::Tick },
+            OrderEvent::Unknown,
+            OrderEvent::Cancelled { reason: CancelReason::Requested, matched: Shares::ZERO },
+            OrderEvent::Expired { matched: Shares::ZERO },
+            OrderEvent::Filled { matched: Shares::ZERO },
+            OrderEvent::CancelRefused { still_open: true },
+            OrderEvent::Absent,
+        ]
+    }
+
+    #[test]
+    fn an_ended_order_never_comes_back() {
+        for state in ALL.into_iter().filter(|state| state.ended()) {
+            for event in events() {
+                let next = next_state(state, &event, false);
+                assert!(!matches!(next, Ok(Some(_))), "{state:?} {event:?} {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_ends_only_by_evidence() {
+        for event in
+            [OrderEvent::Sent, OrderEvent::Unknown, OrderEvent::CancelRefused { still_open: false }]
+        {
+            assert_eq!(next_state(OrderState::Unknown, &event, false), Ok(None), "{event:?}");
+        }
+        assert_eq!(
+            next_state(OrderState::Unknown, &OrderEvent::Absent, false),
+            Ok(Some(OrderState::Rejected))
+        );
+        assert_eq!(
+            next_state(OrderState::Unknown, &OrderEvent::Live, true),
+            Ok(Some(OrderState::PartlyMatched))
+        );
+    }
+
+    #[test]
+    fn an_order_with_fills_cannot_have_been_refused() {
+        let refused = OrderEvent::Rejected { reason: RejectReason::Tick };
+        assert!(next_state(OrderState::Sent, &refused, true).is_err());
+        assert!(next_state(OrderState::Unknown, &OrderEvent::Absent, true).is_err());
+    }
+
+    #[test]
+    fn a_settled_trade_stays_settled() {
+        use TradeStatus::*;
+        assert_eq!(next_status(Matched, Failed), Ok(Some(Failed)));
+        assert_eq!(next_status(Retrying, Confirmed), Ok(Some(Confirmed)));
+        assert_eq!(next_status(Failed, Failed), Ok(None));
+        assert_eq!(next_status(Mined, Matched), Ok(None));
+        assert!(next_status(Confirmed, Failed).is_err());
+        assert!(next_status(Failed, Confirmed).is_err());
+    }
+}
