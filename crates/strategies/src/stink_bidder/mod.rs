@@ -67,7 +67,8 @@ impl StinkBidder {
         let reason = Reason::new(code)
             .with("double_mid_units", i64::from(ladder.anchor))
             .with("rungs", ladder.quotes.len() as i64);
-        out.signal(key, Action::Quotes(ladder.quotes), ttl, ladder.edge, reason);
+        // Twice the age at which a ladder is said anew: a silent strategy loses its quotes, a slow one does not.
+        out.signal(key, Action::Quotes(ladder.quotes), ttl + ttl, ladder.edge, reason);
     }
 
     /// Takes the ladder of a market away, if there is one.
