@@ -1,0 +1,421 @@
+//! Where all importers end: lists markets, makes time monotone, counts, and writes the tape.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use polydesk_domain::{
+    Article, Books, ConditionId, Event, Gap, LevelChange, Market, MarketKey, MarketState, Outcome,
+    Price, Print, Shares, Side, Snapshot, Span, Stamped, Tick, Time, Token, TokenId, Top,
+};
+
+use super::cells::Refusal;
+use super::files::file_name;
+use crate::manifest::TimeSpan;
+use crate::{
+    AssumedFact, Certificate, Kind, Manifest, Reject, SilentSpan, TapeError, TapeWriter, Truncation,
+};
+
+/// How many venue times back an exact duplicate is recognised.
+const REMEMBERED_TIMES: usize = 1_024;
+const LONGEST_GAPS: usize = 10;
+const MOST_MISSING: usize = 200;
+
+/// Something a recording says, in the venue's ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Fact {
+    Level {
+        token: TokenId,
+        side: Side,
+        price: Price,
+        size: Shares,
+        top: Option<Best>,
+    },
+    Print {
+        token: TokenId,
+        side: Side,
+        price: Price,
+        size: Shares,
+    },
+    Best {
+        token: TokenId,
+        top: Best,
+    },
+    Snapshot {
+        token: TokenId,
+        bids: Vec<(Price, Shares)>,
+        asks: Vec<(Price, Shares)>,
+    },
+    Tick {
+        token: TokenId,
+        units: u16,
+    },
+    Closed {
+        condition: ConditionId,
+    },
+    Resolved {
+        condition: ConditionId,
+        yes_micros: u32,
+    },
+    /// Books are void, of one market or all.
+    Gap {
+        token: Option<TokenId>,
+    },
+    /// Concerns all markets of the recording.
+    Article {
+        source: String,
+        title: String,
+        body: String,
+    },
+}
+
+/// Best prices as stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Best {
+    pub bid: Option<Price>,
+    pub ask: Option<Price>,
+}
+
+/// A fact with its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When the recorder received it, where that was recorded.
+    pub received: Option<Time>,
+    /// What the venue said.
+    pub venue: Time,
+    pub fact: Fact,
+}
+
+/// The end of every import.
+pub(crate) struct Sink {
+    writer: TapeWriter,
+    /// Known markets that have not had a row yet, by condition.
+    waiting: BTreeMap<ConditionId, Arc<Market>>,
+    owner: BTreeMap<TokenId, ConditionId>,
+    /// Rows of unknown tokens are left out instead of being an error.
+    selecting: bool,
+    missing: Vec<TokenId>,
+    books: Books,
+    done: Vec<MarketKey>,
+    seq: u64,
+    at: Option<Time>,
+    latest_venue: Option<Time>,
+    previous_venue: Option<Time>,
+    backward_receipts: u64,
+    seen: BTreeMap<Time, BTreeSet<u64>>,
+    kinds: BTreeMap<&'static str, u64>,
+    pub certificate: Certificate,
+}
+
+impl Sink {
+    pub fn new(writer: TapeWriter, format: &str, gap: Span, selecting: bool) -> Sink {
+        let certificate =
+            Certificate { format: format.to_owned(), gap_threshold: gap, ..Certificate::default() };
+        Sink {
+            writer,
+            waiting: BTreeMap::new(),
+            owner: BTreeMap::new(),
+            selecting,
+            missing: Vec::new(),
+            books: Books::default(),
+            done: Vec::new(),
+            seq: 0,
+            at: None,
+            latest_venue: None,
+            previous_venue: None,
+            backward_receipts: 0,
+            seen: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            certificate,
+        }
+    }
+
+    /// Makes a market known. It is listed on the tape before its first row.
+    pub fn add_market(&mut self, market: Market) {
+        for token in market.tokens {
+            self.owner.insert(token, market.condition);
+        }
+        self.waiting.insert(market.condition, Arc::new(market));
+    }
+
+    pub fn knows(&self, token: &TokenId) -> bool {
+        self.owner.contains_key(token)
+    }
+
+    /// Counts rows read from an input, whatever becomes of them.
+    pub fn read(&mut self, rows: u64) {
+        self.certificate.rows_read += rows;
+    }
+
+    pub fn unknown_kind(&mut self, name: &str) {
+        let name: String = name.chars().take(60).collect();
+        *self.certificate.unknown_kinds.entry(name).or_default() += 1;
+    }
+
+    pub fn truncated(&mut self, cut: Truncation) {
+        self.certificate.truncated.push(cut);
+    }
+
+    pub fn reject(
+        &mut self,
+        path: &Path,
+        place: &str,
+        refusal: &Refusal,
+        raw: &str,
+    ) -> Result<(), TapeError> {
+        *self.certificate.rejects.entry(refusal.reason.to_owned()).or_default() += 1;
+        self.writer.reject(&Reject {
+            file: file_name(path),
+            place: place.to_owned(),
+            reason: refusal.reason.to_owned(),
+            detail: refusal.detail.chars().take(500).collect(),
+            raw: raw.chars().take(2_000).collect(),
+        })
+    }
+
+    /// Takes one fact in, in the order of arrival.
+    pub fn push(&mut self, arrival: Arrival) -> Result<(), TapeError> {
+        let condition = match self.condition_of(&arrival.fact) {
+            Some(condition) => condition,
+            None => return self.unknown_market(&arrival.fact),
+        };
+        self.count_times(&arrival);
+        let at = arrival.received.unwrap_or(arrival.venue);
+        let before = self.at;
+        let at = before.map_or(at, |before| before.max(at));
+        if let Some(before) = before {
+            self.count_gap(before, at);
+        }
+        self.at = Some(at);
+        if let Some(condition) = condition
+            && let Some(market) = self.waiting.remove(&condition)
+        {
+            self.list(market, at, arrival.venue)?;
+        }
+        let event = self.event(arrival.fact, at, arrival.venue)?;
+        self.emit(at, arrival.venue, event)
+    }
+
+    /// The condition a fact belongs to; outer None when its token is unknown.
+    #[allow(clippy::option_option)]
+    fn condition_of(&self, fact: &Fact) -> Option<Option<ConditionId>> {
+        match fact {
+            Fact::Level { token, .. }
+            | Fact::Print { token, .. }
+            | Fact::Best { token, .. }
+            | Fact::Snapshot { token, .. }
+            | Fact::Tick { token, .. }
+            | Fact::Gap { token: Some(token) } => self.owner.get(token).copied().map(Some),
+            Fact::Closed { condition } | Fact::Resolved { condition, .. } => {
+                let known = self.waiting.contains_key(condition)
+                    || self.writer.universe().key(condition).is_some();
+                known.then_some(Some(*condition))
+            }
+            Fact::Gap { token: None } | Fact::Article { .. } => Some(None),
+        }
+    }
+
+    fn unknown_market(&mut self, fact: &Fact) -> Result<(), TapeError> {
+        let token = match fact {
+            Fact::Level { token, .. }
+            | Fact::Print { token, .. }
+            | Fact::Best { token, .. }
+            | Fact::Snapshot { token, .. }
+            | Fact::Tick { token, .. } => Some(*token),
+            _ => None,
+        };
+        self.certificate.rows_not_selected += 1;
+        if let Some(token) = token
+            && self.missing.len() < MOST_MISSING
+            && !self.missing.contains(&token)
+        {
+            self.missing.push(token);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, market: Arc<Market>, at: Time, venue: Time) -> Result<(), TapeError> {
+        self.emit(at, venue, Event::Listed(market.clone()))?;
+        if let Some(key) = self.writer.universe().key(&market.condition) {
+            self.books.list(key, market.tick);
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, at: Time, venue_at: Time, event: Event) -> Result<(), TapeError> {
+        let stamped = Stamped { at, venue_at, seq: self.seq, event };
+        self.seq += 1;
+        self.done.clear();
+        self.books.close_due(&stamped, &mut self.done);
+        self.books.apply(&stamped, |_, _| ());
+        *self.kinds.entry(Kind::of(&stamped.event).name()).or_default() += 1;
+        self.writer.push(&stamped)
+    }
+
+    fn event(&mut self, fact: Fact, at: Time, venue: Time) -> Result<Event, TapeError> {
+        let seq = self.seq;
+        let lost =
+            move || TapeError::Event { seq, problem: "its market was not listed".to_owned() };
+        let universe = self.writer.universe();
+        let token = |id: TokenId| universe.token(&id).ok_or_else(lost);
+        let key = |condition: ConditionId| universe.key(&condition).ok_or_else(lost);
+        let top = |best: Best| Top { bid: best.bid, ask: best.ask };
+        Ok(match fact {
+            Fact::Level { token: id, side, price, size, top: best } => Event::Level(LevelChange {
+                token: token(id)?,
+                side,
+                price,
+                size,
+                top: best.map(top),
+            }),
+            Fact::Print { token: id, side, price, size } => {
+                Event::Print(Print { token: token(id)?, side, price, size })
+            }
+            Fact::Best { token: id, top: best } => {
+                Event::Best { token: token(id)?, top: top(best) }
+            }
+            Fact::Snapshot { token: id, bids, asks } => {
+                Event::Snapshot(Arc::new(Snapshot { token: token(id)?, bids, asks }))
+            }
+            Fact::Tick { token: id, units } => Event::Tick {
+                market: token(id)?.market(),
+                tick: Tick::from_units(units).ok_or_else(lost)?,
+            },
+            Fact::Closed { condition } => {
+                Event::State { market: key(condition)?, state: MarketState::Closed }
+            }
+            Fact::Resolved { condition, yes_micros } => {
+                let payout = polydesk_domain::Payout::yes_micros(yes_micros).ok_or_else(lost)?;
+                Event::State { market: key(condition)?, state: MarketState::Resolved(payout) }
+            }
+            Fact::Gap { token: id } => {
+                Event::Gap(Gap { market: id.map(token).transpose()?.map(Token::market) })
+            }
+            Fact::Article { source, title, body } => {
+                for (_, market) in std::mem::take(&mut self.waiting) {
+                    self.list(market, at, venue)?;
+                }
+                let markets = self.writer.universe().keys().collect();
+                Event::Article(Arc::new(Article {
+                    source,
+                    title,
+                    body,
+                    url: String::new(),
+                    markets,
+                }))
+            }
+        })
+    }
+
+    fn count_times(&mut self, arrival: &Arrival) {
+        if matches!(arrival.fact, Fact::Article { .. } | Fact::Gap { .. }) {
+            return;
+        }
+        let venue = arrival.venue;
+        if self.previous_venue.is_some_and(|previous| venue < previous) {
+            self.certificate.backward_rows += 1;
+        }
+        self.previous_venue = Some(venue);
+        if let Some(latest) = self.latest_venue
+            && venue < latest
+        {
+            self.certificate.late_rows += 1;
+            self.certificate.latest_by = self.certificate.latest_by.max(venue.until(latest));
+        }
+        self.latest_venue = Some(self.latest_venue.map_or(venue, |latest| latest.max(venue)));
+        if let (Some(received), Some(at)) = (arrival.received, self.at)
+            && received < at
+        {
+            self.backward_receipts += 1;
+        }
+        let mut hasher = DefaultHasher::new();
+        arrival.fact.hash(&mut hasher);
+        if !self.seen.entry(venue).or_default().insert(hasher.finish()) {
+            self.certificate.exact_duplicates += 1;
+            let print = matches!(arrival.fact, Fact::Print { .. });
+            self.certificate.duplicate_prints += u64::from(print);
+        }
+        if self.seen.len() > REMEMBERED_TIMES {
+            self.seen.pop_first();
+        }
+    }
+
+    fn count_gap(&mut self, from: Time, to: Time) {
+        let length = from.until(to);
+        if length <= self.certificate.gap_threshold {
+            return;
+        }
+        self.certificate.gaps += 1;
+        let longest = &mut self.certificate.longest_gaps;
+        longest.push(SilentSpan { from, length });
+        longest.sort_by_key(|gap| (core::cmp::Reverse(gap.length), gap.from));
+        longest.truncate(LONGEST_GAPS);
+    }
+
+    /// Closes the tape and completes the certificate.
+    pub fn finish(mut self) -> Result<(Manifest, Certificate), TapeError> {
+        let listed = self.writer.universe().len();
+        if !self.missing.is_empty() && (!self.selecting || listed == 0) {
+            return Err(TapeError::NoMetadata { tokens: self.missing });
+        }
+        self.done.clear();
+        self.books.close_all(&mut self.done);
+        let stats = self.books.stats();
+        let certificate = &mut self.certificate;
+        certificate.events = self.seq;
+        certificate.kinds =
+            self.kinds.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
+        certificate.batches = stats.batches;
+        certificate.crossed_batches = stats.crossed;
+        certificate.carried_best_mismatches = stats.top_mismatches;
+        certificate.no_op_changes = stats.no_ops;
+        certificate.inferred_ticks = stats.inferred_ticks;
+        if self.backward_receipts != 0 {
+            certificate.notes.push(format!(
+                "receive time ran backwards in {} rows; order of arrival was kept",
+                self.backward_receipts
+            ));
+        }
+        let mut assumed = BTreeMap::<String, u64>::new();
+        let universe = self.writer.universe();
+        for key in universe.keys() {
+            for fact in &universe.market(key).assumed {
+                *assumed.entry(fact.clone()).or_default() += 1;
+            }
+        }
+        certificate.assumed =
+            assumed.into_iter().map(|(fact, markets)| AssumedFact { fact, markets }).collect();
+        for market in self.waiting.values() {
+            certificate.notes.push(format!("market {} has no row", market.condition));
+        }
+        certificate.span = self.writer.span();
+        let certificate = self.certificate.clone();
+        let manifest = self.writer.finish(certificate.clone())?;
+        Ok((manifest, certificate))
+    }
+
+    /// Events written so far.
+    pub fn events(&self) -> u64 {
+        self.seq
+    }
+
+    /// The outcome's label and token of a known market, for formats that name sides by words.
+    pub fn token_of(&self, condition: &ConditionId, outcome: Outcome) -> Option<TokenId> {
+        let waiting = self.waiting.get(condition);
+        let market = match waiting {
+            Some(market) => market,
+            None => {
+                let universe = self.writer.universe();
+                universe.market(universe.key(condition)?)
+            }
+        };
+        Some(market.tokens[outcome.index()])
+    }
+}
+
+impl TapeWriter {
+    pub(crate) fn span(&self) -> Option<TimeSpan> {
+        self.span
+    }
+}

@@ -1,0 +1,393 @@
+//! Writes a native tape: sorts nothing, checks the order, and partitions by day and market.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::TypePtr;
+use polydesk_domain::{ConditionId, Event, Market, Stamped, Time, Universe};
+use sha2::{Digest, Sha256};
+
+use crate::manifest::{
+    CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
+    SCHEMA_VERSION, TimeSpan, write_json,
+};
+use crate::row::{self, Encoded, Kind, Row};
+use crate::{Certificate, Reject, TapeError, schema};
+
+/// Files kept open at once; the one longest unused is finished when another is needed.
+const MAX_OPEN: usize = 256;
+/// Rows kept in memory over all markets before the largest buffer becomes a row group.
+const MAX_BUFFERED: usize = 48 * 1024 * 1024;
+const ROW_BYTES: usize = 60;
+
+/// Writes one tape into a new or empty folder.
+///
+/// Nothing counts until [`TapeWriter::finish`] has written the manifest: a folder without one is
+/// refused by the reader as unfinished.
+pub struct TapeWriter {
+    dir: PathBuf,
+    draft: ManifestDraft,
+    schema: TypePtr,
+    universe: Universe,
+    first_listed: Vec<Arc<Market>>,
+    rows_of: BTreeMap<Option<ConditionId>, u64>,
+    parts: BTreeMap<Option<ConditionId>, Part>,
+    part_numbers: BTreeMap<(String, Option<ConditionId>), u32>,
+    files: BTreeSet<String>,
+    day: Option<(i64, String)>,
+    last: Option<(Time, u64)>,
+    pub(crate) span: Option<TimeSpan>,
+    rows: u64,
+    kinds: [u64; Kind::ALL.len()],
+    buffered: usize,
+    hash: Sha256,
+    hash_buffer: Vec<u8>,
+    rejects: BufWriter<File>,
+}
+
+/// The buffered columns and the open file of one partition.
+struct Part {
+    path: PathBuf,
+    file: SerializedFileWriter<File>,
+    rows: Vec<Row>,
+    payloads: Vec<Option<String>>,
+    bytes: usize,
+    used: u64,
+}
+
+impl TapeWriter {
+    /// Begins a tape in `dir`, which must be absent or empty.
+    ///
+    /// # Errors
+    /// The folder holds something, or cannot be written.
+    pub fn create(dir: &Path, draft: ManifestDraft) -> Result<TapeWriter, TapeError> {
+        std::fs::create_dir_all(dir).map_err(TapeError::io(dir, "creating the folder"))?;
+        let mut entries = std::fs::read_dir(dir).map_err(TapeError::io(dir, "listing"))?;
+        if entries.next().is_some() {
+            return Err(TapeError::setting(
+                dir,
+                "the output folder",
+                "not empty",
+                "a tape needs a new or empty folder; name another one or empty it",
+            ));
+        }
+        let path = dir.join(REJECTS_FILE);
+        let rejects = File::create(&path).map_err(TapeError::io(&path, "creating"))?;
+        Ok(TapeWriter {
+            dir: dir.to_owned(),
+            draft,
+            schema: schema::schema()
+                .map_err(|error| TapeError::corrupt(dir, "the schema", error))?,
+            universe: Universe::new(),
+            first_listed: Vec::new(),
+            rows_of: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            part_numbers: BTreeMap::new(),
+            files: BTreeSet::new(),
+            day: None,
+            last: None,
+            span: None,
+            rows: 0,
+            kinds: [0; Kind::ALL.len()],
+            buffered: 0,
+            hash: Sha256::new(),
+            hash_buffer: Vec::with_capacity(128 * 1024),
+            rejects: BufWriter::new(rejects),
+        })
+    }
+
+    /// The markets listed so far. The dense tokens of pushed events must be this universe's.
+    pub fn universe(&self) -> &Universe {
+        &self.universe
+    }
+
+    /// Rows pushed so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Appends an event. `at` must not run backwards and `seq` must grow.
+    ///
+    /// # Errors
+    /// The order is broken, the event speaks of a market that was not listed before, or the disk
+    /// refuses.
+    pub fn push(&mut self, stamped: &Stamped) -> Result<(), TapeError> {
+        let refused = |problem: String| TapeError::Event { seq: stamped.seq, problem };
+        if let Some((at, seq)) = self.last
+            && (stamped.at < at || stamped.seq <= seq)
+        {
+            return Err(refused(format!(
+                "it stands at {} after ({at}, {seq}): at must not run backwards and seq must grow",
+                stamped.at
+            )));
+        }
+        if let Event::Listed(market) = &stamped.event {
+            let known = self.universe.len();
+            self.universe.list(market.clone()).map_err(|source| TapeError::Market {
+                place: format!("listing at event {}", stamped.seq),
+                source,
+            })?;
+            if self.universe.len() > known {
+                self.first_listed.push(market.clone());
+            }
+        }
+        let encoded = row::encode(stamped, &self.universe).map_err(refused)?;
+        self.last = Some((stamped.at, stamped.seq));
+        let first = self.span.map_or(stamped.at, |span| span.first);
+        self.span = Some(TimeSpan { first, last: stamped.at });
+        self.rows += 1;
+        self.kinds[usize::from(encoded.row.kind)] += 1;
+        hash_row(&mut self.hash_buffer, &encoded);
+        if self.hash_buffer.len() > 64 * 1024 {
+            self.hash.update(&self.hash_buffer);
+            self.hash_buffer.clear();
+        }
+        self.buffer(stamped.at, encoded)
+    }
+
+    /// Keeps a row that could not become an event, with its reason and place.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn reject(&mut self, reject: &Reject) -> Result<(), TapeError> {
+        let path = self.dir.join(REJECTS_FILE);
+        let mut line = serde_json::to_string(reject)
+            .map_err(|error| TapeError::corrupt(&path, "writing", error))?;
+        line.push('\n');
+        self.rejects.write_all(line.as_bytes()).map_err(TapeError::io(&path, "writing"))
+    }
+
+    /// Finishes every file, then certificate and manifest.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn finish(mut self, certificate: Certificate) -> Result<Manifest, TapeError> {
+        self.close_all()?;
+        let path = self.dir.join(REJECTS_FILE);
+        self.rejects.flush().map_err(TapeError::io(&path, "writing"))?;
+        self.hash.update(&self.hash_buffer);
+        let digest = self.hash.finalize();
+        let mut kinds = BTreeMap::new();
+        for kind in Kind::ALL {
+            let count = self.kinds[kind as usize];
+            if count != 0 {
+                kinds.insert(kind.name().to_owned(), count);
+            }
+        }
+        let mut markets = Vec::new();
+        for market in &self.first_listed {
+            markets.push(MarketSummary {
+                condition: market.condition,
+                tokens: market.tokens,
+                question: market.question.clone(),
+                rows: self.rows_of.get(&Some(market.condition)).copied().unwrap_or(0),
+            });
+        }
+        let manifest = Manifest {
+            schema_version: SCHEMA_VERSION,
+            name: self.draft.name,
+            content_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            source: self.draft.source,
+            licence: self.draft.licence,
+            span: self.span,
+            rows: self.rows,
+            kinds,
+            times: self.draft.times,
+            synthetic: self.draft.synthetic,
+            markets,
+            files: self.files.into_iter().collect(),
+        };
+        write_json(&self.dir.join(CERTIFICATE_FILE), &certificate)?;
+        write_json(&self.dir.join(MANIFEST_FILE), &manifest)?;
+        Ok(manifest)
+    }
+
+    fn buffer(&mut self, at: Time, encoded: Encoded) -> Result<(), TapeError> {
+        let day = at.day();
+        if self.day.as_ref().is_none_or(|(open, _)| *open != day) {
+            self.close_all()?;
+            self.day = Some((day, day_name(at)));
+        }
+        *self.rows_of.entry(encoded.market).or_default() += 1;
+        if !self.parts.contains_key(&encoded.market) {
+            self.open(encoded.market)?;
+        }
+        let Some(part) = self.parts.get_mut(&encoded.market) else { return Ok(()) };
+        part.used = self.rows;
+        let bytes = ROW_BYTES + encoded.payload.as_ref().map_or(0, String::len);
+        part.bytes += bytes;
+        self.buffered += bytes;
+        part.rows.push(encoded.row);
+        part.payloads.push(encoded.payload);
+        if part.rows.len() >= schema::GROUP_ROWS {
+            self.buffered -= part.bytes;
+            return part.flush();
+        }
+        if self.buffered > MAX_BUFFERED
+            && let Some(largest) = self.parts.values_mut().max_by_key(|part| part.bytes)
+        {
+            self.buffered -= largest.bytes;
+            return largest.flush();
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, market: Option<ConditionId>) -> Result<(), TapeError> {
+        if self.parts.len() >= MAX_OPEN {
+            let stale = self.parts.iter().min_by_key(|(_, part)| part.used);
+            if let Some(key) = stale.map(|(key, _)| *key)
+                && let Some(part) = self.parts.remove(&key)
+            {
+                self.buffered -= part.bytes;
+                part.close()?;
+            }
+        }
+        let day = self.day.as_ref().map_or_else(String::new, |(_, name)| name.clone());
+        let number = self.part_numbers.entry((day.clone(), market)).or_default();
+        let folder = format!("day={day}/market={}", schema::partition(market.as_ref()));
+        let relative = format!("{folder}/part-{number}.parquet");
+        *number += 1;
+        let folder = self.dir.join(folder);
+        std::fs::create_dir_all(&folder).map_err(TapeError::io(&folder, "creating the folder"))?;
+        let path = self.dir.join(&relative);
+        let file = File::create(&path).map_err(TapeError::io(&path, "creating"))?;
+        let properties = schema::properties(market.as_ref());
+        let file = SerializedFileWriter::new(file, self.schema.clone(), properties)
+            .map_err(|error| TapeError::corrupt(&path, "its start", error))?;
+        self.files.insert(relative);
+        let part =
+            Part { path, file, rows: Vec::new(), payloads: Vec::new(), bytes: 0, used: self.rows };
+        self.parts.insert(market, part);
+        Ok(())
+    }
+
+    fn close_all(&mut self) -> Result<(), TapeError> {
+        self.buffered = 0;
+        for (_, part) in std::mem::take(&mut self.parts) {
+            part.close()?;
+        }
+        Ok(())
+    }
+}
+
+/// `2026-06-07` of a time.
+pub(crate) fn day_name(at: Time) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+impl Part {
+    fn flush(&mut self) -> Result<(), TapeError> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        self.write_group().map_err(|error| TapeError::corrupt(&path, "writing", error))?;
+        self.rows.clear();
+        self.payloads.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> parquet::errors::Result<()> {
+        let mut group = self.file.next_row_group()?;
+        let mut longs: Vec<i64> = Vec::with_capacity(self.rows.len());
+        let mut ints: Vec<i32> = Vec::with_capacity(self.rows.len());
+        for name in schema::COLUMNS {
+            longs.clear();
+            ints.clear();
+            for row in &self.rows {
+                match name {
+                    "at" => longs.push(row.at),
+                    "venue_at" => longs.push(row.venue_at),
+                    "seq" => longs.push(row.seq as i64),
+                    "size" => longs.push(row.size as i64),
+                    "kind" => ints.push(i32::from(row.kind)),
+                    "outcome" => ints.push(i32::from(row.outcome)),
+                    "side" => ints.push(i32::from(row.side)),
+                    "price" => ints.push(i32::from(row.price)),
+                    "best_bid" => ints.push(i32::from(row.best_bid)),
+                    "best_ask" => ints.push(i32::from(row.best_ask)),
+                    _ => (),
+                }
+            }
+            let Some(mut column) = group.next_column()? else { break };
+            if name == "payload" {
+                let mut levels = Vec::with_capacity(self.payloads.len());
+                let mut texts = Vec::new();
+                for payload in &mut self.payloads {
+                    levels.push(i16::from(payload.is_some()));
+                    if let Some(text) = payload.take() {
+                        texts.push(ByteArray::from(text.into_bytes()));
+                    }
+                }
+                column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
+            } else if longs.is_empty() {
+                column.typed::<Int32Type>().write_batch(&ints, None, None)?;
+            } else {
+                column.typed::<Int64Type>().write_batch(&longs, None, None)?;
+            }
+            column.close()?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), TapeError> {
+        self.flush()?;
+        let path = self.path;
+        self.file.close().map_err(|error| TapeError::corrupt(&path, "its end", error))?;
+        Ok(())
+    }
+}
+
+/// The bytes of a row that enter the content hash: little-endian columns in their order, then the
+/// condition id (32 zero bytes for none), then the payload's length and bytes.
+fn hash_row(buffer: &mut Vec<u8>, encoded: &Encoded) {
+    let row = &encoded.row;
+    buffer.extend_from_slice(&row.at.to_le_bytes());
+    buffer.extend_from_slice(&row.venue_at.to_le_bytes());
+    buffer.extend_from_slice(&row.seq.to_le_bytes());
+    buffer.extend_from_slice(&[row.kind, row.outcome as u8, row.side as u8]);
+    buffer.extend_from_slice(&row.price.to_le_bytes());
+    buffer.extend_from_slice(&row.size.to_le_bytes());
+    buffer.extend_from_slice(&row.best_bid.to_le_bytes());
+    buffer.extend_from_slice(&row.best_ask.to_le_bytes());
+    let none = ConditionId::default();
+    buffer.extend_from_slice(encoded.market.as_ref().unwrap_or(&none).bytes());
+    let payload = encoded.payload.as_deref().unwrap_or("");
+    buffer.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    buffer.extend_from_slice(payload.as_bytes());
+}
+
+/// The content hash of a stream, as a tape of it would have it: for checking a tape against what
+/// it claims. The universe of the events is rebuilt from their listings.
+///
+/// # Errors
+/// The source fails, or an event speaks of a market that was not listed before.
+pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeError> {
+    let mut universe = Universe::new();
+    let mut hash = Sha256::new();
+    let mut buffer = Vec::new();
+    while let Some(stamped) = source.next_event()? {
+        if let Event::Listed(market) = &stamped.event {
+            universe.list(market.clone()).map_err(|source| TapeError::Market {
+                place: format!("listing at event {}", stamped.seq),
+                source,
+            })?;
+        }
+        let encoded = row::encode(&stamped, &universe)
+            .map_err(|problem| TapeError::Event { seq: stamped.seq, problem })?;
+        hash_row(&mut buffer, &encoded);
+        if buffer.len() > 64 * 1024 {
+            hash.update(&buffer);
+            buffer.clear();
+        }
+    }
+    hash.update(&buffer);
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
