@@ -1,0 +1,83 @@
+//! How the engine hears of its orders: in order per order, after the answer latency, unless a fault
+//! says otherwise. Nothing here decides what happened.
+
+use polydesk_domain::{ClientOrderId, Event, OrderEvent, RejectReason};
+
+use crate::chance::Purpose;
+use crate::sim::{Due, Sim};
+
+impl Sim {
+    /// The answer to a placement: the one piece of news that can be lost or slow.
+    pub(crate) fn answer(&mut self, id: ClientOrderId, event: OrderEvent) {
+        let faults = self.config.faults;
+        if self.chance.happens(Purpose::Fault, faults.lose_answer_ppm) {
+            self.lose_answer(id);
+        } else if self.chance.happens(Purpose::Fault, faults.slow_answer_ppm) {
+            let late = self.chance.delay(Purpose::Fault, faults.slow_answer);
+            let at = self.answer_time() + late;
+            self.deliver(at, Event::Order(Box::new((id, event))));
+        } else {
+            self.news(id, event);
+        }
+    }
+
+    /// The confirmation of a cancel, which can be lost.
+    pub(crate) fn cancel_news(&mut self, id: ClientOrderId, event: OrderEvent) {
+        let ppm = self.config.faults.lose_cancel_answer_ppm;
+        if self.chance.happens(Purpose::Fault, ppm) {
+            self.lose_answer(id);
+        } else {
+            self.news(id, event);
+        }
+    }
+
+    fn lose_answer(&mut self, id: ClientOrderId) {
+        self.counters.answers_lost += 1;
+        self.schedule(self.now + self.config.faults.answer_timeout, Due::NoAnswer(id));
+    }
+
+    /// Refuses a placement.
+    pub(crate) fn reject(&mut self, id: ClientOrderId, reason: RejectReason) {
+        self.counters.rejected(&reason);
+        self.answer(id, OrderEvent::Rejected { reason });
+    }
+
+    /// News of an order, never before earlier news of it.
+    pub(crate) fn news(&mut self, id: ClientOrderId, event: OrderEvent) {
+        let mut at = self.answer_time();
+        if let Some(order) = self.orders.get_mut(&id) {
+            at = at.max(order.news_at);
+            order.news_at = at;
+            if tells_end(&event) {
+                order.end_told.get_or_insert(at);
+            }
+        }
+        self.deliver(at, Event::Order(Box::new((id, event))));
+    }
+
+    /// The engine waited long enough: unless it heard of the order's end, it knows nothing.
+    pub(crate) fn no_answer(&mut self, id: ClientOrderId) {
+        let end_told = self.orders.get(&id).and_then(|order| order.end_told);
+        if end_told.is_none_or(|at| at > self.now) {
+            self.deliver(self.now, Event::Order(Box::new((id, OrderEvent::Unknown))));
+        }
+    }
+
+    /// Evidence for an order: what it is at the exchange. While it may still be on its way nothing can
+    /// be proven, and the answer says so.
+    pub(crate) fn query(&mut self, id: ClientOrderId) {
+        let event = match self.orders.get(&id) {
+            Some(order) => order.evidence(),
+            None if self.transit.contains_key(&id) => OrderEvent::Unknown,
+            None => OrderEvent::Absent,
+        };
+        self.news(id, event);
+    }
+}
+
+fn tells_end(event: &OrderEvent) -> bool {
+    matches!(
+        event,
+        OrderEvent::Filled { .. } | OrderEvent::Cancelled { .. } | OrderEvent::Expired { .. }
+    )
+}

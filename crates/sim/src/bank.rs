@@ -1,0 +1,552 @@
+//! The double-entry books: our pUSD and shares, the rest of the world's, collateral, fees.
+//!
+//! Every method moves value between two accounts and then checks the sums that must never change; a
+//! broken one latches. The bank knows no orders and no time.
+//!
+//! Shares move when a match is confirmed, not when it is made (balances follow the chain). When the
+//! rest of the world has none to give, it makes complete sets from its own pUSD, which is how a BUY
+//! YES meets a BUY NO at the venue.
+
+use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
+use serde::Serialize;
+
+/// A sum that must hold does not. The exchange's arithmetic is wrong; nothing after it can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{rule}: {detail}")]
+pub struct Broken {
+    /// The rule.
+    pub rule: &'static str,
+    /// The figures.
+    pub detail: String,
+}
+
+/// What we hold of one token, in millionths of a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Holding {
+    /// Settled and free.
+    pub(crate) free: i128,
+    /// Settled, promised to resting sells.
+    pub(crate) offered: i128,
+    /// Settled, in a set operation under way.
+    pub(crate) locked: i128,
+    /// Sold, not confirmed: still ours on the chain.
+    pub(crate) leaving: i128,
+    /// Bought, not confirmed: a claim, not yet ours.
+    pub(crate) incoming: i128,
+}
+
+impl Holding {
+    fn on_chain(&self) -> i128 {
+        self.free + self.offered + self.locked + self.leaving
+    }
+    fn sound(&self) -> bool {
+        [self.free, self.offered, self.locked, self.leaving, self.incoming].iter().all(|n| *n >= 0)
+    }
+}
+
+/// The accounts of one market.
+#[derive(Debug, Clone, Copy, Default)]
+struct Vault {
+    ours: [Holding; 2],
+    world: [i128; 2],
+    /// Shares burnt for their payout.
+    redeemed: [i128; 2],
+    /// pUSD paid for them.
+    paid: [i128; 2],
+    /// Complete sets made and not merged again.
+    sets: i128,
+    collateral: i128,
+}
+
+/// One token of the [`AccountView`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct TokenView {
+    /// Settled and free.
+    pub free: Shares,
+    /// Settled, promised to resting sells.
+    pub offered: Shares,
+    /// Settled, in a set operation under way.
+    pub locked: Shares,
+    /// Sold, not confirmed.
+    pub leaving: Shares,
+    /// Bought, not confirmed.
+    pub incoming: Shares,
+}
+
+impl TokenView {
+    /// What the chain says we own.
+    pub fn settled(&self) -> Shares {
+        self.free + self.offered + self.locked + self.leaving
+    }
+}
+
+/// Our account as the exchange knows it, for tests and reports.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct AccountView {
+    /// pUSD that can be used.
+    pub cash_free: Usdc,
+    /// pUSD promised to resting or delayed buys and to splits under way.
+    pub cash_reserved: Usdc,
+    /// pUSD of matched buys that are not confirmed.
+    pub cash_in_flight: Usdc,
+    /// pUSD that matched sells will bring once confirmed, after fees.
+    pub cash_incoming: Usdc,
+    /// Shares per token, position `Token::index()`.
+    pub tokens: Vec<TokenView>,
+    /// Rebates accrued and not paid yet.
+    pub rebates_accrued: Usdc,
+}
+
+impl AccountView {
+    /// What we hold of a token; nothing of an unknown one.
+    pub fn token(&self, token: Token) -> TokenView {
+        self.tokens.get(token.index()).copied().unwrap_or_default()
+    }
+    /// All pUSD that is ours on the chain.
+    pub fn cash(&self) -> Usdc {
+        self.cash_free + self.cash_reserved + self.cash_in_flight
+    }
+}
+
+/// One match as the bank books it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deal {
+    pub(crate) token: Token,
+    pub(crate) shares: Shares,
+    pub(crate) notional: Usdc,
+    /// Charged to us.
+    pub(crate) fee: Usdc,
+    /// Charged to the other side (we were the maker).
+    pub(crate) world_fee: Usdc,
+}
+
+impl Deal {
+    fn cost(&self) -> i128 {
+        money(self.notional) + money(self.fee)
+    }
+}
+
+/// The books.
+#[derive(Debug, Clone)]
+pub(crate) struct Bank {
+    start: i128,
+    free: i128,
+    reserved: i128,
+    in_flight: i128,
+    incoming: i128,
+    world: i128,
+    fees: i128,
+    collateral: i128,
+    vaults: Vec<Vault>,
+    checks: u64,
+    broken: Option<Broken>,
+}
+
+fn money(amount: Usdc) -> i128 {
+    i128::from(amount.micros())
+}
+fn size(shares: Shares) -> i128 {
+    i128::from(shares.micros())
+}
+fn usdc(micros: i128) -> Usdc {
+    Usdc::new(micros.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+}
+fn shares(micros: i128) -> Shares {
+    Shares::new(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
+}
+
+impl Bank {
+    pub(crate) fn new(cash: Usdc) -> Bank {
+        Bank {
+            start: money(cash),
+            free: money(cash),
+            reserved: 0,
+            in_flight: 0,
+            incoming: 0,
+            world: 0,
+            fees: 0,
+            collateral: 0,
+            vaults: Vec::new(),
+            checks: 0,
+            broken: None,
+        }
+    }
+
+    pub(crate) fn list(&mut self, key: MarketKey) {
+        if self.vaults.len() <= key.index() {
+            self.vaults.resize(key.index() + 1, Vault::default());
+        }
+    }
+
+    pub(crate) fn checks(&self) -> u64 {
+        self.checks
+    }
+    pub(crate) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+    pub(crate) fn reserved(&self) -> i128 {
+        self.reserved
+    }
+    pub(crate) fn in_flight(&self) -> i128 {
+        self.in_flight
+    }
+    pub(crate) fn incoming(&self) -> i128 {
+        self.incoming
+    }
+    pub(crate) fn holding(&self, token: Token) -> Holding {
+        self.vaults
+            .get(token.market().index())
+            .map_or_else(Holding::default, |vault| vault.ours[token.outcome().index()])
+    }
+    pub(crate) fn shares_free(&self, token: Token) -> Shares {
+        shares(self.holding(token).free)
+    }
+
+    fn ours(&mut self, token: Token) -> &mut Holding {
+        self.list(token.market());
+        &mut self.vaults[token.market().index()].ours[token.outcome().index()]
+    }
+
+    /// Promises pUSD; false and nothing done when there is not enough.
+    pub(crate) fn reserve_cash(&mut self, amount: Usdc) -> bool {
+        if amount < Usdc::ZERO || money(amount) > self.free {
+            return false;
+        }
+        self.free -= money(amount);
+        self.reserved += money(amount);
+        self.audit(None);
+        true
+    }
+
+    pub(crate) fn release_cash(&mut self, amount: Usdc) {
+        self.reserved -= money(amount);
+        self.free += money(amount);
+        self.audit(None);
+    }
+
+    /// Promises settled shares; false and nothing done when there are not enough.
+    pub(crate) fn reserve_shares(&mut self, token: Token, amount: Shares) -> bool {
+        let holding = self.ours(token);
+        if size(amount) > holding.free {
+            return false;
+        }
+        holding.free -= size(amount);
+        holding.offered += size(amount);
+        self.audit(Some(token.market()));
+        true
+    }
+
+    pub(crate) fn release_shares(&mut self, token: Token, amount: Shares) {
+        let holding = self.ours(token);
+        holding.offered -= size(amount);
+        holding.free += size(amount);
+        self.audit(Some(token.market()));
+    }
+
+    /// A buy matched: its cost leaves the promise and is in flight.
+    pub(crate) fn buy_matched(&mut self, deal: &Deal) {
+        self.reserved -= deal.cost();
+        self.in_flight += deal.cost();
+        self.ours(deal.token).incoming += size(deal.shares);
+        self.audit(Some(deal.token.market()));
+    }
+
+    pub(crate) fn buy_confirmed(&mut self, deal: &Deal) {
+        self.in_flight -= deal.cost();
+        self.world += money(deal.notional) - money(deal.world_fee);
+        self.fees += money(deal.fee) + money(deal.world_fee);
+        self.ours(deal.token).incoming -= size(deal.shares);
+        self.world_gives(deal.token, size(deal.shares));
+        self.audit(Some(deal.token.market()));
+    }
+
+    pub(crate) fn buy_failed(&mut self, deal: &Deal) {
+        self.in_flight -= deal.cost();
+        self.free += deal.cost();
+        self.ours(deal.token).incoming -= size(deal.shares);
+        self.audit(Some(deal.token.market()));
+    }
+
+    /// A sell matched: its shares leave the promise; they are ours on the chain until confirmed.
+    pub(crate) fn sell_matched(&mut self, deal: &Deal) {
+        let holding = self.ours(deal.token);
+        holding.offered -= size(deal.shares);
+        holding.leaving += size(deal.shares);
+        self.incoming += money(deal.notional) - money(deal.fee);
+        self.audit(Some(deal.token.market()));
+    }
+
+    pub(crate) fn sell_confirmed(&mut self, deal: &Deal) {
+        self.ours(deal.token).leaving -= size(deal.shares);
+        let vault = &mut self.vaults[deal.token.market().index()];
+        vault.world[deal.token.outcome().index()] += size(deal.shares);
+        self.world -= money(deal.notional) + money(deal.world_fee);
+        self.fees += money(deal.fee) + money(deal.world_fee);
+        self.free += money(deal.notional) - money(deal.fee);
+        self.incoming -= money(deal.notional) - money(deal.fee);
+        self.audit(Some(deal.token.market()));
+    }
+
+    pub(crate) fn sell_failed(&mut self, deal: &Deal) {
+        let holding = self.ours(deal.token);
+        holding.leaving -= size(deal.shares);
+        holding.free += size(deal.shares);
+        self.incoming -= money(deal.notional) - money(deal.fee);
+        self.audit(Some(deal.token.market()));
+    }
+
+    fn world_gives(&mut self, token: Token, amount: i128) {
+        let vault = &mut self.vaults[token.market().index()];
+        let (given, other) = (token.outcome().index(), token.outcome().other().index());
+        let missing = (amount - vault.world[given]).max(0);
+        vault.world[given] += missing;
+        vault.world[other] += missing;
+        vault.sets += missing;
+        vault.collateral += missing;
+        self.collateral += missing;
+        self.world -= missing;
+        vault.world[given] -= amount;
+        vault.ours[given].free += amount;
+    }
+
+    /// Our promised pUSD becomes complete sets.
+    pub(crate) fn split(&mut self, key: MarketKey, amount: Shares) {
+        self.list(key);
+        let vault = &mut self.vaults[key.index()];
+        for holding in &mut vault.ours {
+            holding.free += size(amount);
+        }
+        vault.sets += size(amount);
+        vault.collateral += size(amount);
+        self.collateral += size(amount);
+        self.reserved -= size(amount);
+        self.audit(Some(key));
+    }
+
+    /// Takes free shares of both outcomes out of use; false when there are not enough.
+    pub(crate) fn lock(&mut self, key: MarketKey, amount: Shares) -> bool {
+        self.list(key);
+        let vault = &mut self.vaults[key.index()];
+        if vault.ours.iter().any(|holding| holding.free < size(amount)) {
+            return false;
+        }
+        for holding in &mut vault.ours {
+            holding.free -= size(amount);
+            holding.locked += size(amount);
+        }
+        self.audit(Some(key));
+        true
+    }
+
+    pub(crate) fn unlock(&mut self, key: MarketKey, amount: Shares) {
+        for holding in &mut self.vaults[key.index()].ours {
+            holding.locked -= size(amount);
+            holding.free += size(amount);
+        }
+        self.audit(Some(key));
+    }
+
+    /// Locked sets become pUSD.
+    pub(crate) fn merge(&mut self, key: MarketKey, amount: Shares) {
+        let vault = &mut self.vaults[key.index()];
+        for holding in &mut vault.ours {
+            holding.locked -= size(amount);
+        }
+        vault.sets -= size(amount);
+        vault.collateral -= size(amount);
+        self.collateral -= size(amount);
+        self.free += size(amount);
+        self.audit(Some(key));
+    }
+
+    /// All our free shares become what they pay. Gives the shares burnt (YES, NO) and the pUSD paid.
+    ///
+    /// Payouts are rounded on the running total, so many small redemptions pay exactly what one large
+    /// one would.
+    pub(crate) fn redeem(&mut self, key: MarketKey, payout: Payout) -> ([Shares; 2], Usdc) {
+        self.list(key);
+        let vault = &mut self.vaults[key.index()];
+        let (mut burnt, mut total) = ([Shares::ZERO; 2], 0);
+        for outcome in Outcome::BOTH {
+            let i = outcome.index();
+            let amount = vault.ours[i].free;
+            let before = vault.paid[i];
+            vault.ours[i].free = 0;
+            vault.redeemed[i] += amount;
+            vault.paid[i] = money(payout.pay(outcome, shares(vault.redeemed[i])));
+            burnt[i] = shares(amount);
+            total += vault.paid[i] - before;
+        }
+        vault.collateral -= total;
+        self.collateral -= total;
+        self.free += total;
+        self.audit(Some(key));
+        (burnt, usdc(total))
+    }
+
+    /// A rebate is paid out of the fees taken. False when the fees do not cover it.
+    pub(crate) fn rebate(&mut self, amount: Usdc) -> bool {
+        if money(amount) > self.fees {
+            return false;
+        }
+        self.fees -= money(amount);
+        self.free += money(amount);
+        self.audit(None);
+        true
+    }
+
+    /// The incremental check, after every movement.
+    fn audit(&mut self, key: Option<MarketKey>) {
+        self.checks += 1;
+        if self.broken.is_some() {
+            return;
+        }
+        let vault = key.and_then(|key| self.vaults.get(key.index()).map(|vault| (key, vault)));
+        let found = self.audit_cash().and_then(|()| match vault {
+            Some((key, vault)) => audit_vault(key, vault),
+            None => Ok(()),
+        });
+        self.broken = found.err();
+    }
+
+    fn audit_cash(&self) -> Result<(), Broken> {
+        let ours = [self.free, self.reserved, self.in_flight, self.fees];
+        if ours.iter().any(|account| *account < 0) {
+            let detail = format!(
+                "free {}, reserved {}, in flight {}, fees {}",
+                ours[0], ours[1], ours[2], ours[3]
+            );
+            return Err(Broken { rule: "no account of ours is below zero", detail });
+        }
+        let sum = ours.iter().sum::<i128>() + self.world + self.collateral;
+        if sum != self.start {
+            let detail = format!("{sum} micro-dollars, began with {}", self.start);
+            return Err(Broken { rule: "pUSD is conserved", detail });
+        }
+        Ok(())
+    }
+
+    /// Everything recomputed from the single accounts.
+    pub(crate) fn check(&self) -> Result<(), Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        self.audit_cash()?;
+        for (index, vault) in self.vaults.iter().enumerate() {
+            audit_vault(MarketKey(index as u32), vault)?;
+        }
+        let collateral: i128 = self.vaults.iter().map(|vault| vault.collateral).sum();
+        if collateral != self.collateral {
+            let detail = format!("{collateral} in the vaults, {} in the books", self.collateral);
+            return Err(Broken { rule: "collateral is the sum over the markets", detail });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn view(&self, rebates: Usdc) -> AccountView {
+        let view = |holding: &Holding| TokenView {
+            free: shares(holding.free),
+            offered: shares(holding.offered),
+            locked: shares(holding.locked),
+            leaving: shares(holding.leaving),
+            incoming: shares(holding.incoming),
+        };
+        AccountView {
+            cash_free: usdc(self.free),
+            cash_reserved: usdc(self.reserved),
+            cash_in_flight: usdc(self.in_flight),
+            cash_incoming: usdc(self.incoming),
+            tokens: self.vaults.iter().flat_map(|vault| vault.ours.iter().map(view)).collect(),
+            rebates_accrued: rebates,
+        }
+    }
+}
+
+fn audit_vault(key: MarketKey, vault: &Vault) -> Result<(), Broken> {
+    for outcome in Outcome::BOTH {
+        let i = outcome.index();
+        if !vault.ours[i].sound() || vault.world[i] < 0 {
+            let detail = format!(
+                "market {} {outcome}: {:?}, world {}",
+                key.0, vault.ours[i], vault.world[i]
+            );
+            return Err(Broken { rule: "no holding is below zero", detail });
+        }
+        let supply = vault.ours[i].on_chain() + vault.world[i] + vault.redeemed[i];
+        if supply != vault.sets {
+            let detail =
+                format!("market {} {outcome}: {supply} shares, {} sets", key.0, vault.sets);
+            return Err(Broken { rule: "YES and NO supply equal the complete sets", detail });
+        }
+    }
+    if vault.collateral != vault.sets - vault.paid[0] - vault.paid[1] || vault.collateral < 0 {
+        let detail = format!(
+            "market {}: {} for {} sets, paid {:?}",
+            key.0, vault.collateral, vault.sets, vault.paid
+        );
+        return Err(Broken { rule: "collateral covers the complete sets", detail });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YES: Token = Token(0);
+    const NO: Token = Token(1);
+
+    fn deal(token: Token, units: u64, notional: i64) -> Deal {
+        Deal {
+            token,
+            shares: Shares::new(units),
+            notional: Usdc::new(notional),
+            fee: Usdc::new(10),
+            world_fee: Usdc::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_failed_buy_leaves_everything_as_it_was() {
+        let mut bank = Bank::new(Usdc::whole(10));
+        let before = bank.view(Usdc::ZERO).cash_free;
+        let deal = deal(YES, 5_000_000, 2_000_000);
+        assert!(bank.reserve_cash(Usdc::new(2_000_010)));
+        bank.buy_matched(&deal);
+        assert_eq!(bank.view(Usdc::ZERO).token(YES).incoming, Shares::whole(5));
+        bank.buy_failed(&deal);
+        let view = bank.view(Usdc::ZERO);
+        assert_eq!((view.cash_free, view.token(YES)), (before, TokenView::default()));
+        assert_eq!(bank.check(), Ok(()));
+    }
+
+    #[test]
+    fn fifty_fifty_pays_exactly_one_dollar_a_set_in_many_pieces() {
+        let mut bank = Bank::new(Usdc::whole(100));
+        let payout = Payout::yes_micros(333_333).unwrap();
+        for piece in [1, 3, 1_000_001, 7] {
+            let amount = Shares::new(piece);
+            assert!(bank.reserve_cash(amount.face_value()));
+            bank.split(MarketKey(0), amount);
+            bank.redeem(MarketKey(0), payout);
+            assert_eq!(bank.check(), Ok(()));
+        }
+        assert_eq!(bank.view(Usdc::ZERO).cash_free, Usdc::whole(100));
+    }
+
+    #[test]
+    fn a_wrong_movement_latches() {
+        let mut bank = Bank::new(Usdc::whole(1));
+        bank.release_cash(Usdc::whole(1));
+        assert_eq!(bank.broken().map(|b| b.rule), Some("no account of ours is below zero"));
+        assert!(bank.reserve_cash(Usdc::whole(1)));
+        assert!(bank.check().is_err(), "it stays broken although the sums are right again");
+        let mut bank = Bank::new(Usdc::whole(1));
+        bank.list(MarketKey(0));
+        bank.vaults[0].world[NO.outcome().index()] += 1;
+        assert_eq!(
+            bank.check().map_err(|b| b.rule),
+            Err("YES and NO supply equal the complete sets")
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! What the exchange remembers of one market besides its book: what we consumed, recent moves of
+//! levels, the open batch, our orders there. It moves no money.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use polydesk_domain::{
+    Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
+};
+
+use crate::sim::Due;
+
+/// A print waiting for the end of its batch, in YES coordinates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    pub(crate) yes_price: Price,
+    pub(crate) size: Shares,
+    /// The ladder that the published side says was hit.
+    pub(crate) published: Outcome,
+    pub(crate) row: u64,
+}
+
+/// What kind of move is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MoveKind {
+    /// A level shrank, and no print explains it yet: once the window is over it was a cancel.
+    Decrease,
+    /// A trade was printed, and no decrease explains it yet.
+    Print,
+}
+
+/// A recent move of a level.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Move {
+    pub(crate) kind: MoveKind,
+    pub(crate) ladder: Outcome,
+    pub(crate) price: Price,
+    /// What is not explained yet.
+    pub(crate) left: Shares,
+    /// What the level showed before.
+    pub(crate) before: Shares,
+    pub(crate) row: u64,
+    pub(crate) at: Time,
+}
+
+/// Rows with one venue timestamp.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) open: bool,
+    pub(crate) venue_at: Time,
+    pub(crate) last_at: Time,
+    /// Best bids of YES and NO before the batch.
+    pub(crate) before: [Option<Price>; 2],
+    pub(crate) prints: Vec<Pending>,
+}
+
+/// One market at the exchange.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) market: Arc<Market>,
+    pub(crate) state: MarketState,
+    /// Shares of displayed levels that we have taken already.
+    pub(crate) consumed: BTreeMap<(Outcome, Price), Shares>,
+    pub(crate) recent: VecDeque<Move>,
+    prints_in_recent: u32,
+    pub(crate) batch: Batch,
+    /// Whether the batch is on the list of those that later rows of other markets complete.
+    pub(crate) tracked: bool,
+    /// Whether a timer for the end of a batch is pending.
+    pub(crate) timer: bool,
+    /// Our resting orders, best bid first on each ladder, then by arrival.
+    pub(crate) resting: Vec<ClientOrderId>,
+    /// Our orders in the taker delay.
+    pub(crate) delayed: Vec<ClientOrderId>,
+    /// What arrived during the open batch.
+    pub(crate) waiting: Vec<Due>,
+    pub(crate) prints_seen: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(market: Arc<Market>) -> Slot {
+        Slot {
+            state: market.state,
+            market,
+            consumed: BTreeMap::new(),
+            recent: VecDeque::new(),
+            prints_in_recent: 0,
+            batch: Batch {
+                open: false,
+                venue_at: Time::MIN,
+                last_at: Time::MIN,
+                before: [None; 2],
+                prints: Vec::new(),
+            },
+            tracked: false,
+            timer: false,
+            resting: Vec::new(),
+            delayed: Vec::new(),
+            waiting: Vec::new(),
+            prints_seen: false,
+        }
+    }
+
+    /// Whether anything of ours depends on what happens in this market.
+    pub(crate) fn concerns_us(&self) -> bool {
+        !self.resting.is_empty() || !self.consumed.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// What of a displayed bid is left for us.
+    pub(crate) fn available(&self, ladder: Outcome, price: Price, shown: Shares) -> Shares {
+        let shown = shown.min(Shares::SANE_MAX);
+        match self.consumed.get(&(ladder, price)) {
+            Some(consumed) => shown.saturating_sub(*consumed),
+            None => shown,
+        }
+    }
+
+    /// Takes displayed shares out of reach for ever, until the level shrinks or trades.
+    pub(crate) fn consume(&mut self, ladder: Outcome, price: Price, taken: Shares) {
+        *self.consumed.entry((ladder, price)).or_default() += taken;
+    }
+
+    /// What we consumed left the level in the data, too.
+    pub(crate) fn forget(&mut self, ladder: Outcome, price: Price, gone: Shares) {
+        if let Some(consumed) = self.consumed.get_mut(&(ladder, price)) {
+            *consumed = consumed.saturating_sub(gone);
+            if consumed.is_zero() {
+                self.consumed.remove(&(ladder, price));
+            }
+        }
+    }
+
+    /// A level of the book changed.
+    #[inline]
+    pub(crate) fn touched(&mut self, level: Touched, row: u64, at: Time) {
+        let Some(mut gone) = level.before.checked_sub(level.after).filter(|gone| !gone.is_zero())
+        else {
+            return;
+        };
+        if self.prints_in_recent > 0 {
+            gone = self.explain_by_prints(level, gone);
+        }
+        if gone.is_zero() {
+            return;
+        }
+        if !self.consumed.is_empty() {
+            self.forget(level.outcome, level.price, gone);
+        }
+        self.recent.push_back(Move {
+            kind: MoveKind::Decrease,
+            ladder: level.outcome,
+            price: level.price,
+            left: gone,
+            before: level.before,
+            row,
+            at,
+        });
+    }
+
+    /// Takes from a decrease what earlier prints at the level announced.
+    fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
+        for earlier in &mut self.recent {
+            if earlier.kind == MoveKind::Print
+                && (earlier.ladder, earlier.price) == (level.outcome, level.price)
+            {
+                let part = earlier.left.min(gone);
+                earlier.left -= part;
+                gone -= part;
+            }
+        }
+        gone
+    }
+
+    /// Remembers a print that no decrease explained.
+    pub(crate) fn remember_print(&mut self, print: Move) {
+        self.prints_in_recent += 1;
+        self.recent.push_back(print);
+    }
+
+    /// The oldest move that is older than `window`, removed.
+    #[inline]
+    pub(crate) fn pop_expired(&mut self, now: Time, window: Span) -> Option<Move> {
+        let oldest = self.recent.front()?;
+        if oldest.at.until(now) <= window {
+            return None;
+        }
+        let expired = self.recent.pop_front()?;
+        if expired.kind == MoveKind::Print {
+            self.prints_in_recent -= 1;
+        }
+        Some(expired)
+    }
+
+    /// How much of recent decreases at a level no print has explained yet.
+    pub(crate) fn unexplained(&self, ladder: Outcome, price: Price) -> Shares {
+        let mut sum = Shares::ZERO;
+        for step in &self.recent {
+            if step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price) {
+                sum = Shares::new(sum.micros().saturating_add(step.left.micros()));
+            }
+        }
+        sum
+    }
+
+    /// Begins a batch if none is open, and puts the row's times into it.
+    #[inline]
+    pub(crate) fn enter_batch(&mut self, book: &Book, at: Time, venue_at: Time) {
+        if !self.batch.open {
+            self.batch.open = true;
+            self.batch.venue_at = venue_at;
+            self.batch.before =
+                Outcome::BOTH.map(|outcome| book.best_bid(outcome).map(|(price, _)| price));
+        }
+        self.batch.last_at = at;
+    }
+}
+
+/// Whether a bid is part of a crossed book: the other ladder's best bid meets it. Such a level is a
+/// defect of the data; nothing trades with it.
+#[inline]
+pub(crate) fn is_crossed_level(book: &Book, ladder: Outcome, bid: Price) -> bool {
+    book.best_bid(ladder.other()).is_some_and(|(best, _)| meets(best, bid))
+}
+
+/// Whether bids for both outcomes pay for a complete set.
+#[inline]
+pub(crate) fn meets(one: Price, other: Price) -> bool {
+    one.units() + other.units() >= Price::ONE.units()
+}

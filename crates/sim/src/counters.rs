@@ -1,0 +1,103 @@
+//! What happened at the exchange, counted for reports. Nothing here decides anything.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{RejectReason, Shares, Usdc};
+use serde::Serialize;
+
+/// What happened so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SimCounters {
+    /// Market rows seen.
+    pub rows: u64,
+    /// Rows whose time ran backwards; taken at the time reached already.
+    pub rows_back_in_time: u64,
+    /// Listings refused (tokens that clash), and data of markets nobody listed.
+    pub rows_refused: u64,
+    /// Public trades seen.
+    pub prints: u64,
+    /// Prints whose side neither the book nor a level change told; the published side decided.
+    pub prints_ambiguous: u64,
+    /// Print volume that no recorded level change explains, in markets where we rested.
+    pub prints_unexplained: u64,
+    /// Orders sent to the exchange.
+    pub orders: u64,
+    /// Orders that arrived there.
+    pub orders_arrived: u64,
+    /// Commands that carried an engine time before what the exchange had reached already.
+    pub late_commands: u64,
+    /// Orders or cancels that waited for a batch to complete.
+    pub waited_for_batch: u64,
+    /// Orders refused, by code.
+    pub rejects: BTreeMap<&'static str, u64>,
+    /// Refusals because an order would have met our own.
+    pub self_cross_prevented: u64,
+    /// Matches in which we came to the book.
+    pub fills_taker: u64,
+    /// Matches in which we waited in the book.
+    pub fills_maker: u64,
+    /// Of those: by prints at our price, after the queue ahead was served.
+    pub fills_by_queue: u64,
+    /// Of those: by prints beyond our price.
+    pub fills_by_print_through: u64,
+    /// Of those: because the displayed opposite side crossed our price.
+    pub fills_by_crossing: u64,
+    /// Shares matched in all.
+    pub shares_matched: Shares,
+    /// pUSD matched in all, before fees.
+    pub notional_matched: Usdc,
+    /// Fees charged to us on confirmed matches.
+    pub fees_paid: Usdc,
+    /// Orders that came to rest with something displayed ahead of them.
+    pub queue_waits: u64,
+    /// Resting orders that were filled in part at least once.
+    pub partials: u64,
+    /// Orders held back by the taker delay.
+    pub delayed: u64,
+    /// Orders filled.
+    pub filled: u64,
+    /// Orders that ended cancelled or killed.
+    pub cancelled: u64,
+    /// Orders that expired.
+    pub expired: u64,
+    /// Cancels refused.
+    pub cancels_refused: u64,
+    /// Matches that became final.
+    pub confirmed: u64,
+    /// Matches that were tried again.
+    pub retried: u64,
+    /// Matches that failed (ghost fills).
+    pub ghost_fills: u64,
+    /// Placements lost on the way.
+    pub orders_lost: u64,
+    /// Answers lost on the way back.
+    pub answers_lost: u64,
+    /// Cancels lost on the way.
+    pub cancels_lost: u64,
+    /// Levels of crossed books that a taker or a crossing was not given.
+    pub crossed_levels_skipped: u64,
+    /// Splits, merges and redemptions done.
+    pub sets_done: u64,
+    /// Splits, merges and redemptions that failed.
+    pub sets_failed: u64,
+    /// Rebates paid.
+    pub rebates_paid: Usdc,
+    /// Rebates accrued but below the least payment.
+    pub rebates_forfeited: Usdc,
+    /// Times the books of the bank were checked.
+    pub conservation_checks: u64,
+}
+
+impl SimCounters {
+    pub(crate) fn rejected(&mut self, reason: &RejectReason) {
+        *self.rejects.entry(reason.code()).or_default() += 1;
+    }
+    /// All refusals.
+    pub fn rejects_total(&self) -> u64 {
+        self.rejects.values().sum()
+    }
+    /// All matches.
+    pub fn fills(&self) -> u64 {
+        self.fills_taker + self.fills_maker
+    }
+}

@@ -1,0 +1,391 @@
+//! What market data do: books, batches, prints against queues, crossings, market states.
+//!
+//! Every row is applied at once; what prints and crossings mean for us is decided when the batch is
+//! complete.
+
+use std::sync::Arc;
+
+use polydesk_domain::{
+    Event, Market, MarketKey, MarketState, Outcome, Price, Print, Shares, Side, Stamped, Time,
+};
+
+use crate::book_keeping::{Move, MoveKind, Pending, Slot, is_crossed_level, meets};
+use crate::queue::after_cancel;
+use crate::sim::{Due, Sim};
+
+impl Sim {
+    pub(crate) fn take_row(&mut self, stamped: &Stamped) {
+        match &stamped.event {
+            Event::Listed(market) => self.list(market),
+            Event::Level(change) => self.take_book(change.token.market(), stamped),
+            Event::Snapshot(snapshot) => self.take_book(snapshot.token.market(), stamped),
+            Event::Best { token, .. } => self.take_book(token.market(), stamped),
+            Event::Print(print) => self.take_print(print, stamped.venue_at),
+            Event::Tick { market, .. } => self.take_reset(*market, stamped),
+            Event::Gap(gap) => match gap.market {
+                Some(market) => self.take_reset(market, stamped),
+                None => self.take_gap(stamped),
+            },
+            Event::State { market, state } => self.take_state(*market, *state),
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, market: &Arc<Market>) {
+        let Ok(key) = self.universe.list(market.clone()) else {
+            self.counters.rows_refused += 1;
+            return;
+        };
+        self.books.list(key, market.tick);
+        self.bank.list(key);
+        match self.slots.get_mut(key.index()) {
+            None => self.slots.push(Slot::new(market.clone())),
+            Some(slot) => {
+                // Facts can be listed again while the state has moved on by its own rows.
+                let restated = slot.market.state != market.state;
+                slot.market = market.clone();
+                if restated {
+                    self.take_state(key, market.state);
+                }
+            }
+        }
+    }
+
+    /// Completes what the row shows to be over and opens the market's batch.
+    #[inline]
+    fn enter(&mut self, key: MarketKey, venue_at: Time) -> bool {
+        if key.index() >= self.slots.len() {
+            self.counters.rows_refused += 1;
+            return false;
+        }
+        if !self.open.is_empty() {
+            self.complete_older(key, venue_at);
+        }
+        let timeout = self.config.matching.batch_timeout;
+        let slot = &mut self.slots[key.index()];
+        let batch = &mut slot.batch;
+        if batch.open && !slot.tracked {
+            // Nothing of ours was there: no need to look back at it.
+            let over = batch.venue_at != venue_at || batch.last_at + timeout < self.now;
+            batch.open = !over;
+        }
+        self.expire_moves(key);
+        let Some(book) = self.books.get(key) else { return false };
+        self.slots[key.index()].enter_batch(book, self.now, venue_at);
+        if self.slots[key.index()].concerns_us() {
+            self.track(key);
+        }
+        true
+    }
+
+    #[inline]
+    fn take_book(&mut self, key: MarketKey, stamped: &Stamped) {
+        if !self.enter(key, stamped.venue_at) {
+            return;
+        }
+        let (row, now) = (self.rows, self.now);
+        let Sim { books, slots, .. } = self;
+        books.apply(stamped, |key, level| {
+            if let Some(slot) = slots.get_mut(key.index()) {
+                slot.touched(level, row, now);
+            }
+        });
+    }
+
+    fn take_print(&mut self, print: &Print, venue_at: Time) {
+        let key = print.token.market();
+        if !self.enter(key, venue_at) {
+            return;
+        }
+        self.counters.prints += 1;
+        let row = self.rows;
+        let slot = &mut self.slots[key.index()];
+        slot.prints_seen = true;
+        if !slot.concerns_us() || print.size.is_zero() {
+            return;
+        }
+        let outcome = print.token.outcome();
+        slot.batch.prints.push(Pending {
+            yes_price: match outcome {
+                Outcome::Yes => print.price,
+                Outcome::No => print.price.complement(),
+            },
+            size: print.size.min(Shares::SANE_MAX),
+            // Who buys an outcome takes its asks, which are bids for the other one.
+            published: if print.side == Side::Buy { outcome.other() } else { outcome },
+            row,
+        });
+    }
+
+    /// The book is void; what we consumed stays consumed, and queues stay as they were.
+    fn take_reset(&mut self, key: MarketKey, stamped: &Stamped) {
+        if key.index() >= self.slots.len() {
+            self.counters.rows_refused += 1;
+            return;
+        }
+        self.complete(key);
+        self.books.apply(stamped, |_, _| ());
+    }
+
+    fn take_gap(&mut self, stamped: &Stamped) {
+        for index in 0..self.slots.len() as u32 {
+            self.complete(MarketKey(index));
+        }
+        self.books.apply(stamped, |_, _| ());
+    }
+
+    fn take_state(&mut self, key: MarketKey, state: MarketState) {
+        if key.index() >= self.slots.len() {
+            self.counters.rows_refused += 1;
+            return;
+        }
+        self.complete(key);
+        let slot = &mut self.slots[key.index()];
+        // A resolution is final: nothing that comes later takes it back.
+        if matches!(slot.state, MarketState::Resolved(_)) {
+            return;
+        }
+        slot.state = state;
+        match state {
+            MarketState::Open | MarketState::Paused => {}
+            MarketState::Closed | MarketState::Disputed => self.end_market(key),
+            MarketState::Resolved(_) => {
+                self.end_market(key);
+                self.plan_auto_redeem(key);
+            }
+        }
+    }
+
+    /// Puts an open batch on the list of those that end by other rows or by time.
+    pub(crate) fn track(&mut self, key: MarketKey) {
+        let slot = &mut self.slots[key.index()];
+        if !slot.tracked {
+            slot.tracked = true;
+            self.open.push(key);
+        }
+        if !slot.timer {
+            slot.timer = true;
+            let at = slot.batch.last_at + self.config.matching.batch_timeout;
+            self.schedule(at, Due::BatchTimeout(key));
+        }
+    }
+
+    /// Completes the listed batches that a row of `key` at `venue_at` shows to be over.
+    fn complete_older(&mut self, key: MarketKey, venue_at: Time) {
+        let mut i = 0;
+        while let Some(&open) = self.open.get(i) {
+            let batch = &self.slots[open.index()].batch;
+            let over =
+                if open == key { venue_at != batch.venue_at } else { venue_at > batch.venue_at };
+            if over {
+                self.complete(open);
+            } else {
+                i += 1;
+            }
+        }
+    }
+
+    /// Completes the market's batch if nothing came for long enough.
+    pub(crate) fn complete_if_over(&mut self, key: MarketKey) {
+        let batch = &self.slots[key.index()].batch;
+        if batch.open && batch.last_at + self.config.matching.batch_timeout <= self.now {
+            self.complete(key);
+        }
+    }
+
+    pub(crate) fn batch_timeout(&mut self, key: MarketKey) {
+        self.complete_if_over(key);
+        let slot = &mut self.slots[key.index()];
+        slot.timer = false;
+        if slot.batch.open && slot.tracked {
+            self.track(key);
+        }
+    }
+
+    /// The batch is complete: prints and crossings take effect, and who waited goes on.
+    fn complete(&mut self, key: MarketKey) {
+        let slot = &mut self.slots[key.index()];
+        slot.batch.open = false;
+        if slot.tracked {
+            slot.tracked = false;
+            self.open.retain(|open| *open != key);
+        }
+        self.expire_moves(key);
+        let prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
+        for print in prints {
+            self.apply_print(key, print);
+        }
+        self.apply_crossings(key);
+        for due in core::mem::take(&mut self.slots[key.index()].waiting) {
+            self.run(due);
+        }
+    }
+
+    /// Decreases that no print explained in time were cancels.
+    #[inline]
+    fn expire_moves(&mut self, key: MarketKey) {
+        let (window, now) = (self.config.matching.netting_window, self.now);
+        let slot = &mut self.slots[key.index()];
+        while let Some(step) = slot.pop_expired(now, window) {
+            if step.kind == MoveKind::Print || step.left.is_zero() || slot.resting.is_empty() {
+                continue;
+            }
+            for id in &slot.resting {
+                let Some(order) = self.orders.get_mut(id) else { continue };
+                let here = (order.ladder, order.bid) == (step.ladder, step.price);
+                if here && order.since_row < step.row {
+                    order.ahead =
+                        after_cancel(self.config.queue, order.ahead, step.before, step.left);
+                }
+            }
+        }
+    }
+
+    /// Nets a print against level changes and lets what is left of it serve queues and fill us.
+    fn apply_print(&mut self, key: MarketKey, print: Pending) {
+        let ladder = self.ladder_hit(key, &print);
+        let price = match ladder {
+            Outcome::Yes => print.yes_price,
+            Outcome::No => print.yes_price.complement(),
+        };
+        let mut left = print.size;
+        for index in 0..self.slots[key.index()].recent.len() {
+            let step = &mut self.slots[key.index()].recent[index];
+            let explains =
+                step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price);
+            let part = if explains { step.left.min(left) } else { Shares::ZERO };
+            if part.is_zero() {
+                continue;
+            }
+            step.left -= part;
+            left -= part;
+            // The trade happened when the level shrank, not when it was published.
+            let row = step.row;
+            self.trade_at(key, ladder, price, part, row, self.now);
+        }
+        if left.is_zero() {
+            return;
+        }
+        self.counters.prints_unexplained += 1;
+        let lag = self.config.matching.print_lag;
+        self.trade_at(key, ladder, price, left, print.row, self.now - lag);
+        let slot = &mut self.slots[key.index()];
+        slot.forget(ladder, price, left);
+        slot.remember_print(Move {
+            kind: MoveKind::Print,
+            ladder,
+            price,
+            left,
+            before: Shares::ZERO,
+            row: print.row,
+            at: self.now,
+        });
+    }
+
+    /// Which ladder a print consumed. The published side is wrong in two of five, so it decides last:
+    /// first a level that shrank, then the price against the book before the batch.
+    fn ladder_hit(&mut self, key: MarketKey, print: &Pending) -> Outcome {
+        let slot = &self.slots[key.index()];
+        let (yes, no) = (print.yes_price, print.yes_price.complement());
+        let fell = slot.unexplained(Outcome::Yes, yes);
+        let rose = slot.unexplained(Outcome::No, no);
+        if fell != rose {
+            return if fell > rose { Outcome::Yes } else { Outcome::No };
+        }
+        let [best_yes, best_no] = slot.batch.before;
+        let hits = best_yes.is_some_and(|best| yes <= best);
+        let lifts = best_no.is_some_and(|best| no <= best);
+        match (hits, lifts) {
+            (true, false) => Outcome::Yes,
+            (false, true) => Outcome::No,
+            _ => {
+                self.counters.prints_ambiguous += 1;
+                print.published
+            }
+        }
+    }
+
+    /// A trade of others on a ladder: orders of ours at better bids would have been hit first, those
+    /// at this bid after the queue ahead. Orders younger than the trade take no part.
+    fn trade_at(
+        &mut self,
+        key: MarketKey,
+        ladder: Outcome,
+        price: Price,
+        size: Shares,
+        row: u64,
+        latest: Time,
+    ) {
+        let (mut left, mut served) = (size, Shares::ZERO);
+        let slot = &self.slots[key.index()];
+        if slot.resting.is_empty() {
+            return;
+        }
+        for id in slot.resting.clone() {
+            let Some(order) = self.orders.get_mut(&id) else { continue };
+            let reached = order.ladder == ladder && order.bid >= price;
+            if !reached || order.since_row >= row || order.since > latest {
+                continue;
+            }
+            if order.bid > price {
+                order.ahead = Shares::ZERO;
+                let fill = left.min(order.open);
+                left -= fill;
+                self.counters.fills_by_print_through += u64::from(!fill.is_zero());
+                self.fill_resting(id, fill);
+                continue;
+            }
+            let queue = left.min(order.ahead.saturating_sub(served));
+            served += queue;
+            left -= queue;
+            order.ahead = order.ahead.saturating_sub(served);
+            if order.ahead.is_zero() {
+                let fill = left.min(order.open);
+                left -= fill;
+                self.counters.fills_by_queue += u64::from(!fill.is_zero());
+                self.fill_resting(id, fill);
+            }
+        }
+    }
+
+    /// A displayed opposite side that crosses our price fills us at our price.
+    fn apply_crossings(&mut self, key: MarketKey) {
+        if self.slots[key.index()].resting.is_empty() {
+            return;
+        }
+        for id in self.slots[key.index()].resting.clone() {
+            while let Some((ladder, bid, available)) = self.crossing(key, &id) {
+                let Some(order) = self.orders.get(&id) else { break };
+                let fill = available.min(order.open);
+                self.slots[key.index()].consume(ladder, bid, fill);
+                self.counters.fills_by_crossing += 1;
+                self.fill_resting(id, fill);
+            }
+        }
+    }
+
+    /// The best displayed level that crosses an open order and has something left for us.
+    fn crossing(
+        &mut self,
+        key: MarketKey,
+        id: &polydesk_domain::ClientOrderId,
+    ) -> Option<(Outcome, Price, Shares)> {
+        let order = self.orders.get(id).filter(|order| order.is_open() && !order.open.is_zero())?;
+        let (book, slot) = (self.books.get(key)?, &self.slots[key.index()]);
+        let counter = order.counter();
+        for (bid, shown) in book.levels(counter, Side::Buy) {
+            if !meets(bid, order.bid) {
+                return None;
+            }
+            if is_crossed_level(book, counter, bid) {
+                self.counters.crossed_levels_skipped += 1;
+                continue;
+            }
+            let available = slot.available(counter, bid, shown);
+            if !available.is_zero() {
+                return Some((counter, bid, available));
+            }
+        }
+        None
+    }
+}

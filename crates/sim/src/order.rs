@@ -1,0 +1,98 @@
+//! One of our orders as the exchange keeps it. It decides nothing about matching.
+
+use polydesk_domain::{
+    CancelReason, ClientOrderId, OrderEvent, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
+};
+
+/// Where an order is at the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Held back by the taker delay.
+    Delayed,
+    /// In the book.
+    Resting,
+    /// Everything matched.
+    Filled,
+    /// Over before everything matched.
+    Cancelled(CancelReason),
+    /// Its time was over.
+    Expired,
+}
+
+/// An order that reached the exchange.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) id: ClientOrderId,
+    pub(crate) token: Token,
+    pub(crate) side: Side,
+    pub(crate) price: Price,
+    pub(crate) tif: Tif,
+    /// The ladder it waits on and its bid price there.
+    pub(crate) ladder: Outcome,
+    pub(crate) bid: Price,
+    pub(crate) stage: Stage,
+    /// A buy's pUSD that may still be spent (fees apart); zero for sells.
+    pub(crate) money: Usdc,
+    /// Shares that may still be matched: what rests, or what a sell still offers.
+    pub(crate) open: Shares,
+    /// Shares matched over its life.
+    pub(crate) matched: Shares,
+    /// Shares matched while resting, and pUSD they moved: the basis of cumulative rounding.
+    pub(crate) rested: Shares,
+    pub(crate) rested_money: Usdc,
+    /// pUSD and shares the bank holds promised for it.
+    pub(crate) reserved_cash: Usdc,
+    pub(crate) reserved_shares: Shares,
+    /// Others' shares ahead of it at its level.
+    pub(crate) ahead: Shares,
+    /// Rows of market data the exchange had seen when it came to rest: older data cannot fill it.
+    pub(crate) since_row: u64,
+    /// When it came to rest.
+    pub(crate) since: Time,
+    /// Order of arrival.
+    pub(crate) number: u64,
+    /// News reaches the engine in order: nothing earlier than this.
+    pub(crate) news_at: Time,
+    /// When the engine hears that it ended, if it did.
+    pub(crate) end_told: Option<Time>,
+}
+
+impl Order {
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Delayed | Stage::Resting)
+    }
+
+    /// The ladder an order takes from.
+    pub(crate) fn counter(&self) -> Outcome {
+        self.ladder.other()
+    }
+
+    /// The price, in terms of this order's token, of a bid on the counter ladder.
+    pub(crate) fn price_of(&self, counter_bid: Price) -> Price {
+        match self.side {
+            Side::Buy => counter_bid.complement(),
+            Side::Sell => counter_bid,
+        }
+    }
+
+    /// What the venue would say of it now.
+    pub(crate) fn evidence(&self) -> OrderEvent {
+        let matched = self.matched;
+        match self.stage {
+            Stage::Delayed => OrderEvent::Delayed,
+            Stage::Resting if matched.is_zero() => OrderEvent::Live,
+            Stage::Resting => OrderEvent::Matched,
+            Stage::Filled => OrderEvent::Filled { matched },
+            Stage::Cancelled(reason) => OrderEvent::Cancelled { reason, matched },
+            Stage::Expired => OrderEvent::Expired { matched },
+        }
+    }
+}
+
+/// The ladder and bid price on which an order for a token waits.
+pub(crate) fn place(token: Token, side: Side, price: Price) -> (Outcome, Price) {
+    match side {
+        Side::Buy => (token.outcome(), price),
+        Side::Sell => (token.outcome().other(), price.complement()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Which orders the venue takes: state, tick, size, accuracy, expiration. It neither matches nor
+//! looks at balances.
+//!
+//! An order for a market whose fee or protocol version is unknown is refused as if the market were
+//! closed: what cannot be charged rightly cannot be simulated rightly.
+
+use polydesk_domain::{
+    Amounts, AmountsError, Book, FeeRate, Market, MarketState, PlaceOrder, ProtocolVersion,
+    RejectReason, Rounding, Shares, Side, Size, Span, Tif, Time, Usdc, immediate_amounts,
+    resting_amounts,
+};
+
+/// The least horizon of a GTD order.
+const LEAST_HORIZON: Span = Span::secs(180);
+/// How long before its stated expiration the venue removes it.
+const REMOVED_BEFORE: Span = Span::secs(60);
+/// The least worth of an order that takes.
+pub(crate) const LEAST_MARKETABLE: Usdc = Usdc::whole(1);
+
+/// What the rules make of an order: its integers and the fee that holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted {
+    pub(crate) amounts: Amounts,
+    pub(crate) fee: FeeRate,
+}
+
+/// The rules that need no counterparty.
+pub(crate) fn admit(
+    order: &PlaceOrder,
+    market: &Market,
+    state: MarketState,
+    book: &Book,
+    now: Time,
+    rounding: Rounding,
+    minimum_binds_immediate: bool,
+) -> Result<Admitted, RejectReason> {
+    let fee = open_for(market, state, now)?;
+    if !order.price.tradable(book.tick()) {
+        return Err(RejectReason::Tick);
+    }
+    let amounts = amounts(order, book, rounding)?;
+    let bound = order.tif.rests() || minimum_binds_immediate;
+    if bound && amounts.shares(order.side) < market.min_size {
+        return Err(RejectReason::BelowMinimum);
+    }
+    if let Tif::Gtd { expires } = order.tif
+        && now.until(expires) < LEAST_HORIZON
+    {
+        return Err(RejectReason::Expiration);
+    }
+    if !order.tif.rests() {
+        if order.post_only {
+            return Err(RejectReason::Other("post-only orders are GTC or GTD".into()));
+        }
+        if amounts.money(order.side) < LEAST_MARKETABLE {
+            return Err(RejectReason::BelowMarketableMinimum);
+        }
+    }
+    Ok(Admitted { amounts, fee })
+}
+
+/// When the venue removes a GTD order that states this expiration.
+pub(crate) fn removal(expires: Time) -> Time {
+    expires - REMOVED_BEFORE
+}
+
+fn open_for(market: &Market, state: MarketState, now: Time) -> Result<FeeRate, RejectReason> {
+    let ready = market.opens.is_none_or(|opens| opens <= now);
+    let known = !matches!(market.version, ProtocolVersion::Unknown(_));
+    if !state.trades() || !ready || !known {
+        return Err(RejectReason::MarketClosed);
+    }
+    market.fees.at(now).map_err(|_| RejectReason::MarketClosed)
+}
+
+/// The order's integers. The venue refuses what its own rounding would change.
+fn amounts(order: &PlaceOrder, book: &Book, rounding: Rounding) -> Result<Amounts, RejectReason> {
+    let exact = match order.size {
+        Size::Shares(shares) => shares == shares.floor_cents() && shares <= Shares::SANE_MAX,
+        Size::Spend(spend) => spend == spend.floor_cents() && spend >= Usdc::ZERO,
+    };
+    if !exact {
+        return Err(RejectReason::Accuracy);
+    }
+    let tick = book.tick();
+    let amounts = match (order.tif.rests(), order.size) {
+        (true, Size::Shares(shares)) => resting_amounts(order.side, order.price, shares, tick),
+        (true, Size::Spend(_)) => Err(AmountsError::Unit),
+        (false, size) => immediate_amounts(order.side, order.price, size, tick, rounding),
+    };
+    amounts.map_err(|error| match error {
+        AmountsError::Price { .. } => RejectReason::Tick,
+        AmountsError::Nothing => RejectReason::BelowMinimum,
+        AmountsError::Unit | AmountsError::Overflow => RejectReason::Accuracy,
+    })
+}
+
+/// The most a taker's fee can be for spending so much: `p × (1 − p)` of a share costing `p` is below
+/// the money spent on it, whatever the price.
+pub(crate) fn most_fee(spend: Usdc, fee: FeeRate) -> Usdc {
+    let micros = i128::from(spend.micros()) * i128::from(fee.rate_ppm);
+    let rounded_up = (micros + 999_999) / 1_000_000;
+    Usdc::new(i64::try_from(rounded_up).unwrap_or(i64::MAX))
+}
+
+/// pUSD promised to an order of this side: only buys promise any.
+pub(crate) fn money_of(side: Side, amounts: &Amounts) -> Usdc {
+    match side {
+        Side::Buy => amounts.money(Side::Buy),
+        Side::Sell => Usdc::ZERO,
+    }
+}

@@ -1,0 +1,194 @@
+//! How a match becomes final or fails: matched, (retrying), mined, confirmed, or failed.
+//!
+//! Balances follow: a buy's shares are usable once confirmed, a sell's pUSD as well; a failed match
+//! gives back exactly what it took, once.
+
+use polydesk_domain::{
+    ClientOrderId, Event, FeeRate, Fill, OwnTrade, Role, Shares, Side, Time, Token, TradeId,
+    TradeStatus, Usdc,
+};
+
+use crate::bank::Deal;
+use crate::chance::Purpose;
+use crate::sim::{Due, Sim};
+
+/// What comes next for a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It is to be put into a block.
+    Mine,
+    /// It will fail.
+    Fail,
+    /// It is in a block.
+    Confirm,
+}
+
+/// A match that is not final yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Trade {
+    news: OwnTrade,
+    deal: Deal,
+    rebate: Usdc,
+    step: Step,
+    retried: bool,
+    /// Its news reach the engine in order.
+    news_at: Time,
+}
+
+impl Trade {
+    pub(crate) fn token(&self) -> Token {
+        self.news.token
+    }
+    pub(crate) fn side(&self) -> Side {
+        self.news.side
+    }
+    pub(crate) fn shares(&self) -> Shares {
+        self.news.fill.shares
+    }
+    /// Micro-dollars in flight, and to come.
+    pub(crate) fn cash(&self) -> (i128, i128) {
+        let fill = self.news.fill;
+        match self.news.side {
+            Side::Buy => (i128::from((fill.notional + fill.fee).micros()), 0),
+            Side::Sell => (0, i128::from((fill.notional - fill.fee).micros())),
+        }
+    }
+}
+
+impl Sim {
+    /// Books a match of one of our orders and starts its settlement. The order's own figures and
+    /// promises were adjusted by the caller.
+    pub(crate) fn book_match(&mut self, id: ClientOrderId, role: Role, fill: Fill) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let (token, side, order_news_at) = (order.token, order.side, order.news_at);
+        let level = fill.level.unwrap_or(order.price);
+        let market = &self.slots[token.market().index()].market;
+        let rate = market.fees.at(self.now).unwrap_or(FeeRate::FREE);
+        let (world_fee, rebate) = match role {
+            Role::Taker => (Usdc::ZERO, Usdc::ZERO),
+            Role::Maker => {
+                (rate.taker_fee(level, fill.shares), rate.maker_rebate(level, fill.shares))
+            }
+        };
+        let deal =
+            Deal { token, shares: fill.shares, notional: fill.notional, fee: fill.fee, world_fee };
+        match side {
+            Side::Buy => self.bank.buy_matched(&deal),
+            Side::Sell => self.bank.sell_matched(&deal),
+        }
+        self.counters.shares_matched += fill.shares;
+        self.counters.notional_matched += fill.notional;
+        self.trade_serial += 1;
+        let serial = self.trade_serial;
+        let news = OwnTrade {
+            trade: TradeId(u128::from(self.seed) << 64 | u128::from(serial)),
+            order: id,
+            token,
+            side,
+            role,
+            fill,
+            status: TradeStatus::Matched,
+        };
+        let news_at = self.first_news(id, order_news_at);
+        self.deliver(news_at, Event::Trade(Box::new(news)));
+        let step = Step::Mine;
+        self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, news_at });
+        let at = self.chain_delay(self.config.settlement.mined);
+        self.schedule(at, Due::Settle(serial));
+    }
+
+    /// When the engine first hears of a match: in line with the order's other news, or late.
+    fn first_news(&mut self, id: ClientOrderId, order_news_at: Time) -> Time {
+        let faults = self.config.faults;
+        let at = self.answer_time();
+        if self.chance.happens(Purpose::Fault, faults.late_fill_ppm) {
+            return at + self.chance.delay(Purpose::Fault, faults.late_fill);
+        }
+        let at = at.max(order_news_at);
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.news_at = at;
+        }
+        at
+    }
+
+    /// The next step of a match.
+    pub(crate) fn settle(&mut self, serial: u64) {
+        let Some(trade) = self.trades.get(&serial) else { return };
+        let (step, retried) = (trade.step, trade.retried);
+        let settlement = self.config.settlement;
+        match step {
+            Step::Mine => {
+                let fails = self.will_fail(serial);
+                let again = !retried && self.chance.happens(Purpose::Chain, settlement.retry_ppm);
+                if fails {
+                    self.go_on(serial, TradeStatus::Retrying, Step::Fail, settlement.retry);
+                } else if again {
+                    self.counters.retried += 1;
+                    self.go_on(serial, TradeStatus::Retrying, Step::Mine, settlement.retry);
+                } else {
+                    self.go_on(serial, TradeStatus::Mined, Step::Confirm, settlement.confirmed);
+                }
+            }
+            Step::Fail => self.finish(serial, TradeStatus::Failed),
+            Step::Confirm => self.finish(serial, TradeStatus::Confirmed),
+        }
+    }
+
+    /// Whether a match fails for good: by chance, and more often when it would have been a winner.
+    fn will_fail(&mut self, serial: u64) -> bool {
+        let Some(trade) = self.trades.get(&serial) else { return false };
+        let settlement = self.config.settlement;
+        let book = self.books.get(trade.news.token.market());
+        let double_mid = book.and_then(|book| book.double_mid(trade.news.token.outcome()));
+        let winner = match (trade.news.fill.level, double_mid) {
+            (Some(level), Some(mid)) => {
+                let paid = u32::from(level.units()) * 2;
+                if trade.news.side == Side::Buy { mid > paid } else { mid < paid }
+            }
+            _ => false,
+        };
+        let more = if winner { settlement.winner_fail_ppm } else { 0 };
+        self.chance.happens(Purpose::Chain, (settlement.fail_ppm + more).min(1_000_000))
+    }
+
+    fn go_on(&mut self, serial: u64, status: TradeStatus, step: Step, delay: crate::Delay) {
+        if let Some(trade) = self.trades.get_mut(&serial) {
+            trade.retried |= status == TradeStatus::Retrying;
+            trade.step = step;
+        }
+        self.trade_news(serial, status);
+        let at = self.chain_delay(delay);
+        self.schedule(at, Due::Settle(serial));
+    }
+
+    fn finish(&mut self, serial: u64, status: TradeStatus) {
+        self.trade_news(serial, status);
+        let Some(trade) = self.trades.remove(&serial) else { return };
+        let (deal, side) = (trade.deal, trade.news.side);
+        match (status, side) {
+            (TradeStatus::Failed, Side::Buy) => self.bank.buy_failed(&deal),
+            (TradeStatus::Failed, Side::Sell) => self.bank.sell_failed(&deal),
+            (_, Side::Buy) => self.bank.buy_confirmed(&deal),
+            (_, Side::Sell) => self.bank.sell_confirmed(&deal),
+        }
+        let market = deal.token.market();
+        if status == TradeStatus::Failed {
+            self.counters.ghost_fills += 1;
+        } else {
+            self.counters.confirmed += 1;
+            self.counters.fees_paid += deal.fee;
+            self.accrue_rebate(market, trade.rebate);
+        }
+        // Shares that come to rest in a resolved market are paid out as well.
+        self.plan_auto_redeem(market);
+    }
+
+    fn trade_news(&mut self, serial: u64, status: TradeStatus) {
+        let at = self.answer_time();
+        let Some(trade) = self.trades.get_mut(&serial) else { return };
+        trade.news.status = status;
+        trade.news_at = trade.news_at.max(at);
+        let (at, news) = (trade.news_at, trade.news);
+        self.deliver(at, Event::Trade(Box::new(news)));
+    }
+}

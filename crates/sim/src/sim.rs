@@ -1,0 +1,402 @@
+//! The exchange itself: one scheduler for what happens at the exchange and what reaches the engine.
+//!
+//! This file holds the state and the clock. What an order does is in `exchange`, what data do in
+//! `flow`, settlement in `settle`, complete sets in `sets`.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{
+    Books, ClientOrderId, Command, Event, MarketKey, OrderEvent, PlaceOrder, SetAction, Shares,
+    Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+};
+
+use crate::bank::{AccountView, Bank, Broken};
+use crate::book_keeping::Slot;
+use crate::chance::{Chance, Purpose};
+use crate::order::Order;
+use crate::settle::Trade;
+use crate::{Delay, SimConfig, SimCounters, SimError};
+
+/// Something that is due at a time.
+#[derive(Debug, Clone)]
+pub(crate) enum Due {
+    /// An order meets the book.
+    Arrive(Box<PlaceOrder>),
+    /// A cancel does.
+    Cancel(ClientOrderId),
+    /// A cancel of everything does, of one market or everywhere.
+    CancelAll(Option<MarketKey>),
+    /// The part of it for one market.
+    CancelMarket(MarketKey),
+    /// A question arrives.
+    Query(ClientOrderId),
+    /// The taker delay of an order is over.
+    Release(ClientOrderId),
+    /// A GTD order's time is over.
+    Expire(ClientOrderId),
+    /// A batch may be complete.
+    BatchTimeout(MarketKey),
+    /// The engine gives up waiting for an answer.
+    NoAnswer(ClientOrderId),
+    /// The next step of a match's settlement.
+    Settle(u64),
+    /// A set operation arrives.
+    SetArrive(SetOrder),
+    /// A set operation is final.
+    SetDone(SetOrder),
+    /// The venue redeems for us.
+    AutoRedeem(MarketKey),
+    /// Rebates of a day are paid.
+    PayRebates(i64),
+    /// The engine hears of something.
+    Deliver(Box<Event>),
+}
+
+/// A split, merge or redemption under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SetOrder {
+    pub(crate) id: Option<ClientOrderId>,
+    pub(crate) strategy: Option<StrategyId>,
+    pub(crate) market: MarketKey,
+    pub(crate) action: SetAction,
+}
+
+/// What can fill a resting order in a market, judged by the data seen so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillRule {
+    /// Prints, after the queue ahead; and a displayed opposite side that crosses our price.
+    PrintsAndCrossings,
+    /// No print was seen: only a displayed opposite side that crosses our price.
+    CrossingsOnly,
+}
+
+/// The exchange made of a seed.
+///
+/// The driver calls [`Sim::advance`] up to just before a market event's exchange time, then
+/// [`Sim::on_market`] with it: data of an instant are seen before orders that arrive in it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use polydesk_domain::*;
+/// use polydesk_sim::{Sim, SimConfig};
+///
+/// let mut sim = Sim::new(SimConfig::instant(), 1).unwrap();
+/// let at = Time::from_secs(1_000);
+/// let row = |event| Stamped { at, venue_at: at, seq: 0, event };
+/// sim.on_market(&row(Event::Listed(Arc::new(Market::plain(1, "rain")))));
+/// sim.on_market(&row(Event::Snapshot(Arc::new(Snapshot {
+///     token: Token(0),
+///     bids: vec![(Price::cents(40), Shares::whole(50))],
+///     asks: vec![(Price::cents(42), Shares::whole(50))],
+/// }))));
+/// sim.submit(at, &Command::Place(PlaceOrder {
+///     id: ClientOrderId(1),
+///     strategy: StrategyId::OPERATOR,
+///     signal: SignalId(1),
+///     token: Token(0),
+///     side: Side::Buy,
+///     price: Price::cents(42),
+///     size: Size::Shares(Shares::whole(10)),
+///     tif: Tif::Gtc,
+///     post_only: false,
+///     decided_at: at,
+/// }));
+/// let mut news = Vec::new();
+/// sim.advance(at + Span::secs(1), &mut news);
+/// assert_eq!(sim.account().token(Token(0)).free, Shares::whole(10));
+/// assert_eq!(sim.account().cash_free, Usdc::cents(99_580));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sim {
+    pub(crate) config: SimConfig,
+    pub(crate) chance: Chance,
+    pub(crate) seed: u64,
+    /// Exchange time reached.
+    pub(crate) now: Time,
+    queue: BTreeMap<(Time, u64), Due>,
+    next: u64,
+    pub(crate) universe: Universe,
+    pub(crate) books: Books,
+    pub(crate) slots: Vec<Slot>,
+    /// Markets with an open batch that concerns us.
+    pub(crate) open: Vec<MarketKey>,
+    /// Rows of market data seen.
+    pub(crate) rows: u64,
+    pub(crate) orders: BTreeMap<ClientOrderId, Order>,
+    /// Orders on their way to the exchange.
+    pub(crate) transit: BTreeMap<ClientOrderId, Token>,
+    pub(crate) arrivals: u64,
+    pub(crate) trades: BTreeMap<u64, Trade>,
+    pub(crate) trade_serial: u64,
+    pub(crate) bank: Bank,
+    /// pUSD promised to splits under way.
+    pub(crate) splits: Usdc,
+    /// Rebates accrued per day (UTC) and market.
+    pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
+    pub(crate) counters: SimCounters,
+    /// The placements travelling together: when they were sent, when they arrive, how many.
+    parcel: Option<(Time, Time, u32)>,
+}
+
+impl Sim {
+    /// An exchange without markets yet.
+    ///
+    /// # Errors
+    /// Every rule that the configuration breaks.
+    pub fn new(config: SimConfig, seed: u64) -> Result<Sim, SimError> {
+        config.check()?;
+        Ok(Sim {
+            bank: Bank::new(config.starting_cash),
+            config,
+            chance: Chance::new(seed),
+            seed,
+            now: Time::MIN,
+            queue: BTreeMap::new(),
+            next: 0,
+            universe: Universe::new(),
+            books: Books::default(),
+            slots: Vec::new(),
+            open: Vec::new(),
+            rows: 0,
+            orders: BTreeMap::new(),
+            transit: BTreeMap::new(),
+            arrivals: 0,
+            trades: BTreeMap::new(),
+            trade_serial: 0,
+            splits: Usdc::ZERO,
+            rebates: BTreeMap::new(),
+            counters: SimCounters::default(),
+            parcel: None,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SimConfig {
+        &self.config
+    }
+
+    /// Exchange time reached.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The markets as the exchange knows them: keys follow the order of listing rows.
+    pub fn universe(&self) -> &Universe {
+        &self.universe
+    }
+
+    /// The books as the exchange sees them; what we consumed is still shown there.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// What can fill our resting orders in a market, judged by the data so far.
+    pub fn fill_rule(&self, market: MarketKey) -> FillRule {
+        match self.slots.get(market.index()) {
+            Some(slot) if slot.prints_seen => FillRule::PrintsAndCrossings,
+            _ => FillRule::CrossingsOnly,
+        }
+    }
+
+    /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
+    ///
+    /// Placements of one instant travel together, as one batch request. A time before what the
+    /// exchange has reached is taken as that, and counted.
+    pub fn submit(&mut self, now: Time, command: &Command) {
+        if now < self.now {
+            self.counters.late_commands += 1;
+        }
+        let now = now.max(self.now);
+        let latency = self.config.latency;
+        match command {
+            Command::Place(order) => self.send_order(now, order),
+            Command::Cancel(id) => {
+                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
+                    self.counters.cancels_lost += 1;
+                    self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(*id));
+                } else {
+                    self.schedule(at, Due::Cancel(*id));
+                }
+            }
+            Command::CancelAll(market) => {
+                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                self.schedule(at, Due::CancelAll(*market));
+            }
+            Command::Query(id) => {
+                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                self.schedule(at, Due::Query(*id));
+            }
+            Command::Set { id, strategy, market, action } => {
+                let at = now + self.chance.delay(Purpose::Wire, latency.insert);
+                let order = SetOrder {
+                    id: Some(*id),
+                    strategy: Some(*strategy),
+                    market: *market,
+                    action: *action,
+                };
+                self.schedule(at, Due::SetArrive(order));
+            }
+            Command::Note { .. } => {}
+        }
+    }
+
+    /// Binds an order to its hash, puts it on the wire, and lets the wire lose it.
+    fn send_order(&mut self, now: Time, order: &PlaceOrder) {
+        self.counters.orders += 1;
+        let hash = self.chance.order_hash(order.id);
+        for event in [OrderEvent::Bound { hash }, OrderEvent::Sent] {
+            self.deliver(now, Event::Order(Box::new((order.id, event))));
+        }
+        let arrival = self.parcel_arrival(now);
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
+            self.counters.orders_lost += 1;
+            self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(order.id));
+            return;
+        }
+        // A second order under one name must not hide that the first is still on its way.
+        self.transit.entry(order.id).or_insert(order.token);
+        self.schedule(arrival, Due::Arrive(Box::new(order.clone())));
+    }
+
+    fn parcel_arrival(&mut self, now: Time) -> Time {
+        if let Some((sent, arrival, count)) = &mut self.parcel
+            && *sent == now
+            && *count < self.config.matching.batch_most
+        {
+            *count += 1;
+            return *arrival;
+        }
+        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
+        self.parcel = Some((now, arrival, 1));
+        arrival
+    }
+
+    /// When something next happens inside (at the exchange, or a delivery to the engine).
+    pub fn next_due(&self) -> Option<Time> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Runs everything due up to and including `to`, and appends what reaches the engine by then, in
+    /// order, each with the time at which it does.
+    pub fn advance(&mut self, to: Time, out: &mut Vec<(Time, Event)>) {
+        while let Some(entry) = self.queue.first_entry() {
+            let (at, _) = *entry.key();
+            if at > to {
+                break;
+            }
+            let due = entry.remove();
+            self.now = self.now.max(at);
+            match due {
+                Due::Deliver(event) => out.push((at, *event)),
+                due => self.run(due),
+            }
+        }
+        self.now = self.now.max(to);
+        self.counters.conservation_checks = self.bank.checks();
+    }
+
+    /// How much later than the exchange the engine sees a market event, drawn from the seed.
+    pub fn feed_delay(&mut self) -> Span {
+        self.chance.delay(Purpose::Feed, self.config.latency.feed)
+    }
+
+    /// Our account as the exchange knows it.
+    pub fn account(&self) -> AccountView {
+        self.bank.view(self.rebates.values().copied().sum())
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &SimCounters {
+        &self.counters
+    }
+
+    /// The first broken sum, if any movement of money ever broke one. Latched: nothing after it can be
+    /// trusted, and a driver should stop.
+    pub fn broken(&self) -> Option<&Broken> {
+        self.bank.broken()
+    }
+
+    /// Recomputes every sum from the single accounts, orders and matches.
+    ///
+    /// # Errors
+    /// The first rule that does not hold, with its figures.
+    pub fn check_conservation(&self) -> Result<(), Broken> {
+        self.bank.check()?;
+        let mut reserved = i128::from(self.splits.micros());
+        let mut offered: BTreeMap<Token, i128> = BTreeMap::new();
+        for order in self.orders.values() {
+            reserved += i128::from(order.reserved_cash.micros());
+            *offered.entry(order.token).or_default() += i128::from(order.reserved_shares.micros());
+            let held = !order.reserved_cash.is_zero() || !order.reserved_shares.is_zero();
+            if held && !order.is_open() {
+                let detail = format!("order {}: {:?}", order.id, order.stage);
+                return Err(Broken { rule: "an order that ended holds nothing back", detail });
+            }
+        }
+        same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
+        let (mut in_flight, mut to_come) = (0, 0);
+        let mut moving: BTreeMap<Token, [i128; 2]> = BTreeMap::new();
+        for trade in self.trades.values() {
+            let (cash_out, cash_in) = trade.cash();
+            (in_flight, to_come) = (in_flight + cash_out, to_come + cash_in);
+            let moving = moving.entry(trade.token()).or_default();
+            moving[trade.side() as usize] += i128::from(trade.shares().micros());
+        }
+        same("pUSD in flight is that of the unsettled matches", self.bank.in_flight(), in_flight)?;
+        same("pUSD to come is that of the unsettled matches", self.bank.incoming(), to_come)?;
+        for index in 0..self.slots.len() as u32 * 2 {
+            let (token, holding) = (Token(index), self.bank.holding(Token(index)));
+            let [bought, sold] = moving.get(&token).copied().unwrap_or_default();
+            let promised = offered.get(&token).copied().unwrap_or_default();
+            same("offered shares are those of the open sells", holding.offered, promised)?;
+            same("shares to come are those of the unsettled buys", holding.incoming, bought)?;
+            same("shares leaving are those of the unsettled sells", holding.leaving, sold)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn schedule(&mut self, at: Time, due: Due) {
+        self.next += 1;
+        self.queue.insert((at.max(self.now), self.next), due);
+    }
+
+    pub(crate) fn deliver(&mut self, at: Time, event: Event) {
+        self.schedule(at, Due::Deliver(Box::new(event)));
+    }
+
+    /// A draw of the answer latency, from now.
+    pub(crate) fn answer_time(&mut self) -> Time {
+        self.now + self.chance.delay(Purpose::Wire, self.config.latency.answer)
+    }
+
+    pub(crate) fn chain_delay(&mut self, delay: Delay) -> Time {
+        self.now + self.chance.delay(Purpose::Chain, delay)
+    }
+
+    /// Free settled shares of a token.
+    pub(crate) fn shares_free(&self, token: Token) -> Shares {
+        self.bank.shares_free(token)
+    }
+}
+
+impl Sim {
+    /// Market data and metadata as the exchange sees them at `stamped.at`. Anything else is ignored.
+    pub fn on_market(&mut self, stamped: &Stamped) {
+        self.rows += 1;
+        self.counters.rows += 1;
+        if stamped.at < self.now {
+            self.counters.rows_back_in_time += 1;
+        }
+        self.now = self.now.max(stamped.at);
+        self.take_row(stamped);
+    }
+}
+
+fn same(rule: &'static str, kept: i128, want: i128) -> Result<(), Broken> {
+    if kept == want {
+        return Ok(());
+    }
+    Err(Broken { rule, detail: format!("{kept} in the books, {want} recomputed") })
+}
