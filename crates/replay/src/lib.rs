@@ -1,1 +1,14 @@
-//! Under construction in this commit series.
+//! The synchronous driver: a tape, the engine and the simulated exchange in one virtual time.
+//!
+//! The exchange sees a market event at exchange time; the engine sees it after the feed latency (or at
+//! the recorded receive time); an order meets the book after its own latency. Everything that happens
+//! is ordered by time and then by source: exchange news, timers, market data. There is no thread, no
+//! clock and no chance in here, so the same tape, seed and configuration give the same run.
+
+mod driver;
+mod log;
+mod recorder;
+
+pub use driver::{Options, ReplayError, replay};
+pub use log::EventLog;
+pub use recorder::{EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
