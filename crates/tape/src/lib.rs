@@ -12,6 +12,7 @@ mod reader;
 mod row;
 mod schema;
 mod source;
+pub mod synthetic;
 mod writer;
 
 pub use certificate::{AssumedFact, Certificate, Reject, SilentSpan, Truncation};

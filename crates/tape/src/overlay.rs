@@ -155,6 +155,11 @@ impl Overlay {
         })
     }
 
+    /// An overlay that says nothing, for errors that name the file to write.
+    pub(crate) fn absent(path: PathBuf) -> Overlay {
+        Overlay { path, ..Overlay::default() }
+    }
+
     /// The markets the overlay names, complete.
     ///
     /// # Errors
@@ -165,6 +170,28 @@ impl Overlay {
             markets.push(self.market(&MarketFacts::default(), Some(index))?);
         }
         Ok(markets)
+    }
+
+    /// The markets whose tokens the overlay itself names.
+    pub(crate) fn markets_with_tokens(&self) -> Result<Vec<Market>, TapeError> {
+        let mut markets = Vec::new();
+        for (index, entry) in self.markets.iter().enumerate() {
+            if entry.tokens.is_some() {
+                markets.push(self.market(&MarketFacts::default(), Some(index))?);
+            }
+        }
+        Ok(markets)
+    }
+
+    /// Whether overlay and recording together say enough to make a market of this condition.
+    pub(crate) fn describes(&self, condition: &str, recorded: &MarketFacts) -> bool {
+        let own = self.markets.iter().find(|entry| entry.condition.as_deref() == Some(condition));
+        let stated = |field: fn(&MarketFacts) -> &Option<String>| {
+            own.is_some_and(|own| field(own).is_some())
+                || field(recorded).is_some()
+                || field(&self.defaults).is_some()
+        };
+        stated(|facts| &facts.tick) && stated(|facts| &facts.min_size)
     }
 
     /// A market the recording describes in part: the overlay's own entry for it (found by condition

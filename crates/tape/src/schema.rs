@@ -20,6 +20,9 @@ pub(crate) const VERSION_KEY: &str = "polydesk.schema_version";
 const KINDS_KEY: &str = "polydesk.kinds";
 const MARKET_KEY: &str = "polydesk.market";
 
+/// Folder of the Parquet files, so that `pandas.read_parquet(tape / "events")` meets nothing else.
+pub(crate) const EVENTS: &str = "events";
+
 /// Partition name of rows that belong to no market.
 pub(crate) const NO_MARKET: &str = "none";
 
@@ -92,16 +95,17 @@ pub(crate) fn partition(market: Option<&ConditionId>) -> String {
     market.map_or_else(|| NO_MARKET.to_owned(), ToString::to_string)
 }
 
-/// Day and market out of `day=…/market=…/part-….parquet`.
+/// Day and market out of `events/day=…/market=…/part-….parquet`.
 pub(crate) fn parse_path(
     dir: &std::path::Path,
     relative: &str,
 ) -> Result<(String, Option<ConditionId>), TapeError> {
     let wrong = |problem: String| TapeError::corrupt(&dir.join(relative), "its name", problem);
     let mut parts = relative.split('/');
-    let (day, market) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(day), Some(market), Some(_), None) => (day, market),
-        _ => return Err(wrong("expected day=…/market=…/part-N.parquet".to_owned())),
+    let (day, market) = match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    {
+        (Some(EVENTS), Some(day), Some(market), Some(_), None) => (day, market),
+        _ => return Err(wrong("expected events/day=…/market=…/part-N.parquet".to_owned())),
     };
     let day = day.strip_prefix("day=").ok_or_else(|| wrong(format!("{day} is no day=…")))?;
     let market =

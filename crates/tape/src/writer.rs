@@ -249,7 +249,8 @@ impl TapeWriter {
         }
         let day = self.day.as_ref().map_or_else(String::new, |(_, name)| name.clone());
         let number = self.part_numbers.entry((day.clone(), market)).or_default();
-        let folder = format!("day={day}/market={}", schema::partition(market.as_ref()));
+        let folder =
+            format!("{}/day={day}/market={}", schema::EVENTS, schema::partition(market.as_ref()));
         let relative = format!("{folder}/part-{number}.parquet");
         *number += 1;
         let folder = self.dir.join(folder);

@@ -106,3 +106,22 @@ fn importing_twice_gives_identical_bytes() {
         assert!(read(&folders[0]) == read(&folders[1]), "{file} differs");
     }
 }
+
+/// The seed of the shipped synthetic tape.
+const SEED: u64 = 7;
+
+#[test]
+fn the_synthetic_tape_is_what_its_seed_gives_and_says_that_it_is_made_up() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("synthetic-arbitrage");
+    let fresh = polydesk_tape::synthetic::write_arbitrage(SEED, &out).unwrap();
+    let shipped = fixtures().join("tapes/synthetic-arbitrage");
+    if std::env::var_os("UPDATE_TAPES").is_some() {
+        let _ = std::fs::remove_dir_all(&shipped);
+        copy_all(&out, &shipped);
+    }
+    assert_eq!(fresh, Manifest::read(&shipped).unwrap());
+    assert!(fresh.synthetic);
+    let mut reader = TapeReader::open(&shipped).unwrap();
+    assert_eq!(content_hash(&mut reader).unwrap(), fresh.content_sha256);
+}

@@ -15,9 +15,14 @@ use crate::{Certificate, TapeError, TapeWriter, Times};
 
 pub(crate) mod cells;
 pub(crate) mod files;
+mod frames;
+mod hashes;
+mod pmxt;
+mod polybot;
 mod resolvedkit;
 pub(crate) mod sink;
 mod sort;
+mod table;
 mod tickscope;
 
 use sink::Sink;
@@ -132,6 +137,7 @@ pub fn import(job: &ImportJob) -> Result<Certificate, TapeError> {
         return Err(TapeError::Empty { path: job.out.clone(), problem });
     };
     let overlay = read_overlay(job, first)?;
+    let map = read_column_map(job)?;
     let partial = partial_folder(job)?;
     let named = job.out.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let unstated = || "not stated".to_owned();
@@ -139,10 +145,14 @@ pub fn import(job: &ImportJob) -> Result<Certificate, TapeError> {
         name: overlay.recording.name.clone().unwrap_or(named),
         source: overlay.recording.source.clone().unwrap_or_else(unstated),
         licence: overlay.recording.licence.clone().unwrap_or_else(unstated),
-        times: job.format.times(),
+        times: if map.as_ref().is_some_and(table::ColumnMap::has_receive_time) {
+            Times::Received
+        } else {
+            job.format.times()
+        },
         synthetic: false,
     };
-    let outcome = run(job, &overlay, TapeWriter::create(&partial, draft)?);
+    let outcome = run(job, &overlay, map.as_ref(), TapeWriter::create(&partial, draft)?);
     match outcome {
         Ok(certificate) => {
             if job.out.exists() {
@@ -164,7 +174,20 @@ fn read_overlay(job: &ImportJob, first: &Path) -> Result<Overlay, TapeError> {
         return Overlay::read(path);
     }
     let beside = first.with_file_name("overlay.toml");
-    if beside.is_file() { Overlay::read(&beside) } else { Ok(Overlay::default()) }
+    if beside.is_file() { Overlay::read(&beside) } else { Ok(Overlay::absent(beside)) }
+}
+
+fn read_column_map(job: &ImportJob) -> Result<Option<table::ColumnMap>, TapeError> {
+    match (&job.column_map, job.format) {
+        (Some(path), Format::Table) => table::ColumnMap::read(path).map(Some),
+        (None, Format::Table) => Err(TapeError::setting(
+            &job.out,
+            "the column map",
+            "missing",
+            "a table needs one: name its TOML file",
+        )),
+        _ => Ok(None),
+    }
 }
 
 /// `<out>.partial`, emptied; the target itself must be absent or empty.
@@ -187,7 +210,12 @@ fn partial_folder(job: &ImportJob) -> Result<PathBuf, TapeError> {
     Ok(partial)
 }
 
-fn run(job: &ImportJob, overlay: &Overlay, writer: TapeWriter) -> Result<Certificate, TapeError> {
+fn run(
+    job: &ImportJob,
+    overlay: &Overlay,
+    map: Option<&table::ColumnMap>,
+    writer: TapeWriter,
+) -> Result<Certificate, TapeError> {
     let selecting = matches!(job.format, Format::PmxtV1 | Format::PmxtV2);
     let mut sink = Sink::new(writer, job.format.name(), job.gap_threshold, selecting);
     for path in &job.files {
@@ -195,13 +223,23 @@ fn run(job: &ImportJob, overlay: &Overlay, writer: TapeWriter) -> Result<Certifi
         sink.certificate.inputs.insert(files::file_name(path), hash);
     }
     sink.certificate.notes.extend(overlay.recording.notes.iter().cloned());
-    for market in overlay.markets()? {
-        sink.add_market(market);
-    }
     match job.format {
-        Format::Tickscope => tickscope::import(&mut sink, &job.files)?,
+        Format::WsVerified => {
+            frames::import(&mut sink, &job.files, overlay, frames::Wrapper::Verified)?;
+        }
+        Format::Rocklabs => {
+            frames::import(&mut sink, &job.files, overlay, frames::Wrapper::Rocklabs)?;
+        }
+        Format::PmxtV1 => pmxt::import(&mut sink, &job.files, overlay, pmxt::Version::One)?,
+        Format::PmxtV2 => pmxt::import(&mut sink, &job.files, overlay, pmxt::Version::Two)?,
+        Format::Tickscope => tickscope::import(&mut sink, &job.files, overlay)?,
         Format::Resolvedkit => resolvedkit::import(&mut sink, &job.files, overlay)?,
-        _ => {}
+        Format::PolybotWindows => polybot::import(&mut sink, &job.files, overlay)?,
+        Format::Table => {
+            if let Some(map) = map {
+                table::import(&mut sink, &job.files, overlay, map)?;
+            }
+        }
     }
     if sink.events() == 0 && sink.certificate.rows_not_selected == 0 {
         let problem = match sink.certificate.truncated.first() {

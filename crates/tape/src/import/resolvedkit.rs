@@ -38,7 +38,7 @@ pub(crate) fn import(
             books.push((path, table));
         }
     }
-    let mut sorter = Sorter::new()?;
+    let mut sorter = Sorter::new();
     for (path, table) in books {
         read_books(sink, path, table, &mut sorter, &mut ends)?;
     }

@@ -225,14 +225,19 @@ impl Sink {
             | Fact::Tick { token, .. } => Some(*token),
             _ => None,
         };
-        self.certificate.rows_not_selected += 1;
-        if let Some(token) = token
-            && self.missing.len() < MOST_MISSING
-            && !self.missing.contains(&token)
-        {
-            self.missing.push(token);
+        match token {
+            Some(token) => self.not_selected(token),
+            None => self.certificate.rows_not_selected += 1,
         }
         Ok(())
+    }
+
+    /// Counts a row of a market that was not asked for.
+    pub fn not_selected(&mut self, token: TokenId) {
+        self.certificate.rows_not_selected += 1;
+        if self.missing.len() < MOST_MISSING && !self.missing.contains(&token) {
+            self.missing.push(token);
+        }
     }
 
     fn list(&mut self, market: Arc<Market>, at: Time, venue: Time) -> Result<(), TapeError> {

@@ -32,8 +32,8 @@ fn failed(source: std::io::Error) -> TapeError {
 }
 
 impl Sorter {
-    pub fn new() -> Result<Sorter, TapeError> {
-        Ok(Sorter::with_run_weight(RUN_WEIGHT))
+    pub fn new() -> Sorter {
+        Sorter::with_run_weight(RUN_WEIGHT)
     }
 
     pub fn with_run_weight(most: usize) -> Sorter {

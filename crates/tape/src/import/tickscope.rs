@@ -11,6 +11,7 @@ use super::cells::{Cell, Refusal, TimeUnit, side_word};
 use super::files::Table;
 use super::sink::{Arrival, Best, Fact, Sink};
 use crate::TapeError;
+use crate::overlay::Overlay;
 
 /// Positions of the columns.
 struct Columns {
@@ -24,7 +25,14 @@ struct Columns {
     token: usize,
 }
 
-pub(crate) fn import(sink: &mut Sink, files: &[std::path::PathBuf]) -> Result<(), TapeError> {
+pub(crate) fn import(
+    sink: &mut Sink,
+    files: &[std::path::PathBuf],
+    overlay: &Overlay,
+) -> Result<(), TapeError> {
+    for market in overlay.markets()? {
+        sink.add_market(market);
+    }
     let mut scores = Vec::new();
     let mut tables = Vec::new();
     for path in files {
