@@ -129,8 +129,8 @@ struct Run {
     placed: BTreeMap<ClientOrderId, (Time, PlaceOrder)>,
     /// Shares that ever appeared at a level of a ladder.
     shown: BTreeMap<(u32, Outcome, Price), u64>,
-    /// Shares printed per market.
-    printed: BTreeMap<u32, u64>,
+    /// Shares printed per market and YES price in cents.
+    printed: BTreeMap<(u32, u16), u64>,
     counters: String,
 }
 
@@ -311,8 +311,9 @@ fn note_shown(act: &Act, shadow: &mut BTreeMap<(u32, Outcome, Price), u64>, run:
                 }
             }
         }
-        Act::Print { market, size, .. } => {
-            *run.printed.entry(*market).or_default() += size * 1_000_000;
+        Act::Print { market, no, cents, size, .. } => {
+            let yes = if *no { 100 - cents } else { *cents };
+            *run.printed.entry((*market, yes)).or_default() += size * 1_000_000;
         }
         _ => {}
     }
@@ -358,15 +359,23 @@ fn judge_bounds(run: &Run) {
     }
     for (level, shares) in &taken {
         let shown = run.shown.get(level).copied().unwrap_or(0);
-        assert!(*shares <= shown, "{level:?} gave {shares} of {shown}");
+        // A print at a level that did not shrink means that as much came anew.
+        let (market, ladder, bid) = *level;
+        let yes = if ladder == Outcome::Yes { bid } else { bid.complement() };
+        let printed = run.printed.get(&(market, yes.units() / 100)).copied().unwrap_or(0);
+        assert!(*shares <= shown + printed, "{level:?} gave {shares} of {shown} + {printed}");
     }
     for (market, shares) in made {
         let shown: u64 =
             run.shown.iter().filter(|(level, _)| level.0 == market).map(|(_, size)| size).sum();
         let used: u64 =
             by_ladder.iter().filter(|(key, _)| key.0 == market).map(|(_, size)| size).sum();
-        let printed = run.printed.get(&market).copied().unwrap_or(0);
-        assert!(shares <= printed + shown - used, "makers got {shares} of {printed} + {shown}");
+        let printed: u64 =
+            run.printed.iter().filter(|(key, _)| key.0 == market).map(|(_, size)| size).sum();
+        assert!(
+            shares + used <= 2 * printed + shown,
+            "makers got {shares}, takers {used} of {printed} + {shown}"
+        );
     }
 }
 
