@@ -70,7 +70,10 @@ impl Sim {
     /// The listed market whose book an action needs.
     fn market_of(&self, due: &Due) -> Option<MarketKey> {
         let of_order = |id: &ClientOrderId| -> Option<Token> {
-            self.orders.get(id).map(|order| order.token).or_else(|| self.transit.get(id).copied())
+            self.orders
+                .get(id)
+                .map(|order| order.token)
+                .or_else(|| self.transit.get(id).map(|(token, _)| *token))
         };
         let key = match due {
             Due::Arrive(order) => order.token.market(),
@@ -84,13 +87,23 @@ impl Sim {
     fn arrive(&mut self, place: &PlaceOrder) {
         self.counters.orders_arrived += 1;
         if self.chance.happens(Purpose::Fault, self.config.faults.throttle_ppm) {
-            self.transit.remove(&place.id);
+            self.arrived(place.id);
             return self.reject(place.id, RejectReason::RateLimited);
         }
         let accepted = self.accept(place);
-        self.transit.remove(&place.id);
+        self.arrived(place.id);
         if let Err(reason) = accepted {
             self.reject(place.id, reason);
+        }
+    }
+
+    /// One placement of this name is not on its way any more.
+    fn arrived(&mut self, id: ClientOrderId) {
+        if let Some((_, count)) = self.transit.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.transit.remove(&id);
+            }
         }
     }
 
@@ -248,6 +261,10 @@ impl Sim {
                 continue;
             }
             let price = order.price_of(bid);
+            if price == Price::ZERO {
+                // Nobody gives shares away: a bid of one dollar is a defect of the data.
+                continue;
+            }
             let wanted = match order.side {
                 Side::Buy => price.shares_for(money).unwrap_or(Shares::ZERO),
                 Side::Sell => open,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use polydesk_domain::{
     Event, Market, MarketKey, MarketState, Outcome, Price, Print, Shares, Side, Stamped, Time,
+    Touched,
 };
 
 use crate::book_keeping::{Move, MoveKind, Pending, Slot, is_crossed_level, meets};
@@ -83,6 +84,9 @@ impl Sim {
         if !self.enter(key, stamped.venue_at) {
             return;
         }
+        if matches!(stamped.event, Event::Snapshot(_)) {
+            return self.take_snapshot(key, stamped);
+        }
         let (row, now) = (self.rows, self.now);
         let Sim { books, slots, .. } = self;
         books.apply(stamped, |key, level| {
@@ -90,6 +94,27 @@ impl Sim {
                 slot.touched(level, row, now);
             }
         });
+    }
+
+    /// A level that a defective snapshot names twice moves once, from what it was to what it is in the
+    /// end: otherwise each refresh would look like new liquidity.
+    fn take_snapshot(&mut self, key: MarketKey, stamped: &Stamped) {
+        let mut moved: Vec<Touched> = Vec::new();
+        self.books.apply(stamped, |_, level| moved.push(level));
+        moved.sort_by_key(|level| (level.outcome, level.price));
+        let slot = &mut self.slots[key.index()];
+        let mut i = 0;
+        while i < moved.len() {
+            let mut level = moved[i];
+            i += 1;
+            while let Some(again) = moved.get(i)
+                && (again.outcome, again.price) == (level.outcome, level.price)
+            {
+                level.after = again.after;
+                i += 1;
+            }
+            slot.touched(level, self.rows, self.now);
+        }
     }
 
     fn take_print(&mut self, print: &Print, venue_at: Time) {

@@ -124,8 +124,8 @@ pub struct Sim {
     /// Rows of market data seen.
     pub(crate) rows: u64,
     pub(crate) orders: BTreeMap<ClientOrderId, Order>,
-    /// Orders on their way to the exchange.
-    pub(crate) transit: BTreeMap<ClientOrderId, Token>,
+    /// Orders on their way to the exchange, and how many carry that name.
+    pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
     pub(crate) arrivals: u64,
     pub(crate) trades: BTreeMap<u64, Trade>,
     pub(crate) trade_serial: u64,
@@ -256,7 +256,7 @@ impl Sim {
             return;
         }
         // A second order under one name must not hide that the first is still on its way.
-        self.transit.entry(order.id).or_insert(order.token);
+        self.transit.entry(order.id).or_insert((order.token, 0)).1 += 1;
         self.schedule(arrival, Due::Arrive(Box::new(order.clone())));
     }
 
