@@ -551,6 +551,32 @@ fn trimmed(micros: i128, least: usize) -> String {
     text
 }
 
+/// Reads a number as written, in a file or on the wire: text, an integer or a decimal, taken exactly.
+struct AsText<T> {
+    what: &'static str,
+    read: fn(&str) -> Result<T, NumError>,
+}
+
+impl<T> serde::de::Visitor<'_> for AsText<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a decimal number ({})", self.what)
+    }
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<T, E> {
+        // The shortest text of a double is what was written.
+        self.visit_str(&value.to_string())
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.read)(text).map_err(E::custom)
+    }
+}
+
 macro_rules! text_forms {
     ($($name:ident, $what:literal;)*) => {$(
         impl FromStr for $name {
@@ -568,8 +594,7 @@ macro_rules! text_forms {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-                text.parse().map_err(serde::de::Error::custom)
+                from.deserialize_any(AsText { what: $what, read: |text| text.parse() })
             }
         }
     )*};

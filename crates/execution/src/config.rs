@@ -1,82 +1,38 @@
 //! Limits and settings of execution: what a person wrote, and what the program may rely on.
 
-use core::fmt;
-use core::marker::PhantomData;
-use core::str::FromStr;
-
-use polydesk_domain::{NumError, Price, Shares, Span, Usdc};
-use serde::de::{Deserializer, Error, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use polydesk_domain::{Price, Shares, Span, Usdc};
+use serde::{Deserialize, Serialize};
 
 use crate::gate::secs;
-
-/// A number as written in a file: an integer, a decimal or text, taken exactly or refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exact<T>(pub T);
-
-/// pUSD as written in a file.
-pub type Money = Exact<Usdc>;
-
-impl<T: fmt::Display> Serialize for Exact<T> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
-}
-
-impl<'de, T: FromStr<Err = NumError>> Deserialize<'de> for Exact<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Exact<T>, D::Error> {
-        struct AsText<T>(PhantomData<T>);
-        impl<T: FromStr<Err = NumError>> Visitor<'_> for AsText<T> {
-            type Value = Exact<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a decimal number")
-            }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Exact<T>, E> {
-                self.visit_str(&value.to_string())
-            }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Exact<T>, E> {
-                self.visit_str(&value.to_string())
-            }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Exact<T>, E> {
-                // The shortest text of a double is what the person wrote.
-                self.visit_str(&value.to_string())
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Exact<T>, E> {
-                text.parse().map(Exact).map_err(E::custom)
-            }
-        }
-        from.deserialize_any(AsText(PhantomData))
-    }
-}
 
 /// The section `risk` as written. Money in pUSD, times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRisk {
     /// Most pUSD one order may take, fees included.
-    pub max_order_usd: Money,
+    pub max_order_usd: Usdc,
     /// Most pUSD at risk in one market.
-    pub max_market_usd: Money,
+    pub max_market_usd: Usdc,
     /// Most pUSD at risk in one event (or neg-risk group).
-    pub max_event_usd: Money,
+    pub max_event_usd: Usdc,
     /// Most pUSD at risk in one category.
-    pub max_category_usd: Money,
+    pub max_category_usd: Usdc,
     /// Most pUSD at risk by one strategy.
-    pub max_strategy_usd: Money,
+    pub max_strategy_usd: Usdc,
     /// Most pUSD at risk in all.
-    pub max_account_usd: Money,
+    pub max_account_usd: Usdc,
     /// Most shares of one token, counting the worst delivery of every open order.
     pub max_shares: u64,
     /// No new exposure once equity is this far below the start of the UTC day.
-    pub daily_loss_usd: Money,
+    pub daily_loss_usd: Usdc,
     /// No new exposure once equity is this far below its high.
-    pub max_drawdown_usd: Money,
+    pub max_drawdown_usd: Usdc,
     /// No new exposure after so many losses in a row …
     pub max_losses_in_a_row: u32,
     /// … for so long.
     pub loss_cooldown_secs: u64,
     /// Most pUSD of purchases that are not final.
-    pub max_unsettled_usd: Money,
+    pub max_unsettled_usd: Usdc,
     /// Most open orders.
     pub max_open_orders: u32,
     /// Orders a second, sustained.
@@ -88,20 +44,20 @@ pub struct RawRisk {
     /// Cancels at once.
     pub cancel_burst: u32,
     /// An order may be this much worse than the best price, in dollars.
-    pub price_collar: Exact<Price>,
+    pub price_collar: Price,
     /// A book older than this prices nothing.
     pub max_data_age_secs: u64,
     /// Most pUSD of a basket that may stand without its other legs.
-    pub max_naked_usd: Money,
+    pub max_naked_usd: Usdc,
     /// How long it may.
     pub max_naked_secs: u64,
     /// An unwinding leg may be sold this far below what it cost, in dollars.
-    pub max_unwind_loss: Exact<Price>,
+    pub max_unwind_loss: Price,
 }
 
 impl Default for RawRisk {
     fn default() -> RawRisk {
-        let usd = |dollars| Exact(Usdc::whole(dollars));
+        let usd = Usdc::whole;
         RawRisk {
             max_order_usd: usd(100),
             max_market_usd: usd(300),
@@ -120,11 +76,11 @@ impl Default for RawRisk {
             order_burst: 40,
             cancels_per_second: 40,
             cancel_burst: 120,
-            price_collar: Exact(Price::cents(10)),
+            price_collar: Price::cents(10),
             max_data_age_secs: 15,
             max_naked_usd: usd(100),
             max_naked_secs: 30,
-            max_unwind_loss: Exact(Price::cents(5)),
+            max_unwind_loss: Price::cents(5),
         }
     }
 }
@@ -170,11 +126,11 @@ impl TryFrom<&RawRisk> for Limits {
 
     fn try_from(raw: &RawRisk) -> Result<Limits, Vec<String>> {
         let mut broken = Vec::new();
-        let mut usd = |key: &str, money: Money| {
-            if money.0 <= Usdc::ZERO {
-                broken.push(format!("risk.{key} is {}; it must be above 0 pUSD", money.0));
+        let mut usd = |key: &str, money: Usdc| {
+            if money <= Usdc::ZERO {
+                broken.push(format!("risk.{key} is {money}; it must be above 0 pUSD"));
             }
-            money.0
+            money
         };
         let mut limits = Limits {
             max_order: usd("max_order_usd", raw.max_order_usd),
@@ -194,11 +150,11 @@ impl TryFrom<&RawRisk> for Limits {
             order_burst: raw.order_burst,
             cancels_per_second: raw.cancels_per_second,
             cancel_burst: raw.cancel_burst,
-            price_collar: raw.price_collar.0,
+            price_collar: raw.price_collar,
             max_data_age: secs(raw.max_data_age_secs),
             max_naked: usd("max_naked_usd", raw.max_naked_usd),
             max_naked_time: secs(raw.max_naked_secs),
-            max_unwind_loss: raw.max_unwind_loss.0,
+            max_unwind_loss: raw.max_unwind_loss,
         };
         for (key, value) in [
             ("max_shares", raw.max_shares),
@@ -241,7 +197,7 @@ mod tests {
 
     #[test]
     fn zero_never_means_no_limit() {
-        let zero = Exact(Usdc::ZERO);
+        let zero = Usdc::ZERO;
         let raw = RawRisk { max_order_usd: zero, max_open_orders: 0, ..RawRisk::default() };
         let broken = Limits::try_from(&raw).unwrap_err();
         assert_eq!(broken.len(), 2, "{broken:?}");

@@ -15,7 +15,7 @@ mod positions;
 mod quotes;
 
 pub use budget::Budget;
-pub use config::{Exact, Limits, Money, RawRisk};
+pub use config::{Limits, RawRisk};
 pub use desk::{Context, Counts, Execution, SetPending};
 pub use gate::{Ask, Equity, Exposure, Facts, Mode, crosses};
 pub use ledger::{Account, Entry, Ledger, Tally};
