@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use crate::span_text;
 
 /// A delay: always the same, or drawn from the seed.
+///
+/// Written as text: `"60ms"`, or `"60ms p99 400ms"` for a drawn one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(try_from = "String", into = "String")]
 pub enum Delay {
     /// Always this long.
-    Constant(#[serde(with = "span_text")] Span),
+    Constant(Span),
     /// Drawn from a piecewise linear quantile function in integer nanoseconds: from half the median
     /// up, through the median, a quarter of the way to `p99` at nine in ten, `p99`, and at most as
     /// far beyond `p99` as that is beyond the median.
     Sampled {
         /// Half of all draws are not longer.
-        #[serde(with = "span_text")]
         median: Span,
         /// 99 of 100 draws are not longer.
-        #[serde(with = "span_text")]
         p99: Span,
     },
 }
@@ -34,6 +34,33 @@ impl Delay {
     /// Drawn, in milliseconds.
     pub const fn sampled_millis(median: i64, p99: i64) -> Delay {
         Delay::Sampled { median: Span::millis(median), p99: Span::millis(p99) }
+    }
+}
+
+impl From<Delay> for String {
+    fn from(delay: Delay) -> String {
+        match delay {
+            Delay::Constant(span) => span.to_string(),
+            Delay::Sampled { median, p99 } => format!("{median} p99 {p99}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Delay {
+    type Error = String;
+    fn try_from(text: String) -> Result<Delay, String> {
+        let delay = match text.split_once("p99") {
+            None => span_text::parse(&text).map(Delay::Constant),
+            Some((median, p99)) => span_text::parse(median)
+                .zip(span_text::parse(p99))
+                .map(|(median, p99)| Delay::Sampled { median, p99 }),
+        };
+        delay.ok_or_else(|| {
+            format!(
+                "{text:?} is not a delay: write \"60ms\", or \"60ms p99 400ms\" for one that is drawn \
+                 (units: ns, us, ms, s, min, h, d)"
+            )
+        })
     }
 }
 
@@ -63,8 +90,10 @@ impl Default for Latency {
 }
 
 /// What moves a resting order forward in its queue besides prints.
+///
+/// Written as text: `"pessimistic"`, `"proportional"`, `"power 2"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(try_from = "String", into = "String")]
 pub enum QueueModel {
     /// Nothing: every cancel is taken to come from behind us. Even a level that vanishes and comes
     /// back is taken to be ahead of us still.
@@ -77,6 +106,33 @@ pub enum QueueModel {
         /// 1 (as proportional) to 8.
         exponent: u8,
     },
+}
+
+impl From<QueueModel> for String {
+    fn from(model: QueueModel) -> String {
+        match model {
+            QueueModel::Pessimistic => "pessimistic".to_owned(),
+            QueueModel::Proportional => "proportional".to_owned(),
+            QueueModel::Power { exponent } => format!("power {exponent}"),
+        }
+    }
+}
+
+impl TryFrom<String> for QueueModel {
+    type Error = String;
+    fn try_from(text: String) -> Result<QueueModel, String> {
+        match text.as_str() {
+            "pessimistic" => return Ok(QueueModel::Pessimistic),
+            "proportional" => return Ok(QueueModel::Proportional),
+            _ => {}
+        }
+        let exponent = text.strip_prefix("power").and_then(|rest| rest.trim().parse().ok());
+        exponent.map(|exponent| QueueModel::Power { exponent }).ok_or_else(|| {
+            format!(
+                "{text:?} is not a queue model: \"pessimistic\", \"proportional\" or \"power N\""
+            )
+        })
+    }
 }
 
 /// How data become matches.
@@ -455,11 +511,11 @@ mod tests {
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<SimConfig>(&text).unwrap(), config);
         let given = "starting_cash = \"250\"\nqueue = \"proportional\"\n\
-                     [latency]\ninsert = { constant = \"80ms\" }\n";
+                     [latency]\ninsert = \"80ms\"\n";
         let config: SimConfig = toml::from_str(given).unwrap();
         assert_eq!(config.starting_cash, Usdc::whole(250));
         assert_eq!(config.latency.insert, Delay::millis(80));
-        for bad in ["cash = 1", "[latency]\ninsert = { constant = \"80\" }", "[faults]\nlose = 1"] {
+        for bad in ["cash = 1", "[latency]\ninsert = \"80\"", "[faults]\nlose = 1"] {
             assert!(toml::from_str::<SimConfig>(bad).is_err(), "{bad}");
         }
     }

@@ -1,0 +1,202 @@
+//! Configuration in layers: defaults, files, environment, flags.
+//!
+//! Every value knows where it came from; every mistake is told at once, with the place, the rule and
+//! the nearest key that exists. It opens the files it is given and reads the environment it is handed;
+//! it looks for nothing by itself.
+
+mod check;
+mod layers;
+
+pub use check::Problem;
+pub use layers::{Layer, Origin};
+
+use std::collections::BTreeMap;
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+use polydesk_domain::StrategyId;
+use polydesk_execution::{Limits, RawRisk};
+use polydesk_sim::SimConfig;
+use polydesk_strategies::{CATALOGUE, Strategy};
+use serde::{Deserialize, Serialize};
+
+/// The defaults, key by key with their reasons, compiled in so that the program needs no file.
+pub const DEFAULTS: [(&str, &str); 2] = [
+    ("config/default.toml", include_str!("../../../config/default.toml")),
+    ("config/strategies.toml", include_str!("../../../config/strategies.toml")),
+];
+
+/// Prefix of environment variables; `__` separates sections (`POLYDESK__RISK__MAX_ORDER_USD`).
+pub const ENV_PREFIX: &str = "POLYDESK__";
+
+/// The section `run`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// Seed of the simulated exchange and of every resampling in the report.
+    pub seed: u64,
+    /// Strategies to run, in the order they are dispatched.
+    pub strategies: Vec<String>,
+    /// Milliseconds of engine time between two timers.
+    pub timer_ms: u64,
+    /// Seconds that settlements may take after the last event.
+    pub drain_secs: u64,
+    /// Run pessimistic and optimistic exchange settings too.
+    pub bands: bool,
+}
+
+/// Everything a run needs, validated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How to run.
+    pub run: RunSettings,
+    /// The simulated exchange.
+    pub exchange: SimConfig,
+    /// Limits of the risk gate.
+    pub limits: Limits,
+    /// The sections of the chosen strategies as TOML, in order.
+    pub strategies: Vec<(StrategyId, String)>,
+    /// Every setting as text with its origin, by key.
+    pub lines: BTreeMap<String, (String, Origin)>,
+}
+
+impl Settings {
+    /// Merges the defaults with `layers`, later ones winning.
+    ///
+    /// # Errors
+    /// Every mistake in every layer.
+    pub fn load(layers: &[Layer]) -> Result<Settings, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let defaults: Vec<Layer> =
+            DEFAULTS.iter().map(|(name, text)| Layer::text(Origin::Default, name, text)).collect();
+        let mut known = BTreeMap::new();
+        for layer in &defaults {
+            check::flatten("", &layer.values(&mut problems), &mut known);
+        }
+        let mut figment = Figment::new();
+        let mut lines = BTreeMap::new();
+        for layer in defaults.iter().chain(layers) {
+            let values = layer.values(&mut problems);
+            let values = check::layer(layer, &values, &known, &mut problems);
+            let mut leaves = BTreeMap::new();
+            check::flatten("", &values, &mut leaves);
+            for (key, value) in leaves {
+                lines.insert(key.clone(), (check::shown(&value), layer.origin(&key)));
+            }
+            figment = figment.merge(layer.provider(values));
+        }
+        // Sections are read one by one: a mistake in one must not hide those in the others.
+        let run: Option<RunSettings> = section(&figment, "run", &lines, &mut problems);
+        let exchange: Option<SimConfig> = section(&figment, "exchange", &lines, &mut problems);
+        let risk: Option<RawRisk> = section(&figment, "risk", &lines, &mut problems);
+        if let Some(Err(polydesk_sim::SimError::Config(broken))) =
+            exchange.map(|config| config.check())
+        {
+            for rule in broken {
+                let text = format!("exchange.{} is {}; {}", rule.key, rule.value, rule.rule);
+                problems.push(Problem::rule(text, &lines));
+            }
+        }
+        let limits = risk.as_ref().map(Limits::try_from).and_then(|limits| match limits {
+            Ok(limits) => Some(limits),
+            Err(broken) => {
+                problems.extend(broken.into_iter().map(|text| Problem::rule(text, &lines)));
+                None
+            }
+        });
+        if let Some(run) = &run {
+            run.check(&lines, &mut problems);
+        }
+        let strategies = strategies(&figment, run.as_ref(), &lines, &mut problems);
+        match (run, exchange, limits) {
+            (Some(run), Some(exchange), Some(limits)) if problems.is_empty() => {
+                Ok(Settings { run, exchange, limits, strategies, lines })
+            }
+            _ => {
+                problems.sort();
+                problems.dedup();
+                Err(problems)
+            }
+        }
+    }
+
+    /// Builds the chosen strategies.
+    pub fn build(&self) -> Vec<Box<dyn Strategy>> {
+        let mut built = Vec::new();
+        for (id, toml) in &self.strategies {
+            let entry = CATALOGUE.iter().find(|entry| entry.id == *id);
+            // `load` has built each of them once already.
+            built.extend(entry.and_then(|entry| (entry.build)(toml).ok()));
+        }
+        built
+    }
+}
+
+impl RunSettings {
+    fn check(&self, lines: &BTreeMap<String, (String, Origin)>, problems: &mut Vec<Problem>) {
+        if !(10..=3_600_000).contains(&self.timer_ms) {
+            let text =
+                format!("run.timer_ms is {}; it must be between 10 and 3600000", self.timer_ms);
+            problems.push(Problem::rule(text, lines));
+        }
+        if !(1..=604_800).contains(&self.drain_secs) {
+            let text =
+                format!("run.drain_secs is {}; it must be between 1 and 604800", self.drain_secs);
+            problems.push(Problem::rule(text, lines));
+        }
+    }
+}
+
+fn section<T: serde::de::DeserializeOwned>(
+    figment: &Figment,
+    name: &str,
+    lines: &BTreeMap<String, (String, Origin)>,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    match figment.extract_inner(name) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            problems
+                .extend(error.into_iter().map(|error| Problem::from_figment(name, &error, lines)));
+            None
+        }
+    }
+}
+
+/// Every section of the catalogue is checked, chosen or not; the chosen ones are returned.
+fn strategies(
+    figment: &Figment,
+    run: Option<&RunSettings>,
+    lines: &BTreeMap<String, (String, Origin)>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(StrategyId, String)> {
+    let mut sections = BTreeMap::new();
+    for entry in CATALOGUE {
+        let name = entry.id.to_string();
+        let Ok(values) = figment.extract_inner::<Dict>(&name) else { continue };
+        let toml = toml::to_string(&Value::from(values)).unwrap_or_default();
+        if let Err(polydesk_strategies::StateError::Params { detail, .. }) = (entry.build)(&toml) {
+            problems.extend(detail.lines().map(|line| Problem::rule(line.to_owned(), lines)));
+        }
+        sections.insert(name, (entry.id, toml));
+    }
+    let mut chosen: Vec<(StrategyId, String)> = Vec::new();
+    for name in run.map_or(&[][..], |run| &run.strategies) {
+        match sections.get(name) {
+            Some(section) if chosen.iter().any(|(id, _)| *id == section.0) => {
+                let text = format!("run.strategies names {name} twice; each strategy runs once");
+                problems.push(Problem::rule(text, lines));
+            }
+            Some(section) => chosen.push(section.clone()),
+            None => {
+                let names: Vec<&str> = sections.keys().map(String::as_str).collect();
+                let text = format!("run.strategies names {name}; there are {}", names.join(", "));
+                problems.push(Problem::rule(text, lines));
+            }
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;
