@@ -1,1 +1,29 @@
-fn main() {}
+//! `backtest`: replays recorded Polymarket history through the bot and reports what it was worth.
+
+mod cli;
+mod failure;
+mod fixtures;
+mod progress;
+mod record;
+mod run;
+mod tapes;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Verb};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.verb {
+        None => run::run(&cli.run),
+        Some(Verb::Run(args)) => run::run(&args),
+        Some(Verb::Import(args)) => tapes::import(&args),
+        Some(Verb::Inspect(args)) => tapes::inspect(&args),
+        Some(Verb::Config { verb }) => run::config(&verb),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Replays recorded Polymarket history through the bot and reports what it was worth.
+///
+/// Without a verb it runs the bundled fixtures: no keys, no network, no services.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = AFTER)]
+pub struct Cli {
+    /// What to do; `run` when left out.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Arguments of `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+const AFTER: &str = "\
+Examples:
+  backtest                                          the bundled fixtures
+  backtest run --tape my/tape --seed 3 --out out/3  one tape, another seed
+  backtest run --strategy stink_bidder --json       JSON on standard output
+  backtest import --format tickscope --overlay overlay.toml FILE --out my/tape
+  backtest inspect my/tape                          certificate and summary
+  backtest config show --origin                     every setting and where it comes from
+
+Exit codes:
+  0 done   1 failure   2 wrong usage   3 wrong configuration   7 data or integrity";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Replay tapes and report.
+    Run(RunArgs),
+    /// Turn a recording or a public archive into a tape.
+    Import(ImportArgs),
+    /// Show a tape's certificate and what it holds.
+    Inspect(InspectArgs),
+    /// Show or check the configuration.
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// A tape's folder; several are merged into one stream. Default: the bundled fixtures.
+    #[arg(long = "tape", value_name = "DIR")]
+    pub tapes: Vec<PathBuf>,
+    /// A configuration file; several are layered, the last wins.
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
+    /// A strategy to run, instead of those in the configuration; may be given several times.
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub strategies: Vec<String>,
+    /// Seed of the simulated exchange and of the report's resampling.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Where the HTML report, the JSON and the event logs go.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Print the report as one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Skip the pessimistic and optimistic re-runs.
+    #[arg(long)]
+    pub no_bands: bool,
+    /// Threads for the re-runs; the result does not depend on it.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// What the files are.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub format: polydesk_tape::Format,
+    /// The files, in the order of their time.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Facts the recording lacks: pairing, tick, fees, times.
+    #[arg(long, value_name = "FILE")]
+    pub overlay: Option<PathBuf>,
+    /// Column map for `--format table`.
+    #[arg(long, value_name = "FILE")]
+    pub columns: Option<PathBuf>,
+    /// The tape's folder; must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Silence longer than this counts as a gap, in seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 60)]
+    pub gap_secs: u32,
+}
+
+fn format(name: &str) -> Result<polydesk_tape::Format, String> {
+    polydesk_tape::Format::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> =
+            polydesk_tape::Format::ALL.iter().map(|format| format.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The tape's folder.
+    #[arg(value_name = "DIR")]
+    pub tape: PathBuf,
+    /// Print manifest and certificate as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verbs of `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Print every setting.
+    Show {
+        /// Say where each value comes from.
+        #[arg(long)]
+        origin: bool,
+        /// A configuration file; several are layered.
+        #[arg(short, long = "config", value_name = "FILE")]
+        configs: Vec<PathBuf>,
+    },
+    /// Check the configuration and tell every mistake (exit code 3 if there is one).
+    Check {
+        /// A configuration file; several are layered.
+        #[arg(short, long = "config", value_name = "FILE")]
+        configs: Vec<PathBuf>,
+    },
+}

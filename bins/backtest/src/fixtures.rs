@@ -1,0 +1,45 @@
+//! Finds the bundled tapes.
+
+use std::path::{Path, PathBuf};
+
+/// One part of the default run.
+pub struct Part {
+    /// Heading in the report.
+    pub heading: &'static str,
+    /// Its tape.
+    pub tape: PathBuf,
+}
+
+/// The default run: two recordings, and a made-up tape that stands apart.
+const PARTS: [(&str, &str); 3] = [
+    ("NHL final, six markets, 2026-06-07 (recorded)", "nhl-2026-06-07"),
+    ("BTC 15-minute markets, 2026-09-28 (recorded)", "btc-15m-2026-09-28"),
+    ("Arbitrage episodes (SYNTHETIC: made by a generator, no real market)", "synthetic-arbitrage"),
+];
+
+/// The default run's parts, from any working directory.
+///
+/// # Errors
+/// The folder is nowhere: the message says where it was looked for.
+pub fn parts() -> anyhow::Result<Vec<Part>> {
+    let folder = folder()?;
+    Ok(PARTS.iter().map(|(heading, tape)| Part { heading, tape: folder.join(tape) }).collect())
+}
+
+fn folder() -> anyhow::Result<PathBuf> {
+    // Beside the sources this was built from, else above the program or the working directory.
+    let mut tried = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tapes")];
+    let program = std::env::current_exe().unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    for start in [program, here] {
+        tried.extend(start.ancestors().map(|dir| dir.join("fixtures/tapes")));
+    }
+    let found = tried.iter().find(|dir| dir.is_dir());
+    found.cloned().ok_or_else(|| {
+        let places: Vec<String> = tried.iter().map(|dir| dir.display().to_string()).collect();
+        anyhow::anyhow!(
+            "the bundled tapes were not found; looked in:\n  {}\ngive a tape with --tape DIR",
+            places.join("\n  ")
+        )
+    })
+}

@@ -1,0 +1,401 @@
+//! Turns the end of a replay into the record that is judged.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{MarketState, Outcome, Price, Shares, Side, StrategyId, TradeStatus, Usdc};
+use polydesk_engine::Engine;
+use polydesk_execution::Account;
+use polydesk_replay::FillRow;
+use polydesk_report::{
+    Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
+    OpenRecord, OrderRecord, PlanRecord, RunRecord, Setting, TapeFacts, Totals, TradeRecord,
+};
+use polydesk_settings::Settings;
+use polydesk_signals::Subject;
+use polydesk_sim::Sim;
+use polydesk_tape::{Certificate, Manifest, Times};
+
+use crate::run::Replayed;
+
+/// The few figures of a re-run.
+pub struct OutcomeFacts {
+    /// Equity at the end minus money at the start.
+    pub net: Usdc,
+    /// Fills that did not fail.
+    pub fills: u64,
+    /// Fees.
+    pub fees: Usdc,
+}
+
+/// The few figures of a re-run.
+pub fn outcome(done: &Replayed) -> OutcomeFacts {
+    let fills = done.recording.fills.iter().filter(|fill| fill.status != TradeStatus::Failed);
+    OutcomeFacts {
+        net: totals(&done.engine).equity - done.sim.config().starting_cash,
+        fills: fills.count() as u64,
+        fees: done.engine.execution().ledger().fees(),
+    }
+}
+
+/// Every setting with its origin.
+pub fn settings(settings: &Settings) -> Vec<Setting> {
+    let line = |(key, (value, origin)): (&String, &(String, polydesk_settings::Origin))| Setting {
+        key: key.clone(),
+        value: value.clone(),
+        origin: origin.to_string(),
+    };
+    settings.lines.iter().map(line).collect()
+}
+
+/// A tape's facts.
+pub fn tape(manifest: &Manifest, certificate: &Certificate) -> TapeFacts {
+    TapeFacts {
+        name: manifest.name.clone(),
+        content_sha256: manifest.content_sha256.clone(),
+        source: manifest.source.clone(),
+        licence: manifest.licence.clone(),
+        rows: manifest.rows,
+        span: manifest.span.map(|span| (span.first, span.last)),
+        receive_times: manifest.times == Times::Received,
+        synthetic: manifest.synthetic,
+        certificate: certificate.render().lines().map(str::to_owned).collect(),
+    }
+}
+
+/// The whole record of a run.
+pub fn run(
+    heading: &str,
+    tapes: Vec<TapeFacts>,
+    settings: &Settings,
+    done: Replayed,
+    bands: Vec<Band>,
+) -> RunRecord {
+    let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
+    let fills = recording.fills.iter().map(fill).collect();
+    let trades = recording.closed.iter().map(trade).collect();
+    let point = |p: &polydesk_replay::EquityPoint| EquityRecord {
+        at: p.at,
+        equity: p.equity,
+        locked: p.locked,
+        realised: p.realised,
+    };
+    let plans = recording.plans.iter().map(|plan| PlanRecord {
+        strategy: plan.strategy,
+        kind: plan.kind.name().to_owned(),
+        market: plan.market.index(),
+        wanted: plan.wanted,
+        sets: plan.sets,
+        expected: plan.expected,
+        started: plan.started,
+        ended: plan.ended,
+        code: plan.code.to_owned(),
+    });
+    RunRecord {
+        heading: heading.to_owned(),
+        synthetic: tapes.iter().any(|tape| tape.synthetic),
+        seed: settings.run.seed,
+        markets: markets(&engine, &sim),
+        span: recording.span,
+        rows: recording.rows,
+        models: models(settings),
+        starting_cash: sim.config().starting_cash,
+        totals: totals(&engine),
+        fills,
+        trades,
+        open: open(&engine),
+        equity: recording.equity.iter().map(point).collect(),
+        orders: orders(&engine, &recording),
+        codes: codes(&engine, &sim),
+        episodes: episodes(&engine, &recording),
+        plans: plans.collect(),
+        data: data(&engine, &recording),
+        checks: checks(&engine, &sim),
+        bands,
+        tapes,
+        log_sha256,
+        log_lines,
+    }
+}
+
+fn markets(engine: &Engine, sim: &Sim) -> Vec<MarketFacts> {
+    let universe = engine.universe();
+    let mut facts = Vec::new();
+    for key in universe.keys() {
+        let market = universe.market(key);
+        let yes_pays = match engine.states()[key.index()] {
+            MarketState::Resolved(payout) => Some(payout.per_share(Outcome::Yes)),
+            _ => None,
+        };
+        let rule = serde_json::to_value(sim.fill_rule(key)).unwrap_or_default();
+        facts.push(MarketFacts {
+            condition: market.condition,
+            question: market.question.clone(),
+            slug: market.slug.clone(),
+            category: market.category.clone(),
+            event: market.event.clone(),
+            group: market.neg_risk.as_ref().map(|neg_risk| neg_risk.group.clone()),
+            yes_pays,
+            fill_rule: rule.as_str().unwrap_or_default().to_owned(),
+            assumed: market.assumed.clone(),
+        });
+    }
+    facts
+}
+
+/// The models a reader should know, in words.
+fn models(settings: &Settings) -> Vec<(String, String)> {
+    let chosen =
+        |key: &&str| settings.lines.get(*key).map(|(value, _)| ((*key).to_owned(), value.clone()));
+    [
+        "exchange.queue",
+        "exchange.latency.feed",
+        "exchange.latency.insert",
+        "exchange.latency.cancel",
+        "exchange.latency.answer",
+        "exchange.settlement.fail_ppm",
+        "exchange.settlement.winner_fail_ppm",
+    ]
+    .iter()
+    .filter_map(chosen)
+    .collect()
+}
+
+fn totals(engine: &Engine) -> Totals {
+    let ledger = engine.execution().ledger();
+    let (cash, pending) = (ledger.balance(Account::Cash), ledger.balance(Account::Pending));
+    let equity = engine.execution().equity().now;
+    Totals {
+        cash,
+        pending,
+        inventory_cost: ledger.balance(Account::Inventory),
+        inventory_mark: equity - cash - pending,
+        realised: -ledger.balance(Account::Realised),
+        fees: ledger.fees(),
+        rebates: -ledger.balance(Account::Rebates),
+        rewards: -ledger.balance(Account::Rewards),
+        equity,
+        ledger_entries: ledger.entries(),
+    }
+}
+
+fn fill(row: &FillRow) -> FillRecord {
+    let trade = &row.trade;
+    FillRecord {
+        at: row.at,
+        decided_at: row.decided_at,
+        order: trade.order.0,
+        strategy: row.strategy,
+        purpose: row.purpose.to_owned(),
+        market: trade.token.market().index(),
+        outcome: trade.token.outcome(),
+        side: trade.side,
+        role: trade.role,
+        level: trade.fill.level,
+        shares: trade.fill.shares,
+        notional: trade.fill.notional,
+        fee: trade.fill.fee,
+        status: row.status,
+        double_mid_decided: row.double_mid_decided,
+        double_mid_filled: row.double_mid_filled,
+        double_mid_later: row.double_mid_later,
+    }
+}
+
+fn trade(closed: &polydesk_execution::ClosedTrade) -> TradeRecord {
+    TradeRecord {
+        strategy: closed.strategy,
+        market: closed.token.market().index(),
+        outcome: closed.token.outcome(),
+        opened_at: closed.opened_at,
+        closed_at: closed.closed_at,
+        shares: closed.shares,
+        cost: closed.cost,
+        proceeds: closed.proceeds,
+        entry_fee: closed.entry_fee,
+        exit_fee: closed.exit_fee,
+        entry_role: closed.entry_role,
+        exit_role: closed.exit_role,
+        why: closed.why.name().to_owned(),
+    }
+}
+
+fn open(engine: &Engine) -> Vec<OpenRecord> {
+    let held = engine.execution().positions().all();
+    held.map(|(strategy, token, holding)| {
+        let shares = holding.held();
+        let book = engine.books().get(token.market());
+        let mark = book.map_or(Usdc::ZERO, |book| {
+            book.walk(token.outcome(), Side::Sell, Price::ZERO, shares).notional
+        });
+        OpenRecord {
+            strategy,
+            market: token.market().index(),
+            outcome: token.outcome(),
+            shares,
+            cost: holding.cost(),
+            mark,
+        }
+    })
+    .collect()
+}
+
+fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderRecord> {
+    let mut rows = Vec::new();
+    for (strategy, _) in engine.skips() {
+        let stats = recording.orders.get(&strategy).cloned().unwrap_or_default();
+        rows.push(OrderRecord {
+            strategy,
+            signals: engine.said().get(&strategy).copied().unwrap_or(0),
+            placed: stats.placed,
+            post_only: stats.post_only,
+            touched: stats.touched,
+            filled: stats.filled,
+            waits_ms: stats.waits_ms,
+        });
+    }
+    rows
+}
+
+type ByCode = BTreeMap<String, BTreeMap<String, u64>>;
+
+fn by_strategy<'a>(
+    counts: impl Iterator<Item = (&'a (StrategyId, &'static str), &'a u64)>,
+) -> ByCode {
+    let mut out = ByCode::new();
+    for ((strategy, code), count) in counts {
+        *out.entry(strategy.to_string()).or_default().entry((*code).to_owned()).or_default() +=
+            count;
+    }
+    out
+}
+
+fn codes(engine: &Engine, sim: &Sim) -> Codes {
+    let counts = engine.execution().counts();
+    let plain = |counts: &BTreeMap<&'static str, u64>| -> BTreeMap<String, u64> {
+        counts.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect()
+    };
+    let mut skips = ByCode::new();
+    for (strategy, codes) in engine.skips() {
+        skips.insert(
+            strategy.to_string(),
+            codes.into_iter().map(|(c, n)| (c.to_owned(), n)).collect(),
+        );
+    }
+    let exchange = serde_json::to_value(sim.counters()).unwrap_or_default();
+    let mut shown = BTreeMap::new();
+    for (key, value) in exchange.as_object().into_iter().flatten() {
+        match value {
+            serde_json::Value::Object(inner) => {
+                shown
+                    .extend(inner.iter().map(|(code, n)| (format!("{key}.{code}"), n.to_string())));
+            }
+            serde_json::Value::String(text) => drop(shown.insert(key.clone(), text.clone())),
+            other => drop(shown.insert(key.clone(), other.to_string())),
+        }
+    }
+    Codes {
+        skips,
+        drops: by_strategy(engine.drops().iter()),
+        denials: by_strategy(counts.denials.iter()),
+        rejects: by_strategy(counts.rejects.iter()),
+        ends: by_strategy(counts.ends.iter()),
+        exit_waits: plain(&counts.exit_waits),
+        oddities: plain(&counts.oddities),
+        exchange: shown,
+    }
+}
+
+fn episodes(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<EpisodeRecord> {
+    let subject = |subject: &Subject| match subject {
+        Subject::Market(key) => engine.universe().market(*key).question.clone(),
+        Subject::Group(name) => name.clone(),
+    };
+    let row = |(strategy, episode): &(StrategyId, polydesk_signals::Episode)| EpisodeRecord {
+        strategy: *strategy,
+        kind: episode.kind.name().to_owned(),
+        subject: subject(&episode.subject),
+        started: episode.started,
+        ended: episode.ended,
+        best_edge: episode.best_edge,
+        best_sets: episode.best_sets,
+        best_gross_units: episode.best_gross_units,
+        signals: episode.signals,
+        outcome: episode.outcome.to_string(),
+    };
+    recording.episodes.iter().map(row).collect()
+}
+
+fn data(engine: &Engine, recording: &polydesk_replay::Recording) -> DataQuality {
+    let stats = engine.books().stats();
+    let open = engine.states().iter().filter(|state| !matches!(state, MarketState::Resolved(_)));
+    DataQuality {
+        changes: stats.changes,
+        no_ops: stats.no_ops,
+        batches: stats.batches,
+        crossed: stats.crossed,
+        top_mismatches: stats.top_mismatches,
+        inferred_ticks: stats.inferred_ticks,
+        book_ticks: recording.book_ticks.0,
+        trusted_ticks: recording.book_ticks.1,
+        unresolved_markets: open.count() as u64,
+    }
+}
+
+/// What must hold at the end of every run.
+fn checks(engine: &Engine, sim: &Sim) -> Vec<Check> {
+    let check =
+        |name: &str, passed: bool, detail: String| Check { name: name.to_owned(), passed, detail };
+    let execution = engine.execution();
+    let conserved = sim.check_conservation();
+    let (ledger, account) = (execution.ledger(), sim.account());
+    let free = account.cash_free + account.cash_reserved;
+    let cash = ledger.balance(Account::Cash);
+    let mut shares_off = Vec::new();
+    for index in 0..(engine.universe().len() * 2) {
+        let token = polydesk_domain::Token(index as u32);
+        let held: Shares = execution
+            .positions()
+            .all()
+            .filter(|(_, t, _)| *t == token)
+            .map(|(_, _, h)| h.held())
+            .sum();
+        let theirs = account.token(token);
+        let there = theirs.free + theirs.offered + theirs.locked + theirs.incoming;
+        if held != there {
+            shares_off.push(format!(
+                "{}: desk {held}, exchange {there}",
+                engine.universe().token_id(token)
+            ));
+        }
+    }
+    vec![
+        check(
+            "money and complete sets are conserved at the exchange",
+            conserved.is_ok(),
+            match &conserved {
+                Ok(()) => format!("checked {} times", sim.counters().conservation_checks),
+                Err(broken) => broken.to_string(),
+            },
+        ),
+        check(
+            "the ledger adds up to zero",
+            ledger.imbalance().is_zero(),
+            format!("{} entries, imbalance {}", ledger.entries(), ledger.imbalance()),
+        ),
+        check(
+            "the desk's cash equals the exchange's",
+            cash == free,
+            format!("desk {cash}, exchange {free}"),
+        ),
+        check(
+            "the desk's shares equal the exchange's",
+            shares_off.is_empty(),
+            if shares_off.is_empty() { "all tokens".to_owned() } else { shares_off.join("; ") },
+        ),
+        check(
+            "nothing halted",
+            execution.halted().is_none(),
+            execution.halted().unwrap_or("no claim was made").to_owned(),
+        ),
+    ]
+}
