@@ -6,8 +6,8 @@
 //! and alarms look at books only then.
 
 use crate::{
-    Book, BookQuality, Event, MarketKey, Outcome, Side, Span, Stamped, Tick, Time, Token, Top,
-    Touched,
+    Book, BookQuality, Event, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Tick, Time,
+    Token, Top, Touched,
 };
 
 /// What applying an event did.
@@ -34,6 +34,8 @@ pub struct BatchStats {
     pub crossed: u64,
     /// Batches after which the carried best prices differed from the book's.
     pub top_mismatches: u64,
+    /// Levels taken away because the carried best prices proved them gone: their removal was lost.
+    pub stale_levels: u64,
     /// Grids inferred from off-grid prices.
     pub inferred_ticks: u64,
     /// Events of markets that nobody listed.
@@ -52,6 +54,34 @@ struct Slot {
     open: bool,
     /// Whether the best prices carried last agreed with the book.
     agrees: Option<bool>,
+    /// The best bids of both outcomes as carried last.
+    carried: [Option<Price>; 2],
+}
+
+impl Slot {
+    fn matches_carried(&self) -> bool {
+        Outcome::BOTH.into_iter().all(|outcome| {
+            self.book.best_bid(outcome).map(|(price, _)| price) == self.carried[outcome.index()]
+        })
+    }
+
+    /// Removes levels better than the venue's own best price after a whole batch. They cannot exist:
+    /// their removal was lost. Levels that are missing cannot be made up for.
+    fn drop_stale(&mut self) -> u64 {
+        let mut gone = 0;
+        for outcome in Outcome::BOTH {
+            let best = self.carried[outcome.index()];
+            while let Some((price, _)) = self.book.best_bid(outcome)
+                && best.is_none_or(|best| price > best)
+            {
+                if self.book.set(outcome, Side::Buy, price, Shares::ZERO).is_err() {
+                    break;
+                }
+                gone += 1;
+            }
+        }
+        gone
+    }
 }
 
 /// The books of all listed markets.
@@ -60,6 +90,7 @@ pub struct Books {
     slots: Vec<Slot>,
     open: Vec<MarketKey>,
     timeout: Span,
+    heard_at: Time,
     stats: BatchStats,
 }
 
@@ -72,7 +103,13 @@ impl Default for Books {
 impl Books {
     /// No market yet; batches still open after `timeout` of engine time are taken as complete.
     pub fn new(timeout: Span) -> Books {
-        Books { slots: Vec::new(), open: Vec::new(), timeout, stats: BatchStats::default() }
+        Books {
+            slots: Vec::new(),
+            open: Vec::new(),
+            timeout,
+            heard_at: Time::MIN,
+            stats: BatchStats::default(),
+        }
     }
 
     /// Counters so far.
@@ -92,6 +129,7 @@ impl Books {
                 changed_at: Time::MIN,
                 open: false,
                 agrees: None,
+                carried: [None; 2],
             });
         }
     }
@@ -104,6 +142,12 @@ impl Books {
     /// When any level of the market last changed (engine time).
     pub fn changed_at(&self, key: MarketKey) -> Option<Time> {
         self.slots.get(key.index()).map(|slot| slot.changed_at).filter(|at| *at != Time::MIN)
+    }
+
+    /// When the stream last said anything about any book (engine time): a quiet market is not a frozen
+    /// one as long as others are heard. A market whose own stream is known to be dead gets a gap.
+    pub fn heard_at(&self) -> Option<Time> {
+        Some(self.heard_at).filter(|at| *at != Time::MIN)
     }
 
     /// Whether the book's best prices are what the venue showed last.
@@ -158,6 +202,13 @@ impl Books {
 
     fn complete(&mut self, key: MarketKey) {
         let slot = &mut self.slots[key.index()];
+        if slot.agrees == Some(false) {
+            let gone = slot.drop_stale();
+            self.stats.stale_levels += gone;
+            if gone > 0 {
+                slot.agrees = Some(slot.matches_carried());
+            }
+        }
         slot.open = false;
         slot.seen = slot.book.version();
         self.stats.batches += 1;
@@ -262,10 +313,12 @@ impl Books {
         stamped: &Stamped,
         carried: Option<(Outcome, Top)>,
     ) -> Applied {
+        self.heard_at = stamped.at;
         let slot = &mut self.slots[key.index()];
         if let Some((outcome, top)) = carried {
-            let agrees = slot.book.best_bid(outcome).map(|(price, _)| price) == top.bid
-                && slot.book.best_ask(outcome).map(|(price, _)| price) == top.ask;
+            slot.carried[outcome.index()] = top.bid;
+            slot.carried[outcome.other().index()] = top.ask.map(Price::complement);
+            let agrees = slot.matches_carried();
             slot.agrees = Some(agrees);
             if agrees {
                 if slot.open {
@@ -316,7 +369,7 @@ fn market_of(event: &Event) -> Option<MarketKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LevelChange, Price, Shares};
+    use crate::LevelChange;
 
     fn level(at: i64, side: Side, cents: u16, shares: u64, top: Option<(u16, u16)>) -> Stamped {
         let price = |cents: u16| (cents != 0).then(|| Price::cents(cents));
@@ -384,6 +437,21 @@ mod tests {
         assert_eq!(done, [MarketKey(0)]);
         books.close_all(&mut done);
         assert_eq!(books.stats().batches, 2);
+    }
+
+    #[test]
+    fn a_level_better_than_the_venues_best_is_stale_and_goes_with_the_batch() {
+        let mut books = books();
+        let mut done = Vec::new();
+        books.apply(&level(1, Side::Buy, 45, 9, Some((45, 0))), |_, _| ());
+        // The removal of 0.45 was lost: the venue's best bid is 0.40 after this change.
+        let lost = level(2, Side::Buy, 40, 9, Some((40, 0)));
+        assert_eq!(books.apply(&lost, |_, _| ()), Applied::Open(MarketKey(0)));
+        assert!(!books.trusted(MarketKey(0)));
+        books.close_due(&level(3, Side::Buy, 39, 1, None), &mut done);
+        assert_eq!(books.best(Token(0), Side::Buy), Some((Price::cents(40), Shares::whole(9))));
+        assert_eq!(books.stats().stale_levels, 1);
+        assert!(books.trusted(MarketKey(0)));
     }
 
     #[test]

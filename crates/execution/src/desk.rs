@@ -224,8 +224,10 @@ impl Execution {
         match action {
             Action::Trade(trade) => self.trade(ctx, strategy, id, edge, &trade, out),
             Action::Quotes(quotes) => {
-                self.desired
-                    .insert((strategy, market), Desired { quotes, signal: id, edge, expires });
+                self.desired.insert(
+                    (strategy, market),
+                    Desired { quotes, signal: id, edge, expires, retry_at: Time::MIN },
+                );
                 self.requote_one(ctx, (strategy, market), out);
             }
             Action::Basket(basket) => self.start_plan(ctx, strategy, id, market, &basket, out),

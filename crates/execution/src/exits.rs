@@ -6,6 +6,7 @@ use polydesk_domain::{
 };
 
 use crate::desk::{Context, Execution};
+use crate::gate::crosses;
 use crate::orders::{Order, Purpose};
 use crate::positions::{ExitContext, ExitWhy, ExitWish, exit_wish};
 
@@ -90,6 +91,17 @@ impl Execution {
     ) {
         if size < ctx.universe.market(token.market()).min_size {
             return self.wait(strategy, token, "dust", ctx);
+        }
+        // An exit never trades with our own quotes: those go first, the exit follows once they are gone.
+        let own: Vec<ClientOrderId> = self
+            .orders
+            .open_in(token.market())
+            .filter(|o| crosses(token, Side::Sell, price, o.token, o.side, o.price))
+            .map(|o| o.id)
+            .collect();
+        if !own.is_empty() {
+            own.into_iter().for_each(|id| self.cancel(ctx.now, id, out));
+            return self.wait(strategy, token, "own_order_in_the_way", ctx);
         }
         let purpose = Purpose::Exit(why);
         let order = Order::planned(

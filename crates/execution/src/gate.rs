@@ -180,7 +180,9 @@ impl Limits {
         if !facts.books.known(key) {
             return Err(Reason::new("book_not_known"));
         }
-        let age = facts.books.changed_at(key).map(|at| at.until(facts.now));
+        // A quiet market is not a frozen one: what counts is when the stream was last heard. A market
+        // whose own stream died is void by a gap.
+        let age = facts.books.heard_at().map(|at| at.until(facts.now));
         match age {
             Some(age) if age <= self.max_data_age => Ok(()),
             Some(age) => Err(Reason::new("data_too_old").with("age_ms", age.as_millis())),

@@ -206,9 +206,11 @@ impl Execution {
         };
         let (least, _, largest) = measure(basket.sets)?;
         // No single leg may stand alone with more than the naked budget.
-        let by_budget = if largest > self.limits.max_naked {
+        // A tenth of the order limit is left for fees.
+        let most = self.limits.max_naked.min(self.limits.max_order.scale_floor(9, 10));
+        let by_budget = if largest > most {
             let micros = |money: Usdc| u64::try_from(money.micros()).unwrap_or(1);
-            least.scale_floor(micros(self.limits.max_naked), micros(largest))
+            least.scale_floor(micros(most), micros(largest))
         } else {
             least
         };

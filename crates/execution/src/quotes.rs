@@ -1,8 +1,8 @@
 //! Turns the quotes a strategy wants into the fewest places and cancels.
 
 use polydesk_domain::{
-    ClientOrderId, Command, MarketKey, OrderState, Shares, SignalId, Size, StrategyId, Tif, Time,
-    Usdc,
+    ClientOrderId, Command, MarketKey, OrderState, Shares, SignalId, Size, Span, StrategyId, Tif,
+    Time, Usdc,
 };
 use polydesk_signals::Quote;
 
@@ -16,7 +16,12 @@ pub(crate) struct Desired {
     pub signal: SignalId,
     pub edge: Usdc,
     pub expires: Time,
+    /// What was denied is not tried again before this.
+    pub retry_at: Time,
 }
+
+/// Pause before a denied quote is tried again.
+const RETRY: Span = Span::secs(5);
 
 impl Execution {
     /// Sends the difference between what rests and what is wanted.
@@ -64,10 +69,23 @@ impl Execution {
             self.cancel(ctx.now, id, out);
         }
         let Some(desired) = desired else { return };
+        if ctx.now < desired.retry_at {
+            if served.contains(&false) {
+                self.requote.insert(key);
+            }
+            return;
+        }
+        let mut denied = false;
         for (quote, served) in desired.quotes.iter().zip(served) {
             if !served && !self.place_quote(ctx, strategy, &desired, quote, out) {
                 // Denied for now: limits, rate or an own order in the way. The timer tries again.
-                self.requote.insert(key);
+                denied = true;
+            }
+        }
+        if denied {
+            self.requote.insert(key);
+            if let Some(desired) = self.desired.get_mut(&key) {
+                desired.retry_at = ctx.now + RETRY;
             }
         }
     }

@@ -70,20 +70,29 @@ impl ArbScanner {
                 self.end(&subject, kind, out);
                 continue;
             }
-            let verdict = if 10_000 - gross > self.params.pair_threshold {
-                Err(Reason::new("above_threshold").with("gross_units", i64::from(gross)))
-            } else if !view.books.known(key) {
-                // A half-known book is crossed by what it has not heard yet.
-                Err(Reason::new("book_not_known"))
-            } else if !view.trades(key) {
-                Err(Reason::new("member_not_open"))
-            } else if fee.is_err() {
-                Err(Reason::new("fee_unknown"))
-            } else {
-                Ok(basket::size(kind, &legs, &self.params))
-            };
+            let verdict =
+                if kind == BasketKind::SellPair && self.signalled(key, BasketKind::BuyPair) {
+                    // The books mirror each other: selling both would take the very same depth.
+                    Err(Reason::new("taken_as_buy_pair"))
+                } else if 10_000 - gross > self.params.pair_threshold {
+                    Err(Reason::new("above_threshold").with("gross_units", i64::from(gross)))
+                } else if !view.books.known(key) {
+                    // A half-known book is crossed by what it has not heard yet.
+                    Err(Reason::new("book_not_known"))
+                } else if !view.trades(key) {
+                    Err(Reason::new("member_not_open"))
+                } else if fee.is_err() {
+                    Err(Reason::new("fee_unknown"))
+                } else {
+                    Ok(basket::size(kind, &legs, &self.params))
+                };
             self.judge(view, key, subject, kind, gross, verdict, self.params.merge, out);
         }
+    }
+
+    fn signalled(&self, key: MarketKey, kind: BasketKind) -> bool {
+        let tracked = self.open.get(&(Subject::Market(key), kind));
+        tracked.is_some_and(|tracked| tracked.episode.signals > 0)
     }
 
     fn scan_group(&mut self, view: &View<'_>, key: MarketKey, group: &str, out: &mut Emit<'_>) {
