@@ -130,7 +130,7 @@ impl TapeWriter {
             let known = self.universe.len();
             self.universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
-                source,
+                source: Box::new(source),
             })?;
             if self.universe.len() > known {
                 self.first_listed.push(market.clone());
@@ -378,7 +378,7 @@ pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeE
         if let Event::Listed(market) = &stamped.event {
             universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
-                source,
+                source: Box::new(source),
             })?;
         }
         let encoded = row::encode(&stamped, &universe)

@@ -1,0 +1,57 @@
+//! How fast a tape is generated, written, packed and read, and how much memory it takes.
+//!
+//! `cargo run --release -p polydesk-tape --example tape_speed -- [TOKENS] [ROWS]`
+#![allow(clippy::disallowed_methods)]
+
+use std::path::Path;
+use std::time::Instant;
+
+use polydesk_domain::Event;
+use polydesk_tape::synthetic::{PackedTape, Speed};
+use polydesk_tape::{EventSource, TapeError, TapeReader};
+
+/// Peak resident memory in MiB, where the system tells.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn drain(name: &str, source: &mut dyn EventSource) -> Result<(), TapeError> {
+    let begin = Instant::now();
+    let (mut rows, mut sum) = (0u64, 0u64);
+    while let Some(stamped) = source.next_event()? {
+        rows += 1;
+        if let Event::Level(change) = &stamped.event {
+            sum = sum.wrapping_add(change.size.micros() ^ u64::from(change.price.units()));
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    println!(
+        "{name:<10} {rows:>10} rows {:>8.1} M rows/s  peak {:>4} MiB  ({sum:x})",
+        rows as f64 / seconds / 1e6,
+        peak_mib()
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), TapeError> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number =
+        |default: u64| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (tokens, rows) = (number(200) as u32, number(5_000_000));
+    let spec = Speed { tokens, rows, seed: 1 };
+    drain("generate", &mut spec.source())?;
+    let dir = std::env::temp_dir().join(format!("polydesk-speed-{tokens}-{rows}"));
+    if !Path::new(&dir).join("manifest.json").exists() {
+        let begin = Instant::now();
+        spec.write(&dir)?;
+        let rate = rows as f64 / begin.elapsed().as_secs_f64() / 1e6;
+        println!("write      {rows:>10} rows {rate:>8.1} M rows/s  peak {:>4} MiB", peak_mib());
+        println!("written to {}; run again to see reading alone", dir.display());
+        return Ok(());
+    }
+    drain("read", &mut TapeReader::open(&dir)?)?;
+    let packed = PackedTape::read(&mut spec.source())?;
+    drain("packed", &mut packed.events())
+}
