@@ -18,7 +18,7 @@ use crate::row::Row;
 use crate::{TapeError, schema};
 
 /// Rows decoded at once.
-const BATCH: usize = 2_048;
+const BATCH: usize = 1_024;
 
 /// The bytes of one row group with their place in the file.
 struct Window {

@@ -67,7 +67,7 @@ pub enum TapeError {
         place: String,
         /// What is wrong with the listing.
         #[source]
-        source: MarketError,
+        source: Box<MarketError>,
     },
     /// A setting or an overlay says something impossible.
     #[error("{}: {key} is {value}; {rule}", path.display())]

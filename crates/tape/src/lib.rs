@@ -1,5 +1,57 @@
-//! Recorded history: the native Parquet tape, importers, overlays, certificates, synthetic tapes.
-#![allow(clippy::result_large_err)]
+//! Recorded history: the native Parquet tape, importers with overlays and certificates, merging,
+//! and made-up tapes for benchmarks and for the arbitrage scanner.
+//!
+//! Nothing here trades, waits or reads a clock; a tape gives events, and whoever replays them adds
+//! latency and an exchange.
+//!
+//! # The native tape, schema version 1
+//!
+//! ```text
+//! my-tape/
+//!   manifest.json        name, schema version, content hash, source, licence, span, markets, files
+//!   certificate.json     what the import saw and what had to be assumed
+//!   rejects.jsonl        rows that did not become events, with file, place and reason
+//!   events/day=2026-06-07/market=0x…/part-0.parquet
+//!   events/day=2026-06-07/market=none/part-0.parquet      rows of no market: news, timers, orders
+//! ```
+//!
+//! Day is that of `at` in UTC, market the condition id. Every file holds its rows in order; the
+//! order of the whole tape is that of `seq`. The files' metadata carries `polydesk.schema_version`.
+//!
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `at` | timestamp ns UTC | receive time, or the venue's made monotone (`manifest.times`) |
+//! | `venue_at` | timestamp ns UTC | what the venue said; can run backwards |
+//! | `seq` | u64 | position in the stream; grows, may have holes |
+//! | `kind` | u8 | see [`Kind`]: 0 level, 1 print, 2 best, 3 snapshot, 4 tick, 5 state, 6 gap, 7 listed, … |
+//! | `outcome` | i8 | 0 YES, 1 NO of the market, -1 none; token ids are in the manifest |
+//! | `side` | i8 | 0 buy (bid side), 1 sell (ask side), -1 none |
+//! | `price` | i16 | ten-thousandths of a dollar; for `tick` the grid; -1 none |
+//! | `size` | u64 | millionths of a share: a level's new total, or a print's size |
+//! | `best_bid`, `best_ask` | i16 | ten-thousandths; -1 not carried, -2 the side is empty |
+//! | `payload` | UTF-8, null | JSON of the rarer kinds, integers in the smallest unit |
+//!
+//! Reading it elsewhere:
+//!
+//! ```text
+//! pandas.read_parquet("my-tape/events")
+//! polars.scan_parquet("my-tape/events/**/*.parquet", hive_partitioning=True)
+//! SELECT * FROM read_parquet('my-tape/events/**/*.parquet', hive_partitioning=true) ORDER BY seq;
+//! ```
+//!
+//! # Reading it here
+//!
+//! ```
+//! use polydesk_tape::{EventSource, synthetic::Speed};
+//!
+//! let mut source = Speed { tokens: 2, rows: 100, seed: 1 }.source();
+//! let mut events = 0;
+//! while let Some(_stamped) = source.next_event()? {
+//!     events += 1;
+//! }
+//! assert_eq!(events, 101); // one listing and a hundred rows
+//! # Ok::<(), polydesk_tape::TapeError>(())
+//! ```
 
 mod certificate;
 mod columns;
@@ -17,7 +69,7 @@ mod writer;
 
 pub use certificate::{AssumedFact, Certificate, Reject, SilentSpan, Truncation};
 pub use error::TapeError;
-pub use import::{Format, ImportJob, import};
+pub use import::{Format, ImportJob, import, overlay_template};
 pub use manifest::{
     CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
     SCHEMA_VERSION, TimeSpan, Times,

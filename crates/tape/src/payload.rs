@@ -324,7 +324,14 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
     match event {
         Event::Listed(market) => json(&MarketDoc::of(market)),
         Event::State { state, .. } => json(&StateDoc::of(*state)),
-        Event::Order(order) => json(&OrderDoc { order: order.0, news: order.1.clone() }),
+        Event::Order(order) => {
+            let text = json(&OrderDoc { order: order.0, news: order.1.clone() })?;
+            // The words read back only sane amounts: what could not be read is not written.
+            match serde_json::from_str::<OrderDoc>(&text) {
+                Ok(_) => Ok(text),
+                Err(error) => Err(error.to_string()),
+            }
+        }
         Event::Trade(own) => json(&TradeDoc {
             trade: own.trade.0.to_string(),
             order: own.order,

@@ -237,7 +237,7 @@ impl Lane {
         if let Event::Listed(market) = &stamped.event {
             let key = universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
-                source,
+                source: Box::new(source),
             })?;
             for source in &mut self.sources {
                 if source.market == Some(market.condition) {

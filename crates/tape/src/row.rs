@@ -249,6 +249,9 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
         Event::Timer | Event::Start | Event::Stop => (),
         _ => encoded.payload = Some(payload::encode(&stamped.event, universe)?),
     }
+    if encoded.row.size > Shares::SANE_MAX.micros() {
+        return Err(format!("its size of {} is above {ABSURD}", Shares::new(encoded.row.size)));
+    }
     Ok(encoded)
 }
 
@@ -280,7 +283,7 @@ pub(crate) fn decode(
             token,
             side: side(row)?,
             price: price(row.price)?,
-            size: Shares::new(row.size),
+            size: size(row)?,
             top,
         })));
     }
@@ -303,7 +306,7 @@ fn decode_rare(
             token: token(row, key)?,
             side: side(row)?,
             price: price(row.price)?,
-            size: Shares::new(row.size),
+            size: size(row)?,
         }),
         Kind::Best => Event::Best {
             token: token(row, key)?,
@@ -325,6 +328,17 @@ fn decode_rare(
         Kind::Stop => Event::Stop,
         _ => payload::decode(kind, key, text()?, universe)?,
     })
+}
+
+/// What `Shares::SANE_MAX` is, in words.
+const ABSURD: &str = "100 billion shares";
+
+#[inline]
+fn size(row: &Row) -> Result<Shares, PayloadError> {
+    if row.size > Shares::SANE_MAX.micros() {
+        return Err(PayloadError(format!("size of {} millionths is above {ABSURD}", row.size)));
+    }
+    Ok(Shares::new(row.size))
 }
 
 #[inline]

@@ -27,8 +27,8 @@ pub(crate) const EVENTS: &str = "events";
 pub(crate) const NO_MARKET: &str = "none";
 
 /// Rows of one row group: small enough that a hundred open markets stay in bounded memory.
-pub(crate) const GROUP_ROWS: usize = 32_768;
-const PAGE_ROWS: usize = 8_192;
+pub(crate) const GROUP_ROWS: usize = 16_384;
+const PAGE_ROWS: usize = 2_048;
 
 const MESSAGE: &str = "
 message polydesk_tape {
@@ -78,7 +78,7 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
-        .set_dictionary_page_size_limit(64 * 1024)
+        .set_dictionary_page_size_limit(32 * 1024)
         .set_key_value_metadata(Some(metadata));
     for name in ["at", "venue_at", "seq"] {
         let path = ColumnPath::from(name);

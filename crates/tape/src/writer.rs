@@ -22,8 +22,8 @@ use crate::{Certificate, Reject, TapeError, schema};
 /// Files kept open at once; the one longest unused is finished when another is needed.
 const MAX_OPEN: usize = 256;
 /// Rows kept in memory over all markets before the largest buffer becomes a row group.
-const MAX_BUFFERED: usize = 48 * 1024 * 1024;
-const ROW_BYTES: usize = 60;
+const MAX_BUFFERED: usize = 24 * 1024 * 1024;
+const ROW_BYTES: usize = 48;
 
 /// Writes one tape into a new or empty folder.
 ///
@@ -55,7 +55,8 @@ struct Part {
     path: PathBuf,
     file: SerializedFileWriter<File>,
     rows: Vec<Row>,
-    payloads: Vec<Option<String>>,
+    /// Payloads with the rows they belong to: most rows have none.
+    payloads: Vec<(usize, String)>,
     bytes: usize,
     used: u64,
 }
@@ -130,7 +131,7 @@ impl TapeWriter {
             let known = self.universe.len();
             self.universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
-                source,
+                source: Box::new(source),
             })?;
             if self.universe.len() > known {
                 self.first_listed.push(market.clone());
@@ -222,8 +223,10 @@ impl TapeWriter {
         let bytes = ROW_BYTES + encoded.payload.as_ref().map_or(0, String::len);
         part.bytes += bytes;
         self.buffered += bytes;
+        if let Some(payload) = encoded.payload {
+            part.payloads.push((part.rows.len(), payload));
+        }
         part.rows.push(encoded.row);
-        part.payloads.push(encoded.payload);
         if part.rows.len() >= schema::GROUP_ROWS {
             self.buffered -= part.bytes;
             return part.flush();
@@ -288,7 +291,8 @@ impl Part {
         }
         let path = self.path.clone();
         self.write_group().map_err(|error| TapeError::corrupt(&path, "writing", error))?;
-        self.rows.clear();
+        // The memory goes back: with many markets, what each keeps would add up.
+        self.rows = Vec::new();
         self.payloads.clear();
         self.bytes = 0;
         Ok(())
@@ -318,13 +322,11 @@ impl Part {
             }
             let Some(mut column) = group.next_column()? else { break };
             if name == "payload" {
-                let mut levels = Vec::with_capacity(self.payloads.len());
+                let mut levels = vec![0; self.rows.len()];
                 let mut texts = Vec::new();
-                for payload in &mut self.payloads {
-                    levels.push(i16::from(payload.is_some()));
-                    if let Some(text) = payload.take() {
-                        texts.push(ByteArray::from(text.into_bytes()));
-                    }
+                for (row, text) in self.payloads.drain(..) {
+                    levels[row] = 1;
+                    texts.push(ByteArray::from(text.into_bytes()));
                 }
                 column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
             } else if longs.is_empty() {
@@ -378,7 +380,7 @@ pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeE
         if let Event::Listed(market) = &stamped.event {
             universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
-                source,
+                source: Box::new(source),
             })?;
         }
         let encoded = row::encode(&stamped, &universe)

@@ -356,6 +356,7 @@ impl Learned {
             let mut facts = facts.clone();
             facts.condition = Some(condition.clone());
             if !overlay.describes(condition, &facts) {
+                sink.undescribed(condition, [*first, *second]);
                 continue;
             }
             facts.tokens = Some([first.to_string(), second.to_string()]);

@@ -22,6 +22,7 @@ mod polybot;
 mod resolvedkit;
 pub(crate) mod sink;
 mod sort;
+mod survey;
 mod table;
 mod tickscope;
 
@@ -169,6 +170,35 @@ pub fn import(job: &ImportJob) -> Result<Certificate, TapeError> {
     }
 }
 
+/// Drafts the overlay a recording lacks: markets not yet described, with their tokens paired.
+///
+/// Write the text to `overlay.toml` beside the recording and complete it. Archives that hold all
+/// markets (PMXT) need an overlay that selects some, so nothing is drafted for them.
+///
+/// # Errors
+/// As [`import`], missing metadata aside.
+pub fn overlay_template(job: &ImportJob) -> Result<String, TapeError> {
+    if matches!(job.format, Format::PmxtV1 | Format::PmxtV2) {
+        let rule = "its files hold every market: state [[market]] with the tokens wanted";
+        return Err(TapeError::setting(&job.out, "format", job.format.name(), rule));
+    }
+    let Some(first) = job.files.first() else {
+        let problem = "no file was named".to_owned();
+        return Err(TapeError::Empty { path: job.out.clone(), problem });
+    };
+    let overlay = read_overlay(job, first)?;
+    let map = read_column_map(job)?;
+    let partial = partial_folder(job)?;
+    let writer = TapeWriter::create(&partial, ManifestDraft::default())?;
+    let mut sink = Sink::new(writer, job.format.name(), job.gap_threshold, true);
+    sink.begin_survey();
+    let outcome = read_files(job, &overlay, map.as_ref(), &mut sink);
+    let draft = sink.draft();
+    drop(sink);
+    std::fs::remove_dir_all(&partial).map_err(TapeError::io(&partial, "removing"))?;
+    outcome.map(|()| draft)
+}
+
 fn read_overlay(job: &ImportJob, first: &Path) -> Result<Overlay, TapeError> {
     if let Some(path) = &job.overlay {
         return Overlay::read(path);
@@ -223,24 +253,7 @@ fn run(
         sink.certificate.inputs.insert(files::file_name(path), hash);
     }
     sink.certificate.notes.extend(overlay.recording.notes.iter().cloned());
-    match job.format {
-        Format::WsVerified => {
-            frames::import(&mut sink, &job.files, overlay, frames::Wrapper::Verified)?;
-        }
-        Format::Rocklabs => {
-            frames::import(&mut sink, &job.files, overlay, frames::Wrapper::Rocklabs)?;
-        }
-        Format::PmxtV1 => pmxt::import(&mut sink, &job.files, overlay, pmxt::Version::One)?,
-        Format::PmxtV2 => pmxt::import(&mut sink, &job.files, overlay, pmxt::Version::Two)?,
-        Format::Tickscope => tickscope::import(&mut sink, &job.files, overlay)?,
-        Format::Resolvedkit => resolvedkit::import(&mut sink, &job.files, overlay)?,
-        Format::PolybotWindows => polybot::import(&mut sink, &job.files, overlay)?,
-        Format::Table => {
-            if let Some(map) = map {
-                table::import(&mut sink, &job.files, overlay, map)?;
-            }
-        }
-    }
+    read_files(job, overlay, map, &mut sink)?;
     if sink.events() == 0 && sink.certificate.rows_not_selected == 0 {
         let problem = match sink.certificate.truncated.first() {
             Some(cut) => format!("{} at {}: {}", cut.file, cut.place, cut.problem),
@@ -254,4 +267,31 @@ fn run(
         return Err(TapeError::Empty { path, problem });
     }
     sink.finish().map(|(_, certificate)| certificate)
+}
+
+fn read_files(
+    job: &ImportJob,
+    overlay: &Overlay,
+    map: Option<&table::ColumnMap>,
+    sink: &mut Sink,
+) -> Result<(), TapeError> {
+    match job.format {
+        Format::WsVerified => {
+            frames::import(sink, &job.files, overlay, frames::Wrapper::Verified)?;
+        }
+        Format::Rocklabs => {
+            frames::import(sink, &job.files, overlay, frames::Wrapper::Rocklabs)?;
+        }
+        Format::PmxtV1 => pmxt::import(sink, &job.files, overlay, pmxt::Version::One)?,
+        Format::PmxtV2 => pmxt::import(sink, &job.files, overlay, pmxt::Version::Two)?,
+        Format::Tickscope => tickscope::import(sink, &job.files, overlay)?,
+        Format::Resolvedkit => resolvedkit::import(sink, &job.files, overlay)?,
+        Format::PolybotWindows => polybot::import(sink, &job.files, overlay)?,
+        Format::Table => {
+            if let Some(map) = map {
+                table::import(sink, &job.files, overlay, map)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use polydesk_domain::{
 
 use super::cells::Refusal;
 use super::files::file_name;
+use super::survey::Survey;
 use crate::manifest::TimeSpan;
 use crate::{
     AssumedFact, Certificate, Kind, Manifest, Reject, SilentSpan, TapeError, TapeWriter, Truncation,
@@ -106,6 +107,8 @@ pub(crate) struct Sink {
     seen: BTreeMap<Time, BTreeSet<u64>>,
     kinds: BTreeMap<&'static str, u64>,
     pub certificate: Certificate,
+    /// Set while a draft of an overlay is made.
+    survey: Option<Survey>,
 }
 
 impl Sink {
@@ -128,6 +131,24 @@ impl Sink {
             seen: BTreeMap::new(),
             kinds: BTreeMap::new(),
             certificate,
+            survey: None,
+        }
+    }
+
+    /// Begins to look at unknown tokens for a draft.
+    pub fn begin_survey(&mut self) {
+        self.survey = Some(Survey::default());
+    }
+
+    /// The draft of an overlay for the tokens that nobody described.
+    pub fn draft(&self) -> String {
+        self.survey.as_ref().map_or_else(String::new, Survey::draft)
+    }
+
+    /// Notes that the recording names both tokens of a market it does not describe.
+    pub fn undescribed(&mut self, condition: &str, tokens: [TokenId; 2]) {
+        if let Some(survey) = &mut self.survey {
+            survey.pair(condition, tokens);
         }
     }
 
@@ -178,7 +199,12 @@ impl Sink {
     pub fn push(&mut self, arrival: Arrival) -> Result<(), TapeError> {
         let condition = match self.condition_of(&arrival.fact) {
             Some(condition) => condition,
-            None => return self.unknown_market(&arrival.fact),
+            None => {
+                if let Some(survey) = &mut self.survey {
+                    survey.see(arrival.venue, &arrival.fact);
+                }
+                return self.unknown_market(&arrival.fact);
+            }
         };
         self.count_times(&arrival);
         let at = arrival.received.unwrap_or(arrival.venue);
