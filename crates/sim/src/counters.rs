@@ -64,6 +64,8 @@ pub struct SimCounters {
     pub cancels_refused: u64,
     /// Matches that became final.
     pub confirmed: u64,
+    /// Matches that were not broadcast for a long time.
+    pub stalled: u64,
     /// Matches that were tried again.
     pub retried: u64,
     /// Matches that failed (ghost fills).

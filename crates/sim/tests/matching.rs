@@ -369,3 +369,61 @@ fn a_buy_spends_its_money_and_gets_more_shares_at_better_prices() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_beyond_two_of_our_prices_is_shared_best_price_first() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.38x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.39 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.41 gtc
+            > 2ms #2 Live
+            3ms buy #3 yes 10 at 0.39 gtc
+            > 3ms #3 Live
+            100ms print yes sell 0.38 14
+            > 100ms #2 Matched buy 10 at 0.4100 for 4.10 fee 0.00 as Maker
+            > 100ms #2 filled 10
+            > 100ms #1 Matched buy 4 at 0.3900 for 1.56 fee 0.00 as Maker
+            200ms print yes sell 0.39 9
+            > 200ms #1 Matched buy 6 at 0.3900 for 2.34 fee 0.00 as Maker
+            > 200ms #1 filled 10
+            > 200ms #3 Matched buy 3 at 0.3900 for 1.17 fee 0.00 as Maker
+            300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_change_of_tick_refills_nothing() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.42x10
+            1ms spend #1 yes 4.20 at 0.42 fok
+            > 1ms #1 Matched
+            > 1ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Taker
+            > 1ms #1 filled 10
+            2ms tick 0.001
+            3ms snap yes 0.40x100 / 0.42x10
+            4ms spend #2 yes 4.20 at 0.42 fok
+            > 4ms #2 refused: fok_killed
+            5ms buy #3 yes 10 at 0.405 gtc
+            > 5ms #3 Live
+            6ms until
+        "#]],
+    );
+}
+
+#[test]
+fn an_open_order_shows_its_place_in_the_queue() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1, 2]);
+    let views = player.sim.open_orders();
+    let ahead: Vec<String> = views.iter().map(|view| view.ahead.to_string()).collect();
+    assert_eq!(ahead, ["100", "100"], "others ahead; own earlier orders come first by arrival");
+    assert!(views.iter().all(|view| !view.delayed && view.matched.is_zero()));
+}

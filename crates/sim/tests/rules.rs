@@ -5,7 +5,7 @@ mod common;
 use common::{plain, story};
 use expect_test::expect;
 use polydesk_domain::{Span, Usdc};
-use polydesk_sim::{Delay, SimConfig};
+use polydesk_sim::{Delay, Mode, SimConfig};
 
 #[test]
 fn each_broken_rule_has_its_refusal() {
@@ -593,4 +593,48 @@ fn orders_of_one_instant_travel_together_in_their_order() {
     assert_eq!(arrivals[0], arrivals[1]);
     assert_eq!(arrivals[2], arrivals[3]);
     assert_ne!(arrivals[1], arrivals[2]);
+}
+
+#[test]
+fn a_restricted_venue_takes_only_what_its_mode_allows() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1]);
+    let mut refused = |mode, line: &str| {
+        player.sim.set_mode(mode);
+        let before = player.sim.counters().rejects.get("restricted").copied().unwrap_or(0);
+        player.send(line);
+        player.sim.counters().rejects.get("restricted").copied().unwrap_or(0) > before
+    };
+    assert!(!refused(Mode::Normal, "buy #2 yes 10 at 0.40 gtc"));
+    assert!(refused(Mode::PostOnly, "buy #3 yes 10 at 0.40 gtc"));
+    assert!(!refused(Mode::PostOnly, "buy #4 yes 10 at 0.40 gtc post"));
+    assert!(refused(Mode::CancelOnly, "buy #5 yes 10 at 0.40 gtc post"));
+    assert!(!refused(Mode::CancelOnly, "cancel all"));
+    assert!(player.sim.open_orders().is_empty());
+}
+
+#[test]
+fn a_stalled_match_keeps_its_pusd_until_it_is_settled() {
+    let mut config = plain();
+    config.settlement.stall_ppm = 1_000_000;
+    config.settlement.stall = Delay::millis(600_000);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s buy #1 yes 10 at 0.50 gtc
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            600s account
+            > free 995.00 reserved 0.00 in flight 5.00 to come 0.00
+            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > 605000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 611000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            700s account
+            > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
+            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+        "#]],
+    );
 }

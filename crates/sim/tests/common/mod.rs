@@ -302,3 +302,12 @@ impl Player {
         ids.iter().map(|id| live(*id)).collect()
     }
 }
+
+impl Player {
+    /// Sends one command a second later and lets it arrive.
+    pub fn send(&mut self, line: &str) {
+        let at = self.sim.now() + Span::secs(1);
+        self.act(at, &line.split_whitespace().collect::<Vec<_>>());
+        self.sim.advance(at, &mut Vec::new());
+    }
+}
