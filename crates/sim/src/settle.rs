@@ -76,8 +76,7 @@ impl Sim {
             Side::Buy => self.bank.buy_matched(&deal),
             Side::Sell => self.bank.sell_matched(&deal),
         }
-        self.counters.shares_matched += fill.shares;
-        self.counters.notional_matched += fill.notional;
+        self.counters.matched(&fill);
         self.trade_serial += 1;
         let serial = self.trade_serial;
         let news = OwnTrade {
