@@ -427,3 +427,63 @@ fn an_open_order_shows_its_place_in_the_queue() {
     assert_eq!(ahead, ["100", "100"], "others ahead; own earlier orders come first by arrival");
     assert!(views.iter().all(|view| !view.delayed && view.matched.is_zero()));
 }
+
+#[test]
+fn cancels_from_before_we_came_to_rest_do_not_advance_us() {
+    story(
+        SimConfig { queue: QueueModel::Proportional, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            100ms level yes buy 0.40 40
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            300ms print yes sell 0.40 40
+            310ms print yes sell 0.40 1
+            > 310ms #1 Matched buy 1 at 0.4000 for 0.40 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_at_the_best_bid_hits_it_though_published_as_a_buy() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x5 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            100ms print yes buy 0.40 8
+            > 100ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
+            Inside the spread nothing tells but the published side.
+            200ms print yes buy 0.43 8
+            300ms print no buy 0.61 2
+            > 300ms #1 Matched buy 2 at 0.4000 for 0.80 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
+}
+
+#[test]
+fn rows_with_one_venue_time_are_one_batch_whatever_their_order() {
+    let mut config = plain();
+    config.matching.batch_timeout = polydesk_domain::Span::millis(5);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x50
+            10ms buy #1 yes 10 at 0.40 gtc
+            > 10ms #1 Live
+            The print comes before the level change that decides its side.
+            100ms print yes buy 0.40 55
+            100ms level yes buy 0.40 0
+            A later row completes the batch before the time-out.
+            102ms level yes sell 0.45 40
+            > 102ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            103ms until
+        "#]],
+    );
+}
