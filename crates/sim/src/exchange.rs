@@ -59,7 +59,7 @@ impl Sim {
             Due::Release(id) => self.release(id),
             Due::Expire(id) => self.expire(id),
             Due::BatchTimeout(key) => self.batch_timeout(key),
-            Due::NoAnswer(id) => self.no_answer(id),
+            Due::NoAnswer(id, since) => self.no_answer(id, since),
             Due::Settle(serial) => self.settle(serial),
             Due::SetArrive(order) => self.set_arrive(order),
             Due::SetDone(order) => self.set_done(order),

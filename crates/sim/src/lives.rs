@@ -113,7 +113,8 @@ impl Sim {
             // A cancel that overtook its order proves nothing: the order can still arrive.
             let still_open = self.transit.contains_key(&id);
             self.counters.cancels_refused += 1;
-            return self.news(id, refused(still_open));
+            self.news(id, refused(still_open));
+            return;
         };
         match order.stage {
             Stage::Resting => {

@@ -37,8 +37,8 @@ pub(crate) enum Due {
     Expire(ClientOrderId),
     /// A batch may be complete.
     BatchTimeout(MarketKey),
-    /// The engine gives up waiting for an answer.
-    NoAnswer(ClientOrderId),
+    /// The engine gives up waiting for an answer to what happened at a time.
+    NoAnswer(ClientOrderId, Time),
     /// The next step of a match's settlement.
     Settle(u64),
     /// A set operation arrives.
@@ -118,6 +118,8 @@ pub struct Sim {
     /// Orders on their way to the exchange, and how many carry that name.
     pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
     pub(crate) arrivals: u64,
+    /// Per order, when it was last asked about and when the engine heard what was proven.
+    pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
     pub(crate) trades: BTreeMap<u64, Trade>,
     pub(crate) trade_serial: u64,
     pub(crate) bank: Bank,
@@ -154,6 +156,7 @@ impl Sim {
             orders: BTreeMap::new(),
             transit: BTreeMap::new(),
             arrivals: 0,
+            evidence: BTreeMap::new(),
             trades: BTreeMap::new(),
             trade_serial: 0,
             splits: Usdc::ZERO,
@@ -200,7 +203,7 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
                     self.counters.cancels_lost += 1;
-                    self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(*id));
+                    self.await_in_vain(now, *id);
                 } else {
                     self.schedule(at, Due::Cancel(*id));
                 }
@@ -237,7 +240,7 @@ impl Sim {
         let arrival = self.parcel_arrival(now);
         if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
-            self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(order.id));
+            self.await_in_vain(now, order.id);
             return;
         }
         // A second order under one name must not hide that the first is still on its way.

@@ -487,3 +487,30 @@ fn rows_with_one_venue_time_are_one_batch_whatever_their_order() {
         "#]],
     );
 }
+
+#[test]
+fn a_later_row_of_another_market_completes_the_batch() {
+    let mut config = plain();
+    config.matching.batch_timeout = polydesk_domain::Span::millis(50);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x50
+            100ms level yes sell 0.44 50
+            100ms spend #1 yes 4.40 at 0.44 fok
+            110ms level yes1 buy 0.20 5
+            > 110ms #1 Matched
+            > 110ms #1 Matched buy 10 at 0.4400 for 4.40 fee 0.00 as Taker
+            > 110ms #1 filled 10
+            120ms until
+            200ms level yes sell 0.44 60
+            200ms spend #2 yes 4.40 at 0.44 fok
+            > 250ms #2 Matched
+            > 250ms #2 Matched buy 10 at 0.4400 for 4.40 fee 0.00 as Taker
+            > 250ms #2 filled 10
+            300ms until
+        "#]],
+    );
+}

@@ -446,7 +446,6 @@ fn lost_answers_end_by_evidence() {
             > 1030ms #1 Unknown
             2s query #1
             > 2030ms #1 Live
-            > 6050ms #1 Unknown
             > 6050ms #2 Unknown
             7s query #2
             > 7030ms #2 Absent
@@ -754,4 +753,28 @@ fn a_late_command_is_counted_and_taken_as_of_now() {
     assert_eq!(player.sim.counters().late_commands, 1);
     assert!(news.iter().all(|(at, _)| *at == now));
     assert_eq!(player.sim.counters().cancelled, 1);
+}
+
+#[test]
+fn nothing_is_proven_absent_while_an_order_of_that_name_is_on_its_way() {
+    let mut config = plain();
+    config.latency.insert = Delay::millis(500);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1000ms buy #1 yes 10 at 0.405 gtc
+            1200ms buy #1 yes 10 at 0.40 gtc
+            > 1500ms #1 refused: tick
+            1600ms query #1
+            > 1600ms #1 Unknown
+            > 1700ms #1 Live
+            1800ms query #1
+            > 1800ms #1 Live
+            2000ms query #2
+            > 2000ms #2 Absent
+            3s until
+        "#]],
+    );
 }
