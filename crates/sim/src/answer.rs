@@ -1,7 +1,7 @@
 //! How the engine hears of its orders: in order per order, after the answer latency, unless a fault
 //! says otherwise. Nothing here decides what happened.
 
-use polydesk_domain::{ClientOrderId, Event, OrderEvent, RejectReason};
+use polydesk_domain::{ClientOrderId, Event, OrderEvent, RejectReason, Time};
 
 use crate::chance::Purpose;
 use crate::sim::{Due, Sim};
@@ -33,7 +33,12 @@ impl Sim {
 
     fn lose_answer(&mut self, id: ClientOrderId) {
         self.counters.answers_lost += 1;
-        self.schedule(self.now + self.config.faults.answer_timeout, Due::NoAnswer(id));
+        self.await_in_vain(self.now, id);
+    }
+
+    /// An answer to what happened at `since` will not come.
+    pub(crate) fn await_in_vain(&mut self, since: Time, id: ClientOrderId) {
+        self.schedule(since + self.config.faults.answer_timeout, Due::NoAnswer(id, since));
     }
 
     /// Refuses a placement.
@@ -43,7 +48,7 @@ impl Sim {
     }
 
     /// News of an order, never before earlier news of it.
-    pub(crate) fn news(&mut self, id: ClientOrderId, event: OrderEvent) {
+    pub(crate) fn news(&mut self, id: ClientOrderId, event: OrderEvent) -> Time {
         let mut at = self.answer_time();
         if let Some(order) = self.orders.get_mut(&id) {
             at = at.max(order.news_at);
@@ -53,12 +58,17 @@ impl Sim {
             }
         }
         self.deliver(at, Event::Order(Box::new((id, event))));
+        at
     }
 
-    /// The engine waited long enough: unless it heard of the order's end, it knows nothing.
-    pub(crate) fn no_answer(&mut self, id: ClientOrderId) {
+    /// The engine waited long enough: unless it heard of the order's end, or asked since and was told,
+    /// it knows nothing.
+    pub(crate) fn no_answer(&mut self, id: ClientOrderId, since: Time) {
         let end_told = self.orders.get(&id).and_then(|order| order.end_told);
-        if end_told.is_none_or(|at| at > self.now) {
+        let ended = end_told.is_some_and(|at| at <= self.now);
+        let evidence = self.evidence.get(&id);
+        let proven = evidence.is_some_and(|(asked, told)| *asked >= since && *told <= self.now);
+        if !ended && !proven {
             self.deliver(self.now, Event::Order(Box::new((id, OrderEvent::Unknown))));
         }
     }
@@ -71,7 +81,11 @@ impl Sim {
             None if self.transit.contains_key(&id) => OrderEvent::Unknown,
             None => OrderEvent::Absent,
         };
-        self.news(id, event);
+        let proves = event != OrderEvent::Unknown;
+        let told = self.news(id, event);
+        if proves {
+            self.evidence.insert(id, (self.now, told));
+        }
     }
 }
 

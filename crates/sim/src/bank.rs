@@ -535,6 +535,23 @@ mod tests {
     }
 
     #[test]
+    fn many_small_redemptions_pay_what_one_large_one_would() {
+        let mut bank = Bank::new(Usdc::whole(1));
+        let payout = Payout::yes_micros(333_333).unwrap();
+        let mut paid = Usdc::ZERO;
+        for _ in 0..10 {
+            // A share of one millionth pays two thirds of a micro-dollar.
+            let deal = deal(NO, 1, 1);
+            assert!(bank.reserve_cash(Usdc::new(11)));
+            bank.buy_matched(&deal);
+            bank.buy_confirmed(&deal);
+            paid += bank.redeem(MarketKey(0), payout).1;
+        }
+        assert_eq!(paid, Usdc::new(7));
+        assert_eq!(bank.check(), Ok(()));
+    }
+
+    #[test]
     fn a_wrong_movement_latches() {
         let mut bank = Bank::new(Usdc::whole(1));
         bank.release_cash(Usdc::whole(1));

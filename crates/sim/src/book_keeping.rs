@@ -117,7 +117,8 @@ impl Slot {
 
     /// Takes displayed shares out of reach for ever, until the level shrinks or trades.
     pub(crate) fn consume(&mut self, ladder: Outcome, price: Price, taken: Shares) {
-        *self.consumed.entry((ladder, price)).or_default() += taken;
+        let consumed = self.consumed.entry((ladder, price)).or_default();
+        *consumed = Shares::new(consumed.micros().saturating_add(taken.micros()));
     }
 
     /// What we consumed left the level in the data, too.

@@ -178,6 +178,10 @@ pub struct Settlement {
     pub mined: Delay,
     /// From there until it is final.
     pub confirmed: Delay,
+    /// Millionths of the matches that are not even broadcast for a long time.
+    pub stall_ppm: u32,
+    /// How long that is, before `mined` begins.
+    pub stall: Delay,
     /// Millionths of the matches that are tried again first (`RETRYING`).
     pub retry_ppm: u32,
     /// How long each retry takes.
@@ -194,6 +198,8 @@ impl Default for Settlement {
         Settlement {
             mined: Delay::sampled_millis(2_500, 9_000),
             confirmed: Delay::sampled_millis(4_000, 20_000),
+            stall_ppm: 500,
+            stall: Delay::sampled_millis(30_000, 600_000),
             retry_ppm: 2_000,
             retry: Delay::sampled_millis(5_000, 30_000),
             fail_ppm: 500,
@@ -376,6 +382,8 @@ impl SimConfig {
             settlement: Settlement {
                 mined: Delay::NONE,
                 confirmed: Delay::NONE,
+                stall_ppm: 0,
+                stall: Delay::NONE,
                 retry_ppm: 0,
                 retry: Delay::NONE,
                 fail_ppm: 0,
@@ -409,6 +417,7 @@ impl SimConfig {
             ("latency.answer", self.latency.answer),
             ("settlement.mined", self.settlement.mined),
             ("settlement.confirmed", self.settlement.confirmed),
+            ("settlement.stall", self.settlement.stall),
             ("settlement.retry", self.settlement.retry),
             ("faults.slow_answer", self.faults.slow_answer),
             ("faults.late_fill", self.faults.late_fill),
@@ -439,6 +448,7 @@ impl SimConfig {
             demand(sane(span), key, span.to_string(), span_rule);
         }
         for (key, ppm) in [
+            ("settlement.stall_ppm", self.settlement.stall_ppm),
             ("settlement.retry_ppm", self.settlement.retry_ppm),
             ("settlement.fail_ppm", self.settlement.fail_ppm),
             ("settlement.winner_fail_ppm", self.settlement.winner_fail_ppm),

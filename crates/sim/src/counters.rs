@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{RejectReason, Shares, Usdc};
+use polydesk_domain::{Fill, RejectReason, Shares, Usdc};
 use serde::Serialize;
 
 /// What happened so far.
@@ -64,6 +64,8 @@ pub struct SimCounters {
     pub cancels_refused: u64,
     /// Matches that became final.
     pub confirmed: u64,
+    /// Matches that were not broadcast for a long time.
+    pub stalled: u64,
     /// Matches that were tried again.
     pub retried: u64,
     /// Matches that failed (ghost fills).
@@ -91,6 +93,13 @@ pub struct SimCounters {
 impl SimCounters {
     pub(crate) fn rejected(&mut self, reason: &RejectReason) {
         *self.rejects.entry(reason.code()).or_default() += 1;
+    }
+    /// Counts a match; absurd sums stop at the end of the type instead of stopping the run.
+    pub(crate) fn matched(&mut self, fill: &Fill) {
+        let shares = self.shares_matched.micros().saturating_add(fill.shares.micros());
+        self.shares_matched = Shares::new(shares);
+        let notional = self.notional_matched.micros().saturating_add(fill.notional.micros());
+        self.notional_matched = Usdc::new(notional);
     }
     /// All refusals.
     pub fn rejects_total(&self) -> u64 {

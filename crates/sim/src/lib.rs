@@ -37,6 +37,7 @@ mod config;
 mod counters;
 mod exchange;
 mod flow;
+mod lives;
 mod order;
 mod queue;
 mod rules;
@@ -44,6 +45,7 @@ mod sets;
 mod settle;
 mod sim;
 mod span_text;
+mod views;
 
 pub use bank::{AccountView, Broken, TokenView};
 pub use config::{
@@ -51,4 +53,5 @@ pub use config::{
     SimError,
 };
 pub use counters::SimCounters;
-pub use sim::{FillRule, Sim};
+pub use sim::Sim;
+pub use views::{FillRule, Mode, OrderView};

@@ -77,7 +77,7 @@ fn open_for(market: &Market, state: MarketState, now: Time) -> Result<FeeRate, R
 fn amounts(order: &PlaceOrder, book: &Book, rounding: Rounding) -> Result<Amounts, RejectReason> {
     let exact = match order.size {
         Size::Shares(shares) => shares == shares.floor_cents() && shares <= Shares::SANE_MAX,
-        Size::Spend(spend) => spend == spend.floor_cents() && spend >= Usdc::ZERO,
+        Size::Spend(spend) => spend >= Usdc::ZERO && spend == spend.floor_cents(),
     };
     if !exact {
         return Err(RejectReason::Accuracy);

@@ -76,8 +76,7 @@ impl Sim {
             Side::Buy => self.bank.buy_matched(&deal),
             Side::Sell => self.bank.sell_matched(&deal),
         }
-        self.counters.shares_matched += fill.shares;
-        self.counters.notional_matched += fill.notional;
+        self.counters.matched(&fill);
         self.trade_serial += 1;
         let serial = self.trade_serial;
         let news = OwnTrade {
@@ -93,7 +92,12 @@ impl Sim {
         self.deliver(news_at, Event::Trade(Box::new(news)));
         let step = Step::Mine;
         self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, news_at });
-        let at = self.chain_delay(self.config.settlement.mined);
+        let settlement = self.config.settlement;
+        let mut at = self.chain_delay(settlement.mined);
+        if self.chance.happens(Purpose::Chain, settlement.stall_ppm) {
+            self.counters.stalled += 1;
+            at = at + self.chance.delay(Purpose::Chain, settlement.stall);
+        }
         self.schedule(at, Due::Settle(serial));
     }
 

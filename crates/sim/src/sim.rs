@@ -10,11 +10,12 @@ use polydesk_domain::{
     Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
 };
 
-use crate::bank::{AccountView, Bank, Broken};
+use crate::bank::{Bank, Broken};
 use crate::book_keeping::Slot;
 use crate::chance::{Chance, Purpose};
 use crate::order::Order;
 use crate::settle::Trade;
+use crate::views::Mode;
 use crate::{Delay, SimConfig, SimCounters, SimError};
 
 /// Something that is due at a time.
@@ -36,8 +37,8 @@ pub(crate) enum Due {
     Expire(ClientOrderId),
     /// A batch may be complete.
     BatchTimeout(MarketKey),
-    /// The engine gives up waiting for an answer.
-    NoAnswer(ClientOrderId),
+    /// The engine gives up waiting for an answer to what happened at a time.
+    NoAnswer(ClientOrderId, Time),
     /// The next step of a match's settlement.
     Settle(u64),
     /// A set operation arrives.
@@ -59,16 +60,6 @@ pub(crate) struct SetOrder {
     pub(crate) strategy: Option<StrategyId>,
     pub(crate) market: MarketKey,
     pub(crate) action: SetAction,
-}
-
-/// What can fill a resting order in a market, judged by the data seen so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FillRule {
-    /// Prints, after the queue ahead; and a displayed opposite side that crosses our price.
-    PrintsAndCrossings,
-    /// No print was seen: only a displayed opposite side that crosses our price.
-    CrossingsOnly,
 }
 
 /// The exchange made of a seed.
@@ -127,6 +118,8 @@ pub struct Sim {
     /// Orders on their way to the exchange, and how many carry that name.
     pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
     pub(crate) arrivals: u64,
+    /// Per order, when it was last asked about and when the engine heard what was proven.
+    pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
     pub(crate) trades: BTreeMap<u64, Trade>,
     pub(crate) trade_serial: u64,
     pub(crate) bank: Bank,
@@ -135,6 +128,7 @@ pub struct Sim {
     /// Rebates accrued per day (UTC) and market.
     pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
     pub(crate) counters: SimCounters,
+    pub(crate) mode: Mode,
     /// The placements travelling together: when they were sent, when they arrive, how many.
     parcel: Option<(Time, Time, u32)>,
 }
@@ -162,11 +156,13 @@ impl Sim {
             orders: BTreeMap::new(),
             transit: BTreeMap::new(),
             arrivals: 0,
+            evidence: BTreeMap::new(),
             trades: BTreeMap::new(),
             trade_serial: 0,
             splits: Usdc::ZERO,
             rebates: BTreeMap::new(),
             counters: SimCounters::default(),
+            mode: Mode::Normal,
             parcel: None,
         })
     }
@@ -191,14 +187,6 @@ impl Sim {
         &self.books
     }
 
-    /// What can fill our resting orders in a market, judged by the data so far.
-    pub fn fill_rule(&self, market: MarketKey) -> FillRule {
-        match self.slots.get(market.index()) {
-            Some(slot) if slot.prints_seen => FillRule::PrintsAndCrossings,
-            _ => FillRule::CrossingsOnly,
-        }
-    }
-
     /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
     ///
     /// Placements of one instant travel together, as one batch request. A time before what the
@@ -215,7 +203,7 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
                     self.counters.cancels_lost += 1;
-                    self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(*id));
+                    self.await_in_vain(now, *id);
                 } else {
                     self.schedule(at, Due::Cancel(*id));
                 }
@@ -252,7 +240,7 @@ impl Sim {
         let arrival = self.parcel_arrival(now);
         if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
-            self.schedule(now + self.config.faults.answer_timeout, Due::NoAnswer(order.id));
+            self.await_in_vain(now, order.id);
             return;
         }
         // A second order under one name must not hide that the first is still on its way.
@@ -302,9 +290,9 @@ impl Sim {
         self.chance.delay(Purpose::Feed, self.config.latency.feed)
     }
 
-    /// Our account as the exchange knows it.
-    pub fn account(&self) -> AccountView {
-        self.bank.view(self.rebates.values().copied().sum())
+    /// Changes what the venue takes from now on. What is in the book stays there.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
     }
 
     /// What happened so far.
@@ -316,45 +304,6 @@ impl Sim {
     /// trusted, and a driver should stop.
     pub fn broken(&self) -> Option<&Broken> {
         self.bank.broken()
-    }
-
-    /// Recomputes every sum from the single accounts, orders and matches.
-    ///
-    /// # Errors
-    /// The first rule that does not hold, with its figures.
-    pub fn check_conservation(&self) -> Result<(), Broken> {
-        self.bank.check()?;
-        let mut reserved = i128::from(self.splits.micros());
-        let mut offered: BTreeMap<Token, i128> = BTreeMap::new();
-        for order in self.orders.values() {
-            reserved += i128::from(order.reserved_cash.micros());
-            *offered.entry(order.token).or_default() += i128::from(order.reserved_shares.micros());
-            let held = !order.reserved_cash.is_zero() || !order.reserved_shares.is_zero();
-            if held && !order.is_open() {
-                let detail = format!("order {}: {:?}", order.id, order.stage);
-                return Err(Broken { rule: "an order that ended holds nothing back", detail });
-            }
-        }
-        same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
-        let (mut in_flight, mut to_come) = (0, 0);
-        let mut moving: BTreeMap<Token, [i128; 2]> = BTreeMap::new();
-        for trade in self.trades.values() {
-            let (cash_out, cash_in) = trade.cash();
-            (in_flight, to_come) = (in_flight + cash_out, to_come + cash_in);
-            let moving = moving.entry(trade.token()).or_default();
-            moving[trade.side() as usize] += i128::from(trade.shares().micros());
-        }
-        same("pUSD in flight is that of the unsettled matches", self.bank.in_flight(), in_flight)?;
-        same("pUSD to come is that of the unsettled matches", self.bank.incoming(), to_come)?;
-        for index in 0..self.slots.len() as u32 * 2 {
-            let (token, holding) = (Token(index), self.bank.holding(Token(index)));
-            let [bought, sold] = moving.get(&token).copied().unwrap_or_default();
-            let promised = offered.get(&token).copied().unwrap_or_default();
-            same("offered shares are those of the open sells", holding.offered, promised)?;
-            same("shares to come are those of the unsettled buys", holding.incoming, bought)?;
-            same("shares leaving are those of the unsettled sells", holding.leaving, sold)?;
-        }
-        Ok(())
     }
 
     pub(crate) fn schedule(&mut self, at: Time, due: Due) {
@@ -392,11 +341,4 @@ impl Sim {
         self.now = self.now.max(stamped.at);
         self.take_row(stamped);
     }
-}
-
-fn same(rule: &'static str, kept: i128, want: i128) -> Result<(), Broken> {
-    if kept == want {
-        return Ok(());
-    }
-    Err(Broken { rule, detail: format!("{kept} in the books, {want} recomputed") })
 }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::START;
+use common::{START, cases};
 use polydesk_domain::*;
 use polydesk_sim::{Delay, QueueModel, Sim, SimConfig};
 use proptest::prelude::*;
@@ -478,12 +478,52 @@ fn judge_order_of_news(run: &Run) {
     }
 }
 
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("POLYDESK_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(256),
-        failure_persistence: None,
-        ..ProptestConfig::default()
+/// Only bids are shown and only buys of YES are sent: nothing can fill but prints.
+fn bids_only(steps: Vec<Step>) -> Vec<Step> {
+    let mut kept = Vec::new();
+    for (pause, act) in steps {
+        let act = match act {
+            Act::Snapshot { market, bids, .. } => Act::Snapshot { market, bids, asks: Vec::new() },
+            Act::Level { market, cents, size, .. } => Act::Level { market, bid: true, cents, size },
+            Act::Place { token, cents, size, .. } => {
+                Act::Place { token: token & !1, sell: false, cents, size, tif: 0, post: true }
+            }
+            Act::Resolve { .. } | Act::Pause { .. } => Act::CancelAll,
+            other => other,
+        };
+        kept.push((pause, act));
+    }
+    kept
+}
+
+/// Makers got no more than was printed, and each order no more than was printed after it arrived.
+fn judge_prints(run: &Run, steps: &[Step], insert: Span) {
+    let mut prints: Vec<(Time, u32, u64)> = Vec::new();
+    let mut at = START;
+    for (pause, act) in steps {
+        at = at + Span::millis(*pause);
+        if let Act::Print { market, size, .. } = act {
+            prints.push((at, *market, size * 1_000_000));
+        }
+    }
+    let printed = |market: u32, after: Time| -> u64 {
+        let counts = |print: &&(Time, u32, u64)| print.1 == market && print.0 > after;
+        prints.iter().filter(counts).map(|print| print.2).sum()
+    };
+    let (mut markets, mut orders) = (BTreeMap::<u32, u64>::new(), BTreeMap::new());
+    for (_, trade) in matches(run) {
+        assert_eq!(trade.role, Role::Maker);
+        *markets.entry(trade.token.market().0).or_default() += trade.fill.shares.micros();
+        *orders.entry(trade.order).or_insert(0) += trade.fill.shares.micros();
+    }
+    for (market, shares) in &markets {
+        let most = printed(*market, Time::MIN);
+        assert!(*shares <= most, "market {market}: {shares} of {most} printed");
+    }
+    for (id, shares) in &orders {
+        let (placed_at, order) = &run.placed[id];
+        let most = printed(order.token.market().0, *placed_at + insert);
+        assert!(*shares <= most, "{id}: {shares} of {most} printed after it arrived");
     }
 }
 
@@ -555,5 +595,17 @@ proptest! {
             play(config, seed, &longer, Telling::Plainly),
         );
         prop_assert_eq!(told(short), told(long));
+    }
+
+    #[test]
+    fn makers_get_at_most_what_is_printed_after_they_arrived(
+        config in calm_config(), insert in 0i64..500, seed: u64, steps in steps()
+    ) {
+        let mut config = config;
+        config.latency.insert = Delay::millis(insert);
+        config.starting_cash = Usdc::whole(100_000);
+        let steps = bids_only(steps);
+        let run = play(config, seed, &steps, Telling::Plainly);
+        judge_prints(&run, &steps, Span::millis(insert));
     }
 }

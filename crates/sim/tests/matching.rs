@@ -369,3 +369,148 @@ fn a_buy_spends_its_money_and_gets_more_shares_at_better_prices() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_beyond_two_of_our_prices_is_shared_best_price_first() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.38x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.39 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.41 gtc
+            > 2ms #2 Live
+            3ms buy #3 yes 10 at 0.39 gtc
+            > 3ms #3 Live
+            100ms print yes sell 0.38 14
+            > 100ms #2 Matched buy 10 at 0.4100 for 4.10 fee 0.00 as Maker
+            > 100ms #2 filled 10
+            > 100ms #1 Matched buy 4 at 0.3900 for 1.56 fee 0.00 as Maker
+            200ms print yes sell 0.39 9
+            > 200ms #1 Matched buy 6 at 0.3900 for 2.34 fee 0.00 as Maker
+            > 200ms #1 filled 10
+            > 200ms #3 Matched buy 3 at 0.3900 for 1.17 fee 0.00 as Maker
+            300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_change_of_tick_refills_nothing() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.42x10
+            1ms spend #1 yes 4.20 at 0.42 fok
+            > 1ms #1 Matched
+            > 1ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Taker
+            > 1ms #1 filled 10
+            2ms tick 0.001
+            3ms snap yes 0.40x100 / 0.42x10
+            4ms spend #2 yes 4.20 at 0.42 fok
+            > 4ms #2 refused: fok_killed
+            5ms buy #3 yes 10 at 0.405 gtc
+            > 5ms #3 Live
+            6ms until
+        "#]],
+    );
+}
+
+#[test]
+fn an_open_order_shows_its_place_in_the_queue() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1, 2]);
+    let views = player.sim.open_orders();
+    let ahead: Vec<String> = views.iter().map(|view| view.ahead.to_string()).collect();
+    assert_eq!(ahead, ["100", "100"], "others ahead; own earlier orders come first by arrival");
+    assert!(views.iter().all(|view| !view.delayed && view.matched.is_zero()));
+}
+
+#[test]
+fn cancels_from_before_we_came_to_rest_do_not_advance_us() {
+    story(
+        SimConfig { queue: QueueModel::Proportional, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            100ms level yes buy 0.40 40
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            300ms print yes sell 0.40 40
+            310ms print yes sell 0.40 1
+            > 310ms #1 Matched buy 1 at 0.4000 for 0.40 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_at_the_best_bid_hits_it_though_published_as_a_buy() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x5 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            100ms print yes buy 0.40 8
+            > 100ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
+            Inside the spread nothing tells but the published side.
+            200ms print yes buy 0.43 8
+            300ms print no buy 0.61 2
+            > 300ms #1 Matched buy 2 at 0.4000 for 0.80 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
+}
+
+#[test]
+fn rows_with_one_venue_time_are_one_batch_whatever_their_order() {
+    let mut config = plain();
+    config.matching.batch_timeout = polydesk_domain::Span::millis(5);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x50
+            10ms buy #1 yes 10 at 0.40 gtc
+            > 10ms #1 Live
+            The print comes before the level change that decides its side.
+            100ms print yes buy 0.40 55
+            100ms level yes buy 0.40 0
+            A later row completes the batch before the time-out.
+            102ms level yes sell 0.45 40
+            > 102ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            103ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_later_row_of_another_market_completes_the_batch() {
+    let mut config = plain();
+    config.matching.batch_timeout = polydesk_domain::Span::millis(50);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x50
+            100ms level yes sell 0.44 50
+            100ms spend #1 yes 4.40 at 0.44 fok
+            110ms level yes1 buy 0.20 5
+            > 110ms #1 Matched
+            > 110ms #1 Matched buy 10 at 0.4400 for 4.40 fee 0.00 as Taker
+            > 110ms #1 filled 10
+            120ms until
+            200ms level yes sell 0.44 60
+            200ms spend #2 yes 4.40 at 0.44 fok
+            > 250ms #2 Matched
+            > 250ms #2 Matched buy 10 at 0.4400 for 4.40 fee 0.00 as Taker
+            > 250ms #2 filled 10
+            300ms until
+        "#]],
+    );
+}

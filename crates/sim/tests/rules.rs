@@ -5,7 +5,7 @@ mod common;
 use common::{plain, story};
 use expect_test::expect;
 use polydesk_domain::{Span, Usdc};
-use polydesk_sim::{Delay, SimConfig};
+use polydesk_sim::{Delay, Mode, SimConfig};
 
 #[test]
 fn each_broken_rule_has_its_refusal() {
@@ -446,7 +446,6 @@ fn lost_answers_end_by_evidence() {
             > 1030ms #1 Unknown
             2s query #1
             > 2030ms #1 Live
-            > 6050ms #1 Unknown
             > 6050ms #2 Unknown
             7s query #2
             > 7030ms #2 Absent
@@ -593,4 +592,189 @@ fn orders_of_one_instant_travel_together_in_their_order() {
     assert_eq!(arrivals[0], arrivals[1]);
     assert_eq!(arrivals[2], arrivals[3]);
     assert_ne!(arrivals[1], arrivals[2]);
+}
+
+#[test]
+fn a_restricted_venue_takes_only_what_its_mode_allows() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1]);
+    let mut refused = |mode, line: &str| {
+        player.sim.set_mode(mode);
+        let before = player.sim.counters().rejects.get("restricted").copied().unwrap_or(0);
+        player.send(line);
+        player.sim.counters().rejects.get("restricted").copied().unwrap_or(0) > before
+    };
+    assert!(!refused(Mode::Normal, "buy #2 yes 10 at 0.40 gtc"));
+    assert!(refused(Mode::PostOnly, "buy #3 yes 10 at 0.40 gtc"));
+    assert!(!refused(Mode::PostOnly, "buy #4 yes 10 at 0.40 gtc post"));
+    assert!(refused(Mode::CancelOnly, "buy #5 yes 10 at 0.40 gtc post"));
+    assert!(!refused(Mode::CancelOnly, "cancel all"));
+    assert!(player.sim.open_orders().is_empty());
+}
+
+#[test]
+fn a_stalled_match_keeps_its_pusd_until_it_is_settled() {
+    let mut config = plain();
+    config.settlement.stall_ppm = 1_000_000;
+    config.settlement.stall = Delay::millis(600_000);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s buy #1 yes 10 at 0.50 gtc
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            600s account
+            > free 995.00 reserved 0.00 in flight 5.00 to come 0.00
+            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > 605000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 611000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            700s account
+            > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
+            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_match_that_is_tried_again_is_settled_afterwards() {
+    let mut config = plain();
+    config.settlement.retry_ppm = 1_000_000;
+    config.settlement.retry = Delay::millis(20_000);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s buy #1 yes 10 at 0.50 gtc
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            > 5000ms #1 Retrying buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 25000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 31000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            100s account
+            > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
+            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_sell_that_would_have_been_a_winner_fails_too_and_gives_the_shares_back() {
+    let mut config = plain();
+    config.settlement.winner_fail_ppm = 1_000_000;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s split #1 20
+            > 1000ms Split -20.00 shares 20 and 20
+            2s sell #2 yes 10 at 0.40 fak
+            > 2000ms #2 Matched
+            > 2000ms #2 Matched sell 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 2000ms #2 filled 10
+            3s snap yes 0.30x100 / 0.32x100
+            > 6000ms #2 Retrying sell 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 6000ms #2 Failed sell 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            7s sell #3 yes 10 at 0.30 fak
+            > 7000ms #3 Matched
+            > 7000ms #3 Matched sell 10 at 0.3000 for 3.00 fee 0.00 as Taker
+            > 7000ms #3 filled 10
+            8s snap yes 0.34x100 / 0.36x100
+            > 11000ms #3 Mined sell 10 at 0.3000 for 3.00 fee 0.00 as Taker
+            > 17000ms #3 Confirmed sell 10 at 0.3000 for 3.00 fee 0.00 as Taker
+            60s account
+            > free 983.00 reserved 0.00 in flight 0.00 to come 0.00
+            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+            > token 1: free 20 offered 0 locked 0 leaving 0 incoming 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_resolution_is_final() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s buy #1 yes 10 at 0.50 gtc
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            > 5000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 11000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            20s state resolved 1000000
+            21s state open
+            22s buy #2 yes 10 at 0.40 gtc
+            > 22000ms #2 refused: market_closed
+            23s state resolved 0
+            24s redeem #3
+            > 24000ms Redeem 10.00 shares 10 and 0
+            25s account
+            > free 1005.00 reserved 0.00 in flight 0.00 to come 0.00
+        "#]],
+    );
+}
+
+#[test]
+fn who_heard_the_end_of_an_order_is_not_told_that_its_answer_was_lost() {
+    let mut config = plain();
+    config.faults.lose_answer_ppm = 1_000_000;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1s spend #1 yes 5 at 0.50 fok
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            2s buy #2 yes 10 at 0.40 gtc
+            > 5000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 7000ms #2 Unknown
+            9s until
+        "#]],
+    );
+}
+
+#[test]
+fn a_late_command_is_counted_and_taken_as_of_now() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1]);
+    let now = player.sim.now();
+    let cancel = polydesk_domain::Command::CancelAll(None);
+    player.sim.submit(now + Span::secs(-5), &cancel);
+    let mut news = Vec::new();
+    player.sim.advance(now, &mut news);
+    assert_eq!(player.sim.counters().late_commands, 1);
+    assert!(news.iter().all(|(at, _)| *at == now));
+    assert_eq!(player.sim.counters().cancelled, 1);
+}
+
+#[test]
+fn nothing_is_proven_absent_while_an_order_of_that_name_is_on_its_way() {
+    let mut config = plain();
+    config.latency.insert = Delay::millis(500);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.50x100
+            1000ms buy #1 yes 10 at 0.405 gtc
+            1200ms buy #1 yes 10 at 0.40 gtc
+            > 1500ms #1 refused: tick
+            1600ms query #1
+            > 1600ms #1 Unknown
+            > 1700ms #1 Live
+            1800ms query #1
+            > 1800ms #1 Live
+            2000ms query #2
+            > 2000ms #2 Absent
+            3s until
+        "#]],
+    );
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use expect_test::Expect;
 use polydesk_domain::*;
 use polydesk_sim::{Sim, SimConfig};
+use proptest::prelude::ProptestConfig;
 
 /// When stories begin: noon of a day long ago.
 pub const START: Time = Time::from_secs(1_000_080_000 / 86_400 * 86_400 + 43_200);
@@ -300,5 +301,24 @@ impl Player {
             news.iter().find(|(_, event)| told(event)).map(|(at, _)| *at).unwrap()
         };
         ids.iter().map(|id| live(*id)).collect()
+    }
+}
+
+impl Player {
+    /// Sends one command a second later and lets it arrive.
+    pub fn send(&mut self, line: &str) {
+        let at = self.sim.now() + Span::secs(1);
+        self.act(at, &line.split_whitespace().collect::<Vec<_>>());
+        self.sim.advance(at, &mut Vec::new());
+    }
+}
+
+/// How many random cases a law is tried on: `POLYDESK_CASES`, by default few enough to be quick.
+pub fn cases() -> ProptestConfig {
+    let cases = std::env::var("POLYDESK_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(256),
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
 }

@@ -1,0 +1,136 @@
+//! What can be read from the exchange, and the full check of its sums. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token};
+
+use crate::bank::{AccountView, Broken};
+use crate::order::Stage;
+use crate::sim::Sim;
+
+/// What can fill a resting order in a market, judged by the data seen so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillRule {
+    /// Prints, after the queue ahead; and a displayed opposite side that crosses our price.
+    PrintsAndCrossings,
+    /// No print was seen: only a displayed opposite side that crosses our price.
+    CrossingsOnly,
+}
+
+/// Which commands the venue takes at the moment (its 503 modes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All.
+    #[default]
+    Normal,
+    /// Of new orders only post-only ones; cancels.
+    PostOnly,
+    /// No new orders; cancels.
+    CancelOnly,
+}
+
+/// One of our open orders as the exchange keeps it, for reads of a local exchange and for tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct OrderView {
+    /// Our name for it.
+    pub id: ClientOrderId,
+    /// The venue's.
+    pub hash: OrderHash,
+    /// Which token, as a position in arrays.
+    #[serde(skip)]
+    pub token: Token,
+    /// Which way.
+    pub side: Side,
+    /// Its limit.
+    pub price: Price,
+    /// Shares matched so far.
+    pub matched: Shares,
+    /// Shares that can still match.
+    pub open: Shares,
+    /// Others' shares that must trade at its level before it does, by the queue model.
+    pub ahead: Shares,
+    /// Whether the taker delay holds it back.
+    pub delayed: bool,
+}
+
+impl Sim {
+    /// What can fill our resting orders in a market, judged by the data so far.
+    pub fn fill_rule(&self, market: MarketKey) -> FillRule {
+        match self.slots.get(market.index()) {
+            Some(slot) if slot.prints_seen => FillRule::PrintsAndCrossings,
+            _ => FillRule::CrossingsOnly,
+        }
+    }
+
+    /// Our account as the exchange knows it.
+    pub fn account(&self) -> AccountView {
+        self.bank.view(self.rebates.values().copied().sum())
+    }
+
+    /// Our open orders, by their names.
+    pub fn open_orders(&self) -> Vec<OrderView> {
+        let mut views = Vec::new();
+        for order in self.orders.values().filter(|order| order.is_open()) {
+            views.push(OrderView {
+                id: order.id,
+                hash: self.chance.order_hash(order.id),
+                token: order.token,
+                side: order.side,
+                price: order.price,
+                matched: order.matched,
+                open: order.open,
+                ahead: order.ahead,
+                delayed: order.stage == Stage::Delayed,
+            });
+        }
+        views
+    }
+
+    /// Recomputes every sum from the single accounts, orders and matches.
+    ///
+    /// # Errors
+    /// The first rule that does not hold, with its figures.
+    pub fn check_conservation(&self) -> Result<(), Broken> {
+        self.bank.check()?;
+        let mut reserved = i128::from(self.splits.micros());
+        let mut offered: BTreeMap<Token, i128> = BTreeMap::new();
+        for order in self.orders.values() {
+            reserved += i128::from(order.reserved_cash.micros());
+            *offered.entry(order.token).or_default() += i128::from(order.reserved_shares.micros());
+            let held = !order.reserved_cash.is_zero() || !order.reserved_shares.is_zero();
+            if held && !order.is_open() {
+                let detail = format!("order {}: {:?}", order.id, order.stage);
+                return Err(Broken { rule: "an order that ended holds nothing back", detail });
+            }
+        }
+        same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
+        let (mut in_flight, mut to_come) = (0, 0);
+        let mut moving: BTreeMap<Token, [i128; 2]> = BTreeMap::new();
+        for trade in self.trades.values() {
+            let (cash_out, cash_in) = trade.cash();
+            (in_flight, to_come) = (in_flight + cash_out, to_come + cash_in);
+            let moving = moving.entry(trade.token()).or_default();
+            moving[trade.side() as usize] += i128::from(trade.shares().micros());
+        }
+        same("pUSD in flight is that of the unsettled matches", self.bank.in_flight(), in_flight)?;
+        same("pUSD to come is that of the unsettled matches", self.bank.incoming(), to_come)?;
+        for index in 0..self.slots.len() as u32 * 2 {
+            let (token, holding) = (Token(index), self.bank.holding(Token(index)));
+            let [bought, sold] = moving.get(&token).copied().unwrap_or_default();
+            let promised = offered.get(&token).copied().unwrap_or_default();
+            same("offered shares are those of the open sells", holding.offered, promised)?;
+            same("shares to come are those of the unsettled buys", holding.incoming, bought)?;
+            same("shares leaving are those of the unsettled sells", holding.leaving, sold)?;
+        }
+        Ok(())
+    }
+}
+
+fn same(rule: &'static str, kept: i128, want: i128) -> Result<(), Broken> {
+    if kept == want {
+        return Ok(());
+    }
+    Err(Broken { rule, detail: format!("{kept} in the books, {want} recomputed") })
+}
