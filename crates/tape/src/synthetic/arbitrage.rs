@@ -211,7 +211,7 @@ fn markets() -> Vec<(Market, i64)> {
             None => name,
         };
         market.fees = fees;
-        market.closes = neg_risk.is_none().then_some(end);
+        market.closes = Some(end);
         market.neg_risk = neg_risk;
         market.assumed = vec!["everything: made up by a seeded generator".to_owned()];
         markets.push((market, fair));
@@ -459,10 +459,11 @@ impl Generator {
         }
     }
 
-    /// The binary markets close, and resolve ten seconds later with their fair value as the chance.
+    /// Binary markets and the complete group close, and resolve ten seconds later with fair values as
+    /// chances: exactly one YES of the group pays. The augmented group stays open.
     fn resolve(&mut self) {
         self.now = BEGIN + Span::millis(LENGTH_MS);
-        for index in 0..BINARY {
+        for index in 0..BINARY + GROUP {
             let market = self.makers[index].key;
             self.emit(Event::State { market, state: MarketState::Closed });
         }
@@ -470,6 +471,18 @@ impl Generator {
         for index in 0..BINARY {
             let yes = (self.chance.below(100_000) as i64) < self.makers[index].fair;
             let payout = if yes { Payout::YES } else { Payout::NO };
+            let market = self.makers[index].key;
+            self.emit(Event::State { market, state: MarketState::Resolved(payout) });
+        }
+        let members = BINARY..BINARY + GROUP;
+        let whole: i64 = members.clone().map(|index| self.makers[index].fair).sum();
+        let mut drawn = self.chance.below(whole.max(1) as u64) as i64;
+        let mut decided = false;
+        for index in members {
+            drawn -= self.makers[index].fair;
+            let wins = !decided && drawn < 0;
+            decided |= wins;
+            let payout = if wins { Payout::YES } else { Payout::NO };
             let market = self.makers[index].key;
             self.emit(Event::State { market, state: MarketState::Resolved(payout) });
         }
