@@ -53,8 +53,11 @@ impl Sim {
         if let Some(order) = self.orders.get_mut(&id) {
             at = at.max(order.news_at);
             order.news_at = at;
+        } else if let Some(ended) = self.ended.get_mut(&id) {
+            at = at.max(ended.news_at);
+            ended.news_at = at;
             if tells_end(&event) {
-                order.end_told.get_or_insert(at);
+                ended.told.get_or_insert(at);
             }
         }
         self.deliver(at, Event::Order(Box::new((id, event))));
@@ -64,7 +67,7 @@ impl Sim {
     /// The engine waited long enough: unless it heard of the order's end, or asked since and was told,
     /// it knows nothing.
     pub(crate) fn no_answer(&mut self, id: ClientOrderId, since: Time) {
-        let end_told = self.orders.get(&id).and_then(|order| order.end_told);
+        let end_told = self.ended.get(&id).and_then(|ended| ended.told);
         let ended = end_told.is_some_and(|at| at <= self.now);
         let evidence = self.evidence.get(&id);
         let proven = evidence.is_some_and(|(asked, told)| *asked >= since && *told <= self.now);
@@ -76,10 +79,11 @@ impl Sim {
     /// Evidence for an order: what it is at the exchange. While it may still be on its way nothing can
     /// be proven, and the answer says so.
     pub(crate) fn query(&mut self, id: ClientOrderId) {
-        let event = match self.orders.get(&id) {
-            Some(order) => order.evidence(),
-            None if self.transit.contains_key(&id) => OrderEvent::Unknown,
-            None => OrderEvent::Absent,
+        let event = match (self.orders.get(&id), self.ended.get(&id)) {
+            (Some(order), _) => order.evidence(),
+            (None, Some(ended)) => ended.event(),
+            (None, None) if self.transit.contains_key(&id) => OrderEvent::Unknown,
+            (None, None) => OrderEvent::Absent,
         };
         let proves = event != OrderEvent::Unknown;
         let told = self.news(id, event);

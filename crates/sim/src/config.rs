@@ -144,7 +144,8 @@ pub struct Matching {
     #[serde(with = "span_text")]
     pub batch_timeout: Span,
     /// How far apart a print and the level change it caused may be. On recorded data the print
-    /// follows the change by 15 to 40 ms.
+    /// follows the change by 15 to 40 ms. On tapes whose books are snapshots it wants to be a little
+    /// more than the time between two of them, or a trade looks like a cancel as well.
     #[serde(with = "span_text")]
     pub netting_window: Span,
     /// A print that explains no recorded level change counts only for orders that had rested this
@@ -296,7 +297,26 @@ impl Default for Rebates {
     }
 }
 
-/// What the exchange is like. The default is a cautious guess at the real one.
+/// What the exchange is like. The default is a cautious guess at the real one: no public source
+/// states these delays and failure rates.
+///
+/// In a file only what differs from the default is written; lengths of time are text with a unit.
+///
+/// ```
+/// let config: polydesk_sim::SimConfig = toml::from_str(
+///     r#"
+///     starting_cash = "2500"
+///     queue = { power = { exponent = 3 } }   # or "pessimistic", "proportional"
+///     [latency]
+///     insert = { sampled = { median = "60ms", p99 = "400ms" } }
+///     cancel = { constant = "45ms" }
+///     [faults]
+///     lose_answer_ppm = 5000                 # one answer in two hundred
+///     "#,
+/// )
+/// .unwrap();
+/// assert_eq!(config.check(), Ok(()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimConfig {
@@ -439,13 +459,19 @@ impl SimConfig {
             }
         }
         for (key, span) in [
-            ("matching.batch_timeout", self.matching.batch_timeout),
-            ("matching.netting_window", self.matching.netting_window),
-            ("matching.print_lag", self.matching.print_lag),
             ("faults.answer_timeout", self.faults.answer_timeout),
             ("rebates.delay", self.rebates.delay),
         ] {
             demand(sane(span), key, span.to_string(), span_rule);
+        }
+        for (key, span) in [
+            ("matching.batch_timeout", self.matching.batch_timeout),
+            ("matching.netting_window", self.matching.netting_window),
+            ("matching.print_lag", self.matching.print_lag),
+        ] {
+            // Level changes are remembered for as long as the window: it bounds the memory.
+            let short = (Span::ZERO..=Span::secs(60)).contains(&span);
+            demand(short, key, span.to_string(), "it must be 0s to 60s");
         }
         for (key, ppm) in [
             ("settlement.stall_ppm", self.settlement.stall_ppm),
@@ -498,7 +524,11 @@ mod tests {
             latency: Latency { insert: Delay::sampled_millis(50, 20), ..Latency::default() },
             queue: QueueModel::Power { exponent: 0 },
             settlement: Settlement { fail_ppm: 1_000_001, ..Settlement::default() },
-            matching: Matching { batch_most: 16, ..Matching::default() },
+            matching: Matching {
+                batch_most: 16,
+                netting_window: Span::secs(61),
+                ..Matching::default()
+            },
             ..SimConfig::default()
         };
         let text = config.check().unwrap_err().to_string();
@@ -507,6 +537,7 @@ mod tests {
             "latency.insert.sampled.p99 is 20ms; it must not be below the median",
             "settlement.fail_ppm is 1000001; it must be 0 to 1 000 000 millionths",
             "queue.power.exponent is 0; it must be 1 to 8",
+            "matching.netting_window is 61s; it must be 0s to 60s",
             "matching.batch_most is 16; it must be 1 to 15",
         ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");

@@ -9,7 +9,7 @@ use polydesk_domain::{
 use crate::book_keeping::{is_crossed_level, meets};
 use crate::chance::Purpose;
 use crate::config::DUST;
-use crate::order::{Order, Stage, place};
+use crate::order::{End, Order, Stage, place};
 use crate::rules::{self, Admitted};
 use crate::sim::{Due, Sim};
 use crate::views::Mode;
@@ -111,7 +111,7 @@ impl Sim {
 
     /// Applies every rule, reserves, and matches, rests or holds back the order.
     fn accept(&mut self, place: &PlaceOrder) -> Result<(), RejectReason> {
-        if self.orders.contains_key(&place.id) {
+        if self.orders.contains_key(&place.id) || self.ended.contains_key(&place.id) {
             return Err(RejectReason::Duplicate);
         }
         let takes = match self.mode {
@@ -200,7 +200,6 @@ impl Sim {
             since: self.now,
             number: self.arrivals,
             news_at: Time::MIN,
-            end_told: None,
         }
     }
 
@@ -335,14 +334,12 @@ impl Sim {
         if order.side == Side::Buy {
             order.open = plan.missing;
         }
-        let matched = order.matched;
         if order.open < DUST && !plan.legs.is_empty() {
-            self.end(id, Stage::Filled, OrderEvent::Filled { matched });
+            self.end(id, End::Filled);
         } else if order.tif.rests() {
             self.rest(id);
         } else {
-            let reason = CancelReason::Killed;
-            self.end(id, Stage::Cancelled(reason), OrderEvent::Cancelled { reason, matched });
+            self.end(id, End::Cancelled(CancelReason::Killed));
         }
     }
 
@@ -357,17 +354,17 @@ impl Sim {
         slot.delayed.retain(|delayed| *delayed != id);
         let fee = match slot.market.fees.at(self.now) {
             Ok(fee) if slot.state.trades() => fee,
-            _ => return self.end_unmatched(id, CancelReason::MarketEnded),
+            _ => return self.end(id, End::Cancelled(CancelReason::MarketEnded)),
         };
         if self.meets_own(&order) {
             self.counters.self_cross_prevented += 1;
-            return self.end_unmatched(id, CancelReason::ByVenue);
+            return self.end(id, End::Cancelled(CancelReason::ByVenue));
         }
         let plan = self.plan(&order, fee);
         // A schedule whose rate rose during the delay can exceed the promise.
         let covered = order.side == Side::Sell || order.money + plan.fee <= order.reserved_cash;
         if check_kill(order.tif, &plan).is_err() || !covered {
-            return self.end_unmatched(id, CancelReason::Killed);
+            return self.end(id, End::Cancelled(CancelReason::Killed));
         }
         let first = if plan.legs.is_empty() { OrderEvent::Live } else { OrderEvent::Matched };
         self.news(id, first);

@@ -395,7 +395,7 @@ impl Sim {
         key: MarketKey,
         id: &polydesk_domain::ClientOrderId,
     ) -> Option<(Outcome, Price, Shares)> {
-        let order = self.orders.get(id).filter(|order| order.is_open() && !order.open.is_zero())?;
+        let order = self.orders.get(id).filter(|order| !order.open.is_zero())?;
         let (book, slot) = (self.books.get(key)?, &self.slots[key.index()]);
         let counter = order.counter();
         for (bid, shown) in book.levels(counter, Side::Buy) {

@@ -5,7 +5,7 @@ use polydesk_domain::{
 };
 
 use crate::config::DUST;
-use crate::order::Stage;
+use crate::order::{End, Ended, Stage};
 use crate::sim::{Due, Sim};
 
 impl Sim {
@@ -38,37 +38,33 @@ impl Sim {
         }
     }
 
-    pub(crate) fn end_unmatched(&mut self, id: ClientOrderId, reason: CancelReason) {
-        let matched = self.orders.get(&id).map_or(Shares::ZERO, |order| order.matched);
-        self.end(id, Stage::Cancelled(reason), OrderEvent::Cancelled { reason, matched });
-    }
-
     /// Ends an order: out of the book, promises given back, news.
-    pub(crate) fn end(&mut self, id: ClientOrderId, stage: Stage, event: OrderEvent) {
-        self.close_order(id, stage);
-        self.news(id, event);
+    pub(crate) fn end(&mut self, id: ClientOrderId, end: End) {
+        if let Some(event) = self.close_order(id, end) {
+            self.news(id, event);
+        }
     }
 
-    fn close_order(&mut self, id: ClientOrderId, stage: Stage) {
-        let Some(order) = self.orders.get_mut(&id) else { return };
-        order.stage = stage;
-        let (cash, shares) = (order.reserved_cash, order.reserved_shares);
-        (order.reserved_cash, order.reserved_shares) = (Usdc::ZERO, Shares::ZERO);
-        let token = order.token;
-        let slot = &mut self.slots[token.market().index()];
+    /// Ends an order without telling; gives what there is to tell.
+    fn close_order(&mut self, id: ClientOrderId, end: End) -> Option<OrderEvent> {
+        let order = self.orders.remove(&id)?;
+        let slot = &mut self.slots[order.token.market().index()];
         slot.resting.retain(|other| *other != id);
         slot.delayed.retain(|other| *other != id);
-        if !cash.is_zero() {
-            self.bank.release_cash(cash);
+        if !order.reserved_cash.is_zero() {
+            self.bank.release_cash(order.reserved_cash);
         }
-        if !shares.is_zero() {
-            self.bank.release_shares(token, shares);
+        if !order.reserved_shares.is_zero() {
+            self.bank.release_shares(order.token, order.reserved_shares);
         }
-        match stage {
-            Stage::Filled => self.counters.filled += 1,
-            Stage::Expired => self.counters.expired += 1,
-            _ => self.counters.cancelled += 1,
+        match end {
+            End::Filled => self.counters.filled += 1,
+            End::Expired => self.counters.expired += 1,
+            End::Cancelled(_) => self.counters.cancelled += 1,
         }
+        let ended = Ended { end, matched: order.matched, news_at: order.news_at, told: None };
+        self.ended.insert(id, ended);
+        Some(ended.event())
     }
 
     /// A resting order is filled at its own price; makers pay no fee.
@@ -98,39 +94,30 @@ impl Sim {
         }
         self.counters.partials += u64::from(order.matched.is_zero() && order.open >= DUST);
         order.matched += shares;
-        let (price, matched, over) = (order.price, order.matched, order.open < DUST);
+        let (price, over) = (order.price, order.open < DUST);
         self.counters.fills_maker += 1;
         let fill = Fill { shares, notional, fee: Usdc::ZERO, level: Some(price) };
         self.book_match(id, Role::Maker, fill);
         if over {
-            self.end(id, Stage::Filled, OrderEvent::Filled { matched });
+            self.end(id, End::Filled);
         }
     }
 
     pub(crate) fn cancel(&mut self, id: ClientOrderId) {
         let refused = |still_open| OrderEvent::CancelRefused { still_open };
-        let Some(order) = self.orders.get(&id) else {
+        match self.orders.get(&id).map(|order| order.stage) {
+            Some(Stage::Resting) => {
+                if let Some(event) = self.close_order(id, End::Cancelled(CancelReason::Requested)) {
+                    self.cancel_news(id, event);
+                }
+                return;
+            }
+            Some(Stage::Delayed) => self.cancel_news(id, refused(true)),
+            None if self.ended.contains_key(&id) => self.cancel_news(id, refused(false)),
             // A cancel that overtook its order proves nothing: the order can still arrive.
-            let still_open = self.transit.contains_key(&id);
-            self.counters.cancels_refused += 1;
-            self.news(id, refused(still_open));
-            return;
-        };
-        match order.stage {
-            Stage::Resting => {
-                let (reason, matched) = (CancelReason::Requested, order.matched);
-                self.close_order(id, Stage::Cancelled(reason));
-                self.cancel_news(id, OrderEvent::Cancelled { reason, matched });
-            }
-            Stage::Delayed => {
-                self.counters.cancels_refused += 1;
-                self.cancel_news(id, refused(true));
-            }
-            _ => {
-                self.counters.cancels_refused += 1;
-                self.cancel_news(id, refused(false));
-            }
+            None => self.cancel_news(id, refused(self.transit.contains_key(&id))),
         }
+        self.counters.cancels_refused += 1;
     }
 
     pub(crate) fn cancel_all(&mut self, scope: Option<MarketKey>) {
@@ -160,18 +147,13 @@ impl Sim {
     }
 
     pub(crate) fn expire(&mut self, id: ClientOrderId) {
-        if let Some(order) = self.orders.get(&id)
-            && order.is_open()
-        {
-            let matched = order.matched;
-            self.end(id, Stage::Expired, OrderEvent::Expired { matched });
-        }
+        self.end(id, End::Expired);
     }
 
     /// Trading is over: nothing of ours stays open.
     pub(crate) fn end_market(&mut self, key: MarketKey) {
         for id in self.open_ids(key) {
-            self.end_unmatched(id, CancelReason::MarketEnded);
+            self.end(id, End::Cancelled(CancelReason::MarketEnded));
         }
     }
 }

@@ -1,16 +1,22 @@
-//! One of our orders as the exchange keeps it. It decides nothing about matching.
+//! One of our orders as the exchange keeps it while open, and the little that is kept of an ended
+//! one. Nothing here decides about matching.
 
 use polydesk_domain::{
     CancelReason, ClientOrderId, OrderEvent, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
 };
 
-/// Where an order is at the exchange.
+/// Where an open order is at the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Held back by the taker delay.
     Delayed,
     /// In the book.
     Resting,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
     /// Everything matched.
     Filled,
     /// Over before everything matched.
@@ -19,7 +25,31 @@ pub(crate) enum Stage {
     Expired,
 }
 
-/// An order that reached the exchange.
+/// What is kept of an order that ended: small, because a long run has many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    /// Shares matched over its life.
+    pub(crate) matched: Shares,
+    /// News reaches the engine in order: nothing earlier than this.
+    pub(crate) news_at: Time,
+    /// When the engine hears that it ended; unknown while that answer is lost.
+    pub(crate) told: Option<Time>,
+}
+
+impl Ended {
+    /// What the venue says of it.
+    pub(crate) fn event(&self) -> OrderEvent {
+        let matched = self.matched;
+        match self.end {
+            End::Filled => OrderEvent::Filled { matched },
+            End::Cancelled(reason) => OrderEvent::Cancelled { reason, matched },
+            End::Expired => OrderEvent::Expired { matched },
+        }
+    }
+}
+
+/// An open order at the exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub(crate) id: ClientOrderId,
@@ -53,15 +83,9 @@ pub(crate) struct Order {
     pub(crate) number: u64,
     /// News reaches the engine in order: nothing earlier than this.
     pub(crate) news_at: Time,
-    /// When the engine hears that it ended, if it did.
-    pub(crate) end_told: Option<Time>,
 }
 
 impl Order {
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Delayed | Stage::Resting)
-    }
-
     /// The ladder an order takes from.
     pub(crate) fn counter(&self) -> Outcome {
         self.ladder.other()
@@ -77,14 +101,10 @@ impl Order {
 
     /// What the venue would say of it now.
     pub(crate) fn evidence(&self) -> OrderEvent {
-        let matched = self.matched;
         match self.stage {
             Stage::Delayed => OrderEvent::Delayed,
-            Stage::Resting if matched.is_zero() => OrderEvent::Live,
+            Stage::Resting if self.matched.is_zero() => OrderEvent::Live,
             Stage::Resting => OrderEvent::Matched,
-            Stage::Filled => OrderEvent::Filled { matched },
-            Stage::Cancelled(reason) => OrderEvent::Cancelled { reason, matched },
-            Stage::Expired => OrderEvent::Expired { matched },
         }
     }
 }

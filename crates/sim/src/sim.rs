@@ -13,7 +13,7 @@ use polydesk_domain::{
 use crate::bank::{Bank, Broken};
 use crate::book_keeping::Slot;
 use crate::chance::{Chance, Purpose};
-use crate::order::Order;
+use crate::order::{Ended, Order};
 use crate::settle::Trade;
 use crate::views::Mode;
 use crate::{Delay, SimConfig, SimCounters, SimError};
@@ -114,7 +114,9 @@ pub struct Sim {
     pub(crate) open: Vec<MarketKey>,
     /// Rows of market data seen.
     pub(crate) rows: u64,
+    /// Open orders.
     pub(crate) orders: BTreeMap<ClientOrderId, Order>,
+    pub(crate) ended: BTreeMap<ClientOrderId, Ended>,
     /// Orders on their way to the exchange, and how many carry that name.
     pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
     pub(crate) arrivals: u64,
@@ -154,6 +156,7 @@ impl Sim {
             open: Vec::new(),
             rows: 0,
             orders: BTreeMap::new(),
+            ended: BTreeMap::new(),
             transit: BTreeMap::new(),
             arrivals: 0,
             evidence: BTreeMap::new(),

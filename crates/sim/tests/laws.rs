@@ -38,32 +38,34 @@ fn act() -> impl Strategy<Value = Act> {
     let levels = |from, to| proptest::collection::vec((from..to, 1u64..60), 0..5);
     let market = || 0u32..2;
     prop_oneof![
-        4 => (market(), levels(40u16, 50), levels(50u16, 60))
+        12 => (market(), levels(40u16, 50), levels(50u16, 60))
             .prop_map(|(market, bids, asks)| Act::Snapshot { market, bids, asks }),
-        6 => (market(), any::<bool>(), cents(), prop_oneof![Just(0u64), 1u64..80])
+        24 => (market(), any::<bool>(), cents(), prop_oneof![Just(0u64), 1u64..80])
             .prop_map(|(market, bid, cents, size)| Act::Level { market, bid, cents, size }),
-        6 => (market(), any::<bool>(), any::<bool>(), cents(), size()).prop_map(
+        24 => (market(), any::<bool>(), any::<bool>(), cents(), size()).prop_map(
             |(market, no, buy, cents, size)| Act::Print { market, no, buy, cents, size }
         ),
-        12 => (0u32..4, any::<bool>(), cents(), 3u64..60, 0u8..5, any::<bool>()).prop_map(
+        40 => (0u32..4, 0u8..4, 44u16..57, 6u64..60, 0u8..7, 0u8..4).prop_map(
             |(token, sell, cents, size, tif, post)| {
-                Act::Place { token, sell, cents, size, tif, post }
+                Act::Place { token, sell: sell == 0, cents, size, tif, post: post == 0 }
             }
         ),
-        2 => (0usize..40).prop_map(Act::Cancel),
+        6 => (0usize..60).prop_map(Act::Cancel),
         1 => Just(Act::CancelAll),
-        1 => (0usize..40).prop_map(Act::Query),
-        2 => (market(), 1u64..60).prop_map(|(market, size)| Act::Split { market, size }),
-        1 => (market(), 1u64..60).prop_map(|(market, size)| Act::Merge { market, size }),
-        1 => market().prop_map(|market| Act::Redeem { market }),
-        1 => (1u32..3).prop_map(|n| if n == 1 { Act::Gap } else { Act::Tick { market: 0 } }),
-        1 => (market(), 0u32..=1_000_000).prop_map(|(market, yes)| Act::Resolve { market, yes }),
-        1 => (market(), any::<bool>()).prop_map(|(market, on)| Act::Pause { market, on }),
+        3 => (0usize..60).prop_map(Act::Query),
+        6 => (market(), 1u64..60).prop_map(|(market, size)| Act::Split { market, size }),
+        3 => (market(), 1u64..60).prop_map(|(market, size)| Act::Merge { market, size }),
+        2 => market().prop_map(|market| Act::Redeem { market }),
+        1 => Just(Act::Gap),
+        1 => market().prop_map(|market| Act::Tick { market }),
+        1 => (market(), 0u32..=1_000_000)
+            .prop_map(|(market, yes)| Act::Resolve { market, yes }),
+        3 => (market(), 0u8..3).prop_map(|(market, on)| Act::Pause { market, on: on == 0 }),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let pause = prop_oneof![5 => 0i64..60, 3 => 60i64..900, 1 => 900i64..20_000];
+    let pause = prop_oneof![3 => 0i64..4, 5 => 0i64..60, 3 => 60i64..900, 1 => 900i64..20_000];
     proptest::collection::vec((pause, act()), 1..120)
 }
 
@@ -84,7 +86,7 @@ fn calm_config() -> impl Strategy<Value = SimConfig> {
     ];
     let wire = (delay(), delay(), delay());
     let chain = (delay(), delay(), 0u32..300_000, 0u32..300_000, any::<bool>());
-    (queue, wire, chain, 5i64..2_000, 0i64..20, 1u32..=15).prop_map(
+    (queue, wire, chain, 20i64..4_000, 0i64..20, 1u32..=15).prop_map(
         |(queue, (insert, cancel, answer), chain, cash, timeout, most)| {
             let (mined, confirmed, retry_ppm, fail_ppm, auto_redeem) = chain;
             let mut config = SimConfig::instant();
@@ -251,9 +253,9 @@ fn command(act: &Act, seq: u64, at: Time) -> Option<Command> {
         Act::Place { token, sell, cents, size, tif, post } => {
             let side = if *sell { Side::Sell } else { Side::Buy };
             let tif = match tif {
-                0 | 1 => Tif::Gtc,
-                2 => Tif::Gtd { expires: at + Span::secs(200) },
-                3 => Tif::Fok,
+                0..=3 => Tif::Gtc,
+                4 => Tif::Gtd { expires: at + Span::secs(200) },
+                5 => Tif::Fok,
                 _ => Tif::Fak,
             };
             let spend = !tif.rests() && side == Side::Buy;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{plain, story};
 use expect_test::expect;
-use polydesk_sim::{Delay, QueueModel, SimConfig};
+use polydesk_sim::{Delay, FillRule, QueueModel, SimConfig};
 
 #[test]
 fn a_taker_walks_displayed_depth_and_what_it_took_stays_taken() {
@@ -513,4 +513,19 @@ fn a_later_row_of_another_market_completes_the_batch() {
             300ms until
         "#]],
     );
+}
+
+#[test]
+fn without_prints_only_a_crossing_fills_and_the_market_says_so() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[1]);
+    let market = polydesk_domain::MarketKey(0);
+    assert_eq!(player.sim.fill_rule(market), FillRule::CrossingsOnly);
+    // The whole level before us vanishes: nobody says that it traded.
+    player.row("snap yes 0.39x100 / 0.50x100");
+    assert_eq!(player.sim.counters().fills(), 0);
+    player.row("snap yes 0.30x100 / 0.40x4");
+    assert_eq!(player.sim.counters().fills_by_crossing, 1);
+    player.row("print yes sell 0.30 1");
+    assert_eq!(player.sim.fill_rule(market), FillRule::PrintsAndCrossings);
 }

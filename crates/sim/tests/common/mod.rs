@@ -305,6 +305,13 @@ impl Player {
 }
 
 impl Player {
+    /// Gives the exchange one row of data a second later and completes its batch.
+    pub fn row(&mut self, line: &str) {
+        self.send(line);
+        let end = self.sim.now() + Span::secs(1);
+        self.sim.advance(end, &mut Vec::new());
+    }
+
     /// Sends one command a second later and lets it arrive.
     pub fn send(&mut self, line: &str) {
         let at = self.sim.now() + Span::secs(1);
