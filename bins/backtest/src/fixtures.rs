@@ -2,19 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use polydesk_domain::StrategyId;
+
 /// One part of the default run.
 pub struct Part {
     /// Heading in the report.
     pub heading: &'static str,
     /// Its tape.
     pub tape: PathBuf,
+    /// The only strategy it is for, if it was made for one.
+    pub only: Option<StrategyId>,
 }
 
 /// The default run: two recordings, and a made-up tape that stands apart.
-const PARTS: [(&str, &str); 3] = [
-    ("NHL final, six markets, 2026-06-07 (recorded)", "nhl-2026-06-07"),
-    ("BTC 15-minute markets, 2026-09-28 (recorded)", "btc-15m-2026-09-28"),
-    ("Arbitrage episodes (SYNTHETIC: made by a generator, no real market)", "synthetic-arbitrage"),
+///
+/// On the made-up tape the scanner runs alone: bids resting in the planted episodes would be filled by
+/// the very depth that they are about.
+const PARTS: [(&str, &str, Option<StrategyId>); 3] = [
+    ("NHL final, six markets, 2026-06-07 (recorded)", "nhl-2026-06-07", None),
+    ("BTC 15-minute markets, 2026-09-28 (recorded)", "btc-15m-2026-09-28", None),
+    (
+        "Arbitrage episodes, scanner alone (SYNTHETIC: made by a generator, no real market)",
+        "synthetic-arbitrage",
+        Some(StrategyId::ARB_SCANNER),
+    ),
 ];
 
 /// The default run's parts, from any working directory.
@@ -23,7 +34,8 @@ const PARTS: [(&str, &str); 3] = [
 /// The folder is nowhere: the message says where it was looked for.
 pub fn parts() -> anyhow::Result<Vec<Part>> {
     let folder = folder()?;
-    Ok(PARTS.iter().map(|(heading, tape)| Part { heading, tape: folder.join(tape) }).collect())
+    let part = |(heading, tape, only)| Part { heading, tape: folder.join(tape), only };
+    Ok(PARTS.into_iter().map(part).collect())
 }
 
 fn folder() -> anyhow::Result<PathBuf> {

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use polydesk_domain::{Span, Usdc};
+use polydesk_domain::{Span, StrategyId, Usdc};
 use polydesk_engine::Engine;
 use polydesk_replay::{EventLog, Options, Recording, replay};
 use polydesk_report::{Band, Record, RunRecord};
@@ -22,6 +22,7 @@ struct Job {
     heading: String,
     tapes: Vec<PathBuf>,
     log: String,
+    only: Option<StrategyId>,
 }
 
 /// What one replay left.
@@ -46,7 +47,9 @@ pub fn run(args: &RunArgs) -> Done {
         .with_context(|| format!("{} cannot be made", args.out.display()))?;
     let mut runs = Vec::new();
     for job in &jobs {
-        runs.push(one(job, &settings, args)?);
+        let mut own = settings.clone();
+        own.strategies.retain(|(id, _)| job.only.is_none_or(|only| *id == only));
+        runs.push(one(job, &own, args)?);
     }
     let record = Record {
         program: format!("polydesk backtest {}", env!("CARGO_PKG_VERSION")),
@@ -134,6 +137,7 @@ fn jobs(args: &RunArgs) -> Done<Vec<Job>> {
         let job = |(i, part): (usize, fixtures::Part)| Job {
             heading: part.heading.to_owned(),
             tapes: vec![part.tape],
+            only: part.only,
             log: format!("events-{}.jsonl", i + 1),
         };
         return Ok(parts.into_iter().enumerate().map(job).collect());

@@ -56,6 +56,8 @@ pub struct Engine {
     said: BTreeMap<StrategyId, u64>,
     trace: Option<Vec<(Time, Trace)>>,
     refused_listings: u64,
+    /// After `Stop` no strategy is asked any more; what is under way still settles.
+    stopped: bool,
 }
 
 /// The most strategies one engine seats.
@@ -105,6 +107,7 @@ impl Engine {
             said: BTreeMap::new(),
             trace: None,
             refused_listings: 0,
+            stopped: false,
         })
     }
 
@@ -209,6 +212,7 @@ impl Engine {
             }
             Event::Stop => {
                 self.dispatch(stamped, Kinds::TIMER, out);
+                self.stopped = true;
                 self.execution.stop(out);
             }
         }
@@ -300,6 +304,9 @@ impl Engine {
             self.execute(|execution, ctx| execution.on_batch(ctx, key, out));
         }
         let mut mask = self.batch_seats.get(key.index()).copied().unwrap_or(0);
+        if self.stopped {
+            mask = 0;
+        }
         while mask != 0 {
             let seat = mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -312,7 +319,7 @@ impl Engine {
 
     fn dispatch(&mut self, stamped: &Stamped, kind: Kinds, out: &mut Vec<Command>) {
         for seat in 0..self.seats.len() {
-            if self.seats[seat].kinds.has(kind) {
+            if self.seats[seat].kinds.has(kind) && !self.stopped {
                 self.call(seat, Occasion::Event(stamped));
             }
         }

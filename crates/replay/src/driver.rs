@@ -233,13 +233,13 @@ impl Driver<'_> {
         self.send(last)?;
         self.deliver(stop, Event::Stop)?;
         let limit = stop + drain;
-        while self.sim.next_due().is_some_and(|due| due < limit) {
-            let due = self.sim.next_due().unwrap_or(limit);
+        while let Some(due) = self.sim.next_due().filter(|due| *due < limit) {
             self.run_until(due + Span::nanos(1))?;
         }
+        // Rebates are paid the day after: nobody needs the seconds in between.
         self.sim.settle_rebates();
-        while self.sim.next_due().is_some() {
-            let due = self.sim.next_due().unwrap_or(limit);
+        while let Some(due) = self.sim.next_due() {
+            self.next_timer = self.next_timer.max(due + self.timer);
             self.run_until(due + Span::nanos(1))?;
         }
         let at = self.engine.now();

@@ -306,10 +306,10 @@ impl Default for Rebates {
 /// let config: polydesk_sim::SimConfig = toml::from_str(
 ///     r#"
 ///     starting_cash = "2500"
-///     queue = { power = { exponent = 3 } }   # or "pessimistic", "proportional"
+///     queue = "power 3"                      # or "pessimistic", "proportional"
 ///     [latency]
-///     insert = { sampled = { median = "60ms", p99 = "400ms" } }
-///     cancel = { constant = "45ms" }
+///     insert = "60ms p99 400ms"
+///     cancel = "45ms"
 ///     [faults]
 ///     lose_answer_ppm = 5000                 # one answer in two hundred
 ///     "#,

@@ -16,6 +16,10 @@ use crate::sim::{Due, Sim};
 
 impl Sim {
     pub(crate) fn take_row(&mut self, stamped: &Stamped) {
+        // Levels that the venue's own best prices prove gone leave the book with their batch. That is
+        // neither a trade nor a cancel: queues and what we consumed stay as they were.
+        self.books.close_due(stamped, &mut self.done);
+        self.done.clear();
         match &stamped.event {
             Event::Listed(market) => self.list(market),
             Event::Level(change) => self.take_book(change.token.market(), stamped),

@@ -112,6 +112,8 @@ pub struct Sim {
     pub(crate) slots: Vec<Slot>,
     /// Markets with an open batch that concerns us.
     pub(crate) open: Vec<MarketKey>,
+    /// Room for the books' completed batches.
+    pub(crate) done: Vec<MarketKey>,
     /// Rows of market data seen.
     pub(crate) rows: u64,
     /// Open orders.
@@ -154,6 +156,7 @@ impl Sim {
             books: Books::default(),
             slots: Vec::new(),
             open: Vec::new(),
+            done: Vec::new(),
             rows: 0,
             orders: BTreeMap::new(),
             ended: BTreeMap::new(),

@@ -51,7 +51,10 @@ fn main() -> Result<(), TapeError> {
     let mut number =
         |default: u64| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     println!("Stamped {} bytes", size_of::<polydesk_domain::Stamped>());
-    println!("an answer {} bytes", size_of::<Result<Option<polydesk_domain::Stamped>, TapeError>>());
+    println!(
+        "an answer {} bytes",
+        size_of::<Result<Option<polydesk_domain::Stamped>, TapeError>>()
+    );
     let (tokens, rows) = (number(200) as u32, number(5_000_000));
     let spec = Speed { tokens, rows, seed: 1 };
     if std::env::args().len() <= 3 {
