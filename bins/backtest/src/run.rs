@@ -147,6 +147,7 @@ fn jobs(args: &RunArgs) -> Done<Vec<Job>> {
         heading: names.join(" + "),
         tapes: args.tapes.clone(),
         log: "events.jsonl".to_owned(),
+        only: None,
     }])
 }
 
