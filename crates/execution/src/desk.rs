@@ -645,8 +645,8 @@ impl Execution {
 
     /// Redeems a resolved market once everything in it is final.
     fn redeem(&mut self, _ctx: &Context<'_>, market: MarketKey, out: &mut Vec<Command>) {
-        let asked =
-            self.sets.values().any(|set| set.market == market && set.action == SetAction::Redeem);
+        // A merge under way holds shares that a redemption must not count, and the other way round.
+        let asked = self.sets.values().any(|set| set.market == market);
         let held = self.positions.in_market(market);
         let final_ = held.iter().all(|(strategy, token)| {
             self.positions
@@ -654,7 +654,7 @@ impl Execution {
                 .is_none_or(|holding| holding.confirmed() == holding.held())
         });
         let offered = self.orders.open_in(market).next().is_some();
-        if asked || held.is_empty() || !final_ || offered {
+        if asked || held.is_empty() || !final_ || offered || self.positions.selling(market) {
             return;
         }
         let strategy = held[0].0;

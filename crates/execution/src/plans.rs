@@ -87,7 +87,7 @@ pub struct PlanEnd {
     pub started: Time,
     /// When it ended.
     pub ended: Time,
-    /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `split_failed`, `merge_failed`.
+    /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `redeemed`, `split_failed`, `merge_failed`.
     pub code: &'static str,
 }
 
@@ -538,10 +538,21 @@ impl Execution {
         if sets.is_zero() {
             return self.end_plan(ctx, plan, Shares::ZERO, "carried");
         }
-        self.merge(plan, market, sets, out);
+        self.merge(ctx, plan, market, sets, out);
     }
 
-    fn merge(&mut self, plan: &Plan, market: MarketKey, sets: Shares, out: &mut Vec<Command>) {
+    fn merge(
+        &mut self,
+        ctx: &Context<'_>,
+        plan: &Plan,
+        market: MarketKey,
+        sets: Shares,
+        out: &mut Vec<Command>,
+    ) {
+        // A redemption under way takes the same shares: they turn into money that way.
+        if self.sets.values().any(|set| set.market == market && set.action == SetAction::Redeem) {
+            return self.end_plan(ctx, plan, Shares::ZERO, "redeemed");
+        }
         let action = SetAction::Merge(sets);
         let pending = SetPending {
             strategy: plan.strategy,
@@ -577,7 +588,7 @@ impl Execution {
             }
         }
         if !less.floor_cents().is_zero() {
-            return self.merge(&plan, market, less, out);
+            return self.merge(ctx, &plan, market, less, out);
         }
         let code = if more == less { "sold" } else { "unwound" };
         self.end_plan(ctx, &plan, plan.sets.saturating_sub(more), code);
@@ -605,7 +616,7 @@ impl Execution {
                         // The chance is gone: the sets go back to where they came from.
                         self.deny(strategy, reason);
                         let market = plan.legs[0].leg.token.market();
-                        self.merge(&plan, market, plan.sets, out);
+                        self.merge(ctx, &plan, market, plan.sets, out);
                     }
                 }
             }

@@ -58,11 +58,7 @@ pub(super) fn size(kind: BasketKind, legs: &[LegSource<'_>], params: &ArbParams)
     let mut sized =
         Sized { sets: Shares::ZERO, cost: Usdc::ZERO, edge: Usdc::ZERO, legs: Vec::new() };
     let mut limits: Vec<Option<Price>> = vec![None; legs.len()];
-    loop {
-        let Some(prices) = cursors.iter().map(|(level, _)| *level).collect::<Option<Vec<_>>>()
-        else {
-            break;
-        };
+    while let Some(prices) = cursors.iter().map(|(level, _)| *level).collect::<Option<Vec<_>>>() {
         let sets = prices.iter().map(|(_, size)| *size).min().unwrap_or(Shares::ZERO);
         let room = params.max_basket - sized.cost;
         let (mut per_set, mut fees) = (Usdc::ZERO, Usdc::ZERO);

@@ -1,0 +1,276 @@
+//! A small bench: made-up tapes, a strategy whose wishes come from a seed, and a run over both.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+
+use polydesk_domain::{
+    Event, FeeRate, Fees, LevelChange, Market, MarketKey, MarketState, Outcome, Payout, Price,
+    Print, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Time, Token, Usdc,
+};
+use polydesk_engine::Engine;
+use polydesk_execution::Limits;
+use polydesk_replay::{EventLog, Options, Recording, replay};
+use polydesk_signals::{
+    Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, Stop, TakeProfit, Trade,
+    Trailing, Urgency,
+};
+use polydesk_sim::{Sim, SimConfig};
+use polydesk_strategies::{
+    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
+};
+use polydesk_tape::MemorySource;
+
+/// A seeded sequence, the same everywhere.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below.max(1)
+    }
+}
+
+pub const START: i64 = 1_000;
+
+pub fn at(millis: i64) -> Time {
+    Time::from_secs(START) + Span::millis(millis)
+}
+
+pub fn row(millis: i64, event: Event) -> Stamped {
+    Stamped { at: at(millis), venue_at: at(millis), seq: millis as u64, event }
+}
+
+pub fn market(number: u64) -> Market {
+    let mut market = Market::plain(number, "test");
+    market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 200_000 });
+    market.closes = Some(Time::from_secs(START + 600));
+    market
+}
+
+pub fn level(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> Stamped {
+    let change = LevelChange {
+        token: Token(token),
+        side,
+        price: Price::cents(cents),
+        size: Shares::whole(shares),
+        top: None,
+    };
+    row(millis, Event::Level(change))
+}
+
+pub fn snapshot(millis: i64, token: u32, bids: &[(u16, u64)], asks: &[(u16, u64)]) -> Stamped {
+    let levels = |list: &[(u16, u64)]| {
+        list.iter().map(|(c, s)| (Price::cents(*c), Shares::whole(*s))).collect()
+    };
+    let snapshot = Snapshot { token: Token(token), bids: levels(bids), asks: levels(asks) };
+    row(millis, Event::Snapshot(Arc::new(snapshot)))
+}
+
+pub fn print(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> Stamped {
+    let print = Print {
+        token: Token(token),
+        side,
+        price: Price::cents(cents),
+        size: Shares::whole(shares),
+    };
+    row(millis, Event::Print(print))
+}
+
+/// A tape of random but well-formed market data over `markets` markets, resolved at the end.
+pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
+    let mut dice = Dice(seed);
+    let mut rows = Vec::new();
+    let mut mids: Vec<u16> = Vec::new();
+    for number in 0..markets {
+        rows.push(row(0, Event::Listed(Arc::new(market(u64::from(number))))));
+        mids.push(20 + dice.roll(60) as u16);
+    }
+    for number in 0..markets {
+        let mid = mids[number as usize];
+        rows.push(snapshot(
+            1,
+            number * 2,
+            &[(mid - 1, 50), (mid - 3, 200)],
+            &[(mid + 1, 50), (mid + 3, 200)],
+        ));
+    }
+    let mut now = 2;
+    for _ in 0..steps {
+        now += dice.roll(400) as i64;
+        let key = dice.roll(u64::from(markets)) as u32;
+        let mid = &mut mids[key as usize];
+        *mid = (*mid as i64 + dice.roll(3) as i64 - 1).clamp(5, 95) as u16;
+        let (mid, no) = (*mid, dice.roll(2) as u32);
+        let side = if dice.roll(2) == 0 { Side::Buy } else { Side::Sell };
+        let away = 1 + dice.roll(4) as u16;
+        let cents = if side == Side::Buy { mid - away } else { mid + away };
+        let (cents, side) = if no == 1 { (100 - cents, side.other()) } else { (cents, side) };
+        rows.push(match dice.roll(10) {
+            0..=4 => level(now, key * 2 + no, side, cents, dice.roll(4) * 40),
+            5 | 6 => print(now, key * 2 + no, side.other(), cents, 1 + dice.roll(80)),
+            _ => {
+                let depth = 10 + dice.roll(100);
+                snapshot(
+                    now,
+                    key * 2,
+                    &[(mid - 1, depth), (mid - 4, 300)],
+                    &[(mid + 1, depth), (mid + 4, 300)],
+                )
+            }
+        });
+    }
+    for number in 0..markets {
+        let payout = match dice.roll(4) {
+            0 => Payout::HALF,
+            1 => Payout::yes_micros(333_333).unwrap(),
+            2 => Payout::YES,
+            _ => Payout::NO,
+        };
+        let market = MarketKey(number);
+        rows.push(row(now + 1_000, Event::State { market, state: MarketState::Closed }));
+        rows.push(row(now + 2_000, Event::State { market, state: MarketState::Resolved(payout) }));
+    }
+    rows
+}
+
+/// Wants something random of every kind, on every batch.
+pub struct Whim(pub Dice);
+
+pub const WHIM: StrategyId = StrategyId::literal("whim");
+
+impl Whim {
+    fn exit(&mut self) -> ExitPlan {
+        let dice = &mut self.0;
+        ExitPlan {
+            take_profit: (dice.roll(2) == 0).then(|| TakeProfit {
+                gain: 100 * (1 + dice.roll(4) as u16),
+                rest: dice.roll(2) == 0,
+            }),
+            stop: (dice.roll(2) == 0).then(|| Stop { loss: 200, floor: Price::cents(2) }),
+            trailing: (dice.roll(3) == 0).then_some(Trailing { activate: 100, distance: 100 }),
+            max_hold: Some(Span::secs(1 + dice.roll(60) as i64)),
+            before_close: None,
+        }
+    }
+}
+
+impl Strategy for Whim {
+    fn id(&self) -> StrategyId {
+        WHIM
+    }
+    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
+        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    }
+    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
+        let Occasion::Batch(key) = occasion else { return };
+        let exit = Some(self.exit());
+        let dice = &mut self.0;
+        let Some(book) = view.books.get(key) else { return };
+        let outcome = if dice.roll(2) == 0 { Outcome::Yes } else { Outcome::No };
+        let token = key.token(outcome);
+        let (Some((bid, _)), Some((ask, _))) = (book.best_bid(outcome), book.best_ask(outcome))
+        else {
+            return;
+        };
+        let shares = Shares::whole(5 + dice.roll(30));
+        let action = match dice.roll(8) {
+            0 | 1 => Action::Trade(Trade {
+                token,
+                side: Side::Buy,
+                size: Size::Shares(shares),
+                limit: ask,
+                urgency: if dice.roll(2) == 0 { Urgency::Now } else { Urgency::Rest },
+                all_or_nothing: dice.roll(2) == 0,
+                exit,
+            }),
+            2 => Action::Trade(Trade {
+                token,
+                side: Side::Sell,
+                size: Size::Shares(shares),
+                limit: bid,
+                urgency: Urgency::Now,
+                all_or_nothing: false,
+                exit: None,
+            }),
+            3..=5 => {
+                let mut quotes = Vec::new();
+                for away in 0..dice.roll(4) as u16 {
+                    let Some(price) = Price::new(bid.units().saturating_sub(away * 100)) else {
+                        continue;
+                    };
+                    if price.tradable(book.tick()) {
+                        quotes.push(Quote { token, side: Side::Buy, price, size: shares, exit });
+                    }
+                }
+                Action::Quotes(quotes)
+            }
+            6 => Action::Close(Close { token, fraction_ppm: 500_000, floor: Price::ZERO }),
+            _ => {
+                let asks =
+                    Outcome::BOTH.map(|outcome| book.best_ask(outcome).map(|(price, _)| price));
+                let [Some(yes), Some(no)] = asks else { return };
+                Action::Basket(Basket {
+                    kind: BasketKind::BuyPair,
+                    legs: vec![
+                        Leg { token: key.token(Outcome::Yes), side: Side::Buy, limit: yes },
+                        Leg { token: key.token(Outcome::No), side: Side::Buy, limit: no },
+                    ],
+                    sets: shares,
+                    min_edge_per_set: Usdc::whole(-1),
+                })
+            }
+        };
+        out.signal(
+            key,
+            action,
+            Span::secs(10),
+            Usdc::cents(dice.roll(50) as i64),
+            Reason::new("whim"),
+        );
+    }
+    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: Vec::new() }
+    }
+    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+/// Everything a run left.
+pub struct Run {
+    pub recording: Recording,
+    pub engine: Engine,
+    pub sim: Sim,
+    pub hash: String,
+}
+
+pub fn run(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+) -> Run {
+    run_logged(tape, strategies, config, seed, EventLog::hash_only())
+}
+
+pub fn run_logged(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+    mut log: EventLog,
+) -> Run {
+    let mut engine = Engine::new(Limits::default(), strategies).unwrap();
+    let mut sim = Sim::new(config, seed).unwrap();
+    let mut source = MemorySource::new(tape);
+    let options = Options::default();
+    let recording =
+        replay(&mut source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ()).unwrap();
+    Run { recording, engine, sim, hash: log.finish().unwrap() }
+}
