@@ -50,7 +50,6 @@ fn main() -> Result<(), TapeError> {
     let mut arguments = std::env::args().skip(1);
     let mut number =
         |default: u64| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
-    println!("Stamped {} bytes", size_of::<polydesk_domain::Stamped>());
     println!(
         "an answer {} bytes",
         size_of::<Result<Option<polydesk_domain::Stamped>, TapeError>>()

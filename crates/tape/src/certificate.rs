@@ -105,6 +105,9 @@ pub struct Certificate {
     pub crossed_batches: u64,
     /// Batches after which the carried best prices differed from the book built.
     pub carried_best_mismatches: u64,
+    /// Levels taken out of the book because the carried best prices proved them gone: their removal
+    /// was not recorded.
+    pub stale_levels: u64,
     /// Level changes that found the level as they left it (the mirrored half, repetitions).
     pub no_op_changes: u64,
     /// Grids inferred from off-grid prices.
@@ -204,6 +207,7 @@ impl Certificate {
             self.batches, self.crossed_batches, self.carried_best_mismatches
         )?;
         writeln!(out, "changing nothing  {}", self.no_op_changes)?;
+        writeln!(out, "stale levels      {} (their removal was not recorded)", self.stale_levels)?;
         writeln!(out, "inferred ticks    {}", self.inferred_ticks)?;
         writeln!(out, "snapped floats    {}", self.snapped_floats)
     }
@@ -214,17 +218,38 @@ impl Certificate {
             writeln!(out, "  {reason:<16}{count}")?;
         }
         for (kind, count) in &self.unknown_kinds {
-            writeln!(out, "unknown kind      {kind} ({count})")?;
+            entry(out, "unknown kind", &format!("{kind} ({count})"))?;
         }
         for cut in &self.truncated {
-            writeln!(out, "cut short         {} at {}: {}", cut.file, cut.place, cut.problem)?;
+            let text = format!("{} at {}: {}", cut.file, cut.place, cut.problem);
+            entry(out, "cut short", &text)?;
         }
         for assumed in &self.assumed {
-            writeln!(out, "assumed           {} ({} markets)", assumed.fact, assumed.markets)?;
+            entry(out, "assumed", &format!("{} ({} markets)", assumed.fact, assumed.markets))?;
         }
         for note in &self.notes {
-            writeln!(out, "note              {note}")?;
+            entry(out, "note", note)?;
         }
         Ok(())
     }
+}
+
+/// A label and a text, wrapped at 80 columns under itself.
+fn entry(out: &mut String, label: &str, text: &str) -> fmt::Result {
+    const INDENT: usize = 18;
+    let mut line = format!("{label:<INDENT$}");
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && line.chars().count() + 1 + word.chars().count() > 80 {
+            writeln!(out, "{line}")?;
+            line = " ".repeat(INDENT);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    writeln!(out, "{line}")
 }

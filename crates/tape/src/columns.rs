@@ -18,7 +18,7 @@ use crate::row::Row;
 use crate::{TapeError, schema};
 
 /// Rows decoded at once.
-const BATCH: usize = 1_024;
+const BATCH: usize = 512;
 
 /// The bytes of one row group with their place in the file.
 struct Window {
@@ -128,15 +128,15 @@ impl PartReader {
         Ok(Some(self.batch.longs[2][self.batch.next] as u64))
     }
 
-    /// The row that `peek` announced, and its payload.
+    /// Writes the row that `peek` announced, and hands over its payload.
     #[inline]
-    pub fn take(&mut self) -> Result<(Row, Option<ByteArray>), TapeError> {
+    pub fn take(&mut self, row: &mut Row) -> Option<ByteArray> {
         let i = self.batch.next;
         let batch = &mut self.batch;
         batch.next += 1;
         let [at, venue_at, seq, size] = &batch.longs;
         let [kind, outcome, side, price, best_bid, best_ask] = &batch.ints;
-        let row = Row {
+        *row = Row {
             at: at[i],
             venue_at: venue_at[i],
             seq: seq[i] as u64,
@@ -148,14 +148,12 @@ impl PartReader {
             outcome: i8::try_from(outcome[i]).unwrap_or(i8::MAX),
             side: i8::try_from(side[i]).unwrap_or(i8::MAX),
         };
-        let payload = if batch.levels.get(i) == Some(&1) {
-            let payload = batch.payloads.get(batch.next_payload).cloned();
-            batch.next_payload += 1;
-            payload
-        } else {
-            None
-        };
-        Ok((row, payload))
+        if batch.levels.get(i) != Some(&1) {
+            return None;
+        }
+        let payload = batch.payloads.get(batch.next_payload).cloned();
+        batch.next_payload += 1;
+        payload
     }
 
     #[cold]

@@ -36,7 +36,7 @@
 //! ```text
 //! pandas.read_parquet("my-tape/events")
 //! polars.scan_parquet("my-tape/events/**/*.parquet", hive_partitioning=True)
-//! SELECT * FROM read_parquet('my-tape/events/**/*.parquet', hive_partitioning=true) ORDER BY seq;
+//! SELECT "at", price FROM read_parquet('my-tape/events/**/*.parquet', hive_partitioning=true) ORDER BY seq; -- DuckDB
 //! ```
 //!
 //! # Reading it here
@@ -58,6 +58,7 @@ mod columns;
 mod error;
 mod import;
 mod manifest;
+mod merge;
 mod overlay;
 mod payload;
 mod reader;
@@ -80,4 +81,4 @@ pub use overlay::{
 pub use reader::TapeReader;
 pub use row::{ABSENT, EMPTY_SIDE, Kind};
 pub use source::{EventSource, MemorySource};
-pub use writer::{TapeWriter, content_hash};
+pub use writer::{TapeWriter, content_hash, verify};

@@ -1,66 +1,27 @@
 //! Reads native tapes as one ordered stream in bounded memory.
 //!
-//! Inside a tape the order is that of `seq`, which grows over all partitions: a block of numbers is
-//! filled by walking every open partition once, so merging costs no comparisons per row. Several
-//! tapes are merged by (`at`, position in the list, `seq`).
+//! Inside a tape the order is that of `seq` (made in `merge`); several tapes are merged by (`at`,
+//! position in the list, `seq`). Dense tokens are made here, in the order of the listings.
 
 use std::path::{Path, PathBuf};
 
-use parquet::data_type::ByteArray;
-use polydesk_domain::{ConditionId, Event, MarketKey, Stamped, Universe};
+use polydesk_domain::{Event, MarketKey, Stamped, Time, Universe};
 
-use crate::columns::PartReader;
-use crate::row::{self, Kind, Row};
-use crate::{Certificate, EventSource, Manifest, TapeError, schema};
-
-/// Sequence numbers merged at once.
-const BLOCK: usize = 4_096;
-const NOBODY: u32 = u32::MAX;
-
-/// A file of the day being read.
-struct Source {
-    reader: PartReader,
-    market: Option<ConditionId>,
-    key: Option<MarketKey>,
-}
-
-/// One row of the current block.
-#[derive(Clone, Copy)]
-struct Slot {
-    row: Row,
-    source: u32,
-    payload: u32,
-}
-
-const VACANT: Slot = Slot {
-    row: Row {
-        at: 0,
-        venue_at: 0,
-        seq: 0,
-        size: 0,
-        price: 0,
-        best_bid: 0,
-        best_ask: 0,
-        kind: 0,
-        outcome: 0,
-        side: 0,
-    },
-    source: NOBODY,
-    payload: NOBODY,
-};
+use crate::merge::{Block, Blocks, NOBODY, Partition, Slot};
+use crate::row::{self, Kind};
+use crate::{Certificate, EventSource, Manifest, TapeError};
 
 /// One tape of the merge.
 struct Lane {
     dir: PathBuf,
     manifest: Manifest,
     certificate: Certificate,
-    /// Days in order, each with its files.
-    days: std::collections::VecDeque<Vec<(String, Option<ConditionId>)>>,
-    sources: Vec<Source>,
-    slots: Vec<Slot>,
-    payloads: Vec<ByteArray>,
+    blocks: Blocks,
+    block: Block,
+    partitions: Vec<Partition>,
+    /// The market key of each partition, once it is listed.
+    keys: Vec<Option<MarketKey>>,
     next: usize,
-    end: usize,
     given: u64,
 }
 
@@ -123,20 +84,48 @@ impl TapeReader {
         &self.universe
     }
 
+    #[cold]
+    #[inline(never)]
+    fn fail(&mut self, error: TapeError) -> Result<Option<Stamped>, TapeError> {
+        self.failed = true;
+        Err(error)
+    }
+
     fn next_of_many(&mut self) -> Result<Option<Stamped>, TapeError> {
         let mut best: Option<(i64, usize)> = None;
-        for (rank, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(at) = lane.peek(&self.universe)?
-                && best.is_none_or(|(earliest, _)| at < earliest)
-            {
-                best = Some((at, rank));
+        for rank in 0..self.lanes.len() {
+            match self.lanes[rank].peek(&self.universe) {
+                Ok(Some(at)) if best.is_none_or(|(earliest, _)| at < earliest) => {
+                    best = Some((at, rank));
+                }
+                Ok(_) => (),
+                Err(error) => return self.fail(error),
             }
         }
         let Some((_, rank)) = best else { return Ok(None) };
-        let mut stamped = self.lanes[rank].take(&mut self.universe)?;
-        stamped.seq = self.position;
-        self.position += 1;
-        Ok(Some(stamped))
+        match self.lanes[rank].take_any(&mut self.universe) {
+            Ok(stamped) => {
+                let seq = self.position;
+                self.position += 1;
+                Ok(Some(Stamped { seq, ..stamped }))
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The next event of a single tape that is not an ordinary level change.
+    #[cold]
+    #[inline(never)]
+    fn next_rare(&mut self) -> Result<Option<Stamped>, TapeError> {
+        match self.lanes[0].peek(&self.universe) {
+            Ok(Some(_)) => (),
+            Ok(None) => return Ok(None),
+            Err(error) => return self.fail(error),
+        }
+        match self.lanes[0].take_any(&mut self.universe) {
+            Ok(stamped) => Ok(Some(stamped)),
+            Err(error) => self.fail(error),
+        }
     }
 }
 
@@ -146,17 +135,23 @@ impl EventSource for TapeReader {
         if self.failed {
             return Ok(None);
         }
-        let next = if let [lane] = self.lanes.as_mut_slice() {
-            match lane.peek(&self.universe) {
-                Ok(Some(_)) => lane.take(&mut self.universe).map(Some),
-                Ok(None) => Ok(None),
-                Err(error) => Err(error),
-            }
-        } else {
-            self.next_of_many()
-        };
-        self.failed = next.is_err();
-        next
+        let [lane] = self.lanes.as_mut_slice() else { return self.next_of_many() };
+        // The event is built where it is returned: an answer copied twice costs as much as decoding.
+        if let Some(slot) = lane.block.slots[..lane.block.end].get(lane.next)
+            && slot.row.kind == Kind::Level as u8
+            && let Some(Some(key)) = lane.keys.get(slot.source as usize)
+            && let Some(change) = row::level(&slot.row, *key)
+        {
+            lane.next += 1;
+            lane.given += 1;
+            return Ok(Some(Stamped {
+                at: Time::from_nanos(slot.row.at),
+                venue_at: Time::from_nanos(slot.row.venue_at),
+                seq: slot.row.seq,
+                event: Event::Level(change),
+            }));
+        }
+        self.next_rare()
     }
 }
 
@@ -164,26 +159,16 @@ impl Lane {
     fn open(dir: &Path) -> Result<Lane, TapeError> {
         let manifest = Manifest::read(dir)?;
         let certificate = Certificate::read(dir)?;
-        let mut days = std::collections::BTreeMap::<_, Vec<_>>::new();
-        for relative in &manifest.files {
-            let (day, market) = schema::parse_path(dir, relative)?;
-            if !dir.join(relative).is_file() {
-                let path = dir.join(relative);
-                let problem = "the manifest names it, but it is not there; copy the whole folder";
-                return Err(TapeError::corrupt(&path, "its place", problem));
-            }
-            days.entry(day).or_default().push((relative.clone(), market));
-        }
+        let blocks = Blocks::start(dir.to_owned(), &manifest)?;
         Ok(Lane {
             dir: dir.to_owned(),
             manifest,
             certificate,
-            days: days.into_values().collect(),
-            sources: Vec::new(),
-            slots: vec![VACANT; BLOCK],
-            payloads: Vec::new(),
+            blocks,
+            block: Block::nothing(),
+            partitions: Vec::new(),
+            keys: Vec::new(),
             next: 0,
-            end: 0,
             given: 0,
         })
     }
@@ -192,56 +177,75 @@ impl Lane {
     #[inline]
     fn peek(&mut self, universe: &Universe) -> Result<Option<i64>, TapeError> {
         loop {
-            while self.next < self.end {
-                let slot = &self.slots[self.next];
+            while self.next < self.block.end {
+                let slot = &self.block.slots[self.next];
                 if slot.source != NOBODY {
                     return Ok(Some(slot.row.at));
                 }
                 self.next += 1;
             }
-            if !self.fill(universe)? {
+            if !self.advance(universe)? {
                 return Ok(None);
             }
         }
     }
 
-    /// The row `peek` found, as an event.
-    #[inline]
-    fn take(&mut self, universe: &mut Universe) -> Result<Stamped, TapeError> {
-        let slot = self.slots[self.next];
-        self.next += 1;
-        self.given += 1;
-        let source = &self.sources[slot.source as usize];
-        if slot.row.kind == Kind::Level as u8 && source.key.is_some() {
-            return row::decode(&slot.row, source.key, None, universe)
-                .map_err(|error| self.damaged(&slot, error.0));
+    /// Fetches the next block; false at the end of the tape.
+    #[cold]
+    fn advance(&mut self, universe: &Universe) -> Result<bool, TapeError> {
+        if let Some(error) = self.block.error.take() {
+            return Err(error);
         }
-        self.take_rare(slot, universe)
+        if self.block.last {
+            return self.ended();
+        }
+        let used = std::mem::replace(&mut self.block, Block::nothing());
+        self.block = self.blocks.next(used);
+        self.next = 0;
+        if let Some(partitions) = self.block.partitions.take() {
+            let key = |partition: &Partition| universe.key(partition.market.as_ref()?);
+            self.keys = partitions.iter().map(key).collect();
+            self.partitions = partitions;
+        }
+        Ok(true)
     }
 
-    #[cold]
-    fn take_rare(&mut self, slot: Slot, universe: &mut Universe) -> Result<Stamped, TapeError> {
-        let payload = match self.payloads.get(slot.payload as usize) {
+    fn ended(&mut self) -> Result<bool, TapeError> {
+        let given = std::mem::replace(&mut self.given, self.manifest.rows);
+        if given != self.manifest.rows {
+            let problem = format!("{} rows, but its files hold {given}", self.manifest.rows);
+            return Err(TapeError::corrupt(&self.dir, "the manifest's count", problem));
+        }
+        Ok(false)
+    }
+
+    /// The row `peek` found, as an event.
+    fn take_any(&mut self, universe: &mut Universe) -> Result<Stamped, TapeError> {
+        let slot = self.block.slots[self.next];
+        self.next += 1;
+        self.given += 1;
+        let payload = match self.block.payloads.get(slot.payload as usize) {
             Some(bytes) => Some(
                 std::str::from_utf8(bytes.data())
                     .map_err(|error| self.damaged(&slot, format!("payload: {error}")))?,
             ),
             None => None,
         };
-        let source = &self.sources[slot.source as usize];
-        if source.market.is_some() && source.key.is_none() && slot.row.kind != Kind::Listed as u8 {
+        let key = self.keys[slot.source as usize];
+        let market = self.partitions[slot.source as usize].market;
+        if market.is_some() && key.is_none() && slot.row.kind != Kind::Listed as u8 {
             return Err(self.damaged(&slot, "it stands before its market's listing".to_owned()));
         }
-        let stamped = row::decode(&slot.row, source.key, payload, universe)
+        let stamped = row::decode(&slot.row, key, payload, universe)
             .map_err(|error| self.damaged(&slot, error.0))?;
         if let Event::Listed(market) = &stamped.event {
             let key = universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
                 source: Box::new(source),
             })?;
-            for source in &mut self.sources {
-                if source.market == Some(market.condition) {
-                    source.key = Some(key);
+            for (partition, known) in self.partitions.iter().zip(&mut self.keys) {
+                if partition.market == Some(market.condition) {
+                    *known = Some(key);
                 }
             }
         }
@@ -250,78 +254,7 @@ impl Lane {
 
     #[cold]
     fn damaged(&self, slot: &Slot, problem: String) -> TapeError {
-        let path = &self.sources[slot.source as usize].reader.path;
+        let path = &self.partitions[slot.source as usize].path;
         TapeError::corrupt(path, format!("seq {}", slot.row.seq), problem)
-    }
-
-    /// Fills the next block; false at the end of the tape.
-    #[cold]
-    fn fill(&mut self, universe: &Universe) -> Result<bool, TapeError> {
-        let base = loop {
-            let mut base = None;
-            for source in &mut self.sources {
-                if let Some(seq) = source.reader.peek()?
-                    && base.is_none_or(|least| seq < least)
-                {
-                    base = Some(seq);
-                }
-            }
-            if let Some(base) = base {
-                break base;
-            }
-            if !self.open_day(universe)? {
-                if self.given != self.manifest.rows {
-                    let given = self.given;
-                    self.given = self.manifest.rows;
-                    let problem =
-                        format!("{} rows, but its files hold {given}", self.manifest.rows);
-                    return Err(TapeError::corrupt(&self.dir, "the manifest's count", problem));
-                }
-                return Ok(false);
-            }
-        };
-        for slot in &mut self.slots[..self.end] {
-            slot.source = NOBODY;
-        }
-        self.payloads.clear();
-        (self.next, self.end) = (0, 0);
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            while let Some(seq) = source.reader.peek()? {
-                let place = seq.wrapping_sub(base);
-                if place >= BLOCK as u64 {
-                    if seq < base {
-                        let problem = format!("seq {seq} comes after {base}");
-                        return Err(TapeError::corrupt(&source.reader.path, "its order", problem));
-                    }
-                    break;
-                }
-                let slot = &mut self.slots[place as usize];
-                if slot.source != NOBODY {
-                    let problem = format!("seq {seq} stands twice on this tape");
-                    return Err(TapeError::corrupt(&source.reader.path, "its order", problem));
-                }
-                let (row, payload) = source.reader.take()?;
-                slot.row = row;
-                slot.source = index as u32;
-                slot.payload = NOBODY;
-                if let Some(payload) = payload {
-                    slot.payload = self.payloads.len() as u32;
-                    self.payloads.push(payload);
-                }
-                self.end = self.end.max(place as usize + 1);
-            }
-        }
-        Ok(true)
-    }
-
-    fn open_day(&mut self, universe: &Universe) -> Result<bool, TapeError> {
-        let Some(files) = self.days.pop_front() else { return Ok(false) };
-        self.sources.clear();
-        for (relative, market) in files {
-            let reader = PartReader::open(&self.dir.join(&relative))?;
-            let key = market.as_ref().and_then(|condition| universe.key(condition));
-            self.sources.push(Source { reader, market, key });
-        }
-        Ok(true)
     }
 }

@@ -255,10 +255,39 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
     Ok(encoded)
 }
 
+/// The hot path: a level change, unless something is wrong with it (then [`decode`] says what).
+///
+/// Nothing here allocates, and nothing is looked up.
+#[inline(always)]
+pub(crate) fn level(row: &Row, key: MarketKey) -> Option<LevelChange> {
+    let token = match row.outcome {
+        0 => key.token(Outcome::Yes),
+        1 => key.token(Outcome::No),
+        _ => return None,
+    };
+    let side = match row.side {
+        0 => Side::Buy,
+        1 => Side::Sell,
+        _ => return None,
+    };
+    let known = |units: i16| Price::new(units as u16);
+    let best = |units: i16| match units {
+        EMPTY_SIDE => Some(None),
+        units => known(units).map(Some),
+    };
+    let top = match (row.best_bid, row.best_ask) {
+        (ABSENT, ABSENT) => None,
+        (bid, ask) => Some(Top { bid: best(bid)?, ask: best(ask)? }),
+    };
+    if row.size > Shares::SANE_MAX.micros() {
+        return None;
+    }
+    Some(LevelChange { token, side, price: known(row.price)?, size: Shares::new(row.size), top })
+}
+
 /// Turns a row of the market `key` back into its event.
 ///
 /// `None` for the key is the partition of rows that belong to no market.
-#[inline]
 pub(crate) fn decode(
     row: &Row,
     key: Option<MarketKey>,
@@ -271,26 +300,9 @@ pub(crate) fn decode(
         seq: row.seq,
         event,
     };
-    if row.kind == Kind::Level as u8 {
-        // The hot path: nothing here allocates or looks anything up.
-        let token = token(row, key)?;
-        let top = if row.best_bid == ABSENT && row.best_ask == ABSENT {
-            None
-        } else {
-            Some(Top { bid: best(row.best_bid)?, ask: best(row.best_ask)? })
-        };
-        return Ok(stamped(Event::Level(LevelChange {
-            token,
-            side: side(row)?,
-            price: price(row.price)?,
-            size: size(row)?,
-            top,
-        })));
-    }
     Ok(stamped(decode_rare(row, key, payload, universe)?))
 }
 
-#[cold]
 fn decode_rare(
     row: &Row,
     key: Option<MarketKey>,
@@ -302,6 +314,16 @@ fn decode_rare(
     let market = || key.ok_or_else(|| PayloadError(format!("{} without a market", kind.name())));
     let text = || payload.ok_or_else(|| PayloadError(format!("{} without payload", kind.name())));
     Ok(match kind {
+        Kind::Level => Event::Level(LevelChange {
+            token: token(row, key)?,
+            side: side(row)?,
+            price: price(row.price)?,
+            size: size(row)?,
+            top: match (row.best_bid, row.best_ask) {
+                (ABSENT, ABSENT) => None,
+                (bid, ask) => Some(Top { bid: best(bid)?, ask: best(ask)? }),
+            },
+        }),
         Kind::Print => Event::Print(Print {
             token: token(row, key)?,
             side: side(row)?,

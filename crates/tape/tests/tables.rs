@@ -420,3 +420,28 @@ fn the_draft_of_an_overlay_pairs_tokens_by_their_mirrored_changes() {
     assert!(seen.assumed.iter().any(|assumed| assumed.fact.starts_with("fee: unknown")));
     assert_eq!(seen.inferred_ticks, 0);
 }
+
+#[test]
+fn a_flipped_byte_anywhere_in_a_foreign_parquet_file_never_panics() {
+    let count = std::env::var("TAPE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150u64);
+    let rows = [
+        (5, 1, "book", 11, r#"[["0.40","10"],["0.39","7.5"]]"#, 0, 0, "", 0),
+        (20, 19, "price_change", 11, "", 4_000, 12_000_000, "BUY", 0),
+        (40, 39, "last_trade_price", 12, "", 6_000, 1_500_000, "SELL", 0),
+    ];
+    let case = Case::new();
+    let bytes = std::fs::read(pmxt_two(&case.place.path().join("whole.parquet"), &rows)).unwrap();
+    let mut place = 7;
+    for n in 0..count {
+        let case = Case::new();
+        case.file("overlay.toml", overlay([11, 12]));
+        let mut damaged = bytes.clone();
+        place = (place * 48_271 + n as usize) % bytes.len();
+        damaged[place] ^= 1 << (n % 8);
+        let file = case.file("hour.parquet", damaged);
+        if let Err(error) = case.import(Format::PmxtV2, &[file]) {
+            let error = chain(&error);
+            assert!(error.contains("hour.parquet") || error.contains("no metadata"), "{error}");
+        }
+    }
+}

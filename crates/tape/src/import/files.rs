@@ -50,6 +50,15 @@ pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, TapeError> {
     Ok(Box::new(reader))
 }
 
+/// Runs a step of the Parquet library, which asserts where damaged bytes should be an error.
+fn guarded<T>(step: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        format!("damaged bytes: {}", text.unwrap_or_default())
+    })
+}
+
 /// A whole (decompressed) document. What could be read before a damage is returned with it.
 pub(crate) fn read_document(path: &Path) -> Result<(Vec<u8>, Option<Truncation>), TapeError> {
     let mut bytes = Vec::new();
@@ -131,11 +140,13 @@ impl Table {
         let corrupt = |place: &str, error: &dyn std::fmt::Display| {
             TapeError::corrupt(path, place, error.to_string())
         };
-        let reader = SerializedFileReader::new(file)
+        let reader = guarded(|| SerializedFileReader::new(file))
+            .map_err(|error| corrupt("its footer", &error))?
             .map_err(|error| corrupt("its footer (cut short?)", &error))?;
         let schema = reader.metadata().file_metadata().schema();
         let columns = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-        let rows = RowIter::from_file_into(Box::new(reader));
+        let rows = guarded(|| RowIter::from_file_into(Box::new(reader)))
+            .map_err(|error| corrupt("its schema", &error))?;
         Ok(Table { path: path.to_owned(), columns, body: Body::Parquet(Box::new(rows)), row: 0 })
     }
 
@@ -171,16 +182,13 @@ impl Table {
     pub fn next(&mut self) -> Result<Option<Vec<Cell>>, Truncation> {
         self.row += 1;
         match &mut self.body {
-            Body::Parquet(rows) => match rows.next() {
-                None => Ok(None),
-                Some(Ok(row)) => {
+            Body::Parquet(rows) => match guarded(|| rows.next()) {
+                Ok(None) => Ok(None),
+                Ok(Some(Ok(row))) => {
                     Ok(Some(row.into_columns().into_iter().map(|(_, field)| cell(field)).collect()))
                 }
-                Some(Err(error)) => Err(Truncation {
-                    file: file_name(&self.path),
-                    place: format!("row {}", self.row),
-                    problem: error.to_string(),
-                }),
+                Ok(Some(Err(error))) => Err(self.cut(error.to_string())),
+                Err(problem) => Err(self.cut(problem)),
             },
             Body::Csv(lines) => {
                 let record = csv_record(lines)?;
@@ -191,6 +199,11 @@ impl Table {
                 }))
             }
         }
+    }
+
+    fn cut(&self, problem: String) -> Truncation {
+        let place = format!("row {}", self.row);
+        Truncation { file: file_name(&self.path), place, problem }
     }
 
     /// Where the row just read stands.

@@ -400,6 +400,7 @@ impl Sink {
         certificate.batches = stats.batches;
         certificate.crossed_batches = stats.crossed;
         certificate.carried_best_mismatches = stats.top_mismatches;
+        certificate.stale_levels = stats.stale_levels;
         certificate.no_op_changes = stats.no_ops;
         certificate.inferred_ticks = stats.inferred_ticks;
         if self.backward_receipts != 0 {

@@ -290,3 +290,52 @@ fn read(from: &mut impl Read) -> std::io::Result<Option<Arrival>> {
     let received = (received != i64::MIN).then_some(Time::from_nanos(received));
     Ok(Some(Arrival { received, venue, fact }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fact(kind: u8, n: u64) -> Fact {
+        let token = TokenId::from(n);
+        let price = Price::new((n % 10_001) as u16).unwrap_or(Price::ONE);
+        let size = Shares::new(n);
+        let top = Best { bid: Some(price), ask: None };
+        match kind % 10 {
+            0 => Fact::Level { token, side: Side::Sell, price, size, top: Some(top) },
+            1 => Fact::Level { token, side: Side::Buy, price, size, top: None },
+            2 => Fact::Print { token, side: Side::Sell, price, size },
+            3 => Fact::Best { token, top },
+            4 => Fact::Snapshot { token, bids: vec![(price, size)], asks: Vec::new() },
+            5 => Fact::Tick { token, units: 10 },
+            6 => Fact::Closed { condition: ConditionId::default() },
+            7 => Fact::Resolved { condition: ConditionId::default(), yes_micros: 7 },
+            8 => Fact::Gap { token: n.is_multiple_of(2).then_some(token) },
+            _ => Fact::Article { source: "ä".into(), title: n.to_string(), body: String::new() },
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+        #[test]
+        fn sorting_through_files_equals_a_stable_sort(
+            rows in proptest::collection::vec((any::<u8>(), 0i64..20, any::<u64>(), any::<bool>()), 0..120),
+            run in 300usize..4_000,
+        ) {
+            let mut arrivals = Vec::new();
+            for (kind, at, n, received) in rows {
+                let received = received.then_some(Time::from_secs(at));
+                arrivals.push(Arrival { received, venue: Time::from_secs(at), fact: fact(kind, n) });
+            }
+            let mut sorter = Sorter::with_run_weight(run);
+            for arrival in &arrivals {
+                sorter.push(arrival.clone()).unwrap();
+            }
+            let mut sorted = Vec::new();
+            sorter.drain(|arrival| { sorted.push(arrival); Ok(()) }).unwrap();
+            arrivals.sort_by_key(key);
+            prop_assert_eq!(sorted, arrivals);
+        }
+    }
+}

@@ -186,13 +186,9 @@ pub fn write_arbitrage(seed: u64, dir: &Path) -> Result<Manifest, TapeError> {
         ));
     }
     for stamped in &tape.events {
-        *certificate.kinds.entry(crate::Kind::of(&stamped.event).name().to_owned()).or_default() +=
-            1;
         writer.push(stamped)?;
     }
-    certificate.events = tape.events.len() as u64;
-    certificate.rows_read = certificate.events;
-    certificate.span = writer.span;
+    certificate.rows_read = tape.events.len() as u64;
     writer.finish(certificate)
 }
 

@@ -1,0 +1,285 @@
+//! Puts the partitions of one tape into one order, block by block, on a thread of its own.
+//!
+//! `seq` grows over all partitions, so a block of numbers is filled by walking every open partition
+//! once: merging costs no comparisons per row. The thread runs a few blocks ahead and no further;
+//! what it hands over does not depend on it.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use parquet::data_type::ByteArray;
+use polydesk_domain::ConditionId;
+
+use crate::columns::PartReader;
+use crate::row::Row;
+use crate::{Manifest, TapeError, schema};
+
+/// Sequence numbers merged at once.
+const BLOCK: usize = 8_192;
+/// Blocks on the way.
+const AHEAD: usize = 2;
+/// `source` of a slot nobody filled, `payload` of a row without one.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// One row of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub row: Row,
+    pub source: u32,
+    pub payload: u32,
+}
+
+const VACANT: Slot = Slot {
+    row: Row {
+        at: 0,
+        venue_at: 0,
+        seq: 0,
+        size: 0,
+        price: 0,
+        best_bid: 0,
+        best_ask: 0,
+        kind: 0,
+        outcome: 0,
+        side: 0,
+    },
+    source: NOBODY,
+    payload: NOBODY,
+};
+
+/// A partition as the consumer needs to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Partition {
+    pub path: PathBuf,
+    pub market: Option<ConditionId>,
+}
+
+/// A stretch of the tape in order.
+pub(crate) struct Block {
+    pub slots: Vec<Slot>,
+    pub payloads: Vec<ByteArray>,
+    pub end: usize,
+    /// Set in the first block of a day: what the slots' sources are from here on.
+    pub partitions: Option<Vec<Partition>>,
+    /// What stopped the tape after these rows.
+    pub error: Option<TapeError>,
+    /// Whether nothing follows.
+    pub last: bool,
+}
+
+impl Block {
+    /// Room for a stretch.
+    fn new() -> Block {
+        Block { slots: vec![VACANT; BLOCK], ..Block::nothing() }
+    }
+
+    /// No rows and no room: what a reader holds before the first block.
+    pub fn nothing() -> Block {
+        Block {
+            slots: Vec::new(),
+            payloads: Vec::new(),
+            end: 0,
+            partitions: None,
+            error: None,
+            last: false,
+        }
+    }
+}
+
+struct Source {
+    reader: PartReader,
+    /// The last number given out.
+    given: Option<u64>,
+    failed: bool,
+}
+
+/// The merge itself.
+pub(crate) struct Merge {
+    dir: PathBuf,
+    days: VecDeque<Vec<(String, Option<ConditionId>)>>,
+    sources: Vec<Source>,
+    partitions: Vec<Partition>,
+    begun: bool,
+}
+
+/// Blocks of one tape, made ahead where a thread can be had.
+pub(crate) enum Blocks {
+    Ahead { full: Receiver<Block>, empty: SyncSender<Block> },
+    Inline(Box<Merge>),
+}
+
+impl Blocks {
+    pub fn start(dir: PathBuf, manifest: &Manifest) -> Result<Blocks, TapeError> {
+        let mut days = std::collections::BTreeMap::<_, Vec<_>>::new();
+        for relative in &manifest.files {
+            let (day, market) = schema::parse_path(&dir, relative)?;
+            if !dir.join(relative).is_file() {
+                let path = dir.join(relative);
+                let problem = "the manifest names it, but it is not there; copy the whole folder";
+                return Err(TapeError::corrupt(&path, "its place", problem));
+            }
+            days.entry(day).or_default().push((relative.clone(), market));
+        }
+        let merge = || Merge {
+            dir: dir.clone(),
+            days: days.clone().into_values().collect(),
+            sources: Vec::new(),
+            partitions: Vec::new(),
+            begun: false,
+        };
+        let (to_full, full) = sync_channel::<Block>(AHEAD);
+        let (empty, from_empty) = sync_channel::<Block>(AHEAD);
+        for _ in 0..AHEAD {
+            // The channel has room for exactly these.
+            let _ = empty.send(Block::new());
+        }
+        let mut ahead = merge();
+        let spawned = std::thread::Builder::new().name("tape".to_owned()).spawn(move || {
+            // Ends when the reader is dropped: then either channel is closed.
+            while let Ok(mut block) = from_empty.recv() {
+                ahead.fill_guarded(&mut block);
+                let last = block.last;
+                if to_full.send(block).is_err() || last {
+                    return;
+                }
+            }
+        });
+        Ok(match spawned {
+            Ok(_) => Blocks::Ahead { full, empty },
+            Err(_) => Blocks::Inline(Box::new(merge())),
+        })
+    }
+
+    /// Exchanges a used block for the next one.
+    pub fn next(&mut self, mut used: Block) -> Block {
+        match self {
+            Blocks::Inline(merge) => {
+                merge.fill_guarded(&mut used);
+                used
+            }
+            Blocks::Ahead { full, empty } => {
+                // A thread that ended has sent its last block before.
+                let _ = empty.send(used);
+                full.recv().unwrap_or_else(|_| Block { last: true, ..Block::nothing() })
+            }
+        }
+    }
+}
+
+impl Merge {
+    /// As `fill`, but an assertion of the Parquet library on damaged bytes is an error too.
+    fn fill_guarded(&mut self, block: &mut Block) {
+        let step = std::panic::AssertUnwindSafe(|| self.fill(block));
+        if std::panic::catch_unwind(step).is_err() {
+            let problem = "damaged bytes in one of the day's files";
+            block.error = Some(TapeError::corrupt(&self.dir, "its Parquet files", problem));
+            (block.end, block.last) = (0, true);
+        }
+    }
+
+    /// Fills a block; errors become part of it, after the rows that came before them.
+    fn fill(&mut self, block: &mut Block) {
+        block.slots.resize(BLOCK, VACANT);
+        for slot in &mut block.slots[..block.end] {
+            slot.source = NOBODY;
+        }
+        block.payloads.clear();
+        (block.end, block.error, block.partitions, block.last) = (0, None, None, false);
+        let begin = loop {
+            match self.least() {
+                Ok(Some(begin)) => break begin,
+                Ok(None) => match self.open_day() {
+                    Ok(true) => continue,
+                    Ok(false) => block.last = true,
+                    Err(error) => block.error = Some(error),
+                },
+                Err(error) => block.error = Some(error),
+            }
+            block.last = true;
+            return;
+        };
+        if !self.begun {
+            block.partitions = Some(self.partitions.clone());
+            self.begun = true;
+        }
+        let mut stop = BLOCK as u64;
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            if let Err(error) = source.fill(index, begin, block) {
+                // Rows of this source after its last one are missing: nothing after it is given.
+                let safe = source.given.map_or(0, |given| (given + 1).saturating_sub(begin));
+                if block.error.is_none() || safe < stop {
+                    stop = stop.min(safe);
+                    block.error = Some(error);
+                }
+                block.last = true;
+            }
+        }
+        block.end = block.end.min(stop as usize);
+    }
+
+    /// The smallest number that any open partition has next.
+    fn least(&mut self) -> Result<Option<u64>, TapeError> {
+        let mut least = None;
+        for source in &mut self.sources {
+            if let Some(seq) = source.reader.peek()?
+                && least.is_none_or(|known| seq < known)
+            {
+                least = Some(seq);
+            }
+        }
+        Ok(least)
+    }
+
+    fn open_day(&mut self) -> Result<bool, TapeError> {
+        let Some(files) = self.days.pop_front() else { return Ok(false) };
+        self.sources.clear();
+        self.partitions.clear();
+        self.begun = false;
+        for (relative, market) in files {
+            let path = self.dir.join(&relative);
+            let reader = PartReader::open(&path)?;
+            self.sources.push(Source { reader, given: None, failed: false });
+            self.partitions.push(Partition { path, market });
+        }
+        Ok(true)
+    }
+}
+
+impl Source {
+    fn fill(&mut self, index: usize, begin: u64, block: &mut Block) -> Result<(), TapeError> {
+        if self.failed {
+            return Ok(());
+        }
+        let outcome = self.fill_rows(index, begin, block);
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    fn fill_rows(&mut self, index: usize, begin: u64, block: &mut Block) -> Result<(), TapeError> {
+        while let Some(seq) = self.reader.peek()? {
+            let place = seq.wrapping_sub(begin);
+            if place >= BLOCK as u64 {
+                if seq < begin {
+                    let problem = format!("seq {seq} comes after {begin}");
+                    return Err(TapeError::corrupt(&self.reader.path, "its order", problem));
+                }
+                return Ok(());
+            }
+            let slot = &mut block.slots[place as usize];
+            if slot.source != NOBODY {
+                let problem = format!("seq {seq} stands twice on this tape");
+                return Err(TapeError::corrupt(&self.reader.path, "its order", problem));
+            }
+            let payload = self.reader.take(&mut slot.row);
+            slot.source = index as u32;
+            slot.payload = NOBODY;
+            if let Some(payload) = payload {
+                slot.payload = block.payloads.len() as u32;
+                block.payloads.push(payload);
+            }
+            block.end = block.end.max(place as usize + 1);
+            self.given = Some(seq);
+        }
+        Ok(())
+    }
+}
