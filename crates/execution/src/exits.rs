@@ -54,10 +54,8 @@ impl Execution {
                 let size = shares.min(sellable).floor_cents();
                 self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitWhy::TakeProfit, out);
             }
-            (ExitWish::Take { .. }, Some((id, _, tif, _))) => {
-                if tif.rests() {
-                    self.cancel(ctx.now, id, out);
-                }
+            (ExitWish::Take { .. }, Some((id, _, tif, _))) if tif.rests() => {
+                self.cancel(ctx.now, id, out);
             }
             (ExitWish::Take { why, floor, shares }, None) if !waits => {
                 let size = shares.min(sellable).floor_cents();

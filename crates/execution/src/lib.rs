@@ -3,6 +3,8 @@
 //! [`Execution`] is told what happened and answers with commands. It decides nothing about markets:
 //! strategies do. It reads no clock, waits for nothing and never holds a float near money.
 
+#![deny(clippy::float_arithmetic)]
+
 mod budget;
 mod config;
 mod desk;

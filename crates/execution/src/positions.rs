@@ -483,6 +483,7 @@ impl Positions {
     }
 
     /// pUSD became complete sets; the cost is shared out by `yes_units`, the worth of YES.
+    #[expect(clippy::too_many_arguments, reason = "a split is all of these")]
     pub fn split(
         &mut self,
         ledger: &mut Ledger,

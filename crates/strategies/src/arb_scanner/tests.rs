@@ -125,7 +125,8 @@ fn fees_of_every_leg_count() {
 
 #[test]
 fn an_unproven_group_is_not_an_arbitrage() {
-    let cases: [(u64, Option<u32>, fn(&mut NegRisk), &str); 5] = [
+    type Case = (u64, Option<u32>, fn(&mut NegRisk), &'static str);
+    let cases: [Case; 5] = [
         (2, Some(3), |_| (), "group_incomplete"),
         (2, None, |_| (), "group_size_unknown"),
         (2, Some(2), |n| n.augmented = true, "group_augmented"),
