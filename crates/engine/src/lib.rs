@@ -213,7 +213,7 @@ impl Engine {
             Event::Stop => {
                 self.dispatch(stamped, Kinds::TIMER, out);
                 self.stopped = true;
-                self.execution.stop(out);
+                self.execution.stop(self.now, out);
             }
         }
     }

@@ -221,6 +221,11 @@ impl Execution {
     /// Acts on a signal.
     pub fn on_signal(&mut self, ctx: &Context<'_>, signal: Signal, out: &mut Vec<Command>) {
         let Signal { id, strategy, market, action, expires, edge, .. } = signal;
+        // What was said during a kill is not acted on after it.
+        if matches!(self.mode, Mode::Killed | Mode::NotReady) {
+            let code = if self.mode == Mode::Killed { "killed" } else { "not_ready" };
+            return self.deny(strategy, Reason::new(code));
+        }
         match action {
             Action::Trade(trade) => self.trade(ctx, strategy, id, edge, &trade, out),
             Action::Quotes(quotes) => {
@@ -445,7 +450,10 @@ impl Execution {
                     self.requote_one(ctx, (strategy, token.market()), out);
                 }
             }
-            Purpose::Exit(_) => self.exit_ended(ctx, id),
+            Purpose::Exit(_) => {
+                self.exit_ended(ctx, id);
+                self.exits(ctx, token.market(), out);
+            }
             Purpose::Leg(plan) => self.plan_step(ctx, plan, out),
             Purpose::Trade => {}
         }
@@ -706,7 +714,7 @@ impl Execution {
         out: &mut Vec<Command>,
     ) {
         match (command, self.mode) {
-            (OperatorCommand::Kill, _) => self.kill(out),
+            (OperatorCommand::Kill, _) => self.kill(ctx.now, out),
             (OperatorCommand::Rearm, Mode::Killed) if self.halted.is_none() => {
                 self.mode = Mode::Paused
             }
@@ -750,28 +758,35 @@ impl Execution {
     }
 
     /// Latches the kill: cancels everything, nothing new.
-    pub fn kill(&mut self, out: &mut Vec<Command>) {
+    pub fn kill(&mut self, now: Time, out: &mut Vec<Command>) {
         self.mode = Mode::Killed;
-        self.desired.clear();
-        self.requote.clear();
-        out.push(Command::CancelAll(None));
+        self.cancel_all(now, out);
     }
 
     /// The run ends: cancels everything that rests.
-    pub fn stop(&mut self, out: &mut Vec<Command>) {
-        self.desired.clear();
-        self.requote.clear();
+    pub fn stop(&mut self, now: Time, out: &mut Vec<Command>) {
         self.mode = self.mode.max(Mode::ReduceOnly);
-        out.push(Command::CancelAll(None));
+        self.cancel_all(now, out);
     }
 
-    fn halt(&mut self, _ctx: &Context<'_>, why: String, out: &mut Vec<Command>) {
+    /// One request for everything at once; what it misses is cancelled one by one by the timer.
+    fn cancel_all(&mut self, now: Time, out: &mut Vec<Command>) {
+        self.desired.clear();
+        self.requote.clear();
+        out.push(Command::CancelAll(None));
+        let resting = self.orders.open().filter(|order| !order.state.ended() && order.tif.rests());
+        for id in resting.map(|order| order.id).collect::<Vec<_>>() {
+            self.orders.cancelling(id, now);
+        }
+    }
+
+    fn halt(&mut self, ctx: &Context<'_>, why: String, out: &mut Vec<Command>) {
         // Only the first reason counts; what follows is its consequence.
         if self.halted.is_none() {
             out.push(Command::Note { level: NoteLevel::Critical, code: "halt", text: why.clone() });
             self.halted = Some(why);
         }
-        self.kill(out);
+        self.kill(ctx.now, out);
     }
 
     fn odd(&mut self, code: &'static str, text: String, out: &mut Vec<Command>) {

@@ -68,7 +68,11 @@ impl Execution {
                 if walk.notional < Usdc::whole(1) {
                     return self.wait(strategy, token, "dust", ctx);
                 }
-                let limit = aligned(floor.max(lowest), book.tick().units());
+                // A little below the last level needed: lower would only meet our own bids further down.
+                let give = 2 * book.tick().units();
+                let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(give));
+                let limit = floor.max(lowest).max(Price::new(near).unwrap_or(lowest));
+                let limit = aligned(limit, book.tick().units());
                 self.sell(ctx, strategy, token, limit, size, Tif::Fak, why, out);
             }
             _ => {}

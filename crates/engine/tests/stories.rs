@@ -1,0 +1,763 @@
+//! Races and limits as stories: what happened on the left margin, what the engine answered indented.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use expect_test::{Expect, expect};
+use polydesk_domain::{
+    CancelReason, Cash, CashKind, ClientOrderId, Command, Event, FeeRate, Fees, Fill, Market,
+    MarketKey, MarketState, OperatorCommand, OrderEvent, OwnTrade, Payout, Price, RejectReason,
+    Role, SetAction, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token,
+    TradeId, TradeStatus, Usdc,
+};
+use polydesk_engine::Engine;
+use polydesk_execution::{Account, Limits, RawRisk};
+use polydesk_signals::{
+    Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, TakeProfit, Trade, Urgency,
+};
+use polydesk_strategies::{
+    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
+};
+
+const YES: Token = Token(0);
+const NO: Token = Token(1);
+
+type Script = Arc<Mutex<VecDeque<Action>>>;
+
+/// Says what the story tells it to, at the next timer.
+struct Puppet(Script);
+
+impl Strategy for Puppet {
+    fn id(&self) -> StrategyId {
+        StrategyId::STINK_BIDDER
+    }
+    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
+        Interests { markets: Markets::All, kinds: Kinds::TIMER }
+    }
+    fn on_event(&mut self, _: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
+        let Occasion::Event(stamped) = occasion else { return };
+        if stamped.event == Event::Timer {
+            for action in self.0.lock().unwrap().drain(..) {
+                out.signal(
+                    MarketKey(0),
+                    action,
+                    Span::secs(60),
+                    Usdc::cents(10),
+                    Reason::new("story"),
+                );
+            }
+        }
+    }
+    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: Vec::new() }
+    }
+    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+struct Story {
+    engine: Engine,
+    script: Script,
+    now: i64,
+    told: String,
+}
+
+impl Story {
+    fn new() -> Story {
+        Story::with(|_| ())
+    }
+
+    fn with(change: impl FnOnce(&mut RawRisk)) -> Story {
+        let mut raw = RawRisk::default();
+        change(&mut raw);
+        let script = Script::default();
+        let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script)));
+        let engine = Engine::new(Limits::try_from(&raw).unwrap(), vec![puppet]).unwrap();
+        let mut story = Story { engine, script, now: 1_000_000, told: String::new() };
+        let mut market = Market::plain(1, "story");
+        market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
+        story.hear("", Event::Listed(Arc::new(market)));
+        let deposit = Cash {
+            kind: CashKind::Deposit,
+            command: None,
+            strategy: None,
+            market: None,
+            amount: Usdc::whole(1_000),
+            shares: Default::default(),
+        };
+        story.hear("", Event::Cash(Box::new(deposit)));
+        story.book(40, 44);
+        story.hear("", Event::Start);
+        story.told.clear();
+        story
+    }
+
+    fn hear(&mut self, what: &str, event: Event) {
+        let at = Time::from_millis(self.now);
+        let mut commands = Vec::new();
+        self.engine.handle(&Stamped { at, venue_at: at, seq: 0, event }, &mut commands);
+        if !what.is_empty() {
+            self.told.push_str(&format!("{}ms {what}\n", self.now - 1_000_000));
+        }
+        for command in commands {
+            self.told.push_str(&format!("    {}\n", shown(&command)));
+        }
+    }
+
+    fn after(&mut self, millis: i64) -> &mut Story {
+        self.now += millis;
+        self
+    }
+
+    fn book(&mut self, bid: u16, ask: u16) {
+        let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
+        let snapshot = Snapshot { token: YES, bids: level(bid), asks: level(ask) };
+        self.hear(&format!("book {bid} {ask}"), Event::Snapshot(Arc::new(snapshot)));
+        // A later print of the same market completes the batch.
+        self.now += 1;
+        let print = polydesk_domain::Print {
+            token: YES,
+            side: Side::Buy,
+            price: Price::cents(ask),
+            size: Shares::whole(1),
+        };
+        self.hear("", Event::Print(print));
+    }
+
+    fn timer(&mut self) {
+        self.hear("timer", Event::Timer);
+    }
+
+    fn say(&mut self, what: &str, action: Action) {
+        self.script.lock().unwrap().push_back(action);
+        self.hear(what, Event::Timer);
+    }
+
+    fn news(&mut self, id: u64, what: &str, news: OrderEvent) {
+        self.hear(&format!("#{id} {what}"), Event::Order(Box::new((ClientOrderId(id), news))));
+    }
+
+    /// A fill of `shares` at `cents`, fee left out.
+    #[expect(clippy::too_many_arguments, reason = "a fill is all of these")]
+    fn fill(
+        &mut self,
+        id: u64,
+        trade: u128,
+        token: Token,
+        side: Side,
+        shares: u64,
+        cents: u16,
+        status: TradeStatus,
+    ) {
+        let price = Price::cents(cents);
+        let shares = Shares::whole(shares);
+        let fill = Fill {
+            shares,
+            notional: price.notional_floor(shares),
+            fee: Usdc::ZERO,
+            level: Some(price),
+        };
+        let trade = OwnTrade {
+            trade: TradeId(trade),
+            order: ClientOrderId(id),
+            token,
+            side,
+            role: Role::Maker,
+            fill,
+            status,
+        };
+        let word = format!("{status:?}").to_lowercase();
+        self.hear(&format!("#{id} fill {shares} at {price} {word}"), Event::Trade(Box::new(trade)));
+    }
+
+    fn bought(&mut self, shares: u64, cents: u16, exit: Option<ExitPlan>) -> u64 {
+        self.say("", quotes(&[(YES, cents, shares)], exit));
+        let id = self.last_order();
+        self.news(id, "live", OrderEvent::Live);
+        self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Matched);
+        let matched = Shares::whole(shares);
+        self.news(id, "filled", OrderEvent::Filled { matched });
+        self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Confirmed);
+        id
+    }
+
+    fn last_order(&self) -> u64 {
+        let open = self.engine.execution().orders().open().map(|order| order.id.0);
+        open.max().unwrap_or(0)
+    }
+
+    fn held(&self, token: Token) -> String {
+        let position = self.engine.execution().position(StrategyId::STINK_BIDDER, token);
+        format!(
+            "held {} + {} unsettled, cost {}",
+            position.confirmed, position.unsettled, position.cost
+        )
+    }
+
+    fn denials(&self) -> Vec<&'static str> {
+        self.engine.execution().counts().denials.keys().map(|(_, code)| *code).collect()
+    }
+
+    fn check(&self, want: Expect) {
+        want.assert_eq(&self.told);
+    }
+}
+
+fn quotes(list: &[(Token, u16, u64)], exit: Option<ExitPlan>) -> Action {
+    let quote = |(token, cents, shares): &(Token, u16, u64)| Quote {
+        token: *token,
+        side: Side::Buy,
+        price: Price::cents(*cents),
+        size: Shares::whole(*shares),
+        exit,
+    };
+    Action::Quotes(list.iter().map(quote).collect())
+}
+
+fn trade(side: Side, cents: u16, shares: u64) -> Action {
+    Action::Trade(Trade {
+        token: YES,
+        side,
+        size: Size::Shares(Shares::whole(shares)),
+        limit: Price::cents(cents),
+        urgency: Urgency::Now,
+        all_or_nothing: false,
+        exit: None,
+    })
+}
+
+fn shown(command: &Command) -> String {
+    match command {
+        Command::Place(order) => {
+            let size = match order.size {
+                Size::Shares(shares) => shares.to_string(),
+                Size::Spend(spend) => format!("${spend}"),
+            };
+            let tif = if order.tif == Tif::Gtc { "" } else { order.tif.name() };
+            let line = format!(
+                "place {} {} {} {size} at {} {tif}",
+                order.id,
+                order.side,
+                order.token.outcome(),
+                order.price
+            );
+            line.trim_end().to_owned()
+        }
+        Command::Cancel(id) => format!("cancel {id}"),
+        Command::CancelAll(_) => "cancel all".to_owned(),
+        Command::Query(id) => format!("query {id}"),
+        Command::Set { id, action, .. } => match action {
+            SetAction::Split(shares) => format!("split {id} {shares}"),
+            SetAction::Merge(shares) => format!("merge {id} {shares}"),
+            SetAction::Redeem => format!("redeem {id}"),
+        },
+        Command::Note { code, text, .. } => format!("note {code}: {text}"),
+    }
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_is_neither_repeated_nor_forgotten() {
+    let mut story = Story::new();
+    story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
+    story.after(5_000).news(1, "unknown", OrderEvent::Unknown);
+    story.after(1_000).timer();
+    story.after(1_500).timer();
+    story.after(100).fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.after(100).news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.after(5_000).timer();
+    assert_eq!(story.held(YES), "held 0 + 10 unsettled, cost 3.00");
+    story.check(expect![[r#"
+        1ms want yes 30 x 10
+            place #1 buy yes 10 at 0.3000
+        5001ms #1 unknown
+            query #1
+        6001ms timer
+        7501ms timer
+            query #1
+        7601ms #1 fill 10 at 0.3000 matched
+        7701ms #1 filled
+        12701ms timer
+    "#]]);
+}
+
+#[test]
+fn a_fill_that_overtakes_the_answer_is_booked_once() {
+    let mut story = Story::new();
+    story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
+    for _ in 0..3 {
+        story.after(10).fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Matched);
+    }
+    story.after(10).news(1, "live", OrderEvent::Live);
+    assert_eq!(story.held(YES), "held 0 + 4 unsettled, cost 1.20");
+    for _ in 0..2 {
+        story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Confirmed);
+    }
+    assert_eq!(story.held(YES), "held 4 + 0 unsettled, cost 1.20");
+}
+
+#[test]
+fn a_fill_after_the_cancel_was_confirmed_still_counts() {
+    let mut story = Story::new();
+    story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
+    story.after(50).news(1, "live", OrderEvent::Live);
+    story.after(50).say("want nothing", quotes(&[], None));
+    let reason = CancelReason::Requested;
+    story.after(50).news(
+        1,
+        "cancelled, 4 matched",
+        OrderEvent::Cancelled { reason, matched: Shares::whole(4) },
+    );
+    // The four are owed to us until their fill arrives: they stay reserved.
+    assert_eq!(story.engine.execution().free_cash(), "998.80".parse().unwrap());
+    story.after(3_000).fill(1, 9, YES, Side::Buy, 4, 30, TradeStatus::Matched);
+    assert_eq!(story.held(YES), "held 0 + 4 unsettled, cost 1.20");
+    assert_eq!(story.engine.execution().orders().open_count(), 0);
+    story.check(expect![[r#"
+        1ms want yes 30 x 10
+            place #1 buy yes 10 at 0.3000
+        51ms #1 live
+        101ms want nothing
+            cancel #1
+        151ms #1 cancelled, 4 matched
+        3151ms #1 fill 4 at 0.3000 matched
+    "#]]);
+}
+
+#[test]
+fn a_failed_settlement_is_undone_exactly_once() {
+    let mut story = Story::new();
+    story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Retrying);
+    for _ in 0..2 {
+        story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Failed);
+        assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+        assert_eq!(story.engine.execution().free_cash(), Usdc::whole(1_000));
+    }
+    assert_eq!(story.engine.execution().halted(), None);
+}
+
+#[test]
+fn quotes_are_changed_by_the_fewest_places_and_cancels() {
+    let mut story = Story::new();
+    story.say("want 30 and 28", quotes(&[(YES, 30, 10), (YES, 28, 10)], None));
+    story.news(1, "live", OrderEvent::Live);
+    story.news(2, "live", OrderEvent::Live);
+    story.say("want 30 and 26", quotes(&[(YES, 30, 10), (YES, 26, 10)], None));
+    story.say("want the same", quotes(&[(YES, 30, 10), (YES, 26, 10)], None));
+    story.check(expect![[r#"
+        1ms want 30 and 28
+            place #1 buy yes 10 at 0.3000
+            place #2 buy yes 10 at 0.2800
+        1ms #1 live
+        1ms #2 live
+        1ms want 30 and 26
+            cancel #2
+            place #3 buy yes 10 at 0.2600
+        1ms want the same
+    "#]]);
+}
+
+#[test]
+fn a_filled_quote_is_not_put_back_by_itself() {
+    let mut story = Story::new();
+    story.bought(10, 30, None);
+    story.after(10_000).timer();
+    story.after(10_000).timer();
+    story.check(expect![[r#"
+            place #1 buy yes 10 at 0.3000
+        1ms #1 live
+        1ms #1 fill 10 at 0.3000 matched
+        1ms #1 filled
+        1ms #1 fill 10 at 0.3000 confirmed
+        10001ms timer
+        20001ms timer
+    "#]]);
+}
+
+#[test]
+fn own_orders_never_meet_through_the_complement() {
+    let mut story = Story::new();
+    story.say("want yes 39", quotes(&[(YES, 39, 10)], None));
+    story.news(1, "live", OrderEvent::Live);
+    // A bid for NO at 0.61 would buy from our own YES bid at 0.39.
+    story.say("want yes 39 and no 61", quotes(&[(YES, 39, 10), (NO, 61, 10)], None));
+    assert_eq!(story.denials(), ["self_cross"]);
+}
+
+#[test]
+fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
+    let mut story = Story::new();
+    story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
+    story.hear("kill", Event::Operator(OperatorCommand::Kill));
+    story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
+    story.hear("resume", Event::Operator(OperatorCommand::Resume));
+    story.after(6_000).timer();
+    story.hear("rearm", Event::Operator(OperatorCommand::Rearm));
+    story.hear("resume", Event::Operator(OperatorCommand::Resume));
+    story.after(6_000).book(40, 44);
+    story.timer();
+    story.check(expect![[r#"
+        1ms want yes 30
+            place #1 buy yes 10 at 0.3000
+        1ms kill
+            cancel all
+        1ms want yes 31
+        1ms resume
+        6001ms timer
+            cancel #1
+        6001ms rearm
+        6001ms resume
+        12001ms book 40 44
+        12002ms timer
+            cancel #1
+    "#]]);
+}
+
+#[test]
+fn exits_stay_open_when_new_exposure_is_not_allowed() {
+    let mut story = Story::new();
+    story.bought(10, 30, None);
+    story.hear("pause", Event::Operator(OperatorCommand::Pause));
+    story.told.clear();
+    story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
+    story.say(
+        "close",
+        Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) }),
+    );
+    assert_eq!(story.denials(), ["paused"]);
+    story.check(expect![[r#"
+        1ms want yes 31
+        1ms close
+            place #2 sell yes 10 at 0.3800 FAK
+    "#]]);
+}
+
+#[test]
+fn a_resting_exit_makes_room_for_an_urgent_one() {
+    let mut story = Story::new();
+    let plan = ExitPlan {
+        take_profit: Some(TakeProfit { gain: 1_300, rest: true }),
+        max_hold: Some(Span::secs(30)),
+        ..ExitPlan::default()
+    };
+    story.bought(10, 30, Some(plan));
+    story.news(2, "live", OrderEvent::Live);
+    story.after(31_000).book(36, 44);
+    story.timer();
+    let reason = CancelReason::Requested;
+    story.after(50).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(50).book(36, 44);
+    story.check(expect![[r#"
+            place #1 buy yes 10 at 0.3000
+        1ms #1 live
+        1ms #1 fill 10 at 0.3000 matched
+        1ms #1 filled
+        1ms #1 fill 10 at 0.3000 confirmed
+            place #2 sell yes 10 at 0.4300
+        1ms #2 live
+        31001ms book 36 44
+            cancel #2
+        31002ms timer
+        31052ms #2 cancelled
+            place #3 sell yes 10 at 0.3400 FAK
+        31102ms book 36 44
+    "#]]);
+}
+
+#[test]
+fn an_exit_that_finds_nobody_is_tried_with_growing_pauses() {
+    let mut story = Story::new();
+    story.bought(10, 30, None);
+    story.told.clear();
+    story.say(
+        "close",
+        Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) }),
+    );
+    let mut tries = 0;
+    for _ in 0..120 {
+        let id = story.last_order();
+        if id != 0 {
+            tries += 1;
+            story.news(id, "killed", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+        }
+        story.after(1_000).book(40, 44);
+        story.timer();
+    }
+    assert!((4..=7).contains(&tries), "{tries} tries in two minutes");
+}
+
+#[test]
+fn unsettled_shares_are_not_sold() {
+    let mut story = Story::new();
+    story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.told.clear();
+    story.say("sell", trade(Side::Sell, 35, 10));
+    story.say(
+        "close",
+        Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) }),
+    );
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    assert_eq!(story.denials(), ["no_size"]);
+    story.check(expect![[r#"
+        1ms sell
+        1ms close
+        1ms #1 fill 10 at 0.3000 confirmed
+            place #2 sell yes 10 at 0.3800 FAK
+    "#]]);
+}
+
+#[test]
+fn a_fill_that_contradicts_its_order_halts_everything() {
+    let mut story = Story::new();
+    story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
+    story.told.clear();
+    story.fill(1, 7, NO, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
+    story.check(expect![[r#"
+        1ms #1 fill 10 at 0.3000 matched
+            note halt: order #1 is buy Token(0), its fill says buy Token(1)
+            cancel all
+        1ms want yes 31
+    "#]]);
+}
+
+#[test]
+fn news_of_an_unknown_order_is_told_and_changes_nothing() {
+    let mut story = Story::new();
+    story.news(99, "live", OrderEvent::Live);
+    story.fill(99, 1, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    story.check(expect![[r#"
+        1ms #99 live
+            note foreign_order: news of unknown order #99
+        1ms #99 fill 10 at 0.3000 matched
+            note foreign_trade: a fill of unknown order #99
+    "#]]);
+}
+
+#[test]
+fn a_pair_whose_second_leg_dies_is_unwound() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    // A crossed moment: YES for 0.40 and NO for 0.50.
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("basket", Action::Basket(basket));
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Matched);
+    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.after(20).book(39, 41);
+    story.news(2, "killed", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+    story.after(4_000).fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    let sell = story.last_order();
+    story.fill(sell, 2, YES, Side::Sell, 20, 39, TradeStatus::Matched);
+    story.news(sell, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.fill(sell, 2, YES, Side::Sell, 20, 39, TradeStatus::Confirmed);
+    story.after(1_000).timer();
+    let ends: Vec<_> =
+        story.engine.execution_mut().take_plan_ends().iter().map(|end| end.code).collect();
+    assert_eq!(ends, ["unwound"]);
+    story.check(expect![[r#"
+        1ms book 50 40
+        2ms basket
+            place #1 buy yes $8.00 at 0.4000 FAK
+            place #2 buy no $10.00 at 0.5000 FAK
+        2ms #1 fill 20 at 0.4000 matched
+        2ms #1 filled
+        22ms book 39 41
+        23ms #2 killed
+        4023ms #1 fill 20 at 0.4000 confirmed
+            place #3 sell yes 20 at 0.3700 FAK
+        4023ms #3 fill 20 at 0.3900 matched
+        4023ms #3 filled
+        4023ms #3 fill 20 at 0.3900 confirmed
+        5023ms timer
+    "#]]);
+}
+
+#[test]
+fn a_complete_pair_is_merged_once_both_legs_are_final() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("basket", Action::Basket(basket));
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
+        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    }
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
+    let merged = Cash {
+        kind: CashKind::Merge,
+        command: Some(ClientOrderId(3)),
+        strategy: None,
+        market: Some(MarketKey(0)),
+        amount: Usdc::whole(20),
+        shares: [Shares::whole(20); 2],
+    };
+    story.hear("merged", Event::Cash(Box::new(merged)));
+    let execution = story.engine.execution_mut();
+    assert_eq!(execution.ledger().balance(Account::Cash), Usdc::whole(1_002));
+    assert_eq!(execution.take_plan_ends()[0].code, "merged");
+    story.check(expect![[r#"
+        1ms book 50 40
+        2ms basket
+            place #1 buy yes $8.00 at 0.4000 FAK
+            place #2 buy no $10.00 at 0.5000 FAK
+        2ms #1 fill 20 at 0.4000 matched
+        2ms #1 filled
+        2ms #2 fill 20 at 0.5000 matched
+        2ms #2 filled
+        2ms #1 fill 20 at 0.4000 confirmed
+        2ms #2 fill 20 at 0.5000 confirmed
+            merge #3 20
+        2ms merged
+    "#]]);
+}
+
+#[test]
+fn a_resolved_market_is_redeemed_when_everything_in_it_is_final() {
+    let mut story = Story::new();
+    story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.told.clear();
+    let (market, state) = (MarketKey(0), MarketState::Resolved(Payout::YES));
+    story.hear("resolved", Event::State { market, state });
+    story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    story.after(1_000).timer();
+    let paid = Cash {
+        kind: CashKind::Redeem,
+        command: Some(ClientOrderId(2)),
+        strategy: None,
+        market: Some(market),
+        amount: Usdc::whole(10),
+        shares: [Shares::whole(10), Shares::ZERO],
+    };
+    story.hear("paid", Event::Cash(Box::new(paid)));
+    assert_eq!(story.engine.execution().ledger().balance(Account::Cash), Usdc::whole(1_007));
+    story.check(expect![[r#"
+        1ms resolved
+        1ms #1 fill 10 at 0.3000 confirmed
+        1001ms timer
+            redeem #2
+        1001ms paid
+    "#]]);
+}
+
+#[test]
+fn cancels_have_a_lane_of_their_own() {
+    let mut story = Story::with(|risk| {
+        risk.order_burst = 2;
+        risk.orders_per_second = 1;
+    });
+    story.say(
+        "want four",
+        quotes(&[(YES, 30, 10), (YES, 29, 10), (YES, 28, 10), (YES, 27, 10)], None),
+    );
+    story.say("want nothing", quotes(&[], None));
+    assert_eq!(story.denials(), ["order_rate"]);
+    story.check(expect![[r#"
+        1ms want four
+            place #1 buy yes 10 at 0.3000
+            place #2 buy yes 10 at 0.2900
+        1ms want nothing
+            cancel #1
+            cancel #2
+    "#]]);
+}
+
+#[test]
+fn every_limit_denies_with_its_own_code() {
+    let usd = Usdc::whole;
+    type Change = fn(&mut RawRisk);
+    let cases: [(Change, u16, u64, &str); 8] = [
+        (|r| r.max_order_usd = Usdc::whole(2), 30, 10, "max_order"),
+        (|r| r.max_market_usd = Usdc::whole(2), 30, 10, "max_market"),
+        (|r| r.max_event_usd = Usdc::whole(2), 30, 10, "max_event"),
+        (|r| r.max_strategy_usd = Usdc::whole(2), 30, 10, "max_strategy"),
+        (|r| r.max_account_usd = Usdc::whole(2), 30, 10, "max_account"),
+        (|r| r.max_shares = 9, 30, 10, "max_shares"),
+        (
+            |r| {
+                r.max_order_usd = Usdc::whole(2_000);
+                r.max_market_usd = Usdc::whole(2_000);
+                r.max_event_usd = Usdc::whole(2_000)
+            },
+            40,
+            3_000,
+            "no_cash",
+        ),
+        (|r| r.max_open_orders = 1, 30, 10, "open_orders"),
+    ];
+    for (change, cents, shares, want) in cases {
+        let mut story = Story::with(change);
+        if want == "open_orders" {
+            story.say("", quotes(&[(YES, 20, 10)], None));
+        }
+        let mut wanted = vec![(YES, cents, shares)];
+        if want == "open_orders" {
+            wanted.push((YES, 20, 10));
+        }
+        story.say("", quotes(&wanted, None));
+        assert_eq!(story.denials(), [want]);
+        let _ = usd;
+    }
+}
+
+#[test]
+fn what_is_not_known_denies() {
+    // A book that was never confirmed.
+    let mut story = Story::new();
+    story.hear("", Event::Gap(polydesk_domain::Gap { market: None }));
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["book_not_known"]);
+    // A stream that fell silent.
+    let mut story = Story::new();
+    story.after(60_000).say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["data_too_old"]);
+    // A market that does not trade.
+    let mut story = Story::new();
+    story.hear("", Event::State { market: MarketKey(0), state: MarketState::Paused });
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["market_not_open"]);
+    // A price far from the book.
+    let mut story = Story::new();
+    story.say("", trade(Side::Buy, 80, 10));
+    assert_eq!(story.denials(), ["price_collar"]);
+    // A fee nobody stated.
+    let mut story = Story::new();
+    let mut market = Market::plain(1, "story");
+    market.fees = Fees::UNKNOWN;
+    story.hear("", Event::Listed(Arc::new(market)));
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["fee_unknown"]);
+}
+
+#[test]
+fn the_daily_loss_counts_what_is_not_realised() {
+    let mut story = Story::with(|risk| risk.daily_loss_usd = Usdc::whole(2));
+    story.bought(100, 40, None);
+    story.after(1_000).book(37, 44);
+    story.timer();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["daily_loss"]);
+}
