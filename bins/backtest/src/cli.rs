@@ -92,8 +92,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub columns: Option<PathBuf>,
     /// The tape's folder; must not exist yet.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "write_overlay")]
+    pub out: Option<PathBuf>,
+    /// Import nothing; draft the overlay that the recording lacks into this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub write_overlay: Option<PathBuf>,
     /// Silence longer than this counts as a gap, in seconds.
     #[arg(long, value_name = "SECS", default_value_t = 60)]
     pub gap_secs: u32,

@@ -1,5 +1,7 @@
 //! `import` and `inspect`.
 
+use std::path::Path;
+
 use anyhow::Context;
 use polydesk_domain::Span;
 use polydesk_tape::{ImportJob, TapeReader};
@@ -9,15 +11,35 @@ use crate::failure::{Done, Failure};
 
 /// Turns a recording into a tape and shows its certificate.
 pub fn import(args: &ImportArgs) -> Done {
-    let mut job = ImportJob::new(args.format, args.files.clone(), args.out.clone());
+    let out = args.out.clone().unwrap_or_default();
+    let mut job = ImportJob::new(args.format, args.files.clone(), out.clone());
     job.overlay = args.overlay.clone();
     job.column_map = args.columns.clone();
     job.gap_threshold = Span::secs(i64::from(args.gap_secs));
+    if let Some(path) = &args.write_overlay {
+        return write_overlay(&job, path);
+    }
     let certificate =
         polydesk_tape::import(&job).context("the import failed").map_err(Failure::Data)?;
     println!("{}", certificate.render());
-    println!("tape written to {}", args.out.display());
-    println!("next: backtest run --tape {}", args.out.display());
+    println!("tape written to {}", out.display());
+    println!("next: backtest run --tape {}", out.display());
+    Ok(())
+}
+
+/// Drafts an overlay; a file that exists is a person's work and is left alone.
+fn write_overlay(job: &ImportJob, path: &Path) -> Done {
+    if path.exists() {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "{} exists; name another file",
+            path.display()
+        )));
+    }
+    let draft = polydesk_tape::overlay_template(job)
+        .context("no overlay could be drafted")
+        .map_err(Failure::Data)?;
+    std::fs::write(path, draft).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("overlay drafted in {}: complete it, then import with --overlay {0}", path.display());
     Ok(())
 }
 

@@ -761,3 +761,73 @@ fn the_daily_loss_counts_what_is_not_realised() {
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["daily_loss"]);
 }
+
+#[test]
+fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
+    let script = [Script::default(), Script::default()];
+    struct Other(Script, Usdc, StrategyId);
+    impl Strategy for Other {
+        fn id(&self) -> StrategyId {
+            self.2
+        }
+        fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
+            Interests { markets: Markets::All, kinds: Kinds::TIMER }
+        }
+        fn on_event(&mut self, _: &View<'_>, _: Occasion<'_>, out: &mut Emit<'_>) {
+            for action in self.0.lock().unwrap().drain(..) {
+                out.signal(MarketKey(0), action, Span::secs(60), self.1, Reason::new("story"));
+            }
+        }
+        fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
+            Ok(())
+        }
+        fn save(&self) -> Saved {
+            Saved { version: 1, bytes: Vec::new() }
+        }
+        fn load(&mut self, _: &Saved) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+    let mut story = Story::new();
+    let seats: Vec<Box<dyn Strategy>> = vec![
+        Box::new(Other(Arc::clone(&script[0]), Usdc::cents(1), StrategyId::literal("poor"))),
+        Box::new(Other(Arc::clone(&script[1]), Usdc::cents(9), StrategyId::literal("rich"))),
+    ];
+    story.engine = Engine::new(Limits::default(), seats).unwrap();
+    let mut market = Market::plain(1, "story");
+    market.fees = Fees::flat(FeeRate::FREE);
+    story.hear("", Event::Listed(Arc::new(market)));
+    let deposit = Cash {
+        kind: CashKind::Deposit,
+        command: None,
+        strategy: None,
+        market: None,
+        amount: Usdc::whole(1_000),
+        shares: Default::default(),
+    };
+    story.hear("", Event::Cash(Box::new(deposit)));
+    story.book(40, 44);
+    story.hear("", Event::Start);
+    story.told.clear();
+
+    script[0].lock().unwrap().push_back(quotes(&[(YES, 39, 10)], None));
+    story.hear("the poor one wants yes 39", Event::Timer);
+    story.news(1, "live", OrderEvent::Live);
+    script[1].lock().unwrap().push_back(quotes(&[(NO, 61, 10)], None));
+    story.hear("the rich one wants no 61", Event::Timer);
+    let reason = CancelReason::Requested;
+    story.after(50).news(1, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(6_000).book(40, 44);
+    story.timer();
+    story.check(expect![[r#"
+        2ms the poor one wants yes 39
+            place #1 buy yes 10 at 0.3900
+        2ms #1 live
+        2ms the rich one wants no 61
+            cancel #1
+        52ms #1 cancelled
+            place #2 buy no 10 at 0.6100
+        6052ms book 40 44
+        6053ms timer
+    "#]]);
+}

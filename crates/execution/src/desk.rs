@@ -447,7 +447,7 @@ impl Execution {
                 self.quote_ended(strategy, id, fatal);
                 self.requote.insert((strategy, token.market()));
                 if !matches!(event, OrderEvent::Rejected { .. }) {
-                    self.requote_one(ctx, (strategy, token.market()), out);
+                    self.requote_market(ctx, token.market(), out);
                 }
             }
             Purpose::Exit(_) => {

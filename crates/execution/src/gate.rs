@@ -291,6 +291,7 @@ impl Limits {
     fn no_self_cross(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
         for order in facts.orders.open_in(ask.token.market()) {
             if crosses(ask.token, ask.side, ask.price, order.token, order.side, order.price) {
+                // The lower edge waits: whoever asks learns which order is in the way.
                 return Err(Reason::new("self_cross").with("order", order.id.0 as i64));
             }
         }

@@ -4,7 +4,7 @@ use polydesk_domain::{
     ClientOrderId, Command, MarketKey, OrderState, Shares, SignalId, Size, Span, StrategyId, Tif,
     Time, Usdc,
 };
-use polydesk_signals::Quote;
+use polydesk_signals::{Quote, Reason};
 
 use crate::desk::{Context, Execution};
 use crate::orders::{Order, Purpose};
@@ -112,7 +112,65 @@ impl Execution {
         );
         order.exit = quote.exit;
         order.edge = desired.edge;
-        self.submit(ctx, order, true, out).is_some()
+        match self.admit(ctx, order, true) {
+            Ok(id) => {
+                self.emit(id, true, out);
+                true
+            }
+            Err(reason) => {
+                self.deny(strategy, reason);
+                self.make_way(ctx, strategy, desired.edge, &reason, out);
+                false
+            }
+        }
+    }
+
+    /// Of two quotes that would meet, the lower edge waits: one in the way of a better one is cancelled,
+    /// and the better one follows once it is gone.
+    fn make_way(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        edge: Usdc,
+        reason: &Reason,
+        out: &mut Vec<Command>,
+    ) {
+        let named =
+            reason.figures().find(|figure| reason.code == "self_cross" && figure.name == "order");
+        let Some(id) = named.and_then(|figure| u64::try_from(figure.value).ok()).map(ClientOrderId)
+        else {
+            return;
+        };
+        let lower = self.orders.get(id).is_some_and(|other| {
+            other.purpose == Purpose::Quote && other.strategy != strategy && other.edge < edge
+        });
+        if lower {
+            self.cancel(ctx.now, id, out);
+        }
+    }
+
+    /// A quote of a market ended: whoever waits there goes on, the higher edge first.
+    pub(crate) fn requote_market(
+        &mut self,
+        ctx: &Context<'_>,
+        market: MarketKey,
+        out: &mut Vec<Command>,
+    ) {
+        let mut waiting: Vec<_> = self
+            .requote
+            .iter()
+            .filter(|(_, key)| *key == market)
+            .map(|key| {
+                (core::cmp::Reverse(self.desired.get(key).map(|desired| desired.edge)), *key)
+            })
+            .collect();
+        waiting.sort();
+        for (_, key) in waiting {
+            if let Some(desired) = self.desired.get_mut(&key) {
+                desired.retry_at = Time::MIN;
+            }
+            self.requote_one(ctx, key, out);
+        }
     }
 
     /// A quote's fill lessens what is wanted there: a filled quote is not put back by itself.

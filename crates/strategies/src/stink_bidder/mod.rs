@@ -109,6 +109,11 @@ impl StinkBidder {
         };
         let now = view.now;
         let (window, memory) = (params.range_window, &mut self.memory[key.index()]);
+        // Recordings change their grid without an announcement: the book's epoch tells.
+        if memory.epoch.replace(book.epoch()).is_some_and(|epoch| epoch != book.epoch()) {
+            memory.quiet_until = memory.quiet_until.max(now + params.tick_pause);
+            memory.quiet_code = "tick_changed";
+        }
         let range = memory.range.note(now, mid, window);
         let near = depth_near(book, params.depth_window);
         let vacuum = memory.depth.vacuum(now, near, params.vacuum_below_ppm, params.vacuum);

@@ -13,6 +13,8 @@ pub(super) struct MarketMemory {
     pub anchor: Option<u32>,
     pub anchored_at: Time,
     pub in_vacuum: bool,
+    /// Epoch of the book when it was last looked at.
+    pub epoch: Option<u32>,
     pub quiet_until: Time,
     pub quiet_code: &'static str,
     /// pUSD of the resting ladder and of what is held.
@@ -29,6 +31,7 @@ impl Default for MarketMemory {
             anchor: None,
             anchored_at: Time::MIN,
             in_vacuum: false,
+            epoch: None,
             quiet_until: Time::MIN,
             quiet_code: "quiet",
             resting: Usdc::ZERO,

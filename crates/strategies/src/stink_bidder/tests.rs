@@ -143,6 +143,30 @@ fn steps_aside_on_news_and_comes_back() {
 }
 
 #[test]
+fn steps_aside_when_the_grid_changes_silently() {
+    let mut bench = Bench::new(|raw| raw.tick_pause_secs = 10);
+    bench.quote(40, 42);
+    assert!(bench.call(1, None).starts_with("ladder"));
+    let finer = LevelChange {
+        token: Token(0),
+        side: Side::Buy,
+        price: "0.3955".parse().unwrap(),
+        size: Shares::whole(1),
+        top: None,
+    };
+    let stamped =
+        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Level(finer) };
+    bench.books.apply(&stamped, |_, _| ());
+    check(
+        &bench.call(2, None),
+        expect![[r#"
+            skip tick_changed
+            tick_changed edge 0.00"#]],
+    );
+    assert!(bench.call(12, None).starts_with("ladder"));
+}
+
+#[test]
 fn passes_over_what_its_rules_exclude_and_says_why() {
     for (change, bid, ask, at, want) in [
         (

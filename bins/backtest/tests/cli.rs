@@ -1,0 +1,219 @@
+//! The program as people run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn backtest(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backtest"));
+    // A variable of the person who runs the tests must not change what is tested.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POLYDESK__")) {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).args(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn expect(output: &Output, code: i32, needles: &[&str]) {
+    let both = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{both}");
+    for needle in needles {
+        assert!(both.contains(needle), "{needle:?} is missing in:\n{both}");
+    }
+    assert!(!both.contains("panicked"), "{both}");
+}
+
+#[test]
+fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = backtest(one.path(), &["--threads", "1"]);
+    expect(&first, 0, &["SYNTHETIC", "NHL final"]);
+    let out = two.path().join("elsewhere");
+    let second = backtest(&root(), &["--threads", "3", "--json", "--out", out.to_str().unwrap()]);
+    expect(&second, 0, &[]);
+    for file in ["report.json", "events-1.jsonl", "events-2.jsonl", "events-3.jsonl"] {
+        let a = std::fs::read(one.path().join("out").join(file)).unwrap();
+        let b = std::fs::read(out.join(file)).unwrap();
+        assert!(a == b, "{file} differs");
+    }
+    // What `--json` prints is the file, and nothing else.
+    let printed: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
+    let written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(printed, written);
+}
+
+#[test]
+fn the_stink_bidder_fills_on_real_data_and_the_scanner_on_the_synthetic_tape() {
+    let dir = tempfile::tempdir().unwrap();
+    expect(&backtest(dir.path(), &["--no-bands"]), 0, &[]);
+    let fills = |file: &str, strategy: &str| {
+        let log = std::fs::read_to_string(dir.path().join("out").join(file)).unwrap();
+        let lines: Vec<serde_json::Value> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let ours: Vec<u64> = lines
+            .iter()
+            .filter(|line| line["kind"] == "place" && line["strategy"] == strategy)
+            .filter_map(|line| line["id"].as_u64())
+            .collect();
+        let matched =
+            lines.iter().filter(|line| line["kind"] == "trade" && line["status"] == "matched");
+        matched.filter(|line| line["id"].as_u64().is_some_and(|id| ours.contains(&id))).count()
+    };
+    assert!(fills("events-1.jsonl", "stink_bidder") > 0);
+    assert!(fills("events-2.jsonl", "stink_bidder") > 0);
+    assert!(fills("events-3.jsonl", "arb_scanner") > 0);
+}
+
+#[test]
+fn wrong_configuration_ends_with_3_and_names_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    std::fs::write(
+        &file,
+        "[risk]\nmax_oder_usd = 5\n[run]\nseed = -1\n[stink_bidder]\nmin_mid = 2.0\n",
+    )
+    .unwrap();
+    let name = file.to_str().unwrap();
+    for args in [&["run", "-c", name][..], &["config", "check", "-c", name]] {
+        let said = backtest(dir.path(), args);
+        expect(
+            &said,
+            3,
+            &["mine.toml:2: risk.max_oder_usd is not a key; did you mean risk.max_order_usd?"],
+        );
+        expect(&said, 3, &["mine.toml:4: run.seed", "mine.toml:6: stink_bidder.min_mid is 2"]);
+    }
+    expect(
+        &backtest(dir.path(), &["run", "-c", "nowhere.toml"]),
+        3,
+        &["nowhere.toml", "cannot be read"],
+    );
+    expect(
+        &backtest(dir.path(), &["run", "--strategy", "moon"]),
+        3,
+        &["moon", "arb_scanner, stink_bidder"],
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let dir = tempfile::tempdir().unwrap();
+    expect(&backtest(dir.path(), &["rum"]), 2, &["rum"]);
+    expect(
+        &backtest(dir.path(), &["import", "--format", "floppy", "x", "--out", "y"]),
+        2,
+        &["tickscope"],
+    );
+}
+
+#[test]
+fn a_tape_that_is_missing_or_damaged_ends_with_7_and_names_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    expect(&backtest(dir.path(), &["run", "--tape", "nowhere"]), 7, &["nowhere"]);
+    expect(&backtest(dir.path(), &["inspect", "nowhere"]), 7, &["nowhere"]);
+
+    let tape = dir.path().join("tape");
+    copy(&root().join("fixtures/tapes/btc-15m-2026-09-28"), &tape);
+    let part = first_part(&tape);
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
+    expect(&backtest(dir.path(), &["run", "--no-bands", "--tape", "tape"]), 7, &["part-0.parquet"]);
+}
+
+#[test]
+fn a_recording_becomes_a_tape_that_can_be_inspected_and_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = root().join("fixtures/sources/resolvedkit");
+    let (books, markets) = (source.join("books.parquet"), source.join("markets.parquet"));
+    let args = [
+        "import",
+        "--format",
+        "resolvedkit",
+        books.to_str().unwrap(),
+        markets.to_str().unwrap(),
+        "--out",
+        "tape",
+    ];
+    expect(&backtest(dir.path(), &args), 0, &["25256", "next: backtest run --tape tape"]);
+    expect(&backtest(dir.path(), &["inspect", "tape"]), 0, &["markets   12", "btc-15m-2026-09-28"]);
+    let json = backtest(dir.path(), &["inspect", "tape", "--json"]);
+    let facts: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(facts["manifest"]["markets"].as_array().unwrap().len(), 12);
+    expect(&backtest(dir.path(), &["run", "--no-bands", "--tape", "tape"]), 0, &[]);
+    // A tape is never overwritten.
+    expect(&backtest(dir.path(), &args), 7, &["tape"]);
+}
+
+#[test]
+fn a_missing_overlay_is_drafted() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorded = root().join("fixtures/sources/tickscope/polymarket_20260607_0130.parquet");
+    let alone = dir.path().join("recording.parquet");
+    std::fs::copy(recorded, &alone).unwrap();
+    let args = ["import", "--format", "tickscope", "recording.parquet"];
+    let refused = backtest(dir.path(), &[&args[..], &["--out", "tape"]].concat());
+    expect(&refused, 7, &["overlay"]);
+    let drafted = backtest(dir.path(), &[&args[..], &["--write-overlay", "draft.toml"]].concat());
+    expect(&drafted, 0, &["draft.toml"]);
+    let draft = std::fs::read_to_string(dir.path().join("draft.toml")).unwrap();
+    assert_eq!(draft.matches("[[market]]").count(), 6, "{draft}");
+    let again = backtest(dir.path(), &[&args[..], &["--write-overlay", "draft.toml"]].concat());
+    expect(&again, 1, &["exists"]);
+}
+
+#[test]
+fn settings_are_shown_with_their_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backtest"));
+    let shown = command
+        .current_dir(dir.path())
+        .env("POLYDESK__RISK__MAX_ORDER_USD", "12.5")
+        .args(["config", "show", "--origin"])
+        .output()
+        .unwrap();
+    expect(
+        &shown,
+        0,
+        &[
+            "risk.max_order_usd = 12.5  # env POLYDESK__RISK__MAX_ORDER_USD",
+            "run.seed = 7  # default",
+        ],
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+fn first_part(dir: &Path) -> PathBuf {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            let found = first_part(&entry);
+            if found.is_file() {
+                return found;
+            }
+        } else if entry.extension().is_some_and(|extension| extension == "parquet") {
+            return entry;
+        }
+    }
+    PathBuf::new()
+}
