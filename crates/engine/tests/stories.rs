@@ -753,6 +753,70 @@ fn what_is_not_known_denies() {
 }
 
 #[test]
+fn a_deposit_is_no_profit_and_forgives_no_loss() {
+    let mut story = Story::with(|risk| risk.max_drawdown_usd = Usdc::whole(2));
+    story.bought(100, 40, None);
+    story.after(1_000).book(37, 44);
+    story.timer();
+    let deposit = Cash {
+        kind: CashKind::Deposit,
+        command: None,
+        strategy: None,
+        market: None,
+        amount: Usdc::whole(500),
+        shares: Default::default(),
+    };
+    story.hear("", Event::Cash(Box::new(deposit)));
+    let equity = story.engine.execution().equity();
+    assert_eq!((equity.now, equity.high), (Usdc::whole(1_497), Usdc::whole(1_500)));
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["drawdown"]);
+}
+
+#[test]
+fn outcomes_of_one_group_count_as_one_event() {
+    let mut story = Story::with(|risk| risk.max_event_usd = Usdc::whole(5));
+    for number in [1, 2] {
+        let mut market = Market::plain(number, "member");
+        market.fees = Fees::flat(FeeRate::FREE);
+        let group = "group".to_owned();
+        market.neg_risk = Some(polydesk_domain::NegRisk {
+            group,
+            members: Some(2),
+            augmented: false,
+            placeholder: false,
+        });
+        story.hear("", Event::Listed(Arc::new(market)));
+    }
+    let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
+    let other = Snapshot { token: Token(2), bids: level(40), asks: level(44) };
+    story.hear("", Event::Snapshot(Arc::new(other)));
+    story.after(1).book(40, 44);
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert!(story.denials().is_empty());
+    let quote = Quote {
+        token: Token(2),
+        side: Side::Buy,
+        price: Price::cents(30),
+        size: Shares::whole(10),
+        exit: None,
+    };
+    story.say(
+        "",
+        Action::Trade(Trade {
+            token: quote.token,
+            side: quote.side,
+            size: Size::Shares(quote.size),
+            limit: quote.price,
+            urgency: Urgency::Rest,
+            all_or_nothing: false,
+            exit: None,
+        }),
+    );
+    assert_eq!(story.denials(), ["max_event"]);
+}
+
+#[test]
 fn the_daily_loss_counts_what_is_not_realised() {
     let mut story = Story::with(|risk| risk.daily_loss_usd = Usdc::whole(2));
     story.bought(100, 40, None);

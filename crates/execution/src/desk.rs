@@ -552,9 +552,10 @@ impl Execution {
         match (cash.kind, pending, cash.market) {
             (CashKind::Deposit | CashKind::Withdrawal, _, _) => {
                 self.ledger.post(Entry { at, from: Account::External, to: Account::Cash, amount });
+                // Money that comes or goes is no profit: the marks move with it, first.
+                self.equity.high += amount;
+                self.equity.day_open += amount;
                 self.mark(ctx);
-                // Money that comes or goes is no profit: the marks move with it.
-                self.equity_moved(amount);
             }
             (CashKind::Rebate, _, _) => {
                 self.ledger.post(Entry { at, from: Account::Rebates, to: Account::Cash, amount })
@@ -827,14 +828,6 @@ impl Execution {
         if self.equity_day != Some(ctx.now.day()) {
             self.equity_day = Some(ctx.now.day());
             self.equity.day_open = worth;
-        }
-    }
-
-    fn equity_moved(&mut self, amount: Usdc) {
-        self.equity.high += if self.equity.high == self.equity.now { Usdc::ZERO } else { amount };
-        self.equity.high = self.equity.high.max(self.equity.now);
-        if self.equity.day_open != self.equity.now {
-            self.equity.day_open += amount;
         }
     }
 }

@@ -116,7 +116,9 @@ impl Facts<'_> {
             if of.market() == token.market() {
                 sum.market += cost;
             }
-            if of.market() == token.market() || same(&market.event, &here.event) {
+            let group = |market: &Market| market.neg_risk.as_ref().map(|n| n.group.clone());
+            let grouped = group(market).is_some_and(|name| group(here).as_ref() == Some(&name));
+            if of.market() == token.market() || same(&market.event, &here.event) || grouped {
                 sum.event += cost;
             }
             if same(&market.category, &here.category) {

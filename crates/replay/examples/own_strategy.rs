@@ -1,0 +1,91 @@
+//! A strategy of one's own on the bundled recording: buys the favourite of each market once.
+//!
+//!     cargo run --release -p polydesk-replay --example own_strategy
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use polydesk_domain::{
+    MarketKey, Outcome, Price, Shares, Side, Size, Span, StrategyId, Universe, Usdc,
+};
+use polydesk_engine::Engine;
+use polydesk_execution::Limits;
+use polydesk_replay::{EventLog, Options, replay};
+use polydesk_signals::{Action, ExitPlan, Reason, Trade, Urgency};
+use polydesk_sim::{Sim, SimConfig};
+use polydesk_strategies::{
+    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
+};
+use polydesk_tape::TapeReader;
+
+/// Buys five shares of whichever outcome is bid above 0.60, once a market, and holds a minute.
+#[derive(Default)]
+struct Favourite {
+    done: BTreeSet<MarketKey>,
+}
+
+impl Strategy for Favourite {
+    fn id(&self) -> StrategyId {
+        StrategyId::literal("favourite")
+    }
+
+    fn interests(&self, _: &Universe) -> Interests {
+        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    }
+
+    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
+        let Occasion::Batch(key) = occasion else { return };
+        let Some(book) = view.trusted_book(key) else { return };
+        for outcome in Outcome::BOTH {
+            let (Some((bid, _)), Some((ask, _))) = (book.best_bid(outcome), book.best_ask(outcome))
+            else {
+                continue;
+            };
+            if bid < Price::cents(60) || !self.done.insert(key) {
+                continue;
+            }
+            let exit = ExitPlan { max_hold: Some(Span::secs(60)), ..ExitPlan::default() };
+            let trade = Trade {
+                token: key.token(outcome),
+                side: Side::Buy,
+                size: Size::Shares(Shares::whole(5)),
+                limit: ask,
+                urgency: Urgency::Now,
+                all_or_nothing: false,
+                exit: Some(exit),
+            };
+            let reason = Reason::new("favourite").with("bid_units", i64::from(bid.units()));
+            out.signal(key, Action::Trade(trade), Span::secs(1), Usdc::ZERO, reason);
+        }
+    }
+
+    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: Vec::new() }
+    }
+    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tape = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tapes/nhl-2026-06-07");
+    let mut reader = TapeReader::open(&tape)?;
+    let mut engine = Engine::new(Limits::default(), vec![Box::new(Favourite::default())])?;
+    let mut sim = Sim::new(SimConfig::default(), 7)?;
+    let mut log = EventLog::hash_only();
+    let options = Options { times: reader.manifest().times, ..Options::default() };
+    let run = replay(&mut reader, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ())?;
+    for trade in &run.closed {
+        let result = trade.proceeds - trade.cost;
+        println!(
+            "{} {} shares: paid {}, got {}, {result}",
+            trade.closed_at, trade.shares, trade.cost, trade.proceeds
+        );
+    }
+    println!("event log sha256 {}", log.finish()?);
+    sim.check_conservation()?;
+    Ok(())
+}
