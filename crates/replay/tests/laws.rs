@@ -185,6 +185,10 @@ fn the_random_runs_reach_every_kind_of_trouble() {
         "max_hold",
         "signal",
         "resolution",
+        "unwind",
+        "held",
+        "unwound",
+        "carried",
     ] {
         assert!(seen.get(name).copied().unwrap_or(0) > 0, "no {name} in {seen:?}");
     }

@@ -157,6 +157,29 @@ impl Whim {
     }
 }
 
+impl Whim {
+    /// A basket of any kind, good or bad: execution is to survive it.
+    fn basket(&mut self, view: &View<'_>, key: MarketKey, sets: Shares) -> Option<Basket> {
+        let kinds =
+            [BasketKind::BuyPair, BasketKind::SellPair, BasketKind::AllYes, BasketKind::AllNo];
+        let kind = kinds[self.0.roll(4) as usize];
+        let side = if kind == BasketKind::SellPair { Side::Sell } else { Side::Buy };
+        let tokens: Vec<Token> = match kind {
+            BasketKind::BuyPair | BasketKind::SellPair => {
+                Outcome::BOTH.map(|o| key.token(o)).to_vec()
+            }
+            BasketKind::AllYes => view.universe.keys().map(|key| key.token(Outcome::Yes)).collect(),
+            BasketKind::AllNo => view.universe.keys().map(|key| key.token(Outcome::No)).collect(),
+        };
+        let mut legs = Vec::new();
+        for token in tokens {
+            let (limit, _) = view.books.best(token, side.other())?;
+            legs.push(Leg { token, side, limit });
+        }
+        Some(Basket { kind, legs, sets, min_edge_per_set: Usdc::whole(-10) })
+    }
+}
+
 impl Strategy for Whim {
     fn id(&self) -> StrategyId {
         WHIM
@@ -209,20 +232,11 @@ impl Strategy for Whim {
             }
             6 => Action::Close(Close { token, fraction_ppm: 500_000, floor: Price::ZERO }),
             _ => {
-                let asks =
-                    Outcome::BOTH.map(|outcome| book.best_ask(outcome).map(|(price, _)| price));
-                let [Some(yes), Some(no)] = asks else { return };
-                Action::Basket(Basket {
-                    kind: BasketKind::BuyPair,
-                    legs: vec![
-                        Leg { token: key.token(Outcome::Yes), side: Side::Buy, limit: yes },
-                        Leg { token: key.token(Outcome::No), side: Side::Buy, limit: no },
-                    ],
-                    sets: shares,
-                    min_edge_per_set: Usdc::whole(-1),
-                })
+                let Some(basket) = self.basket(view, key, shares) else { return };
+                Action::Basket(basket)
             }
         };
+        let dice = &mut self.0;
         out.signal(
             key,
             action,
