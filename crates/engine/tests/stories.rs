@@ -15,9 +15,7 @@ use polydesk_execution::{Account, Limits, RawRisk};
 use polydesk_signals::{
     Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, TakeProfit, Trade, Urgency,
 };
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 
 const YES: Token = Token(0);
 const NO: Token = Token(1);
@@ -47,15 +45,6 @@ impl Strategy for Puppet {
                 );
             }
         }
-    }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 
@@ -841,15 +830,6 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
             for action in self.0.lock().unwrap().drain(..) {
                 out.signal(MarketKey(0), action, Span::secs(60), self.1, Reason::new("story"));
             }
-        }
-        fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-            Ok(())
-        }
-        fn save(&self) -> Saved {
-            Saved { version: 1, bytes: Vec::new() }
-        }
-        fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-            Ok(())
         }
     }
     let mut story = Story::new();

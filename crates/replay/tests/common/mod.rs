@@ -15,9 +15,7 @@ use polydesk_signals::{
     Trailing, Urgency,
 };
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 use polydesk_tape::MemorySource;
 
 /// A seeded sequence, the same everywhere.
@@ -244,15 +242,6 @@ impl Strategy for Whim {
             Usdc::cents(dice.roll(50) as i64),
             Reason::new("whim"),
         );
-    }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 
