@@ -1,7 +1,7 @@
 //! What a run leaves for its report: fills with markouts, round trips, equity, counts.
 //!
 //! It watches and decides nothing. Middles are taken from the engine's books at the moment the news
-//! arrives; markouts at the first timer at or after their horizon.
+//! arrives; markouts at the first timer at or after their horizon, while the tape lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +105,8 @@ pub(crate) struct Recorder {
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
     ticks: u64,
+    /// After the tape's end books stand still and say nothing about later prices.
+    over: bool,
 }
 
 impl Recorder {
@@ -158,6 +160,11 @@ impl Recorder {
         }
     }
 
+    /// The tape is over.
+    pub fn over(&mut self) {
+        self.over = true;
+    }
+
     /// Looks at a command on its way out.
     pub fn command(&mut self, _engine: &Engine, at: Time, command: &Command) {
         match command {
@@ -195,8 +202,10 @@ impl Recorder {
             }
             let index = self.pending.remove(&(due, slot)).unwrap_or_default();
             let token = self.out.fills[index].trade.token;
-            self.out.fills[index].double_mid_later[slot % HORIZONS.len()] =
-                double_mid(engine, token);
+            if !self.over {
+                self.out.fills[index].double_mid_later[slot % HORIZONS.len()] =
+                    double_mid(engine, token);
+            }
         }
         for (index, state) in engine.states().iter().enumerate() {
             if state.trades() {
@@ -240,6 +249,7 @@ impl Recorder {
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
         self.out.rows = rows;
+        self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
         for id in &self.touched {
             if let Some(order) = execution.orders().get(*id)
                 && order.state == OrderState::Filled
@@ -249,6 +259,33 @@ impl Recorder {
         }
         self.out
     }
+}
+
+/// One round trip per closing and token: an exit that walks eight levels over three lots is one result,
+/// not twenty-four.
+fn round_trips(slices: Vec<ClosedTrade>) -> Vec<ClosedTrade> {
+    let mut whole: Vec<ClosedTrade> = Vec::new();
+    let mut places: BTreeMap<(StrategyId, Token, u64), usize> = BTreeMap::new();
+    for slice in slices {
+        let key = (slice.strategy, slice.token, slice.closing);
+        match places.get(&key) {
+            None => {
+                places.insert(key, whole.len());
+                whole.push(slice);
+            }
+            Some(place) => {
+                let trip = &mut whole[*place];
+                trip.opened_at = trip.opened_at.min(slice.opened_at);
+                trip.closed_at = trip.closed_at.max(slice.closed_at);
+                trip.shares += slice.shares;
+                trip.cost += slice.cost;
+                trip.proceeds += slice.proceeds;
+                trip.entry_fee += slice.entry_fee;
+                trip.exit_fee += slice.exit_fee;
+            }
+        }
+    }
+    whole
 }
 
 fn double_mid(engine: &Engine, token: Token) -> Option<u32> {

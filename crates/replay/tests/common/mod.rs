@@ -262,14 +262,35 @@ pub fn run(
     run_logged(tape, strategies, config, seed, EventLog::hash_only())
 }
 
+pub fn run_limited(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+    limits: Limits,
+) -> Run {
+    run_with(tape, strategies, config, seed, limits, EventLog::hash_only())
+}
+
 pub fn run_logged(
     tape: Vec<Stamped>,
     strategies: Vec<Box<dyn Strategy>>,
     config: SimConfig,
     seed: u64,
+    log: EventLog,
+) -> Run {
+    run_with(tape, strategies, config, seed, Limits::default(), log)
+}
+
+fn run_with(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+    limits: Limits,
     mut log: EventLog,
 ) -> Run {
-    let mut engine = Engine::new(Limits::default(), strategies).unwrap();
+    let mut engine = Engine::new(limits, strategies).unwrap();
     let mut sim = Sim::new(config, seed).unwrap();
     let mut source = MemorySource::new(tape);
     let options = Options::default();

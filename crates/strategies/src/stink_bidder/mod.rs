@@ -275,6 +275,12 @@ impl StinkBidder {
                     self.pause(key, now + self.params.cooldown, "cooldown", out);
                 }
             }
+            Event::Cash(cash) => {
+                if let Some(key) = cash.market {
+                    let held = self.held(view, key);
+                    self.memory(key).held = held;
+                }
+            }
             Event::Timer => self.each(|this, key| this.review(view, key, out)),
             Event::Stop => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
             _ => {}
