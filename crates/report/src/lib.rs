@@ -2,6 +2,14 @@
 //!
 //! It reads a [`RunRecord`] and decides nothing; it knows no engine, no exchange and no tape format.
 
+pub mod analysis;
+mod grid;
+mod json;
 pub mod model;
+mod terminal;
+mod text;
 
+pub use analysis::{Analysis, Options, analyse};
+pub use json::{json, run_sha256};
 pub use model::*;
+pub use terminal::terminal;
