@@ -22,6 +22,8 @@ pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
     let json = polydesk_report::json(record, &analysis).map_err(anyhow::Error::from)?;
     let json_path = args.out.join("report.json");
     write_file(&json_path, &json)?;
+    let html_path = args.out.join("report.html");
+    write_file(&html_path, &polydesk_report::html(record, &analysis))?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{json}")?;
@@ -29,6 +31,7 @@ pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
     }
     print(&mut out, record, &analysis)?;
     writeln!(out, "\nNEXT")?;
+    writeln!(out, "HTML          {}", html_path.display())?;
     writeln!(out, "JSON          {}", json_path.display())?;
     writeln!(out, "event logs    {}", args.out.join("events*.jsonl").display())?;
     Ok(())

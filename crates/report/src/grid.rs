@@ -1,11 +1,11 @@
 //! Plain-text tables and pages that never exceed a width.
 
-use crate::text::{fit, width, wrap};
+use crate::text::{fit, fit_middle, width, wrap};
 
 /// Gap between columns.
 const GAP: usize = 2;
 /// What a text column may shrink to before columns on the right are left out.
-const LEAST_TEXT: usize = 14;
+const LEAST_TEXT: usize = 24;
 
 /// A table: the first `texts` columns are text, the others are figures aligned to the right.
 pub(crate) struct Grid {
@@ -37,7 +37,8 @@ impl Grid {
                 if i > 0 {
                     line.push_str(&" ".repeat(GAP));
                 }
-                let cell = fit(cell, *wide);
+                // Names of one family differ at their ends.
+                let cell = if i < self.texts { fit_middle(cell, *wide) } else { fit(cell, *wide) };
                 let pad = " ".repeat(wide - width(&cell));
                 if i < self.texts {
                     line.push_str(&cell);
@@ -135,7 +136,7 @@ impl Page {
     /// A section's title.
     pub(crate) fn heading(&mut self, text: &str) {
         self.gap();
-        self.line(&text.to_uppercase(), Tone::Bold);
+        self.line(text, Tone::Bold);
     }
 
     /// A label and its text, wrapped under itself.

@@ -4,12 +4,14 @@
 
 pub mod analysis;
 mod grid;
+mod html;
 mod json;
 pub mod model;
 mod terminal;
 mod text;
 
 pub use analysis::{Analysis, Options, analyse};
+pub use html::html;
 pub use json::{json, run_sha256};
 pub use model::*;
 pub use terminal::terminal;

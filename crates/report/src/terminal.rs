@@ -81,10 +81,16 @@ fn header(page: &mut Page, run: &RunRecord) {
         "events",
         &format!("{} rows, {} markets, seed {}", count(run.rows), run.markets.len(), run.seed),
     );
-    let models: Vec<String> = run.models.iter().map(|(k, v)| format!("{k} {v}")).collect();
+    let models: Vec<String> =
+        run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
     page.field("exchange", &clean(&models.join(" · ")));
     let hash: String = run.log_sha256.chars().take(16).collect();
     page.field("event log", &format!("{} lines, sha256 {hash}…", count(run.log_lines)));
+}
+
+/// The setting's name without the section that all of them share.
+pub(crate) fn model_name(key: &str) -> &str {
+    key.strip_prefix("exchange.").unwrap_or(key)
 }
 
 fn verdict(page: &mut Page, verdict: &Verdict) {
@@ -149,7 +155,7 @@ fn rows(page: &mut Page, name: &str, rows: &[Row]) {
     }
     let mut grid = Grid::new(
         1,
-        &[name, "n", "win", "net", "¢/share", "open", "fees", "hold", "95 % of the mean"],
+        &[name, "n", "win", "net", "¢/share", "95 % of the mean", "open", "fees", "hold"],
     );
     for row in rows {
         grid.row(vec![
@@ -158,10 +164,10 @@ fn rows(page: &mut Page, name: &str, rows: &[Row]) {
             percent(row.win_percent),
             signed(row.net),
             signed_number(row.cents_per_share),
+            interval(row.interval),
             signed(row.open),
             money(row.fees),
             row.mean_hold_ms.map_or_else(dash, duration),
-            interval(row.interval),
         ]);
     }
     page.gap();
@@ -425,7 +431,11 @@ fn data(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
         page.field("assumed", &clean(&format!("{fact} ({markets} markets)")));
     }
     for check in &run.checks {
-        let (word, tone) = if check.passed { ("ok", Tone::Plain) } else { ("FAILED", Tone::Bad) };
-        page.prose(&clean(&format!("{word:<7}{}: {}", check.name, check.detail)), tone);
+        let said = clean(&format!("{}: {}", check.name, check.detail));
+        if check.passed {
+            page.field("check ok", &said);
+        } else {
+            page.prose(&format!("CHECK FAILED  {said}"), Tone::Bad);
+        }
     }
 }

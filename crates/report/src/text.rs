@@ -55,6 +55,30 @@ pub(crate) fn fit(text: &str, most: usize) -> String {
     out
 }
 
+/// The text, cut in its middle where it is wider than `most`.
+pub(crate) fn fit_middle(text: &str, most: usize) -> String {
+    if width(text) <= most || most < 8 {
+        return fit(text, most);
+    }
+    let tail_columns = (most - 1) / 2;
+    let (mut start, mut used) = (text.len(), 0);
+    for (at, c) in text.char_indices().rev() {
+        if used + columns(c) > tail_columns {
+            break;
+        }
+        used += columns(c);
+        start = at;
+    }
+    let mut head = String::new();
+    for c in text.chars() {
+        if width(&head) + columns(c) + 1 + used > most {
+            break;
+        }
+        head.push(c);
+    }
+    format!("{head}…{}", &text[start..])
+}
+
 /// The text in lines of at most `most` columns, broken at spaces where there are any.
 pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
     let most = most.max(8);

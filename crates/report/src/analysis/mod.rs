@@ -27,6 +27,8 @@ pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, V
 pub use waterfall::{Step, Waterfall};
 
 use crate::model::{Record, RunRecord};
+pub(crate) use tables::question;
+pub(crate) use waterfall::saturated;
 
 /// Version of the JSON's shape. It grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
