@@ -3,6 +3,7 @@
 mod cli;
 mod failure;
 mod fixtures;
+mod output;
 mod progress;
 mod record;
 mod run;

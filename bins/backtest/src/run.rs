@@ -1,11 +1,11 @@
 //! `run` and `config`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::BufWriter;
+use std::path::PathBuf;
 
 use anyhow::Context;
-use polydesk_domain::{Span, StrategyId, Usdc};
+use polydesk_domain::{Span, StrategyId};
 use polydesk_engine::Engine;
 use polydesk_replay::{EventLog, Options, Recording, replay};
 use polydesk_report::{Band, Record, RunRecord};
@@ -15,7 +15,7 @@ use polydesk_tape::{TapeReader, Times};
 
 use crate::cli::{ConfigVerb, RunArgs};
 use crate::failure::{Done, Failure};
-use crate::{fixtures, progress, record};
+use crate::{fixtures, output, progress, record};
 
 /// One stream to replay.
 struct Job {
@@ -57,7 +57,7 @@ pub fn run(args: &RunArgs) -> Done {
         config: record::settings(&settings),
         runs,
     };
-    write_out(&record, args)?;
+    output::hand_over(&record, settings.run.seed, args)?;
     let broken: Vec<String> = record
         .runs
         .iter()
@@ -308,52 +308,4 @@ fn command_line(args: &RunArgs, settings: &Settings) -> String {
         line.push_str(" --no-bands");
     }
     line
-}
-
-fn write_out(record: &Record, args: &RunArgs) -> Done {
-    let mut out = std::io::stdout().lock();
-    let json = serde_json::to_string(record).map_err(anyhow::Error::from)?;
-    write_file(&args.out.join("report.json"), &json)?;
-    if args.json {
-        writeln!(out, "{json}")?;
-        return Ok(());
-    }
-    for run in &record.runs {
-        let net: Usdc = run.totals.equity - run.starting_cash;
-        writeln!(
-            out,
-            "{}: {} rows, {} fills, {} round trips, net {net}",
-            run.heading,
-            run.rows,
-            run.fills.len(),
-            run.trades.len()
-        )?;
-        for check in &run.checks {
-            writeln!(
-                out,
-                "  {} {}: {}",
-                if check.passed { "ok  " } else { "FAIL" },
-                check.name,
-                check.detail
-            )?;
-        }
-        for band in &run.bands {
-            writeln!(out, "  {} {} fills {}", band.name, band.net, band.fills)?;
-        }
-        writeln!(out, "  {:#?}", run.codes)?;
-        writeln!(out, "  {:#?}", run.totals)?;
-        writeln!(out, "  {:#?}", run.data)?;
-        for plan in &run.plans {
-            writeln!(out, "  {plan:?}")?;
-        }
-        for e in &run.episodes {
-            writeln!(out, "  {e:?}")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_file(path: &Path, text: &str) -> Done {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(())
 }

@@ -2,6 +2,16 @@
 //!
 //! It reads a [`RunRecord`] and decides nothing; it knows no engine, no exchange and no tape format.
 
+pub mod analysis;
+mod grid;
+mod html;
+mod json;
 pub mod model;
+mod terminal;
+mod text;
 
+pub use analysis::{Analysis, Options, analyse};
+pub use html::html;
+pub use json::{json, run_sha256};
 pub use model::*;
+pub use terminal::terminal;

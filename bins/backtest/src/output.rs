@@ -1,0 +1,116 @@
+//! Hands the report over: files into the folder of the run, text or JSON onto standard output.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use polydesk_report::{Analysis, Options, Record};
+
+use crate::cli::RunArgs;
+use crate::failure::Done;
+
+/// Columns where standard output is no terminal.
+const PIPED_WIDTH: usize = 100;
+/// Wider lines are harder to read than wrapped ones.
+const WIDEST: usize = 140;
+/// Resamples of the verdict.
+const RESAMPLES: usize = 10_000;
+
+/// Judges the record, writes the files and prints.
+pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
+    let analysis = polydesk_report::analyse(record, &Options { seed, resamples: RESAMPLES });
+    let json = polydesk_report::json(record, &analysis).map_err(anyhow::Error::from)?;
+    let json_path = args.out.join("report.json");
+    write_file(&json_path, &json)?;
+    let html_path = args.out.join("report.html");
+    write_file(&html_path, &polydesk_report::html(record, &analysis))?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{json}")?;
+        return Ok(());
+    }
+    print(&mut out, record, &analysis)?;
+    writeln!(out, "\nNEXT")?;
+    writeln!(out, "HTML          {}", html_path.display())?;
+    writeln!(out, "JSON          {}", json_path.display())?;
+    writeln!(out, "event logs    {}", args.out.join("events*.jsonl").display())?;
+    Ok(())
+}
+
+fn print(out: &mut impl Write, record: &Record, analysis: &Analysis) -> Done {
+    let tty = std::io::stdout().is_terminal();
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let colour = colour(tty, &variable);
+    let text = polydesk_report::terminal(record, analysis, width(tty, &variable), colour);
+    out.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// `COLUMNS` where it is set and sane, else the terminal's own width, else a fixed one.
+fn width(tty: bool, variable: &dyn Fn(&str) -> Option<String>) -> usize {
+    if let Some(columns) = variable("COLUMNS").and_then(|text| text.parse::<usize>().ok())
+        && columns >= 40
+    {
+        return columns.min(WIDEST);
+    }
+    if !tty {
+        return PIPED_WIDTH;
+    }
+    let columns = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    columns.unwrap_or(PIPED_WIDTH).clamp(40, WIDEST)
+}
+
+/// Colour only for a terminal that wants it; `NO_COLOR` wins over `CLICOLOR_FORCE`.
+fn colour(tty: bool, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    if variable("NO_COLOR").is_some() {
+        return false;
+    }
+    if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    tty && variable("TERM").is_none_or(|term| term != "dumb")
+        && variable("CLICOLOR").is_none_or(|value| value != "0")
+}
+
+fn write_file(path: &Path, text: &str) -> Done {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(set: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn colour_follows_the_conventions() {
+        for (tty, set, want) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("TERM", "dumb")], false),
+            (true, &[("CLICOLOR", "0")], false),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        ] {
+            assert_eq!(colour(tty, &variables(set)), want, "{tty} {set:?}");
+        }
+    }
+
+    #[test]
+    fn the_width_is_told_or_fixed_and_never_absurd() {
+        for (set, want) in [
+            (&[][..], 100),
+            (&[("COLUMNS", "80")], 80),
+            (&[("COLUMNS", "9999")], 140),
+            (&[("COLUMNS", "3")], 100),
+            (&[("COLUMNS", "wide")], 100),
+        ] {
+            assert_eq!(width(false, &variables(set)), want, "{set:?}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Judges a [`Record`]: verdict, money, tables, execution, risk. It draws nothing and formats nothing.
+//!
+//! Money is summed in integers; `f64` appears only in statistics. The same record and options give the
+//! same bytes: resampling draws from a generator seeded by the options.
+
+mod curve;
+mod execution;
+mod markouts;
+mod opportunities;
+mod random;
+mod risk;
+mod stats;
+mod tables;
+mod verdict;
+mod waterfall;
+
+use serde::Serialize;
+
+pub use curve::{Curve, Day, Drawdown};
+pub use execution::{CodeCount, Execution, Orders};
+pub use markouts::{HORIZONS, Horizon, Markout};
+pub use opportunities::{EpisodeGroup, Lifetime, Opportunities, PlanGroup};
+pub use risk::{EventResult, Risk};
+pub use stats::{LEAST_CLUSTERS, Ratio, Unit};
+pub use tables::{LEAST_FOR_INTERVAL, Row, Tables};
+pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, Verdict};
+pub use waterfall::{Step, Waterfall};
+
+use crate::model::{Record, RunRecord};
+pub(crate) use tables::question;
+pub(crate) use waterfall::saturated;
+
+/// Version of the JSON's shape. It grows when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How to resample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Options {
+    /// Seed of the resampling.
+    pub seed: u64,
+    /// Resamples of the verdict's interval and test; at least 1 is drawn.
+    pub resamples: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { seed: 7, resamples: 10_000 }
+    }
+}
+
+/// What a record is worth.
+#[derive(Debug, Clone, Serialize)]
+pub struct Analysis {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// How was resampled.
+    pub options: Options,
+    /// One for each run of the record, in its order.
+    pub runs: Vec<RunAnalysis>,
+    /// All runs on real data together, made-up ones left out; `null` when there is none.
+    pub real: Option<Total>,
+}
+
+/// What one run is worth.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunAnalysis {
+    /// Heading of its part of the report.
+    pub heading: String,
+    /// Whether its data were made by a generator.
+    pub synthetic: bool,
+    /// The answer.
+    pub verdict: Verdict,
+    /// Where the money came from and went to.
+    pub waterfall: Waterfall,
+    /// Equity, drawdown, locked capital.
+    pub curve: Curve,
+    /// Round trips grouped.
+    pub tables: Tables,
+    /// How orders fared.
+    pub execution: Execution,
+    /// What fills were worth later.
+    pub markouts: Vec<Markout>,
+    /// What scanners saw.
+    pub opportunities: Opportunities,
+    /// How much hung on how little.
+    pub risk: Risk,
+    /// Share of the time with a trusted book, in percent.
+    pub trusted_percent: Ratio,
+    /// Names of the checks that failed.
+    pub failed_checks: Vec<String>,
+}
+
+/// Several runs as one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Total {
+    /// How many runs.
+    pub runs: usize,
+    /// The answer over all of them.
+    pub verdict: Verdict,
+    /// Their money; each step is the sum of the runs' steps.
+    pub waterfall: Waterfall,
+    /// Their round trips grouped.
+    pub tables: Tables,
+}
+
+/// Judges the record.
+pub fn analyse(record: &Record, options: &Options) -> Analysis {
+    let mut runs = Vec::new();
+    for (index, run) in record.runs.iter().enumerate() {
+        runs.push(analyse_run(index, run, options));
+    }
+    let real = total(record, &runs, options);
+    Analysis { schema_version: SCHEMA_VERSION, options: *options, runs, real }
+}
+
+fn analyse_run(index: usize, run: &RunRecord, options: &Options) -> RunAnalysis {
+    let waterfall = waterfall::waterfall(run);
+    let failed_checks: Vec<String> =
+        run.checks.iter().filter(|check| !check.passed).map(|check| check.name.clone()).collect();
+    let facts = verdict::Circumstances {
+        net: waterfall.net,
+        synthetic: run.synthetic,
+        failed_check: failed_checks.first().cloned(),
+    };
+    let samples = verdict::samples(std::iter::once((index, run)));
+    let data = &run.data;
+    RunAnalysis {
+        heading: run.heading.clone(),
+        synthetic: run.synthetic,
+        verdict: verdict::verdict(&samples, &facts, options.seed, options.resamples),
+        waterfall,
+        curve: curve::curve(run),
+        tables: tables::tables(&[(index, run)], options.seed),
+        execution: execution::execution(run),
+        markouts: markouts::markouts(run),
+        opportunities: opportunities::opportunities(run),
+        risk: risk::risk(run),
+        trusted_percent: Ratio::of(
+            data.trusted_ticks as f64 * 100.0,
+            data.book_ticks as f64,
+            "no open market was looked at",
+        ),
+        failed_checks,
+    }
+}
+
+fn total(record: &Record, analysed: &[RunAnalysis], options: &Options) -> Option<Total> {
+    let real: Vec<(usize, &RunRecord)> =
+        record.runs.iter().enumerate().filter(|(_, run)| !run.synthetic).collect();
+    if real.is_empty() {
+        return None;
+    }
+    let waterfall = waterfall::total(real.iter().map(|(index, _)| &analysed[*index].waterfall));
+    let failed = real.iter().find_map(|(index, _)| analysed[*index].failed_checks.first());
+    let facts = verdict::Circumstances {
+        net: waterfall.net,
+        synthetic: false,
+        failed_check: failed.cloned(),
+    };
+    let samples = verdict::samples(real.iter().copied());
+    Some(Total {
+        runs: real.len(),
+        verdict: verdict::verdict(&samples, &facts, options.seed, options.resamples),
+        waterfall,
+        tables: tables::tables(&real, options.seed),
+    })
+}

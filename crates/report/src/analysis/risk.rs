@@ -1,0 +1,112 @@
+//! How much hung on how little: events, single trades, streaks and what is still held.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::Usdc;
+use serde::Serialize;
+
+use super::stats::Ratio;
+use super::waterfall::saturated;
+use crate::model::RunRecord;
+
+/// Risk figures of one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Risk {
+    /// The event (or neg-risk group) that lost most, finished and open together; `null` when none lost.
+    pub worst_event: Option<EventResult>,
+    /// Share of the gross profit made by the best round trip, in percent.
+    pub top1_percent: Ratio,
+    /// Share of the gross profit made by the five best round trips, in percent.
+    pub top5_percent: Ratio,
+    /// Gross profit divided by gross loss of finished round trips.
+    pub profit_factor: Ratio,
+    /// Net of the run without its three best round trips, in pUSD.
+    pub net_without_best_3: Usdc,
+    /// Most losing round trips in a row, in order of their end.
+    pub losing_streak: usize,
+    /// Cost of holdings at the end, in pUSD.
+    pub open_cost: Usdc,
+    /// What displayed depth would pay for them, in pUSD.
+    pub open_mark: Usdc,
+    /// Most that one event can still lose if its holdings end worthless, in pUSD at cost.
+    pub worst_open_event: Option<EventResult>,
+}
+
+/// Money in one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventResult {
+    /// Event, neg-risk group or question.
+    pub event: String,
+    /// pUSD.
+    pub amount: Usdc,
+}
+
+pub(crate) fn risk(run: &RunRecord) -> Risk {
+    let mut profits = Vec::new();
+    let mut by_event = BTreeMap::<String, i128>::new();
+    let mut open_by_event = BTreeMap::<String, i128>::new();
+    for trade in &run.trades {
+        let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
+        profits.push(profit);
+        *by_event.entry(event(run, trade.market)).or_default() += profit;
+    }
+    let (mut cost, mut mark) = (0i128, 0i128);
+    for open in &run.open {
+        let (paid, worth) = (i128::from(open.cost.micros()), i128::from(open.mark.micros()));
+        cost += paid;
+        mark += worth;
+        *by_event.entry(event(run, open.market)).or_default() += worth - paid;
+        *open_by_event.entry(event(run, open.market)).or_default() += paid;
+    }
+    let streak = losing_streak(&profits);
+    profits.sort_unstable_by(|a, b| b.cmp(a));
+    let gains: i128 = profits.iter().filter(|profit| **profit > 0).sum();
+    let losses: i128 = profits.iter().filter(|profit| **profit < 0).sum();
+    let top = |count: usize| -> i128 { profits.iter().take(count).filter(|p| **p > 0).sum() };
+    let share = |count: usize| {
+        Ratio::of(top(count) as f64 * 100.0, gains as f64, "no round trip made a profit")
+    };
+    let net = i128::from(run.totals.equity.micros()) - i128::from(run.starting_cash.micros());
+    Risk {
+        worst_event: extreme(by_event.into_iter().map(|(event, sum)| (event, -sum)))
+            .map(|loss| EventResult { amount: saturated(-loss.1), event: loss.0 }),
+        top1_percent: share(1),
+        top5_percent: share(5),
+        profit_factor: Ratio::of(gains as f64, -losses as f64, "no round trip made a loss"),
+        net_without_best_3: saturated(net - top(3)),
+        losing_streak: streak,
+        open_cost: saturated(cost),
+        open_mark: saturated(mark),
+        worst_open_event: extreme(open_by_event.into_iter())
+            .map(|(event, sum)| EventResult { event, amount: saturated(sum) }),
+    }
+}
+
+/// The largest positive sum; the first by name among equals.
+fn extreme(sums: impl Iterator<Item = (String, i128)>) -> Option<(String, i128)> {
+    let mut worst: Option<(String, i128)> = None;
+    for (event, sum) in sums {
+        if sum > worst.as_ref().map_or(0, |worst| worst.1) {
+            worst = Some((event, sum));
+        }
+    }
+    worst
+}
+
+fn event(run: &RunRecord, market: usize) -> String {
+    let Some(facts) = run.markets.get(market) else { return format!("market {market}") };
+    match &facts.group {
+        Some(group) if !group.is_empty() => group.clone(),
+        _ if !facts.event.is_empty() => facts.event.clone(),
+        _ => facts.question.clone(),
+    }
+}
+
+fn losing_streak(profits: &[i128]) -> usize {
+    let (mut longest, mut now) = (0, 0);
+    for profit in profits {
+        now = if *profit < 0 { now + 1 } else { 0 };
+        longest = longest.max(now);
+    }
+    longest
+}

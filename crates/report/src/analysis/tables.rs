@@ -1,0 +1,225 @@
+//! Finished round trips and open holdings, grouped by what a reader asks about.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{Outcome, Usdc};
+use serde::Serialize;
+
+use super::random::SplitMix64;
+use super::stats::{Sample, Units, estimate, interval, mean, rounded};
+use super::waterfall::saturated;
+use crate::model::{OpenRecord, RunRecord, TradeRecord};
+
+/// Fewest round trips for which a row states an interval.
+pub const LEAST_FOR_INTERVAL: usize = 10;
+
+/// Resamples of a row's interval; the verdict draws more.
+const ROW_RESAMPLES: usize = 1_000;
+
+/// The tables of one run, or of all real runs together.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tables {
+    /// Everything in one row.
+    pub total: Row,
+    /// By strategy, in order of their names.
+    pub strategies: Vec<Row>,
+    /// By market, best result first; at most 20 from each end.
+    pub markets: Vec<Row>,
+    /// Markets left out between the best and the worst ones.
+    pub markets_left_out: usize,
+    /// By category.
+    pub categories: Vec<Row>,
+    /// By reason of the exit.
+    pub exits: Vec<Row>,
+    /// By price of the entry, fees left out, in steps of ten cents.
+    pub prices: Vec<Row>,
+    /// By hour of the entry, UTC.
+    pub hours: Vec<Row>,
+    /// By outcome.
+    pub outcomes: Vec<Row>,
+}
+
+/// One group of round trips.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What they have in common.
+    pub key: String,
+    /// Finished round trips.
+    pub n: usize,
+    /// Round trips with a profit.
+    pub wins: usize,
+    /// Share with a profit in percent; `null` without round trips.
+    pub win_percent: Option<f64>,
+    /// Profit of finished round trips after fees, in pUSD.
+    pub net: Usdc,
+    /// Open holdings at what displayed depth would pay, minus their cost, in pUSD.
+    pub open: Usdc,
+    /// Profit in cents a share; `null` without shares.
+    pub cents_per_share: Option<f64>,
+    /// Fees on both ways, in pUSD (already in `net`).
+    pub fees: Usdc,
+    /// Mean time from entry to exit in milliseconds; `null` without round trips.
+    pub mean_hold_ms: Option<i64>,
+    /// Mean profit of a round trip, in pUSD; `null` without round trips.
+    pub mean: Option<Usdc>,
+    /// 95 % bootstrap interval of that mean; `null` below ten round trips.
+    pub interval: Option<(Usdc, Usdc)>,
+}
+
+/// A run with its position, so that the same market position in two runs stays two markets.
+pub(crate) type Numbered<'a> = (usize, &'a RunRecord);
+
+#[derive(Default)]
+struct Group<'a> {
+    trades: Vec<(usize, &'a TradeRecord)>,
+    open: Vec<&'a OpenRecord>,
+}
+
+pub(crate) fn tables(runs: &[Numbered<'_>], seed: u64) -> Tables {
+    let make = |n: u64,
+                trade: &dyn Fn(&RunRecord, &TradeRecord) -> String,
+                open: Option<&dyn Fn(&RunRecord, &OpenRecord) -> String>| {
+        grouped(runs, trade, open, seed.wrapping_add(n << 32))
+    };
+    let mut markets = make(
+        2,
+        &|run, trade| question(run, trade.market),
+        Some(&|run, open| question(run, open.market)),
+    );
+    markets.sort_by(|a, b| result(b).cmp(&result(a)).then_with(|| a.key.cmp(&b.key)));
+    let left_out = markets.len().saturating_sub(40);
+    markets = markets
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| *i < 20 || *i >= 20 + left_out)
+        .map(|(_, row)| row.clone())
+        .collect();
+    let all = |_: &RunRecord, _: &TradeRecord| "total".to_owned();
+    let total = make(0, &all, Some(&|_, _| "total".to_owned())).pop();
+    Tables {
+        total: total.unwrap_or_else(|| row("total", &Group::default(), seed)),
+        strategies: make(
+            1,
+            &|_, trade| trade.strategy.to_string(),
+            Some(&|_, open| open.strategy.to_string()),
+        ),
+        markets,
+        markets_left_out: left_out,
+        categories: make(
+            3,
+            &|run, trade| category(run, trade.market),
+            Some(&|run, open| category(run, open.market)),
+        ),
+        exits: make(4, &|_, trade| trade.why.clone(), None),
+        prices: make(5, &|_, trade| price_bucket(trade), None),
+        hours: make(6, &|_, trade| hour(trade), None),
+        outcomes: make(
+            7,
+            &|_, trade| outcome(trade.outcome),
+            Some(&|_, open| outcome(open.outcome)),
+        ),
+    }
+}
+
+fn result(row: &Row) -> i128 {
+    i128::from(row.net.micros()) + i128::from(row.open.micros())
+}
+
+pub(crate) fn question(run: &RunRecord, market: usize) -> String {
+    match run.markets.get(market) {
+        Some(facts) if !facts.question.is_empty() => facts.question.clone(),
+        Some(facts) => facts.condition.to_string(),
+        None => format!("market {market} (not listed)"),
+    }
+}
+
+fn category(run: &RunRecord, market: usize) -> String {
+    let category = run.markets.get(market).map_or("", |facts| facts.category.as_str());
+    if category.is_empty() { "unknown".to_owned() } else { category.to_owned() }
+}
+
+fn outcome(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Yes => "yes".to_owned(),
+        Outcome::No => "no".to_owned(),
+    }
+}
+
+/// The ten-cent bucket of the price paid, fees left out.
+fn price_bucket(trade: &TradeRecord) -> String {
+    let paid = i128::from(trade.cost.micros()) - i128::from(trade.entry_fee.micros());
+    let shares = i128::from(trade.shares.micros());
+    match (paid * 10).checked_div(shares) {
+        Some(tenth) => {
+            let tenth = tenth.clamp(0, 9);
+            format!("{:>2}-{} ¢", tenth * 10, tenth * 10 + 10)
+        }
+        None => "unknown".to_owned(),
+    }
+}
+
+fn hour(trade: &TradeRecord) -> String {
+    let hour = trade.opened_at.nanos().div_euclid(3_600_000_000_000).rem_euclid(24);
+    format!("{hour:02}:00")
+}
+
+fn grouped(
+    runs: &[Numbered<'_>],
+    trade_key: &dyn Fn(&RunRecord, &TradeRecord) -> String,
+    open_key: Option<&dyn Fn(&RunRecord, &OpenRecord) -> String>,
+    seed: u64,
+) -> Vec<Row> {
+    let mut groups = BTreeMap::<String, Group<'_>>::new();
+    for (index, run) in runs {
+        for trade in &run.trades {
+            groups.entry(trade_key(run, trade)).or_default().trades.push((*index, trade));
+        }
+        for open in open_key.iter().flat_map(|_| &run.open) {
+            if let Some(key) = open_key {
+                groups.entry(key(run, open)).or_default().open.push(open);
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    for (number, (key, group)) in groups.iter().enumerate() {
+        rows.push(row(key, group, seed.wrapping_add(number as u64)));
+    }
+    rows
+}
+
+fn row(key: &str, group: &Group<'_>, seed: u64) -> Row {
+    let (mut samples, mut wins) = (Vec::new(), 0);
+    let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
+    for (run, trade) in &group.trades {
+        let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
+        net += profit;
+        wins += usize::from(profit > 0);
+        shares += i128::from(trade.shares.micros());
+        fees += i128::from(trade.entry_fee.micros()) + i128::from(trade.exit_fee.micros());
+        held += i128::from(trade.opened_at.until(trade.closed_at).as_millis());
+        samples.push(Sample { cluster: (*run, trade.market), micros: profit as f64 });
+    }
+    let mut open = 0i128;
+    for holding in &group.open {
+        open += i128::from(holding.mark.micros()) - i128::from(holding.cost.micros());
+    }
+    let n = samples.len();
+    let profits: Vec<f64> = samples.iter().map(|sample| sample.micros).collect();
+    let bootstrap = || {
+        let means = Units::of(&samples).bootstrap(ROW_RESAMPLES, &mut SplitMix64::new(seed));
+        interval(&means)
+    };
+    Row {
+        key: key.to_owned(),
+        n,
+        wins,
+        win_percent: (n > 0).then(|| rounded(wins as f64 * 100.0 / n as f64)),
+        net: saturated(net),
+        open: saturated(open),
+        cents_per_share: (shares > 0).then(|| rounded(net as f64 * 100.0 / shares as f64)),
+        fees: saturated(fees),
+        mean_hold_ms: held.checked_div(n as i128).and_then(|ms| i64::try_from(ms).ok()),
+        mean: mean(&profits).map(estimate),
+        interval: if n >= LEAST_FOR_INTERVAL { bootstrap() } else { None },
+    }
+}

@@ -1,0 +1,110 @@
+//! The report as one HTML file that opens from disk: style, charts, script and data are inside it.
+//!
+//! It asks the network for nothing. Long lists are shortened; `report.json` has all of them.
+
+mod chart;
+mod embed;
+mod markup;
+mod parts;
+mod tables;
+
+use crate::analysis::{Analysis, Total};
+use crate::json::run_sha256;
+use crate::model::Record;
+use markup::{Cell, Table, escape, facts, fold};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// The whole page.
+///
+/// At most about 5 MB whatever the record's size. The same record and analysis give the same bytes.
+pub fn html(record: &Record, analysis: &Analysis) -> String {
+    let mut out = String::new();
+    let title = escape(&record.program);
+    out.push_str("<!doctype html>\n<html lang=en><head><meta charset=utf-8>");
+    out.push_str("<meta name=viewport content=\"width=device-width,initial-scale=1\">");
+    // Nothing may be fetched, even if a text from data slipped through.
+    out.push_str(
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
+    );
+    out.push_str(&format!("<title>{title}: report</title><style>{STYLE}</style></head><body>\n"));
+    out.push_str(&identity(record));
+    out.push_str(&contents(record, analysis));
+    out.push_str("<main>\n");
+    if let Some(total) = analysis.real.as_ref().filter(|total| total.runs > 1) {
+        out.push_str(&together(total));
+    }
+    for (index, (run, judged)) in record.runs.iter().zip(&analysis.runs).enumerate() {
+        out.push_str(&parts::run(index, run, judged));
+    }
+    out.push_str(&settings(record));
+    out.push_str("</main>\n<script type=\"application/json\" id=report-data>");
+    out.push_str(&markup::script_json(&embed::data(record, analysis)));
+    out.push_str(&format!("</script>\n<script>{SCRIPT}</script>\n</body></html>\n"));
+    out
+}
+
+fn identity(record: &Record) -> String {
+    let hash = run_sha256(record).unwrap_or_else(|error| format!("not known: {error}"));
+    let mut out = format!("<header><h1>{}</h1>\n", escape(&record.program));
+    out.push_str("<p class=dim>Repeat with</p>");
+    out.push_str(&format!("<pre>{}</pre>\n", escape(&record.command)));
+    out.push_str(&format!(
+        "<p class=dim>Run <code>{}</code>: the same value means the same run, byte for byte.</p></header>\n",
+        escape(&hash)
+    ));
+    out
+}
+
+fn contents(record: &Record, analysis: &Analysis) -> String {
+    let mut out = "<nav aria-label=Contents>".to_owned();
+    if analysis.real.as_ref().is_some_and(|total| total.runs > 1) {
+        out.push_str("<a href=\"#real\">All recorded data</a>");
+    }
+    for (index, run) in record.runs.iter().enumerate() {
+        out.push_str(&format!("<a href=\"#run{index}\">{}</a>", escape(&run.heading)));
+    }
+    out.push_str("<a href=\"#settings\">Settings</a></nav>\n");
+    out
+}
+
+fn together(total: &Total) -> String {
+    let mut out = "<section id=real><h2>All recorded data together</h2>\n".to_owned();
+    out.push_str(&markup::paragraph(&format!(
+        "{} runs on recorded data. Made-up data are in none of these figures.",
+        total.runs
+    )));
+    out.push_str(&parts::verdict(&total.verdict));
+    out.push_str(&parts::waterfall(&total.waterfall));
+    out.push_str(&parts::bootstrap(&total.verdict));
+    out.push_str(&tables::round_trips(&total.tables));
+    out.push_str("</section>\n");
+    out
+}
+
+fn settings(record: &Record) -> String {
+    let mut table = Table::new("Settings", &["setting", "value", "from"]);
+    for setting in &record.config {
+        table.row(vec![
+            Cell::text(&setting.key),
+            Cell::long(&setting.value),
+            Cell::text(&setting.origin),
+        ]);
+    }
+    let mut out = "<section id=settings><h2>Settings</h2>\n".to_owned();
+    let count = record.config.len();
+    out.push_str(&fold(&format!("{count} settings with their origins"), &table.html()));
+    out.push_str("<h3>How to read this</h3>\n");
+    out.push_str(&facts(&[
+        ("verdict", "EDGE needs at least 30 finished round trips in 5 markets, an interval wholly above zero, p of at most 0.05 and a positive net. NO EDGE is an interval wholly at or below zero. Anything else is INCONCLUSIVE.".to_owned()),
+        ("interval", "The middle 95 % of the mean of resamples drawn with replacement: whole markets where at least 8 were traded, single round trips otherwise.".to_owned()),
+        ("p", "How often random signs give a mean at least as far from zero.".to_owned()),
+        ("¢/share", "Cents of profit a share after fees; + is a gain.".to_owned()),
+        ("open", "Holdings at what displayed depth would pay, minus their cost with fees.".to_owned()),
+        ("machines", "This file carries its figures as JSON in the element report-data, with long lists shortened; report.json beside it has all of them.".to_owned()),
+    ]));
+    out.push_str("</section>\n");
+    out
+}

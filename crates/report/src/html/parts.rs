@@ -1,0 +1,476 @@
+//! The sections of one run on the page.
+
+use super::chart::{self, Axis, Line};
+use super::markup::{Cell, Table, escape, facts, fold, minus, paragraph};
+use super::tables;
+use crate::analysis::{Answer, Opportunities, Ratio, RunAnalysis, Verdict, Waterfall};
+use crate::model::{EquityRecord, RunRecord};
+use crate::terminal::{evidence, model_name};
+use crate::text::{count, duration, money, percent, shares, signed};
+
+/// Stretches of a curve; each keeps its lowest and highest point.
+const BUCKETS: usize = 500;
+
+fn dollars(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// All sections of one run.
+pub(crate) fn run(index: usize, run: &RunRecord, judged: &RunAnalysis) -> String {
+    let mut out = format!("<section id=run{index}><h2>{}</h2>\n", escape(&run.heading));
+    if run.synthetic {
+        out.push_str("<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n");
+    }
+    out.push_str(&verdict(&judged.verdict));
+    out.push_str(&header(run));
+    out.push_str(&curves(run, judged));
+    out.push_str(&waterfall(&judged.waterfall));
+    out.push_str(&bootstrap(&judged.verdict));
+    out.push_str(&tables::round_trips(&judged.tables));
+    out.push_str(&tables::trades(run));
+    out.push_str(&markouts(judged));
+    out.push_str("<h3>Fills and execution</h3>\n");
+    out.push_str(&tables::execution(&judged.execution));
+    out.push_str(&risk(run, judged));
+    out.push_str(&opportunities(run, &judged.opportunities));
+    out.push_str(&bands(run));
+    out.push_str(&data(run, judged));
+    out.push_str("</section>\n");
+    out
+}
+
+/// The answer and what it rests on.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let class = match verdict.answer {
+        Answer::Edge => "answer pos",
+        Answer::NoEdge => "answer neg",
+        Answer::Inconclusive => "answer",
+    };
+    format!(
+        "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}</p></div>\n",
+        verdict.answer.words(),
+        escape(&verdict.reason),
+        escape(&minus(&evidence(verdict)).replace("sign\u{2212}flip", "sign-flip"))
+    )
+}
+
+fn header(run: &RunRecord) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for tape in &run.tapes {
+        rows.push(("tape", format!("{} · sha256 {}", tape.name, tape.content_sha256)));
+        rows.push(("source", format!("{} · licence {}", tape.source, tape.licence)));
+        let known =
+            if tape.receive_times { "known" } else { "not known; feed latency is simulated" };
+        rows.push(("receive times", known.to_owned()));
+    }
+    if let Some((first, last)) = run.span {
+        let lasted = duration(first.until(last).as_millis());
+        rows.push(("window", format!("{first} to {last} ({lasted})")));
+    }
+    rows.push(("events", format!("{} rows, {} markets", count(run.rows), run.markets.len())));
+    rows.push(("seed", run.seed.to_string()));
+    let models: Vec<String> =
+        run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
+    rows.push(("exchange", models.join(" · ")));
+    rows.push(("event log", format!("{} lines · sha256 {}", count(run.log_lines), run.log_sha256)));
+    facts(&rows)
+}
+
+fn figure(chart: String, caption: &str) -> String {
+    if chart.is_empty() {
+        return String::new();
+    }
+    format!("<figure>{chart}<figcaption>{}</figcaption></figure>\n", escape(caption))
+}
+
+fn curves(run: &RunRecord, judged: &RunAnalysis) -> String {
+    let mut out = "<h3>Equity, drawdown, exposure</h3>\n".to_owned();
+    if run.equity.is_empty() {
+        out.push_str(&paragraph("No equity was recorded."));
+        return out;
+    }
+    let series = |value: &dyn Fn(&EquityRecord) -> i64| -> Vec<(f64, f64)> {
+        let all: Vec<(f64, f64)> =
+            run.equity.iter().map(|p| (p.at.nanos() as f64, dollars(value(p)))).collect();
+        chart::thin(&all, BUCKETS)
+    };
+    let start = run.starting_cash.micros();
+    let equity = series(&|p| p.equity.micros().saturating_sub(start));
+    let realised = series(&|p| p.realised.micros());
+    let locked = series(&|p| p.locked.micros());
+    let mut peak = start;
+    let mut under = Vec::new();
+    for point in &run.equity {
+        peak = peak.max(point.equity.micros());
+        let fall = dollars(point.equity.micros().saturating_sub(peak));
+        under.push((point.at.nanos() as f64, fall));
+    }
+    let line = |class, area, points| Line { class, area, points };
+    out.push_str(&figure(
+        chart::lines(
+            "Profit and loss over time",
+            &[line("l1", Some("a1"), equity), line("l3", None, realised)],
+            Axis::Time,
+            " $",
+            260.0,
+        ),
+        "Equity minus money at the start, holdings at displayed depth (solid); finished round trips only (dashed). UTC.",
+    ));
+    out.push_str(&figure(
+        chart::lines(
+            "Drawdown over time",
+            &[line("l2", Some("a2"), chart::thin(&under, BUCKETS))],
+            Axis::Time,
+            " $",
+            150.0,
+        ),
+        "Drawdown: equity below its highest value so far.",
+    ));
+    out.push_str(&figure(
+        chart::lines(
+            "Locked capital over time",
+            &[line("l4", None, locked)],
+            Axis::Time,
+            " $",
+            150.0,
+        ),
+        "Locked capital: holdings at cost plus what open buys may take.",
+    ));
+    let curve = &judged.curve;
+    let mut rows = Vec::new();
+    rows.push((
+        "deepest drawdown",
+        match &curve.drawdown {
+            None => "none".to_owned(),
+            Some(fall) => format!(
+                "{} $ ({}) from {} to {}, {}, {} in all",
+                money(fall.depth),
+                percent(fall.percent.value),
+                fall.start,
+                fall.bottom,
+                fall.recovered.map_or("not recovered".to_owned(), |at| format!("recovered {at}")),
+                duration(fall.duration.as_millis())
+            ),
+        },
+    ));
+    rows.push((
+        "locked capital",
+        format!("peak {} $, mean {} $", money(curve.peak_locked), money(curve.mean_locked)),
+    ));
+    rows.push(("traded", format!("{} $", money(curve.traded))));
+    rows.push(("turnover", ratio(&curve.turnover, " × mean locked capital")));
+    if let Some(day) = &curve.worst_day {
+        let date: String = day.day.to_string().chars().take(10).collect();
+        rows.push(("worst day", format!("{date}: {} $", minus(&signed(day.change)))));
+    }
+    out.push_str(&facts(&rows));
+    out
+}
+
+fn ratio(ratio: &Ratio, unit: &str) -> String {
+    match (ratio.value, &ratio.reason) {
+        (Some(value), _) => format!("{value:.2}{unit}"),
+        (None, Some(reason)) => format!("none: {reason}"),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+/// The money's steps as chart and table.
+pub(crate) fn waterfall(waterfall: &Waterfall) -> String {
+    let mut out = "<h3>Where the money went</h3>\n".to_owned();
+    let mut steps = Vec::new();
+    let mut table =
+        Table::new("Steps of the result", &["step", "amount $", "exact", "what is counted"]);
+    let exact = |amount: polydesk_domain::Usdc| minus(&amount.to_string());
+    for step in &waterfall.steps {
+        if step.amount.micros() != 0 {
+            let shown = minus(&signed(step.amount));
+            steps.push((step.name.to_owned(), dollars(step.amount.micros()), shown));
+        }
+        table.row(vec![
+            Cell::text(step.name),
+            Cell::gain(step.amount),
+            Cell::figure(exact(step.amount), Some(step.amount.micros() as f64)),
+            Cell::long(step.definition),
+        ]);
+    }
+    let net = waterfall.net;
+    table.sum(vec![
+        Cell::text("net"),
+        Cell::gain(net),
+        Cell::figure(exact(net), None),
+        Cell::long("equity at the end minus money at the start"),
+    ]);
+    let shown = minus(&signed(net));
+    out.push_str(&figure(
+        chart::waterfall("Steps from nothing to the net", &steps, (dollars(net.micros()), shown)),
+        "Every step starts where the one above ended; steps of zero are in the table only.",
+    ));
+    out.push_str(&table.html());
+    out.push_str(&paragraph(&format!(
+        "Takers' slippage versus the middle when their orders were decided: {} $ ({} fills without that middle). Fills that failed to settle: {}, for {} $; they count for nothing.",
+        minus(&signed(waterfall.slippage_since_decision)),
+        waterfall.slippage_unknown,
+        waterfall.failed_fills,
+        money(waterfall.failed_notional)
+    )));
+    out
+}
+
+/// How the mean of resamples spreads.
+pub(crate) fn bootstrap(verdict: &Verdict) -> String {
+    let bins = &verdict.bootstrap;
+    let (from, to) = (dollars(bins.from.micros()), dollars(bins.to.micros()));
+    let chart = chart::histogram(
+        "Mean profit of a round trip over resamples",
+        from,
+        to,
+        &bins.counts,
+        " $",
+    );
+    figure(
+        chart,
+        &format!(
+            "Mean profit of a round trip in {} resamples; orange is below zero. {}",
+            count(verdict.resamples),
+            evidence(verdict)
+        ),
+    )
+}
+
+fn markouts(judged: &RunAnalysis) -> String {
+    let mut out = "<h3>Markouts</h3>\n".to_owned();
+    if judged.markouts.is_empty() {
+        out.push_str(&paragraph("There were no fills."));
+        return out;
+    }
+    for markout in judged.markouts.iter().filter(|markout| markout.fills >= 5).take(8) {
+        let mut rows = Vec::new();
+        for at in &markout.at {
+            if let Some(cents) = at.weighted_cents {
+                let name = format!("after {} s (n {})", at.secs, at.n);
+                rows.push((name, cents, minus(&format!("{cents:+.2} ¢"))));
+            }
+        }
+        let role = tables::role(markout.role);
+        let name = format!(
+            "{} · {role} · {} · {} fills",
+            markout.strategy, markout.purpose, markout.fills
+        );
+        out.push_str(&figure(chart::bars(&format!("Markouts of {name}"), &rows), &name));
+    }
+    out.push_str(&paragraph("The middle a while later versus the price of the fill, + is for us. Kinds with fewer than five fills are in the table only."));
+    out.push_str(&tables::markouts(&judged.markouts));
+    out
+}
+
+fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
+    let risk = &judged.risk;
+    let event = |result: &Option<crate::analysis::EventResult>| match result {
+        None => "none".to_owned(),
+        Some(result) => format!("{} $ · {}", minus(&signed(result.amount)), result.event),
+    };
+    let mut out = "<h3>Risk and concentration</h3>\n".to_owned();
+    out.push_str(&facts(&[
+        ("worst event", event(&risk.worst_event)),
+        ("best round trip", ratio(&risk.top1_percent, " % of gross profit")),
+        ("best five", ratio(&risk.top5_percent, " % of gross profit")),
+        ("net without the best three", format!("{} $", minus(&signed(risk.net_without_best_3)))),
+        ("profit factor", ratio(&risk.profit_factor, "")),
+        ("longest losing streak", format!("{} round trips", risk.losing_streak)),
+        (
+            "still held",
+            format!("cost {} $, at depth {} $", money(risk.open_cost), money(risk.open_mark)),
+        ),
+        ("most at stake in one event at the end", event(&risk.worst_open_event)),
+    ]));
+    let mut profits: Vec<f64> = run
+        .trades
+        .iter()
+        .map(|trade| dollars(trade.proceeds.micros()) - dollars(trade.cost.micros()))
+        .collect();
+    profits.sort_by(|a, b| b.total_cmp(a));
+    let (mut sum, mut points) = (0.0, Vec::new());
+    for (i, profit) in profits.iter().enumerate() {
+        sum += profit;
+        points.push(((i + 1) as f64, sum));
+    }
+    if points.len() > 1 {
+        let line = Line { class: "l1", area: Some("a1"), points: chart::thin(&points, BUCKETS) };
+        out.push_str(&figure(
+            chart::lines("Result by round trip, best first", &[line], Axis::Number(""), " $", 200.0),
+            "Result of round trips added up from the best to the worst: a steep start means few trips carry the profit.",
+        ));
+    }
+    out
+}
+
+fn opportunities(run: &RunRecord, seen: &Opportunities) -> String {
+    let mut out = "<h3>Opportunities</h3>\n".to_owned();
+    if run.episodes.is_empty() && run.plans.is_empty() {
+        out.push_str(&paragraph("None was seen."));
+        return out;
+    }
+    let mut table = Table::new(
+        "Opportunities by kind and outcome",
+        &[
+            "strategy",
+            "kind",
+            "outcome",
+            "count",
+            "best edge $",
+            "sum of edges $",
+            "lived",
+            "signals",
+        ],
+    );
+    for group in &seen.groups {
+        let lived = group.lifetime.as_millis();
+        table.row(vec![
+            Cell::text(group.strategy.as_str()),
+            Cell::text(&group.kind),
+            Cell::text(&group.outcome),
+            Cell::count(group.count),
+            Cell::money(group.best_edge),
+            Cell::money(group.sum_edge),
+            Cell::figure(duration(lived), Some(lived as f64)),
+            Cell::count(group.signals),
+        ]);
+    }
+    out.push_str(&table.html());
+    let lived: Vec<(String, f64, String)> = seen
+        .lifetimes
+        .iter()
+        .map(|bin| (bin.bin.to_owned(), bin.count as f64, count(bin.count)))
+        .collect();
+    out.push_str(&figure(
+        chart::bars("Lifetimes of opportunities", &lived),
+        "How long opportunities lived, from first to last sight.",
+    ));
+    let mut plans = Table::new(
+        "Baskets",
+        &["strategy", "kind", "ended", "count", "expected edge $", "sets wanted", "sets reached"],
+    );
+    for plan in &seen.plans {
+        plans.row(vec![
+            Cell::text(plan.strategy.as_str()),
+            Cell::text(&plan.kind),
+            Cell::text(&plan.code),
+            Cell::count(plan.count),
+            Cell::money(plan.expected),
+            Cell::figure(shares(plan.wanted), Some(plan.wanted.to_f64())),
+            Cell::figure(shares(plan.reached), Some(plan.reached.to_f64())),
+        ]);
+    }
+    if !seen.plans.is_empty() {
+        out.push_str("<h4>Baskets tried</h4>\n");
+        out.push_str(&plans.html());
+    }
+    out.push_str(&best(seen));
+    out
+}
+
+fn best(seen: &Opportunities) -> String {
+    let mut table = Table::new(
+        "Best opportunities",
+        &[
+            "first seen",
+            "kind",
+            "subject",
+            "lived",
+            "edge $",
+            "sets",
+            "gross ¢ a set",
+            "signals",
+            "outcome",
+        ],
+    );
+    for episode in &seen.best {
+        let lived = episode.started.until(episode.ended).as_millis();
+        let gross = f64::from(episode.best_gross_units) / 100.0;
+        table.row(vec![
+            Cell::text(episode.started.to_string()),
+            Cell::text(&episode.kind),
+            Cell::long(&episode.subject),
+            Cell::figure(duration(lived), Some(lived as f64)),
+            Cell::money(episode.best_edge),
+            Cell::figure(shares(episode.best_sets), Some(episode.best_sets.to_f64())),
+            Cell::figure(format!("{gross:.2}"), Some(gross)),
+            Cell::count(episode.signals),
+            Cell::long(&episode.outcome),
+        ]);
+    }
+    fold(&format!("The {} best by edge after fees", seen.best.len()), &table.html())
+}
+
+fn bands(run: &RunRecord) -> String {
+    if run.bands.is_empty() {
+        return String::new();
+    }
+    let mut out = "<h3>Bands: the same run under other exchange settings</h3>\n".to_owned();
+    let mut rows = Vec::new();
+    let mut table =
+        Table::new("Bands", &["band", "net $", "fills", "round trips", "fees $", "settings"]);
+    for band in &run.bands {
+        rows.push((band.name.clone(), dollars(band.net.micros()), minus(&signed(band.net))));
+        table.row(vec![
+            Cell::text(&band.name),
+            Cell::gain(band.net),
+            Cell::count(band.fills),
+            Cell::count(band.trades),
+            Cell::money(band.fees),
+            Cell::long(&band.settings),
+        ]);
+    }
+    out.push_str(&figure(chart::bars("Net by band", &rows), "Net in pUSD."));
+    out.push_str(&table.html());
+    out
+}
+
+fn data(run: &RunRecord, judged: &RunAnalysis) -> String {
+    let data = &run.data;
+    let mut out = "<h3>Data quality and checks</h3>\n".to_owned();
+    let mut checks = Table::new("Checks", &["result", "check", "figures"]);
+    for check in &run.checks {
+        checks.row(vec![
+            Cell::text(if check.passed { "✓ passed" } else { "✗ FAILED" }),
+            Cell::long(&check.name),
+            Cell::long(&check.detail),
+        ]);
+    }
+    out.push_str(&checks.html());
+    out.push_str(&facts(&[
+        ("time with a trusted book", ratio(&judged.trusted_percent, " %")),
+        (
+            "batches",
+            format!(
+                "{}, of which {} left a book crossed and {} disagreed with carried best prices",
+                count(data.batches),
+                count(data.crossed),
+                count(data.top_mismatches)
+            ),
+        ),
+        (
+            "level changes",
+            format!(
+                "{} changed something, {} changed nothing (mirrors and repeats)",
+                count(data.changes),
+                count(data.no_ops)
+            ),
+        ),
+        ("grids inferred from prices", count(data.inferred_ticks)),
+        ("markets without a resolution", count(data.unresolved_markets)),
+    ]));
+    out.push_str(&tables::markets(run));
+    for tape in &run.tapes {
+        let lines = format!("<pre>{}</pre>", escape_lines(&tape.certificate));
+        out.push_str(&fold(&format!("Certificate of {}", tape.name), &lines));
+    }
+    out
+}
+
+/// Escaped line by line, as a line's end is a control character.
+fn escape_lines(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().take(tables::SHOWN).map(|line| escape(line)).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,256 @@
+//! The tables of the page: round trips by group, orders, codes, markets.
+
+use polydesk_domain::Role;
+
+use super::markup::{Cell, Table, fold, minus, paragraph};
+use crate::analysis::{Execution, Markout, Row, Tables};
+use crate::model::RunRecord;
+use crate::text::{duration, interval, percent};
+
+/// Rows shown of lists that can be long.
+pub(crate) const SHOWN: usize = 200;
+
+const HEADERS: [&str; 11] = [
+    "n",
+    "wins",
+    "win",
+    "net $",
+    "¢/share",
+    "mean $",
+    "95 % of the mean",
+    "open $",
+    "fees $",
+    "mean hold",
+    "",
+];
+
+fn cells(row: &Row) -> Vec<Cell> {
+    let hold = row.mean_hold_ms;
+    vec![
+        Cell::long(&row.key),
+        Cell::count(row.n),
+        Cell::count(row.wins),
+        Cell::maybe(row.win_percent, |value| percent(Some(value))),
+        Cell::gain(row.net),
+        Cell::maybe(row.cents_per_share, |value| format!("{value:+.2}")),
+        row.mean.map_or_else(|| Cell::figure("-", None), Cell::gain),
+        Cell::figure(
+            minus(&interval(row.interval)),
+            row.interval.map(|ends| ends.0.micros() as f64),
+        ),
+        Cell::gain(row.open),
+        Cell::money(row.fees),
+        Cell::maybe(hold.map(|ms| ms as f64), |ms| duration(ms as i64)),
+    ]
+}
+
+fn rows(title: &str, name: &str, rows: &[Row], total: Option<&Row>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut headers = vec![name];
+    headers.extend(&HEADERS[..10]);
+    let mut table = Table::new(title, &headers);
+    for row in rows {
+        table.row(cells(row));
+    }
+    if let Some(total) = total.filter(|_| rows.len() > 1) {
+        table.sum(cells(total));
+    }
+    format!("<h4>{title}</h4>\n{}", table.html())
+}
+
+/// Every grouping of round trips.
+pub(crate) fn round_trips(tables: &Tables) -> String {
+    let mut out = "<h3>Round trips</h3>\n".to_owned();
+    if tables.strategies.is_empty() {
+        out.push_str(&paragraph("No round trip was finished and nothing is held."));
+        return out;
+    }
+    let total = Some(&tables.total);
+    out.push_str(&rows("By strategy", "strategy", &tables.strategies, total));
+    if tables.markets_left_out > 0 {
+        let left = tables.markets_left_out;
+        out.push_str(&paragraph(&format!(
+            "{left} markets between the best and the worst 20 are left out."
+        )));
+    }
+    out.push_str(&rows("By market", "market", &tables.markets, total));
+    out.push_str(&rows("By category", "category", &tables.categories, total));
+    out.push_str(&rows("By reason of the exit", "exit", &tables.exits, None));
+    out.push_str(&rows("By entry price", "price", &tables.prices, None));
+    out.push_str(&rows("By hour of entry (UTC)", "hour", &tables.hours, None));
+    out.push_str(&rows("By outcome", "outcome", &tables.outcomes, total));
+    out
+}
+
+/// Orders by strategy, then every code.
+pub(crate) fn execution(execution: &Execution) -> String {
+    let mut table = Table::new(
+        "Orders by strategy",
+        &[
+            "strategy",
+            "signals",
+            "orders",
+            "post-only",
+            "touched",
+            "filled",
+            "maker fills",
+            "maker $",
+            "taker fills",
+            "taker $",
+            "wait p50",
+            "wait p95",
+        ],
+    );
+    for orders in &execution.strategies {
+        let share = |value| Cell::maybe(value, |value| percent(Some(value)));
+        let wait = |value| Cell::maybe(value, |ms| duration(ms as i64));
+        table.row(vec![
+            Cell::text(orders.strategy.as_str()),
+            Cell::count(orders.signals),
+            Cell::count(orders.placed),
+            share(orders.post_only_percent),
+            share(orders.touched_percent),
+            share(orders.filled_percent),
+            Cell::count(orders.maker_fills),
+            Cell::money(orders.maker_notional),
+            Cell::count(orders.taker_fills),
+            Cell::money(orders.taker_notional),
+            wait(orders.wait_p50_ms),
+            wait(orders.wait_p95_ms),
+        ]);
+    }
+    let mut out = table.html();
+    out.push_str(&paragraph(&format!(
+        "Fills whose settlement failed: {}. They count for nothing.",
+        execution.failed_settlements
+    )));
+    let mut codes = Table::new("Refusals, skips and ends", &["what", "by", "code", "count"]);
+    for code in execution.codes.iter().take(SHOWN) {
+        codes.row(vec![
+            Cell::text(code.kind),
+            Cell::text(&code.source),
+            Cell::text(&code.code),
+            Cell::count(code.count),
+        ]);
+    }
+    out.push_str(&fold("Refusals, denials, drops, skips and ends by code", &codes.html()));
+    let mut exchange = Table::new("Counters of the simulated exchange", &["counter", "value"]);
+    for (name, value) in &execution.exchange {
+        exchange.row(vec![Cell::text(name), Cell::figure(value, value.parse().ok())]);
+    }
+    out.push_str(&fold("Counters of the simulated exchange", &exchange.html()));
+    out
+}
+
+/// Markouts at all horizons.
+pub(crate) fn markouts(markouts: &[Markout]) -> String {
+    let mut table = Table::new(
+        "Markouts",
+        &[
+            "strategy",
+            "role",
+            "purpose",
+            "fills",
+            "after",
+            "weighted ¢/share",
+            "mean ¢/share",
+            "n",
+            "missing",
+        ],
+    );
+    for markout in markouts {
+        for at in &markout.at {
+            let cents = |value| Cell::maybe(value, |value| format!("{value:+.2}"));
+            table.row(vec![
+                Cell::text(markout.strategy.as_str()),
+                Cell::text(role(markout.role)),
+                Cell::text(&markout.purpose),
+                Cell::count(markout.fills),
+                Cell::figure(format!("{} s", at.secs), Some(f64::from(at.secs))),
+                cents(at.weighted_cents),
+                cents(at.mean_cents),
+                Cell::count(at.n),
+                Cell::count(at.missing),
+            ]);
+        }
+    }
+    table.html()
+}
+
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Maker => "maker",
+        Role::Taker => "taker",
+    }
+}
+
+/// The first round trips one by one.
+pub(crate) fn trades(run: &RunRecord) -> String {
+    let mut table = Table::new(
+        "Finished round trips",
+        &[
+            "closed",
+            "strategy",
+            "market",
+            "outcome",
+            "exit",
+            "shares",
+            "paid $",
+            "received $",
+            "profit $",
+            "fees $",
+            "held",
+        ],
+    );
+    for trade in run.trades.iter().take(SHOWN) {
+        let micros = |usdc: polydesk_domain::Usdc| i128::from(usdc.micros());
+        let profit = crate::analysis::saturated(micros(trade.proceeds) - micros(trade.cost));
+        let fees = crate::analysis::saturated(micros(trade.entry_fee) + micros(trade.exit_fee));
+        let held = trade.opened_at.until(trade.closed_at).as_millis();
+        table.row(vec![
+            Cell::text(trade.closed_at.to_string()),
+            Cell::text(trade.strategy.as_str()),
+            Cell::long(crate::analysis::question(run, trade.market)),
+            Cell::text(if trade.outcome == polydesk_domain::Outcome::Yes { "yes" } else { "no" }),
+            Cell::text(&trade.why),
+            Cell::figure(crate::text::shares(trade.shares), Some(trade.shares.to_f64())),
+            Cell::money(trade.cost),
+            Cell::money(trade.proceeds),
+            Cell::gain(profit),
+            Cell::money(fees),
+            Cell::figure(duration(held), Some(held as f64)),
+        ]);
+    }
+    let (all, shown) = (run.trades.len(), run.trades.len().min(SHOWN));
+    fold(&format!("{shown} of {all} finished round trips"), &table.html())
+}
+
+/// Markets with the rule by which resting orders fill, and what was assumed.
+pub(crate) fn markets(run: &RunRecord) -> String {
+    let mut table = Table::new(
+        "Markets",
+        &["market", "category", "fill rule", "resolution", "assumed", "condition"],
+    );
+    for market in run.markets.iter().take(SHOWN) {
+        let pays = match market.yes_pays {
+            None => "not on the tape".to_owned(),
+            Some(micros) => format!("YES pays {}", polydesk_domain::Usdc::new(i64::from(micros))),
+        };
+        table.row(vec![
+            Cell::long(if market.question.is_empty() { &market.slug } else { &market.question }),
+            Cell::text(&market.category),
+            Cell::text(&market.fill_rule),
+            Cell::text(pays),
+            Cell::long(if market.assumed.is_empty() {
+                "nothing".to_owned()
+            } else {
+                market.assumed.join("; ")
+            }),
+            Cell::text(market.condition.to_string()),
+        ]);
+    }
+    let (all, shown) = (run.markets.len(), run.markets.len().min(SHOWN));
+    fold(&format!("{shown} of {all} markets: fill rule, resolution, assumptions"), &table.html())
+}

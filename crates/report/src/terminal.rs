@@ -1,0 +1,441 @@
+//! The report for a terminal: plain text of a given width, readable from 80 columns up.
+//!
+//! Gains and losses carry signs, so nothing depends on colour.
+
+use polydesk_domain::Role;
+
+use crate::analysis::{Analysis, Answer, Row, RunAnalysis, Tables, Verdict, Waterfall};
+use crate::grid::{Grid, Page, Tone};
+use crate::model::{Record, RunRecord};
+use crate::text::{
+    clean, count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
+};
+
+/// Codes shown in the terminal for each kind; the HTML file and the JSON have all of them.
+const CODES_SHOWN: usize = 5;
+/// Markets shown from each end of the list.
+const MARKETS_SHOWN: usize = 5;
+
+/// The whole report as text.
+///
+/// No line is wider than `width` columns (at least 40). With `colour`, ANSI sequences are added.
+pub fn terminal(record: &Record, analysis: &Analysis, width: usize, colour: bool) -> String {
+    let mut page = Page::new(width, colour);
+    page.line(&clean(&record.program), Tone::Bold);
+    page.field("repeat with", &clean(&record.command));
+    if record.runs.is_empty() {
+        page.prose("Nothing was replayed.", Tone::Bad);
+    }
+    for (run, judged) in record.runs.iter().zip(&analysis.runs) {
+        part(&mut page, run, judged);
+    }
+    if let Some(total) = &analysis.real
+        && total.runs > 1
+    {
+        title(&mut page, "All recorded data together (made-up data left out)");
+        verdict(&mut page, &total.verdict);
+        waterfall(&mut page, &total.waterfall);
+        breakdown(&mut page, &total.tables);
+    }
+    page.finish()
+}
+
+fn title(page: &mut Page, text: &str) {
+    page.gap();
+    let rule = "═".repeat(page.width);
+    page.line(&rule, Tone::Faint);
+    page.prose(text, Tone::Bold);
+}
+
+fn part(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+    title(page, &clean(&run.heading));
+    if run.synthetic {
+        page.prose(
+            "SYNTHETIC: made by a generator. Its figures are never added to real ones.",
+            Tone::Bad,
+        );
+    }
+    header(page, run);
+    verdict(page, &judged.verdict);
+    waterfall(page, &judged.waterfall);
+    breakdown(page, &judged.tables);
+    execution(page, judged);
+    markouts(page, judged);
+    risk(page, judged);
+    opportunities(page, run, judged);
+    bands(page, run);
+    data(page, run, judged);
+}
+
+fn header(page: &mut Page, run: &RunRecord) {
+    for tape in &run.tapes {
+        let hash: String = tape.content_sha256.chars().take(12).collect();
+        page.field("tape", &clean(&format!("{} (sha256 {hash}, {})", tape.name, tape.licence)));
+        page.field("source", &clean(&tape.source));
+    }
+    if let Some((first, last)) = run.span {
+        let lasted = duration(first.until(last).as_millis());
+        page.field("window", &format!("{first} to {last} ({lasted})"));
+    }
+    page.field(
+        "events",
+        &format!("{} rows, {} markets, seed {}", count(run.rows), run.markets.len(), run.seed),
+    );
+    let models: Vec<String> =
+        run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
+    page.field("exchange", &clean(&models.join(" · ")));
+    let hash: String = run.log_sha256.chars().take(16).collect();
+    page.field("event log", &format!("{} lines, sha256 {hash}…", count(run.log_lines)));
+}
+
+/// The setting's name without the section that all of them share.
+pub(crate) fn model_name(key: &str) -> &str {
+    key.strip_prefix("exchange.").unwrap_or(key)
+}
+
+fn verdict(page: &mut Page, verdict: &Verdict) {
+    page.gap();
+    let tone = match verdict.answer {
+        Answer::Edge => Tone::Good,
+        Answer::NoEdge => Tone::Bad,
+        Answer::Inconclusive => Tone::Bold,
+    };
+    let words = verdict.answer.words();
+    page.prose(&format!("VERDICT {words}: {}", verdict.reason), tone);
+    page.prose(&evidence(verdict), Tone::Plain);
+}
+
+/// The figures a verdict rests on, in one sentence; the HTML file says the same.
+pub(crate) fn evidence(verdict: &Verdict) -> String {
+    let Some(mean) = verdict.mean else {
+        return format!("net {} pUSD, no finished round trip", signed(verdict.net));
+    };
+    let drawn = match verdict.resampled {
+        crate::analysis::Unit::Market => "markets",
+        crate::analysis::Unit::RoundTrip => "round trips",
+    };
+    format!(
+        "net {} pUSD · {} round trips in {} markets · mean {} each, 95 % interval {} \
+         ({} resamples of {drawn}) · p {}",
+        signed(verdict.net),
+        verdict.round_trips,
+        verdict.markets,
+        signed(mean),
+        interval(verdict.interval),
+        count(verdict.resamples),
+        p_value(verdict.p_value)
+    )
+}
+
+fn waterfall(page: &mut Page, waterfall: &Waterfall) {
+    page.heading("Where the money went (pUSD)");
+    let mut grid = Grid::new(1, &["step", "amount"]);
+    for step in &waterfall.steps {
+        let named = matches!(step.key, "maker_spread" | "taker_slippage" | "taker_fees")
+            || matches!(step.key, "adverse_30s" | "settlement" | "remainder");
+        if named || step.amount.micros() != 0 {
+            grid.row(vec![step.name.to_owned(), signed(step.amount)]);
+        }
+    }
+    grid.row(vec!["= net".to_owned(), signed(waterfall.net)]);
+    page.table(&grid);
+    if waterfall.failed_fills > 0 {
+        let fills = waterfall.failed_fills;
+        let lost = money(waterfall.failed_notional);
+        page.prose(
+            &format!("{fills} fills for {lost} failed to settle and count for nothing above"),
+            Tone::Plain,
+        );
+    }
+}
+
+fn rows(page: &mut Page, name: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut grid = Grid::new(
+        1,
+        &[name, "n", "win", "net", "¢/share", "95 % of the mean", "open", "fees", "hold"],
+    );
+    for row in rows {
+        grid.row(vec![
+            clean(&row.key),
+            count(row.n),
+            percent(row.win_percent),
+            signed(row.net),
+            signed_number(row.cents_per_share),
+            interval(row.interval),
+            signed(row.open),
+            money(row.fees),
+            row.mean_hold_ms.map_or_else(dash, duration),
+        ]);
+    }
+    page.gap();
+    page.table(&grid);
+}
+
+fn breakdown(page: &mut Page, tables: &Tables) {
+    page.heading("Round trips (pUSD; open: still held, at depth, minus cost)");
+    if tables.total.n == 0 && tables.strategies.is_empty() {
+        page.prose("No round trip was finished and nothing is held.", Tone::Plain);
+        return;
+    }
+    rows(page, "strategy", &tables.strategies);
+    let markets = &tables.markets;
+    if markets.len() <= 2 * MARKETS_SHOWN {
+        rows(page, "market", markets);
+    } else {
+        rows(page, "best markets", &markets[..MARKETS_SHOWN]);
+        rows(page, "worst markets", &markets[markets.len() - MARKETS_SHOWN..]);
+    }
+    if tables.categories.len() > 1 {
+        rows(page, "category", &tables.categories);
+    }
+    rows(page, "exit", &tables.exits);
+    rows(page, "entry price", &tables.prices);
+}
+
+fn execution(page: &mut Page, judged: &RunAnalysis) {
+    page.heading("Execution");
+    let mut grid = Grid::new(
+        1,
+        &[
+            "strategy", "signals", "orders", "touched", "filled", "maker", "taker", "p50 wait",
+            "p95 wait",
+        ],
+    );
+    let wait = |ms: Option<f64>| ms.map_or_else(dash, |ms| duration(ms as i64));
+    for orders in &judged.execution.strategies {
+        grid.row(vec![
+            orders.strategy.to_string(),
+            count(orders.signals),
+            count(orders.placed),
+            percent(orders.touched_percent),
+            percent(orders.filled_percent),
+            count(orders.maker_fills),
+            count(orders.taker_fills),
+            wait(orders.wait_p50_ms),
+            wait(orders.wait_p95_ms),
+        ]);
+    }
+    page.table(&grid);
+    let mut grid = Grid::new(3, &["what", "by", "code", "count"]);
+    let (mut kind, mut shown, mut hidden) = ("", 0, 0);
+    for code in &judged.execution.codes {
+        if code.kind != kind {
+            (kind, shown) = (code.kind, 0);
+        }
+        shown += 1;
+        if shown > CODES_SHOWN {
+            hidden += 1;
+            continue;
+        }
+        grid.row(vec![
+            code.kind.to_owned(),
+            clean(&code.source),
+            clean(&code.code),
+            count(code.count),
+        ]);
+    }
+    page.gap();
+    page.table(&grid);
+    if hidden > 0 {
+        page.line(&format!("and {hidden} rarer codes: see the HTML report"), Tone::Faint);
+    }
+}
+
+fn markouts(page: &mut Page, judged: &RunAnalysis) {
+    if judged.markouts.is_empty() {
+        return;
+    }
+    page.heading("Markouts (¢/share by shares: middle later versus price; + is for us)");
+    let mut grid = Grid::new(
+        3,
+        &["strategy", "role", "purpose", "fills", "0 s", "5 s", "30 s", "60 s", "300 s"],
+    );
+    for markout in &judged.markouts {
+        let role = if markout.role == Role::Maker { "maker" } else { "taker" };
+        let mut cells = vec![
+            markout.strategy.to_string(),
+            role.to_owned(),
+            clean(&markout.purpose),
+            count(markout.fills),
+        ];
+        cells.extend(markout.at.iter().map(|at| signed_number(at.weighted_cents)));
+        grid.row(cells);
+    }
+    page.table(&grid);
+}
+
+fn risk(page: &mut Page, judged: &RunAnalysis) {
+    page.heading("Risk");
+    let (risk, curve) = (&judged.risk, &judged.curve);
+    let fall = match &curve.drawdown {
+        None => "none".to_owned(),
+        Some(fall) => {
+            let recovered =
+                fall.recovered.map_or("not recovered".to_owned(), |at| format!("recovered {at}"));
+            format!(
+                "{} pUSD ({}), from {} to {}, {recovered}, {} in all",
+                money(fall.depth),
+                percent(fall.percent.value),
+                fall.start,
+                fall.bottom,
+                duration(fall.duration.as_millis())
+            )
+        }
+    };
+    page.field("drawdown", &fall);
+    let ratio = |ratio: &crate::analysis::Ratio, unit: &str| match (ratio.value, &ratio.reason) {
+        (Some(value), _) => format!("{value:.1}{unit}"),
+        (None, Some(reason)) => format!("none ({reason})"),
+        (None, None) => dash(),
+    };
+    page.field(
+        "locked",
+        &format!(
+            "peak {}, mean {}; traded {}, turnover {}",
+            money(curve.peak_locked),
+            money(curve.mean_locked),
+            money(curve.traded),
+            ratio(&curve.turnover, "")
+        ),
+    );
+    if let Some(day) = &curve.worst_day {
+        let date: String = day.day.to_string().chars().take(10).collect();
+        page.field("worst day", &format!("{date} {}", signed(day.change)));
+    }
+    if let Some(worst) = &risk.worst_event {
+        page.field("worst event", &format!("{} {}", signed(worst.amount), clean(&worst.event)));
+    }
+    page.field(
+        "concentration",
+        &format!(
+            "best trip {} of gross profit, best five {}; net without the best three {}",
+            ratio(&risk.top1_percent, "%"),
+            ratio(&risk.top5_percent, "%"),
+            signed(risk.net_without_best_3)
+        ),
+    );
+    page.field(
+        "losses",
+        &format!(
+            "{} in a row at most; profit factor {}",
+            risk.losing_streak,
+            ratio(&risk.profit_factor, "")
+        ),
+    );
+    let mut held = format!("cost {}, at depth {}", money(risk.open_cost), money(risk.open_mark));
+    if let Some(event) = &risk.worst_open_event {
+        held.push_str(&format!(
+            "; most in one event {} ({})",
+            money(event.amount),
+            clean(&event.event)
+        ));
+    }
+    page.field("still held", &held);
+}
+
+fn opportunities(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+    let seen = &judged.opportunities;
+    if run.episodes.is_empty() && run.plans.is_empty() {
+        return;
+    }
+    page.heading("Opportunities (edges after fees in pUSD)");
+    let mut grid =
+        Grid::new(2, &["kind", "outcome", "count", "best edge", "sum of edges", "lived"]);
+    for group in &seen.groups {
+        grid.row(vec![
+            clean(&group.kind),
+            clean(&group.outcome),
+            count(group.count),
+            money(group.best_edge),
+            money(group.sum_edge),
+            duration(group.lifetime.as_millis()),
+        ]);
+    }
+    page.table(&grid);
+    let mut grid = Grid::new(2, &["baskets", "ended", "count", "expected", "wanted", "reached"]);
+    for plan in &seen.plans {
+        grid.row(vec![
+            clean(&plan.kind),
+            clean(&plan.code),
+            count(plan.count),
+            money(plan.expected),
+            shares(plan.wanted),
+            shares(plan.reached),
+        ]);
+    }
+    if !grid.is_empty() {
+        page.gap();
+        page.table(&grid);
+    }
+}
+
+fn bands(page: &mut Page, run: &RunRecord) {
+    if run.bands.is_empty() {
+        return;
+    }
+    page.heading("Bands: the same run under other exchange settings");
+    let mut grid = Grid::new(1, &["band", "net", "fills", "trips", "fees"]);
+    for band in &run.bands {
+        grid.row(vec![
+            clean(&band.name),
+            signed(band.net),
+            count(band.fills),
+            count(band.trades),
+            money(band.fees),
+        ]);
+    }
+    page.table(&grid);
+    for band in &run.bands {
+        page.line(&clean(&format!("{}: {}", band.name, band.settings)), Tone::Faint);
+    }
+}
+
+fn data(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+    page.heading("Data and checks");
+    let data = &run.data;
+    page.field(
+        "books",
+        &format!(
+            "{} of the time trusted; {} batches, {} crossed, {} with other best prices",
+            percent(judged.trusted_percent.value),
+            count(data.batches),
+            count(data.crossed),
+            count(data.top_mismatches)
+        ),
+    );
+    page.field(
+        "changes",
+        &format!(
+            "{} changed a level, {} changed nothing, {} grids inferred",
+            count(data.changes),
+            count(data.no_ops),
+            count(data.inferred_ticks)
+        ),
+    );
+    page.field("unresolved", &format!("{} markets", data.unresolved_markets));
+    let mut rules = std::collections::BTreeMap::<&str, usize>::new();
+    let mut assumed = std::collections::BTreeMap::<&str, usize>::new();
+    for market in &run.markets {
+        *rules.entry(&market.fill_rule).or_default() += 1;
+        for fact in &market.assumed {
+            *assumed.entry(fact).or_default() += 1;
+        }
+    }
+    for (rule, markets) in rules {
+        page.field("fill rule", &clean(&format!("{rule} ({markets} markets)")));
+    }
+    for (fact, markets) in assumed {
+        page.field("assumed", &clean(&format!("{fact} ({markets} markets)")));
+    }
+    for check in &run.checks {
+        let said = clean(&format!("{}: {}", check.name, check.detail));
+        if check.passed {
+            page.field("check ok", &said);
+        } else {
+            page.prose(&format!("CHECK FAILED  {said}"), Tone::Bad);
+        }
+    }
+}
