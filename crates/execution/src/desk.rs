@@ -775,6 +775,7 @@ impl Execution {
         }
         // A person's wish comes from above and is obeyed also by what was latched before.
         holding.leaving = Some((why, close.floor, shares));
+        holding.retry_at = None;
         self.exits(ctx, close.token.market(), out);
     }
 

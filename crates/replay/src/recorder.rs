@@ -10,7 +10,7 @@ use polydesk_domain::{
     Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Trace};
-use polydesk_execution::{Account, ClosedTrade, PlanEnd, Purpose};
+use polydesk_execution::{Account, ClosedTrade, Execution, PlanEnd, Purpose};
 use polydesk_signals::Episode;
 
 /// Horizons of the markouts.
@@ -105,7 +105,8 @@ pub(crate) struct Recorder {
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
     ticks: u64,
-    /// After the tape's end books stand still and say nothing about later prices.
+    /// After the tape's end books stand still: they say nothing about later prices, and the hours until
+    /// rebates are paid are no part of the run.
     over: bool,
 }
 
@@ -195,6 +196,9 @@ impl Recorder {
         let execution = engine.execution_mut();
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
+        if self.over {
+            return;
+        }
         let engine: &Engine = engine;
         while let Some((&(due, slot), _)) = self.pending.first_key_value() {
             if due > at {
@@ -202,10 +206,8 @@ impl Recorder {
             }
             let index = self.pending.remove(&(due, slot)).unwrap_or_default();
             let token = self.out.fills[index].trade.token;
-            if !self.over {
-                self.out.fills[index].double_mid_later[slot % HORIZONS.len()] =
-                    double_mid(engine, token);
-            }
+            self.out.fills[index].double_mid_later[slot % HORIZONS.len()] =
+                double_mid(engine, token);
         }
         for (index, state) in engine.states().iter().enumerate() {
             if state.trades() {
@@ -225,15 +227,7 @@ impl Recorder {
         if !self.ticks.is_multiple_of(self.step) {
             return;
         }
-        let execution = engine.execution();
-        let reserved: Usdc = execution.orders().open().map(|order| order.remaining_cost()).sum();
-        let ledger = execution.ledger();
-        self.out.equity.push(EquityPoint {
-            at,
-            equity: execution.equity().now,
-            locked: ledger.balance(Account::Inventory) + reserved,
-            realised: -ledger.balance(Account::Realised),
-        });
+        self.out.equity.push(EquityPoint { at, ..worth(engine.execution()) });
         if self.out.equity.len() > MOST_POINTS {
             let mut index = 0;
             self.out.equity.retain(|_| {
@@ -249,6 +243,10 @@ impl Recorder {
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
         self.out.rows = rows;
+        if let Some(last) = self.out.equity.last().copied() {
+            // What settled and was paid after the end belongs to the end.
+            self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(execution) });
+        }
         self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
         for id in &self.touched {
             if let Some(order) = execution.orders().get(*id)
@@ -258,6 +256,17 @@ impl Recorder {
             }
         }
         self.out
+    }
+}
+
+fn worth(execution: &Execution) -> EquityPoint {
+    let reserved: Usdc = execution.orders().open().map(|order| order.remaining_cost()).sum();
+    let ledger = execution.ledger();
+    EquityPoint {
+        at: Time::MIN,
+        equity: execution.equity().now,
+        locked: ledger.balance(Account::Inventory) + reserved,
+        realised: -ledger.balance(Account::Realised),
     }
 }
 
