@@ -1,6 +1,6 @@
 //! Plain-text tables and pages that never exceed a width.
 
-use crate::text::{fit, fit_middle, width, wrap};
+use crate::text::{clean, fit, fit_middle, width, wrap};
 
 /// Gap between columns.
 const GAP: usize = 2;
@@ -117,7 +117,8 @@ impl Page {
             Tone::Good => "\u{1b}[1;38;5;75m",
             Tone::Bad => "\u{1b}[1;38;5;208m",
         };
-        let text = fit(text, self.width);
+        // Here and nowhere else text reaches the terminal, so here it loses what could steer one.
+        let text = fit(&clean(text), self.width);
         if self.colour && !code.is_empty() {
             self.out.push_str(code);
             self.out.push_str(&text);
@@ -182,7 +183,7 @@ mod tests {
     fn text_gives_way_before_figures() {
         expect![[r#"
             market                          n        net
-            Will a very long question ev…  12      -3.40
+            Will a very lo…tion ever end?  12      -3.40
             short                           3  +1,200.00"#]]
         .assert_eq(&grid().lines(44).join("\n"));
     }

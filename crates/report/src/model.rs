@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use polydesk_domain::{
     ConditionId, Outcome, Price, Role, Shares, Side, StrategyId, Time, TradeStatus, Usdc,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything one invocation produced.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Program name and version.
     pub program: String,
@@ -22,7 +22,7 @@ pub struct Record {
 }
 
 /// One setting.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setting {
     /// Dotted key (`stink_bidder.ttl_secs`).
     pub key: String,
@@ -33,7 +33,7 @@ pub struct Setting {
 }
 
 /// One replayed stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Heading of its part of the report.
     pub heading: String,
@@ -84,7 +84,7 @@ pub struct RunRecord {
 }
 
 /// One tape.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TapeFacts {
     /// Short name.
     pub name: String,
@@ -107,7 +107,7 @@ pub struct TapeFacts {
 }
 
 /// One market.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarketFacts {
     /// Condition id.
     pub condition: ConditionId,
@@ -130,7 +130,7 @@ pub struct MarketFacts {
 }
 
 /// Where the money is at the end; all in pUSD.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Final cash.
     pub cash: Usdc,
@@ -155,7 +155,7 @@ pub struct Totals {
 }
 
 /// One fill of ours. Middles are in ten-thousandths of a dollar **times two** (bid + ask), of the token.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FillRecord {
     /// When its news arrived.
     pub at: Time,
@@ -194,7 +194,7 @@ pub struct FillRecord {
 }
 
 /// One finished round trip.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TradeRecord {
     /// Whose.
     pub strategy: StrategyId,
@@ -225,7 +225,7 @@ pub struct TradeRecord {
 }
 
 /// A holding at the end.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenRecord {
     /// Whose.
     pub strategy: StrategyId,
@@ -242,7 +242,7 @@ pub struct OpenRecord {
 }
 
 /// Equity at one time.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct EquityRecord {
     /// When.
     pub at: Time,
@@ -255,7 +255,7 @@ pub struct EquityRecord {
 }
 
 /// Orders of one strategy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OrderRecord {
     /// Whose.
     pub strategy: StrategyId,
@@ -274,7 +274,7 @@ pub struct OrderRecord {
 }
 
 /// Counts by (strategy or source) and code.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Codes {
     /// Candidates that strategies passed over.
     pub skips: BTreeMap<String, BTreeMap<String, u64>>,
@@ -295,7 +295,7 @@ pub struct Codes {
 }
 
 /// One opportunity from first to last sight.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EpisodeRecord {
     /// Whose.
     pub strategy: StrategyId,
@@ -320,7 +320,7 @@ pub struct EpisodeRecord {
 }
 
 /// One basket.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanRecord {
     /// Whose.
     pub strategy: StrategyId,
@@ -343,7 +343,7 @@ pub struct PlanRecord {
 }
 
 /// Quality of what was replayed.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DataQuality {
     /// Level changes that changed something, as the engine saw them.
     pub changes: u64,
@@ -366,7 +366,7 @@ pub struct DataQuality {
 }
 
 /// A check of the run itself.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Check {
     /// What was checked.
     pub name: String,
@@ -377,7 +377,7 @@ pub struct Check {
 }
 
 /// The same run under other settings.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Band {
     /// `pessimistic`, `realistic`, `optimistic`.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::analysis::{Analysis, Answer, Row, RunAnalysis, Tables, Verdict, Water
 use crate::grid::{Grid, Page, Tone};
 use crate::model::{Record, RunRecord};
 use crate::text::{
-    clean, count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
+    count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
 };
 
 /// Codes shown in the terminal for each kind; the HTML file and the JSON have all of them.
@@ -21,8 +21,8 @@ const MARKETS_SHOWN: usize = 5;
 /// No line is wider than `width` columns (at least 40). With `colour`, ANSI sequences are added.
 pub fn terminal(record: &Record, analysis: &Analysis, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
-    page.line(&clean(&record.program), Tone::Bold);
-    page.field("repeat with", &clean(&record.command));
+    page.line(&record.program, Tone::Bold);
+    page.field("repeat with", &record.command);
     if record.runs.is_empty() {
         page.prose("Nothing was replayed.", Tone::Bad);
     }
@@ -48,7 +48,7 @@ fn title(page: &mut Page, text: &str) {
 }
 
 fn part(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
-    title(page, &clean(&run.heading));
+    title(page, &run.heading);
     if run.synthetic {
         page.prose(
             "SYNTHETIC: made by a generator. Its figures are never added to real ones.",
@@ -70,8 +70,8 @@ fn part(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
 fn header(page: &mut Page, run: &RunRecord) {
     for tape in &run.tapes {
         let hash: String = tape.content_sha256.chars().take(12).collect();
-        page.field("tape", &clean(&format!("{} (sha256 {hash}, {})", tape.name, tape.licence)));
-        page.field("source", &clean(&tape.source));
+        page.field("tape", &format!("{} (sha256 {hash}, {})", tape.name, tape.licence));
+        page.field("source", &tape.source);
     }
     if let Some((first, last)) = run.span {
         let lasted = duration(first.until(last).as_millis());
@@ -83,7 +83,7 @@ fn header(page: &mut Page, run: &RunRecord) {
     );
     let models: Vec<String> =
         run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
-    page.field("exchange", &clean(&models.join(" · ")));
+    page.field("exchange", &models.join(" · "));
     let hash: String = run.log_sha256.chars().take(16).collect();
     page.field("event log", &format!("{} lines, sha256 {hash}…", count(run.log_lines)));
 }
@@ -159,7 +159,7 @@ fn rows(page: &mut Page, name: &str, rows: &[Row]) {
     );
     for row in rows {
         grid.row(vec![
-            clean(&row.key),
+            row.key.clone(),
             count(row.n),
             percent(row.win_percent),
             signed(row.net),
@@ -232,8 +232,8 @@ fn execution(page: &mut Page, judged: &RunAnalysis) {
         }
         grid.row(vec![
             code.kind.to_owned(),
-            clean(&code.source),
-            clean(&code.code),
+            code.source.clone(),
+            code.code.clone(),
             count(code.count),
         ]);
     }
@@ -258,7 +258,7 @@ fn markouts(page: &mut Page, judged: &RunAnalysis) {
         let mut cells = vec![
             markout.strategy.to_string(),
             role.to_owned(),
-            clean(&markout.purpose),
+            markout.purpose.clone(),
             count(markout.fills),
         ];
         cells.extend(markout.at.iter().map(|at| signed_number(at.weighted_cents)));
@@ -306,7 +306,7 @@ fn risk(page: &mut Page, judged: &RunAnalysis) {
         page.field("worst day", &format!("{date} {}", signed(day.change)));
     }
     if let Some(worst) = &risk.worst_event {
-        page.field("worst event", &format!("{} {}", signed(worst.amount), clean(&worst.event)));
+        page.field("worst event", &format!("{} {}", signed(worst.amount), worst.event));
     }
     page.field(
         "concentration",
@@ -327,11 +327,7 @@ fn risk(page: &mut Page, judged: &RunAnalysis) {
     );
     let mut held = format!("cost {}, at depth {}", money(risk.open_cost), money(risk.open_mark));
     if let Some(event) = &risk.worst_open_event {
-        held.push_str(&format!(
-            "; most in one event {} ({})",
-            money(event.amount),
-            clean(&event.event)
-        ));
+        held.push_str(&format!("; most in one event {} ({})", money(event.amount), event.event));
     }
     page.field("still held", &held);
 }
@@ -346,8 +342,8 @@ fn opportunities(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
         Grid::new(2, &["kind", "outcome", "count", "best edge", "sum of edges", "lived"]);
     for group in &seen.groups {
         grid.row(vec![
-            clean(&group.kind),
-            clean(&group.outcome),
+            group.kind.clone(),
+            group.outcome.clone(),
             count(group.count),
             money(group.best_edge),
             money(group.sum_edge),
@@ -358,8 +354,8 @@ fn opportunities(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
     let mut grid = Grid::new(2, &["baskets", "ended", "count", "expected", "wanted", "reached"]);
     for plan in &seen.plans {
         grid.row(vec![
-            clean(&plan.kind),
-            clean(&plan.code),
+            plan.kind.clone(),
+            plan.code.clone(),
             count(plan.count),
             money(plan.expected),
             shares(plan.wanted),
@@ -380,7 +376,7 @@ fn bands(page: &mut Page, run: &RunRecord) {
     let mut grid = Grid::new(1, &["band", "net", "fills", "trips", "fees"]);
     for band in &run.bands {
         grid.row(vec![
-            clean(&band.name),
+            band.name.clone(),
             signed(band.net),
             count(band.fills),
             count(band.trades),
@@ -389,7 +385,7 @@ fn bands(page: &mut Page, run: &RunRecord) {
     }
     page.table(&grid);
     for band in &run.bands {
-        page.line(&clean(&format!("{}: {}", band.name, band.settings)), Tone::Faint);
+        page.line(&format!("{}: {}", band.name, band.settings), Tone::Faint);
     }
 }
 
@@ -425,13 +421,13 @@ fn data(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
         }
     }
     for (rule, markets) in rules {
-        page.field("fill rule", &clean(&format!("{rule} ({markets} markets)")));
+        page.field("fill rule", &format!("{rule} ({markets} markets)"));
     }
     for (fact, markets) in assumed {
-        page.field("assumed", &clean(&format!("{fact} ({markets} markets)")));
+        page.field("assumed", &format!("{fact} ({markets} markets)"));
     }
     for check in &run.checks {
-        let said = clean(&format!("{}: {}", check.name, check.detail));
+        let said = format!("{}: {}", check.name, check.detail);
         if check.passed {
             page.field("check ok", &said);
         } else {

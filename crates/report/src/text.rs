@@ -4,14 +4,15 @@
 
 use polydesk_domain::{Shares, Usdc};
 
-/// Text from data without control characters, which could move a terminal's cursor or hide text.
+/// Whether a character could move a terminal's cursor, hide text or turn its direction.
+pub(crate) fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+}
+
+/// Text from data with every hidden character replaced by a visible sign.
 pub(crate) fn clean(text: &str) -> String {
-    let visible = |c: char| {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
-        if hidden { '\u{fffd}' } else { c }
-    };
-    text.chars().map(visible).collect()
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Columns a character takes in a terminal: wide for East Asian text and pictures, none for combining marks.
@@ -131,7 +132,7 @@ pub(crate) fn thousands(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut out = if number < 0 { "-".to_owned() } else { String::new() };
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -130,7 +130,7 @@ fn analyse_run(index: usize, run: &RunRecord, options: &Options) -> RunAnalysis 
         verdict: verdict::verdict(&samples, &facts, options.seed, options.resamples),
         waterfall,
         curve: curve::curve(run),
-        tables: tables::tables(&[(index, run)], options.seed),
+        tables: tables::tables(&[(index, run)], options),
         execution: execution::execution(run),
         markouts: markouts::markouts(run),
         opportunities: opportunities::opportunities(run),
@@ -162,6 +162,6 @@ fn total(record: &Record, analysed: &[RunAnalysis], options: &Options) -> Option
         runs: real.len(),
         verdict: verdict::verdict(&samples, &facts, options.seed, options.resamples),
         waterfall,
-        tables: tables::tables(&real, options.seed),
+        tables: tables::tables(&real, options),
     })
 }

@@ -11,8 +11,8 @@ use super::random::SplitMix64;
 /// Fewest clusters for which whole clusters are drawn instead of single round trips.
 pub const LEAST_CLUSTERS: usize = 8;
 
-/// Work allowed for one interval or test, in draws; larger samples get fewer resamples.
-const MOST_DRAWS: usize = 40_000_000;
+/// Work allowed for the verdict's interval or test, in draws; larger samples get fewer resamples.
+pub(crate) const MOST_DRAWS: usize = 40_000_000;
 
 /// What was drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,9 +107,9 @@ impl Units {
         Units { unit, clusters, sums, observations: samples.len() }
     }
 
-    /// How many resamples are affordable.
-    pub(crate) fn affordable(&self, wanted: usize) -> usize {
-        wanted.min(MOST_DRAWS / self.sums.len().max(1)).max(1)
+    /// How many resamples `draws` pay for, `wanted` at most.
+    pub(crate) fn affordable(&self, wanted: usize, draws: usize) -> usize {
+        wanted.min(draws / self.sums.len().max(1)).max(1)
     }
 
     /// Sorted means of resamples; empty without observations.
@@ -118,7 +118,7 @@ impl Units {
             return Vec::new();
         }
         let mut means = Vec::with_capacity(resamples);
-        for _ in 0..self.affordable(resamples) {
+        for _ in 0..resamples {
             let (mut sum, mut count) = (0.0, 0.0);
             for _ in 0..self.sums.len() {
                 let drawn = self.sums[random.below(self.sums.len())];
@@ -138,7 +138,7 @@ impl Units {
             return None;
         }
         let seen = self.sums.iter().map(|(sum, _)| sum).sum::<f64>().abs();
-        let (mut as_far, flips) = (0u64, self.affordable(resamples));
+        let (mut as_far, flips) = (0u64, resamples.max(1));
         for _ in 0..flips {
             let mut total = 0.0;
             for (sum, _) in &self.sums {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use polydesk_domain::{Outcome, Usdc};
 use serde::Serialize;
 
+use super::Options;
 use super::random::SplitMix64;
 use super::stats::{Sample, Units, estimate, interval, mean, rounded};
 use super::waterfall::saturated;
@@ -13,8 +14,8 @@ use crate::model::{OpenRecord, RunRecord, TradeRecord};
 /// Fewest round trips for which a row states an interval.
 pub const LEAST_FOR_INTERVAL: usize = 10;
 
-/// Resamples of a row's interval; the verdict draws more.
-const ROW_RESAMPLES: usize = 1_000;
+/// Work allowed for one row's interval, in draws; a page has many rows.
+const ROW_DRAWS: usize = 2_000_000;
 
 /// The tables of one run, or of all real runs together.
 #[derive(Debug, Clone, Serialize)]
@@ -69,23 +70,26 @@ pub struct Row {
 /// A run with its position, so that the same market position in two runs stays two markets.
 pub(crate) type Numbered<'a> = (usize, &'a RunRecord);
 
+/// Names the group of a round trip.
+type TradeKey<'a> = &'a dyn Fn(&RunRecord, &TradeRecord) -> String;
+/// Names the group of a holding.
+type OpenKey<'a> = &'a dyn Fn(&RunRecord, &OpenRecord) -> String;
+
 #[derive(Default)]
 struct Group<'a> {
     trades: Vec<(usize, &'a TradeRecord)>,
     open: Vec<&'a OpenRecord>,
 }
 
-pub(crate) fn tables(runs: &[Numbered<'_>], seed: u64) -> Tables {
-    let make = |n: u64,
-                trade: &dyn Fn(&RunRecord, &TradeRecord) -> String,
-                open: Option<&dyn Fn(&RunRecord, &OpenRecord) -> String>| {
-        grouped(runs, trade, open, seed.wrapping_add(n << 32))
-    };
-    let mut markets = make(
-        2,
-        &|run, trade| question(run, trade.market),
-        Some(&|run, open| question(run, open.market)),
-    );
+pub(crate) fn tables(runs: &[Numbered<'_>], options: &Options) -> Tables {
+    let make = |trade: TradeKey<'_>, open: Option<OpenKey<'_>>| grouped(runs, trade, open, options);
+    let mut markets =
+        make(&|run, trade| market(run, trade.market), Some(&|run, open| market(run, open.market)));
+    for row in &mut markets {
+        if let Some((question, _)) = row.key.rsplit_once(APART) {
+            row.key = question.to_owned();
+        }
+    }
     markets.sort_by(|a, b| result(b).cmp(&result(a)).then_with(|| a.key.cmp(&b.key)));
     let left_out = markets.len().saturating_sub(40);
     markets = markets
@@ -95,29 +99,23 @@ pub(crate) fn tables(runs: &[Numbered<'_>], seed: u64) -> Tables {
         .map(|(_, row)| row.clone())
         .collect();
     let all = |_: &RunRecord, _: &TradeRecord| "total".to_owned();
-    let total = make(0, &all, Some(&|_, _| "total".to_owned())).pop();
+    let total = make(&all, Some(&|_, _| "total".to_owned())).pop();
     Tables {
-        total: total.unwrap_or_else(|| row("total", &Group::default(), seed)),
+        total: total.unwrap_or_else(|| row("total", &Group::default(), options)),
         strategies: make(
-            1,
             &|_, trade| trade.strategy.to_string(),
             Some(&|_, open| open.strategy.to_string()),
         ),
         markets,
         markets_left_out: left_out,
         categories: make(
-            3,
             &|run, trade| category(run, trade.market),
             Some(&|run, open| category(run, open.market)),
         ),
-        exits: make(4, &|_, trade| trade.why.clone(), None),
-        prices: make(5, &|_, trade| price_bucket(trade), None),
-        hours: make(6, &|_, trade| hour(trade), None),
-        outcomes: make(
-            7,
-            &|_, trade| outcome(trade.outcome),
-            Some(&|_, open| outcome(open.outcome)),
-        ),
+        exits: make(&|_, trade| trade.why.clone(), None),
+        prices: make(&|_, trade| price_bucket(trade), None),
+        hours: make(&|_, trade| hour(trade), None),
+        outcomes: make(&|_, trade| outcome(trade.outcome), Some(&|_, open| outcome(open.outcome))),
     }
 }
 
@@ -131,6 +129,14 @@ pub(crate) fn question(run: &RunRecord, market: usize) -> String {
         Some(facts) => facts.condition.to_string(),
         None => format!("market {market} (not listed)"),
     }
+}
+
+/// Stands between a question and its condition, so that two markets with one question stay apart.
+const APART: char = '\u{1f}';
+
+fn market(run: &RunRecord, market: usize) -> String {
+    let condition = run.markets.get(market).map(|facts| facts.condition.to_string());
+    format!("{}{APART}{}", question(run, market), condition.unwrap_or_default())
 }
 
 fn category(run: &RunRecord, market: usize) -> String {
@@ -165,9 +171,9 @@ fn hour(trade: &TradeRecord) -> String {
 
 fn grouped(
     runs: &[Numbered<'_>],
-    trade_key: &dyn Fn(&RunRecord, &TradeRecord) -> String,
-    open_key: Option<&dyn Fn(&RunRecord, &OpenRecord) -> String>,
-    seed: u64,
+    trade_key: TradeKey<'_>,
+    open_key: Option<OpenKey<'_>>,
+    options: &Options,
 ) -> Vec<Row> {
     let mut groups = BTreeMap::<String, Group<'_>>::new();
     for (index, run) in runs {
@@ -181,13 +187,13 @@ fn grouped(
         }
     }
     let mut rows = Vec::new();
-    for (number, (key, group)) in groups.iter().enumerate() {
-        rows.push(row(key, group, seed.wrapping_add(number as u64)));
+    for (key, group) in &groups {
+        rows.push(row(key, group, options));
     }
     rows
 }
 
-fn row(key: &str, group: &Group<'_>, seed: u64) -> Row {
+fn row(key: &str, group: &Group<'_>, options: &Options) -> Row {
     let (mut samples, mut wins) = (Vec::new(), 0);
     let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
     for (run, trade) in &group.trades {
@@ -206,7 +212,10 @@ fn row(key: &str, group: &Group<'_>, seed: u64) -> Row {
     let n = samples.len();
     let profits: Vec<f64> = samples.iter().map(|sample| sample.micros).collect();
     let bootstrap = || {
-        let means = Units::of(&samples).bootstrap(ROW_RESAMPLES, &mut SplitMix64::new(seed));
+        // The verdict's seed, so that a row of the same round trips states the same interval.
+        let units = Units::of(&samples);
+        let resamples = units.affordable(options.resamples, ROW_DRAWS);
+        let means = units.bootstrap(resamples, &mut SplitMix64::new(options.seed));
         interval(&means)
     };
     Row {

@@ -6,7 +6,7 @@ use polydesk_domain::Usdc;
 use serde::Serialize;
 
 use super::random::SplitMix64;
-use super::stats::{Sample, Unit, Units, estimate, interval, mean, rounded};
+use super::stats::{MOST_DRAWS, Sample, Unit, Units, estimate, interval, mean, rounded};
 use crate::model::RunRecord;
 
 /// Fewest finished round trips from which a verdict other than INCONCLUSIVE is given.
@@ -103,6 +103,7 @@ pub(crate) fn verdict(
     resamples: usize,
 ) -> Verdict {
     let units = Units::of(samples);
+    let resamples = units.affordable(resamples, MOST_DRAWS);
     let means = units.bootstrap(resamples, &mut SplitMix64::new(seed));
     let p_value = units.sign_flip(resamples, &mut SplitMix64::new(!seed)).map(rounded);
     let values: Vec<f64> = samples.iter().map(|sample| sample.micros).collect();

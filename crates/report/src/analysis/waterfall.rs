@@ -62,7 +62,7 @@ const STEPS: [(&str, &str, &str); 12] = [
     ("maker_fees", "maker fees", "fees of maker fills"),
     (
         "adverse_30s",
-        "adverse selection 30 s",
+        "adverse selection",
         "the middle's move in the 30 s after each fill, against or for us",
     ),
     (
@@ -71,14 +71,10 @@ const STEPS: [(&str, &str, &str); 12] = [
         "the middle's move from then to the last one known for the token",
     ),
     ("settlement", "settlement", "what resolutions and merged sets paid versus that last middle"),
-    (
-        "open_marks",
-        "marks of open holdings",
-        "what displayed depth would pay versus that last middle",
-    ),
+    ("open_marks", "open holdings", "what displayed depth would pay versus that last middle"),
     (
         "no_middle",
-        "tokens without a middle",
+        "no middle known",
         "all results in tokens for which no middle is known, fees apart",
     ),
     ("rebates", "maker rebates", "received"),

@@ -90,13 +90,18 @@ impl Scale {
     }
 
     fn at(&self, value: f64) -> f64 {
-        let part = (value - self.low) / (self.high - self.low);
+        // Numbers too large to be told apart, as one point, stand in the middle.
+        let part =
+            if self.high > self.low { (value - self.low) / (self.high - self.low) } else { 0.5 };
         self.from + part.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
     /// Three to six round values inside the scale.
     fn ticks(&self) -> Vec<f64> {
         let span = self.high - self.low;
+        if span <= 0.0 {
+            return vec![self.low];
+        }
         let rough = span / 4.0;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
@@ -224,7 +229,7 @@ fn spans(label: &str, rows: &[(String, f64, f64, String)]) -> String {
         return String::new();
     }
     const ROW: f64 = 30.0;
-    const NAMES: f64 = 240.0;
+    const NAMES: f64 = 225.0;
     const FIGURES: f64 = 110.0;
     let height = ROW * rows.len() as f64 + 8.0;
     let values = rows.iter().flat_map(|(_, from, to, _)| [*from, *to]).chain([0.0]);
@@ -324,6 +329,7 @@ mod tests {
             vec![(0.0, 5.0)],
             vec![(3.0, 5.0), (3.0, 5.0)],
             vec![(0.0, -1e18), (1e18, 1e18)],
+            vec![(9.2e18, 3.0), (9.2e18, 9.2e12)],
         ] {
             let line = Line { class: "l1", area: Some("a1"), points: points.clone() };
             let svg = lines("x", &[line], Axis::Time, "", 200.0);

@@ -4,7 +4,7 @@
 
 use polydesk_domain::Usdc;
 
-use crate::text::{clean, dash, money, signed};
+use crate::text::{clean, dash, hidden, money, signed};
 
 /// Text safe between tags and inside quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
@@ -23,9 +23,21 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// JSON safe inside a script element: no `<`, so no end tag and no comment can appear.
+/// JSON safe inside a script element: no `<`, so no end tag and no comment can appear, and nothing that
+/// reorders the text of someone who reads the source.
 pub(crate) fn script_json(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            // Such characters are below U+FFFF, so one escape is enough.
+            c if hidden(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// One cell.
@@ -188,9 +200,9 @@ mod tests {
             escape("</script><img src=x onerror='a(\"b\")'>&\u{0}"),
             "&lt;/script&gt;&lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;&amp;\u{fffd}"
         );
-        let json = script_json(r#"{"a":"</script><!-- & "}"#);
-        assert!(!json.contains(['<', '>', '&']), "{json}");
+        let json = script_json("{\"a\":\"</script><!-- & \u{202e}\"}");
+        assert!(!json.contains(['<', '>', '&', '\u{202e}']), "{json}");
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(back["a"], "</script><!-- & ");
+        assert_eq!(back["a"], "</script><!-- & \u{202e}");
     }
 }

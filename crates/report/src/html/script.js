@@ -11,7 +11,7 @@ for (const button of document.querySelectorAll("th button")) {
       const cell = row.children[index];
       return cell.dataset.v !== undefined ? Number(cell.dataset.v) : cell.textContent;
     };
-    const known = (v) => typeof v === "string" || !Number.isNaN(v);
+    const known = (v) => typeof v === "string" || Number.isFinite(v);
     const rows = [...body.rows].sort((a, b) => {
       const x = value(a), y = value(b);
       // What is not known stays at the end in both orders.

@@ -10,26 +10,14 @@ use crate::text::{duration, interval, percent};
 /// Rows shown of lists that can be long.
 pub(crate) const SHOWN: usize = 200;
 
-const HEADERS: [&str; 11] = [
-    "n",
-    "wins",
-    "win",
-    "net $",
-    "¢/share",
-    "mean $",
-    "95 % of the mean",
-    "open $",
-    "fees $",
-    "mean hold",
-    "",
-];
+const HEADERS: [&str; 9] =
+    ["n", "win", "net $", "¢/share", "mean $", "95 % of mean", "open $", "fees $", "held"];
 
 fn cells(row: &Row) -> Vec<Cell> {
     let hold = row.mean_hold_ms;
     vec![
         Cell::long(&row.key),
         Cell::count(row.n),
-        Cell::count(row.wins),
         Cell::maybe(row.win_percent, |value| percent(Some(value))),
         Cell::gain(row.net),
         Cell::maybe(row.cents_per_share, |value| format!("{value:+.2}")),
@@ -49,7 +37,7 @@ fn rows(title: &str, name: &str, rows: &[Row], total: Option<&Row>) -> String {
         return String::new();
     }
     let mut headers = vec![name];
-    headers.extend(&HEADERS[..10]);
+    headers.extend(HEADERS);
     let mut table = Table::new(title, &headers);
     for row in rows {
         table.row(cells(row));
