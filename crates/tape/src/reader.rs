@@ -11,6 +11,7 @@ use polydesk_domain::{ConditionId, Event, MarketKey, Stamped, Universe};
 
 use crate::columns::PartReader;
 use crate::row::{self, Kind, Row};
+use crate::source::blank;
 use crate::{Certificate, EventSource, Manifest, TapeError, schema};
 
 /// Sequence numbers merged at once.
@@ -123,7 +124,7 @@ impl TapeReader {
         &self.universe
     }
 
-    fn next_of_many(&mut self) -> Result<Option<Stamped>, TapeError> {
+    fn next_of_many(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
         let mut best: Option<(i64, usize)> = None;
         for (rank, lane) in self.lanes.iter_mut().enumerate() {
             if let Some(at) = lane.peek(&self.universe)?
@@ -132,28 +133,34 @@ impl TapeReader {
                 best = Some((at, rank));
             }
         }
-        let Some((_, rank)) = best else { return Ok(None) };
-        let mut stamped = self.lanes[rank].take(&mut self.universe)?;
-        stamped.seq = self.position;
+        let Some((_, rank)) = best else { return Ok(false) };
+        self.lanes[rank].take(&mut self.universe, into)?;
+        into.seq = self.position;
         self.position += 1;
-        Ok(Some(stamped))
+        Ok(true)
     }
 }
 
 impl EventSource for TapeReader {
     #[inline]
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
+        let mut stamped = blank();
+        Ok(self.next_into(&mut stamped)?.then_some(stamped))
+    }
+
+    #[inline]
+    fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
         if self.failed {
-            return Ok(None);
+            return Ok(false);
         }
         let next = if let [lane] = self.lanes.as_mut_slice() {
             match lane.peek(&self.universe) {
-                Ok(Some(_)) => lane.take(&mut self.universe).map(Some),
-                Ok(None) => Ok(None),
+                Ok(Some(_)) => lane.take(&mut self.universe, into).map(|()| true),
+                Ok(None) => Ok(false),
                 Err(error) => Err(error),
             }
         } else {
-            self.next_of_many()
+            self.next_of_many(into)
         };
         self.failed = next.is_err();
         next
@@ -205,22 +212,30 @@ impl Lane {
         }
     }
 
-    /// The row `peek` found, as an event.
+    /// Writes the row `peek` found over `into`.
     #[inline]
-    fn take(&mut self, universe: &mut Universe) -> Result<Stamped, TapeError> {
-        let slot = self.slots[self.next];
+    fn take(&mut self, universe: &mut Universe, into: &mut Stamped) -> Result<(), TapeError> {
+        let slot = &self.slots[self.next];
         self.next += 1;
         self.given += 1;
-        let source = &self.sources[slot.source as usize];
-        if slot.row.kind == Kind::Level as u8 && source.key.is_some() {
-            return row::decode(&slot.row, source.key, None, universe)
-                .map_err(|error| self.damaged(&slot, error.0));
+        let key = self.sources[slot.source as usize].key;
+        if slot.row.kind == Kind::Level as u8 && key.is_some() {
+            return match row::decode(&slot.row, key, None, universe, into) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.damaged(slot, error.0)),
+            };
         }
-        self.take_rare(slot, universe)
+        let slot = *slot;
+        self.take_rare(slot, universe, into)
     }
 
     #[cold]
-    fn take_rare(&mut self, slot: Slot, universe: &mut Universe) -> Result<Stamped, TapeError> {
+    fn take_rare(
+        &mut self,
+        slot: Slot,
+        universe: &mut Universe,
+        into: &mut Stamped,
+    ) -> Result<(), TapeError> {
         let payload = match self.payloads.get(slot.payload as usize) {
             Some(bytes) => Some(
                 std::str::from_utf8(bytes.data())
@@ -232,9 +247,9 @@ impl Lane {
         if source.market.is_some() && source.key.is_none() && slot.row.kind != Kind::Listed as u8 {
             return Err(self.damaged(&slot, "it stands before its market's listing".to_owned()));
         }
-        let stamped = row::decode(&slot.row, source.key, payload, universe)
+        row::decode(&slot.row, source.key, payload, universe, into)
             .map_err(|error| self.damaged(&slot, error.0))?;
-        if let Event::Listed(market) = &stamped.event {
+        if let Event::Listed(market) = &into.event {
             let key = universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
                 source: Box::new(source),
@@ -245,7 +260,7 @@ impl Lane {
                 }
             }
         }
-        Ok(stamped)
+        Ok(())
     }
 
     #[cold]

@@ -255,7 +255,7 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
     Ok(encoded)
 }
 
-/// Turns a row of the market `key` back into its event.
+/// Writes a row of the market `key` over `into` as its event.
 ///
 /// `None` for the key is the partition of rows that belong to no market.
 #[inline]
@@ -264,13 +264,11 @@ pub(crate) fn decode(
     key: Option<MarketKey>,
     payload: Option<&str>,
     universe: &Universe,
-) -> Result<Stamped, PayloadError> {
-    let stamped = |event| Stamped {
-        at: Time::from_nanos(row.at),
-        venue_at: Time::from_nanos(row.venue_at),
-        seq: row.seq,
-        event,
-    };
+    into: &mut Stamped,
+) -> Result<(), PayloadError> {
+    into.at = Time::from_nanos(row.at);
+    into.venue_at = Time::from_nanos(row.venue_at);
+    into.seq = row.seq;
     if row.kind == Kind::Level as u8 {
         // The hot path: nothing here allocates or looks anything up.
         let token = token(row, key)?;
@@ -279,15 +277,12 @@ pub(crate) fn decode(
         } else {
             Some(Top { bid: best(row.best_bid)?, ask: best(row.best_ask)? })
         };
-        return Ok(stamped(Event::Level(LevelChange {
-            token,
-            side: side(row)?,
-            price: price(row.price)?,
-            size: size(row)?,
-            top,
-        })));
+        let (side, price, size) = (side(row)?, price(row.price)?, size(row)?);
+        into.event = Event::Level(LevelChange { token, side, price, size, top });
+    } else {
+        into.event = decode_rare(row, key, payload, universe)?;
     }
-    Ok(stamped(decode_rare(row, key, payload, universe)?))
+    Ok(())
 }
 
 #[cold]

@@ -68,11 +68,15 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
         pair(KINDS_KEY, serde_json::Value::Object(kinds).to_string()),
         pair(MARKET_KEY, partition(market)),
     ];
+    // Snappy for the columns of numbers: a row is read in two thirds of the time and a market being read
+    // takes a tenth of the memory of zstd's contexts, for files a quarter to two fifths larger.
     let level = ZstdLevel::try_new(3).unwrap_or_default();
+    let payload = ColumnPath::from("payload");
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(format!("polydesk tape schema {SCHEMA_VERSION}"))
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::SNAPPY)
+        .set_column_compression(payload.clone(), Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -86,7 +90,7 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    builder = builder.set_column_dictionary_enabled(ColumnPath::from("payload"), false);
+    builder = builder.set_column_dictionary_enabled(payload, false);
     Arc::new(builder.build())
 }
 

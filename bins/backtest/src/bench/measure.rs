@@ -14,7 +14,7 @@ use polydesk_settings::Settings;
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_strategies::Strategy;
 use polydesk_tape::synthetic::{PackedTape, Speed};
-use polydesk_tape::{EventSource, TapeReader, Times};
+use polydesk_tape::{EventSource, TapeReader, Times, blank};
 use serde::{Deserialize, Serialize};
 
 use crate::looker::Looker;
@@ -166,8 +166,8 @@ fn limits() -> anyhow::Result<Limits> {
 }
 
 fn tape<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
-    let mut work = Work::default();
-    while let Some(stamped) = source.next_event()? {
+    let (mut work, mut stamped) = (Work::default(), blank());
+    while source.next_into(&mut stamped)? {
         work.rows += 1;
         if let Event::Level(change) = &stamped.event {
             let price = u64::from(change.price.units());
@@ -178,8 +178,8 @@ fn tape<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
 }
 
 fn maps<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
-    let (mut work, mut maps) = (Work::default(), Maps::default());
-    while let Some(stamped) = source.next_event()? {
+    let (mut work, mut maps, mut stamped) = (Work::default(), Maps::default(), blank());
+    while source.next_into(&mut stamped)? {
         work.rows += 1;
         work.check = work.check.wrapping_add(maps.apply(&stamped.event));
     }
@@ -188,8 +188,9 @@ fn maps<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
 
 fn books<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let mut books = Books::new(Span::millis(100));
-    let (mut work, mut done, mut listed) = (Work::default(), Vec::new(), 0);
-    while let Some(stamped) = source.next_event()? {
+    let (mut work, mut stamped) = (Work::default(), blank());
+    let (mut done, mut listed) = (Vec::new(), 0);
+    while source.next_into(&mut stamped)? {
         work.rows += 1;
         if let Event::Listed(market) = &stamped.event {
             books.list(MarketKey(listed), market.tick);
@@ -221,8 +222,8 @@ fn strategy<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let looker = Looker::default();
     let seen = looker.seen();
     let mut engine = Engine::new(limits()?, vec![Box::new(looker)])?;
-    let (mut rows, mut commands) = (0, Vec::new());
-    while let Some(stamped) = source.next_event()? {
+    let (mut rows, mut commands, mut stamped) = (0, Vec::new(), blank());
+    while source.next_into(&mut stamped)? {
         rows += 1;
         engine.handle(&stamped, &mut commands);
         commands.clear();
