@@ -78,6 +78,50 @@ struct Batch {
     rows: usize,
 }
 
+/// Rows of one batch, column by column.
+pub(crate) struct Decoded<'a> {
+    longs: [&'a [i64]; 4],
+    ints: [&'a [i32]; 6],
+    /// One for a row with a payload; empty when no row of the group has any.
+    levels: &'a [i16],
+    /// Payloads of the rows that have one, in their order.
+    pub payloads: &'a [ByteArray],
+}
+
+impl Decoded<'_> {
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.longs[2].len()
+    }
+
+    #[inline]
+    pub fn seq(&self, i: usize) -> u64 {
+        self.longs[2][i] as u64
+    }
+
+    #[inline]
+    pub fn has_payload(&self, i: usize) -> bool {
+        !self.levels.is_empty() && self.levels[i] == 1
+    }
+
+    /// Writes a row over `into`: field by field, since a row copied whole waits for its own stores.
+    #[inline]
+    pub fn read(&self, i: usize, into: &mut Row) {
+        let [at, venue_at, seq, size] = &self.longs;
+        let [kind, outcome, side, price, best_bid, best_ask] = &self.ints;
+        into.at = at[i];
+        into.venue_at = venue_at[i];
+        into.seq = seq[i] as u64;
+        into.size = size[i] as u64;
+        into.price = narrow(price[i]);
+        into.best_bid = narrow(best_bid[i]);
+        into.best_ask = narrow(best_ask[i]);
+        into.kind = u8::try_from(kind[i]).unwrap_or(u8::MAX);
+        into.outcome = i8::try_from(outcome[i]).unwrap_or(i8::MAX);
+        into.side = i8::try_from(side[i]).unwrap_or(i8::MAX);
+    }
+}
+
 /// A partition file, read in order.
 pub(crate) struct PartReader {
     pub path: PathBuf,
@@ -128,34 +172,24 @@ impl PartReader {
         Ok(Some(self.batch.longs[2][self.batch.next] as u64))
     }
 
-    /// The row that `peek` announced, and its payload.
+    /// The decoded rows that were not taken yet; `peek` fetches more when there are none.
     #[inline]
-    pub fn take(&mut self) -> Result<(Row, Option<ByteArray>), TapeError> {
-        let i = self.batch.next;
-        let batch = &mut self.batch;
-        batch.next += 1;
-        let [at, venue_at, seq, size] = &batch.longs;
-        let [kind, outcome, side, price, best_bid, best_ask] = &batch.ints;
-        let row = Row {
-            at: at[i],
-            venue_at: venue_at[i],
-            seq: seq[i] as u64,
-            size: size[i] as u64,
-            price: narrow(price[i]),
-            best_bid: narrow(best_bid[i]),
-            best_ask: narrow(best_ask[i]),
-            kind: u8::try_from(kind[i]).unwrap_or(u8::MAX),
-            outcome: i8::try_from(outcome[i]).unwrap_or(i8::MAX),
-            side: i8::try_from(side[i]).unwrap_or(i8::MAX),
-        };
-        let payload = if batch.levels.get(i) == Some(&1) {
-            let payload = batch.payloads.get(batch.next_payload).cloned();
-            batch.next_payload += 1;
-            payload
-        } else {
-            None
-        };
-        Ok((row, payload))
+    pub fn decoded(&self) -> Decoded<'_> {
+        let batch = &self.batch;
+        let left = batch.next..batch.rows;
+        Decoded {
+            longs: [0, 1, 2, 3].map(|column| &batch.longs[column][left.clone()]),
+            ints: [0, 1, 2, 3, 4, 5].map(|column| &batch.ints[column][left.clone()]),
+            levels: batch.levels.get(left).unwrap_or(&[]),
+            payloads: &batch.payloads[batch.next_payload..],
+        }
+    }
+
+    /// Counts `rows` decoded rows with `payloads` payloads among them as taken.
+    #[inline]
+    pub fn take(&mut self, rows: usize, payloads: usize) {
+        self.batch.next += rows;
+        self.batch.next_payload += payloads;
     }
 
     #[cold]
@@ -197,9 +231,15 @@ impl PartReader {
             let problem = format!("it ends at byte {end}, the file at {size}: cut short");
             return Err(TapeError::corrupt(&self.path, place(), problem));
         }
-        let mut bytes = vec![0; (end - start) as usize];
+        let length = end - start;
+        let mut bytes = Vec::with_capacity(length as usize);
         self.file.seek(SeekFrom::Start(start)).map_err(TapeError::io(&self.path, "reading"))?;
-        self.file.read_exact(&mut bytes).map_err(TapeError::io(&self.path, "reading"))?;
+        let mut part = (&self.file).take(length);
+        part.read_to_end(&mut bytes).map_err(TapeError::io(&self.path, "reading"))?;
+        if bytes.len() as u64 != length {
+            let problem = format!("{} bytes where {length} were expected", bytes.len());
+            return Err(TapeError::corrupt(&self.path, place(), problem));
+        }
         let window = Arc::new(Window { start, bytes: bytes.into() });
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
         let pages = |column: usize| -> Result<Box<dyn PageReader>, TapeError> {

@@ -50,6 +50,11 @@ const VACANT: Slot = Slot {
     payload: NOBODY,
 };
 
+#[cold]
+fn disorder(source: &Source, problem: String) -> TapeError {
+    TapeError::corrupt(&source.reader.path, "its order", problem)
+}
+
 /// One tape of the merge.
 struct Lane {
     dir: PathBuf,
@@ -301,29 +306,41 @@ impl Lane {
         self.payloads.clear();
         (self.next, self.end) = (0, 0);
         for (index, source) in self.sources.iter_mut().enumerate() {
-            while let Some(seq) = source.reader.peek()? {
-                let place = seq.wrapping_sub(base);
-                if place >= BLOCK as u64 {
-                    if seq < base {
-                        let problem = format!("seq {seq} comes after {base}");
-                        return Err(TapeError::corrupt(&source.reader.path, "its order", problem));
+            while source.reader.peek()?.is_some() {
+                let decoded = source.reader.decoded();
+                let (mut taken, mut payloads) = (0, 0);
+                while taken < decoded.len() {
+                    let seq = decoded.seq(taken);
+                    let place = seq.wrapping_sub(base);
+                    let Some(slot) = self.slots.get_mut(place as usize) else {
+                        if seq < base {
+                            let problem = format!("seq {seq} comes after {base}");
+                            return Err(disorder(source, problem));
+                        }
+                        break;
+                    };
+                    if slot.source != NOBODY {
+                        let problem = format!("seq {seq} stands twice on this tape");
+                        return Err(disorder(source, problem));
                     }
+                    decoded.read(taken, &mut slot.row);
+                    slot.source = index as u32;
+                    slot.payload = NOBODY;
+                    if decoded.has_payload(taken)
+                        && let Some(payload) = decoded.payloads.get(payloads)
+                    {
+                        slot.payload = self.payloads.len() as u32;
+                        self.payloads.push(payload.clone());
+                        payloads += 1;
+                    }
+                    self.end = self.end.max(place as usize + 1);
+                    taken += 1;
+                }
+                let all = taken == decoded.len();
+                source.reader.take(taken, payloads);
+                if !all {
                     break;
                 }
-                let slot = &mut self.slots[place as usize];
-                if slot.source != NOBODY {
-                    let problem = format!("seq {seq} stands twice on this tape");
-                    return Err(TapeError::corrupt(&source.reader.path, "its order", problem));
-                }
-                let (row, payload) = source.reader.take()?;
-                slot.row = row;
-                slot.source = index as u32;
-                slot.payload = NOBODY;
-                if let Some(payload) = payload {
-                    slot.payload = self.payloads.len() as u32;
-                    self.payloads.push(payload);
-                }
-                self.end = self.end.max(place as usize + 1);
             }
         }
         Ok(true)
