@@ -232,7 +232,7 @@ fn spans(label: &str, rows: &[(String, f64, f64, String)]) -> String {
         return String::new();
     }
     const ROW: f64 = 30.0;
-    const NAMES: f64 = 225.0;
+    const NAMES: f64 = 240.0;
     const FIGURES: f64 = 110.0;
     let height = ROW * rows.len() as f64 + 8.0;
     let values = rows.iter().flat_map(|(_, from, to, _)| [*from, *to]).chain([0.0]);
