@@ -388,9 +388,32 @@ fn opportunities(run: &RunRecord, seen: &Opportunities) -> String {
     if !seen.plans.is_empty() {
         out.push_str("<h4>Baskets tried</h4>\n");
         out.push_str(&plans.html());
+        out.push_str(&every_plan(run));
     }
     out.push_str(&best(seen));
     out
+}
+
+fn every_plan(run: &RunRecord) -> String {
+    let mut table = Table::new(
+        "Baskets one by one",
+        &["started", "kind", "first leg", "took", "expected edge $", "wanted", "reached", "ended"],
+    );
+    for plan in run.plans.iter().take(tables::SHOWN) {
+        let took = plan.started.until(plan.ended).as_millis();
+        table.row(vec![
+            Cell::text(plan.started.to_string()),
+            Cell::text(&plan.kind),
+            Cell::long(crate::analysis::question(run, plan.market)),
+            Cell::figure(duration(took), Some(took as f64)),
+            Cell::money(plan.expected),
+            Cell::figure(shares(plan.wanted), Some(plan.wanted.to_f64())),
+            Cell::figure(shares(plan.sets), Some(plan.sets.to_f64())),
+            Cell::text(&plan.code),
+        ]);
+    }
+    let shown = run.plans.len().min(tables::SHOWN);
+    fold(&format!("{shown} of {} baskets one by one", run.plans.len()), &table.html())
 }
 
 fn best(seen: &Opportunities) -> String {
