@@ -224,9 +224,12 @@ fn open(engine: &Engine) -> Vec<OpenRecord> {
     held.map(|(strategy, token, holding)| {
         let shares = holding.held();
         let book = engine.books().get(token.market());
-        let mark = book.map_or(Usdc::ZERO, |book| {
-            book.walk(token.outcome(), Side::Sell, Price::ZERO, shares).notional
-        });
+        let mark = match engine.states().get(token.market().index()) {
+            Some(MarketState::Resolved(payout)) => payout.pay(token.outcome(), shares),
+            _ => book.map_or(Usdc::ZERO, |book| {
+                book.walk(token.outcome(), Side::Sell, Price::ZERO, shares).notional
+            }),
+        };
         OpenRecord {
             strategy,
             market: token.market().index(),

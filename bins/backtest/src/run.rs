@@ -9,7 +9,7 @@ use polydesk_domain::{Span, StrategyId};
 use polydesk_engine::Engine;
 use polydesk_replay::{EventLog, Options, Recording, replay};
 use polydesk_report::{Band, Record, RunRecord};
-use polydesk_settings::{Layer, Problem, Settings};
+use polydesk_settings::{Layer, Origin, Problem, Settings};
 use polydesk_sim::{Delay, QueueModel, Sim, SimConfig};
 use polydesk_tape::{TapeReader, Times};
 
@@ -49,6 +49,9 @@ pub fn run(args: &RunArgs) -> Done {
     for job in &jobs {
         let mut own = settings.clone();
         own.strategies.retain(|(id, _)| job.only.is_none_or(|only| *id == only));
+        if own.strategies.is_empty() {
+            continue;
+        }
         runs.push(one(job, &own, args)?);
     }
     let record = Record {
@@ -257,7 +260,10 @@ fn band(name: &str, settings: &str, done: &Replayed) -> Band {
 }
 
 fn scaled(delay: Delay, percent: i64) -> Delay {
-    let scale = |span: Span| Span::nanos(span.as_nanos().saturating_mul(percent) / 100);
+    // No delay may be longer than a week.
+    let scale = |span: Span| {
+        Span::nanos(span.as_nanos().saturating_mul(percent) / 100).min(Span::secs(7 * 86_400))
+    };
     match delay {
         Delay::Constant(span) => Delay::Constant(scale(span)),
         Delay::Sampled { median, p99 } => Delay::Sampled { median: scale(median), p99: scale(p99) },
@@ -273,12 +279,17 @@ fn with_delays(mut config: SimConfig, percent: i64) -> SimConfig {
     config
 }
 
+/// Four times as many in a million, up to half of all; never fewer than there were.
+fn worse(ppm: u32) -> u32 {
+    ppm.saturating_mul(4).min(500_000).max(ppm)
+}
+
 fn pessimistic(config: SimConfig) -> SimConfig {
     let mut config = with_delays(config, 200);
     config.queue = QueueModel::Pessimistic;
     let settlement = &mut config.settlement;
-    settlement.fail_ppm = (settlement.fail_ppm * 4).min(500_000);
-    settlement.winner_fail_ppm = (settlement.winner_fail_ppm * 4).min(500_000);
+    settlement.fail_ppm = worse(settlement.fail_ppm);
+    settlement.winner_fail_ppm = worse(settlement.winner_fail_ppm);
     config
 }
 
@@ -291,15 +302,32 @@ fn optimistic(config: SimConfig) -> SimConfig {
     config
 }
 
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// The line that repeats the run from a checkout.
 fn command_line(args: &RunArgs, settings: &Settings) -> String {
-    let mut line =
-        format!("cargo run --release --bin backtest -- run --seed {}", settings.run.seed);
+    let mut line = String::new();
+    for (value, origin) in settings.lines.values() {
+        if let Origin::Env(name) = origin {
+            line.push_str(&format!("{name}={} ", quoted(value)));
+        }
+    }
+    line.push_str(&format!(
+        "cargo run --release --bin backtest -- run --seed {}",
+        settings.run.seed
+    ));
     for tape in &args.tapes {
-        line.push_str(&format!(" --tape {}", tape.display()));
+        line.push_str(&format!(" --tape {}", quoted(&tape.display().to_string())));
     }
     for config in &args.configs {
-        line.push_str(&format!(" --config {}", config.display()));
+        line.push_str(&format!(" --config {}", quoted(&config.display().to_string())));
     }
     for strategy in &args.strategies {
         line.push_str(&format!(" --strategy {strategy}"));

@@ -285,8 +285,9 @@ pub struct Shares(u64);
 impl Shares {
     /// None at all.
     pub const ZERO: Shares = Shares(0);
-    /// The most a recording or the wire may claim: a hundred billion shares. More is garbage.
-    pub const SANE_MAX: Shares = Shares(100_000_000_000_000_000);
+    /// The most a level, print or order may claim: half a billion shares, hundreds of times what any
+    /// real level held. More is garbage, and whole books of it could not be added up.
+    pub const SANE_MAX: Shares = Shares(500_000_000_000_000);
 
     /// From millionths of a share.
     pub const fn new(micros: u64) -> Shares {
@@ -348,7 +349,7 @@ impl Shares {
             return Err(NumError::OutOfRange {
                 what: "size",
                 text: value.to_string(),
-                range: "0..=100 billion shares",
+                range: "0..=500 million shares",
             });
         }
         // Binary noise of a double at this magnitude is far below 1e-4 millionths for ordinary sizes.
@@ -368,7 +369,7 @@ impl TryFrom<Decimal> for Shares {
         let out_of_range = || NumError::OutOfRange {
             what: "size",
             text: value.to_string(),
-            range: "0..=100 billion shares",
+            range: "0..=500 million shares",
         };
         let micros = u64::try_from(scaled(value, 6, "size")?).map_err(|_| out_of_range())?;
         if micros > Shares::SANE_MAX.0 {
@@ -679,7 +680,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_parses_back(units in 0u16..=10_000, micros in 0u64..10_u64.pow(16), money: i64) {
+        fn what_is_printed_parses_back(units in 0u16..=10_000, micros in 0u64..=500_000_000_000_000, money: i64) {
             prop_assert_eq!(Price(units).to_string().parse(), Ok(Price(units)));
             prop_assert_eq!(Shares(micros).to_string().parse(), Ok(Shares(micros)));
             prop_assume!(money != i64::MIN);

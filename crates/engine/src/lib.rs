@@ -182,7 +182,7 @@ impl Engine {
                 self.books.apply(stamped, |_, _| ());
                 self.dispatch(stamped, Kinds::STATE, out);
             }
-            Event::Listed(market) => self.list(market),
+            Event::Listed(market) => self.list(market, stamped, out),
             Event::State { market, state } => self.state(*market, *state, stamped, out),
             Event::Order(news) => {
                 let (id, event) = news.as_ref();
@@ -227,7 +227,9 @@ impl Engine {
         }
     }
 
-    fn list(&mut self, market: &Arc<Market>) {
+    fn list(&mut self, market: &Arc<Market>, stamped: &Stamped, out: &mut Vec<Command>) {
+        let before =
+            self.universe.key(&market.condition).map(|key| self.universe.market(key).state);
         let Ok(key) = self.universe.list(Arc::clone(market)) else {
             self.refused_listings += 1;
             return;
@@ -235,14 +237,20 @@ impl Engine {
         self.books.list(key, market.tick);
         if key.index() == self.states.len() {
             self.states.push(market.state);
-        } else {
-            self.states[key.index()] = market.state;
         }
         for seat in &mut self.seats {
             let interests = seat.strategy.interests(&self.universe);
             (seat.kinds, seat.markets) = (interests.kinds, interests.markets);
         }
         self.batch_seats = self.universe.keys().map(|key| self.seats_for(key)).collect();
+        // Facts can be listed again while the state has moved on by its own events: only a listing
+        // that restates it counts, and nothing takes a resolution back.
+        let resolved = matches!(self.states[key.index()], MarketState::Resolved(_));
+        if before.is_some_and(|before| before != market.state) && !resolved {
+            let event = Event::State { market: key, state: market.state };
+            let stamped = Stamped { event, ..stamped.clone() };
+            self.state(key, market.state, &stamped, out);
+        }
     }
 
     fn seats_for(&self, key: MarketKey) -> u32 {
@@ -409,7 +417,7 @@ impl Account for Desk<'_> {
                 price: order.price,
                 remaining: match (order.side, order.size) {
                     (Side::Sell, _) => order.remaining_offer(),
-                    (Side::Buy, Size::Shares(size)) => size.saturating_sub(order.matched),
+                    (Side::Buy, Size::Shares(_)) => order.left(),
                     (Side::Buy, Size::Spend(spend)) => {
                         order.price.shares_for(spend - order.spent).unwrap_or_default()
                     }

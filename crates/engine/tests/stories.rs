@@ -15,9 +15,7 @@ use polydesk_execution::{Account, Limits, RawRisk};
 use polydesk_signals::{
     Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, TakeProfit, Trade, Urgency,
 };
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 
 const YES: Token = Token(0);
 const NO: Token = Token(1);
@@ -47,15 +45,6 @@ impl Strategy for Puppet {
                 );
             }
         }
-    }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 
@@ -842,15 +831,6 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
                 out.signal(MarketKey(0), action, Span::secs(60), self.1, Reason::new("story"));
             }
         }
-        fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-            Ok(())
-        }
-        fn save(&self) -> Saved {
-            Saved { version: 1, bytes: Vec::new() }
-        }
-        fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-            Ok(())
-        }
     }
     let mut story = Story::new();
     let seats: Vec<Box<dyn Strategy>> = vec![
@@ -894,4 +874,99 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
         6052ms book 40 44
         6053ms timer
     "#]]);
+}
+
+#[test]
+fn a_kill_does_not_put_a_resting_exit_back_but_a_person_can_close() {
+    let mut story = Story::new();
+    let plan = ExitPlan {
+        take_profit: Some(TakeProfit { gain: 1_300, rest: true }),
+        ..ExitPlan::default()
+    };
+    story.bought(10, 30, Some(plan));
+    story.news(2, "live", OrderEvent::Live);
+    story.told.clear();
+    story.hear("kill", Event::Operator(OperatorCommand::Kill));
+    let reason = CancelReason::Requested;
+    story.after(50).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(1_000).book(40, 45);
+    story.timer();
+    assert_eq!(story.engine.execution().orders().open_count(), 0);
+    story.hear("flatten", Event::Operator(OperatorCommand::Flatten(None)));
+    story.check(expect![[r#"
+        1ms kill
+            cancel all
+        51ms #2 cancelled
+        1051ms book 40 45
+        1052ms timer
+        1052ms flatten
+            place #3 sell yes 10 at 0.3800 FAK
+    "#]]);
+}
+
+#[test]
+fn an_exit_gets_past_our_own_quote() {
+    let mut story = Story::new();
+    let plan = ExitPlan { max_hold: Some(Span::secs(30)), ..ExitPlan::default() };
+    story.bought(10, 36, Some(plan));
+    story.say("want yes 39", quotes(&[(YES, 39, 10)], None));
+    story.news(2, "live", OrderEvent::Live);
+    story.told.clear();
+    story.after(31_000).book(40, 45);
+    let reason = CancelReason::Requested;
+    story.after(200).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(1_000).timer();
+    story.check(expect![[r#"
+        31001ms book 40 45
+            cancel #2
+        31202ms #2 cancelled
+        32202ms timer
+            place #3 sell yes 10 at 0.3800 FAK
+    "#]]);
+}
+
+#[test]
+fn a_leg_that_fails_to_settle_makes_the_basket_unwind_the_other() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("basket", Action::Basket(basket));
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
+        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    }
+    story.after(20).book(39, 41);
+    story.told.clear();
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Failed);
+    assert_eq!(story.engine.execution().plans().count(), 1);
+    story.check(expect![[r#"
+        23ms #1 fill 20 at 0.4000 confirmed
+        23ms #2 fill 20 at 0.5000 failed
+            place #3 sell yes 20 at 0.3700 FAK
+    "#]]);
+}
+
+#[test]
+fn a_failed_fill_does_not_leave_its_order_open_for_ever() {
+    let mut story = Story::new();
+    story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
+    story.news(1, "live", OrderEvent::Live);
+    story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Matched);
+    story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Failed);
+    // Six can still match; the four that failed are gone for good.
+    assert_eq!(story.engine.execution().free_cash(), "998.20".parse().unwrap());
+    story.say("want nothing", quotes(&[], None));
+    let reason = CancelReason::Requested;
+    let ended = OrderEvent::Cancelled { reason, matched: Shares::whole(4) };
+    story.news(1, "cancelled", ended.clone());
+    story.news(1, "cancelled", ended);
+    assert_eq!(story.engine.execution().orders().open_count(), 0);
+    assert_eq!(story.engine.execution().free_cash(), Usdc::whole(1_000));
 }

@@ -40,7 +40,7 @@ impl Budget {
             self.filled_at = now;
         }
         let passed = self.filled_at.until(now).max(Span::ZERO).as_nanos() as u128;
-        // Tokens per second are micro-tokens per microsecond: the nanoseconds left over stay in the bucket's time.
+        // Tokens per second are micro-tokens per microsecond; a fraction of one is left to the bucket.
         let earned = passed * u128::from(self.per_second) / 1_000;
         if earned > 0 {
             self.level =

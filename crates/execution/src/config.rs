@@ -70,7 +70,7 @@ impl Default for RawRisk {
             max_drawdown_usd: usd(250),
             max_losses_in_a_row: 8,
             loss_cooldown_secs: 120,
-            max_unsettled_usd: usd(1_000),
+            max_unsettled_usd: usd(1_500),
             max_open_orders: 100,
             orders_per_second: 20,
             order_burst: 40,
@@ -158,6 +158,7 @@ impl TryFrom<&RawRisk> for Limits {
         };
         for (key, value) in [
             ("max_shares", raw.max_shares),
+            ("loss_cooldown_secs", raw.loss_cooldown_secs),
             ("max_losses_in_a_row", u64::from(raw.max_losses_in_a_row)),
             ("max_open_orders", u64::from(raw.max_open_orders)),
             ("orders_per_second", u64::from(raw.orders_per_second)),

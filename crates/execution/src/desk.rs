@@ -16,7 +16,7 @@ use crate::gate::{Ask, Equity, Facts, Mode};
 use crate::ledger::{Account, Entry, Ledger};
 use crate::orders::{Order, Orders, Purpose, TradeChange, is_ordinary};
 use crate::plans::{Plan, PlanEnd};
-use crate::positions::{ClosedTrade, ExitWhy, Positions};
+use crate::positions::{ClosedTrade, ExitWhy, Positions, average_units};
 use crate::quotes::Desired;
 
 /// How often an unanswered order is asked about, and a stuck cancel repeated.
@@ -93,6 +93,10 @@ pub struct Execution {
     equity: Equity,
     equity_day: Option<i64>,
     halted: Option<String>,
+    /// The run is over: nothing new leaves, not even exits.
+    pub(crate) stopping: bool,
+    /// Last executable price of each token, in ten-thousandths, from a book that could be relied on.
+    marks: BTreeMap<Token, u64>,
 }
 
 impl Execution {
@@ -119,6 +123,8 @@ impl Execution {
             equity: Equity::default(),
             equity_day: None,
             halted: None,
+            stopping: false,
+            marks: BTreeMap::new(),
         }
     }
 
@@ -192,7 +198,8 @@ impl Execution {
     /// pUSD that nothing has a claim on.
     pub fn free_cash(&self) -> Usdc {
         let reserved: Usdc = self.orders.open().map(Order::remaining_cost).sum();
-        self.ledger.balance(Account::Cash) - reserved
+        let splitting: Usdc = splits(&self.sets).map(|(_, _, cost)| cost).sum();
+        self.ledger.balance(Account::Cash) - reserved - splitting
     }
 
     pub(crate) fn facts<'a>(&'a self, ctx: &Context<'a>) -> Facts<'a> {
@@ -205,6 +212,7 @@ impl Execution {
             orders: &self.orders,
             positions: &self.positions,
             ledger: &self.ledger,
+            sets: &self.sets,
             equity: self.equity,
         }
     }
@@ -342,10 +350,11 @@ impl Execution {
             cost: order.remaining_cost(),
             shares: order.remaining_shares(book.tick()),
             reduces: order.purpose.reduces(),
-            rests: order.tif.rests(),
+            by_person: order.purpose == Purpose::Exit(ExitWhy::Operator),
         };
         self.limits.admit(&ask, &self.facts(ctx))?;
-        if !self.order_budget.take(ctx.now) {
+        // An exit uses the budget up but does not wait for it.
+        if !self.order_budget.take(ctx.now) && !ask.reduces {
             return Err(Reason::new("order_rate"));
         }
         order.id = self.next_id();
@@ -451,7 +460,7 @@ impl Execution {
                 }
             }
             Purpose::Exit(_) => {
-                self.exit_ended(ctx, id);
+                self.exit_ended(ctx, id, matches!(event, OrderEvent::Rejected { .. }));
                 self.exits(ctx, token.market(), out);
             }
             Purpose::Leg(plan) => self.plan_step(ctx, plan, out),
@@ -595,7 +604,9 @@ impl Execution {
                         amount,
                         &mut self.closed,
                     );
-                    self.resolved.remove(&market);
+                    if !self.positions.occupied(market) {
+                        self.resolved.remove(&market);
+                    }
                 }
                 None => self.ledger.post(Entry {
                     at,
@@ -723,20 +734,25 @@ impl Execution {
                 self.halted = None;
                 self.mode = Mode::Paused;
             }
+            (OperatorCommand::Flatten(market), mode) if mode != Mode::NotReady => {
+                self.flatten(ctx, market, out);
+            }
             // A kill is lifted by rearming, by nothing else.
             (_, Mode::Killed | Mode::NotReady) => {}
             (OperatorCommand::Pause, _) => self.mode = Mode::Paused,
             (OperatorCommand::ReduceOnly, _) => self.mode = Mode::ReduceOnly,
             (OperatorCommand::Resume, _) => self.mode = Mode::Running,
             (OperatorCommand::Rearm, _) => {}
-            (OperatorCommand::Flatten(market), _) => {
-                let held: Vec<_> = self.positions.all().map(|(s, t, _)| (s, t)).collect();
-                for (strategy, token) in held {
-                    if market.is_none_or(|market| market == token.market()) {
-                        let close = Close { token, fraction_ppm: 1_000_000, floor: Price::ZERO };
-                        self.close(ctx, strategy, close, ExitWhy::Operator, out);
-                    }
-                }
+            (OperatorCommand::Flatten(_), _) => {}
+        }
+    }
+
+    fn flatten(&mut self, ctx: &Context<'_>, market: Option<MarketKey>, out: &mut Vec<Command>) {
+        let held: Vec<_> = self.positions.all().map(|(s, t, _)| (s, t)).collect();
+        for (strategy, token) in held {
+            if market.is_none_or(|market| market == token.market()) {
+                let close = Close { token, fraction_ppm: 1_000_000, floor: Price::ZERO };
+                self.close(ctx, strategy, close, ExitWhy::Operator, out);
             }
         }
     }
@@ -754,7 +770,12 @@ impl Execution {
         };
         let shares =
             holding.held().scale_floor(u64::from(close.fraction_ppm.min(1_000_000)), 1_000_000);
+        if shares.is_zero() {
+            return self.deny(strategy, Reason::new("nothing_to_close"));
+        }
+        // A person's wish comes from above and is obeyed also by what was latched before.
         holding.leaving = Some((why, close.floor, shares));
+        holding.retry_at = None;
         self.exits(ctx, close.token.market(), out);
     }
 
@@ -767,6 +788,7 @@ impl Execution {
     /// The run ends: cancels everything that rests.
     pub fn stop(&mut self, now: Time, out: &mut Vec<Command>) {
         self.mode = self.mode.max(Mode::ReduceOnly);
+        self.stopping = true;
         self.cancel_all(now, out);
     }
 
@@ -811,17 +833,20 @@ impl Execution {
         }
     }
 
-    /// Marks equity to what displayed depth would pay.
+    /// Marks equity to what displayed depth would pay for everything held of a token together.
+    ///
+    /// A book that cannot be relied on now (void after a gap, or amid a batch) says nothing: the last
+    /// mark stands.
     pub fn mark(&mut self, ctx: &Context<'_>) {
         let mut worth = self.ledger.balance(Account::Cash) + self.ledger.balance(Account::Pending);
+        let mut held: BTreeMap<Token, (Shares, Usdc)> = BTreeMap::new();
         for (_, token, holding) in self.positions.all() {
-            let shares = holding.held();
-            worth += match self.resolved.get(&token.market()) {
-                Some(payout) => payout.pay(token.outcome(), shares),
-                None => ctx.books.get(token.market()).map_or(Usdc::ZERO, |book| {
-                    book.walk(token.outcome(), Side::Sell, Price::ZERO, shares).notional
-                }),
-            };
+            let (shares, cost) = held.entry(token).or_default();
+            *shares += holding.held();
+            *cost += holding.cost();
+        }
+        for (token, (shares, cost)) in held {
+            worth += self.worth(ctx, token, shares, cost);
         }
         self.equity.now = worth;
         self.equity.high = self.equity.high.max(worth);
@@ -830,6 +855,35 @@ impl Execution {
             self.equity.day_open = worth;
         }
     }
+
+    fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
+        if let Some(payout) = self.resolved.get(&token.market()) {
+            return payout.pay(token.outcome(), shares);
+        }
+        let market = token.market();
+        if let (true, Some(book)) = (ctx.books.trusted(market), ctx.books.get(market)) {
+            let walk = book.walk(token.outcome(), Side::Sell, Price::ZERO, shares);
+            self.marks.insert(token, average_units(walk.notional, shares));
+            return walk.notional;
+        }
+        match self.marks.get(&token) {
+            Some(units) => {
+                let units = u16::try_from(*units).ok().and_then(Price::new).unwrap_or(Price::ONE);
+                units.notional_floor(shares)
+            }
+            None => cost,
+        }
+    }
+}
+
+/// pUSD that splits under way will take, by strategy and market.
+pub(crate) fn splits(
+    sets: &BTreeMap<ClientOrderId, SetPending>,
+) -> impl Iterator<Item = (StrategyId, MarketKey, Usdc)> {
+    sets.values().filter_map(|set| match set.action {
+        SetAction::Split(shares) => Some((set.strategy, set.market, shares.face_value())),
+        SetAction::Merge(_) | SetAction::Redeem => None,
+    })
 }
 
 fn exit_why(purpose: Purpose) -> ExitWhy {

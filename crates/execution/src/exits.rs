@@ -13,7 +13,7 @@ use crate::positions::{ExitContext, ExitWhy, ExitWish, exit_wish};
 impl Execution {
     /// Looks at every holding of a market.
     pub(crate) fn exits(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Vec<Command>) {
-        if !ctx.books.trusted(market) {
+        if self.stopping || !ctx.books.trusted(market) {
             // A frozen or half-known book gives no price to leave at.
             return;
         }
@@ -35,6 +35,11 @@ impl Execution {
         let exit_ctx = ExitContext { now: ctx.now, book, to_close };
         let sellable = self.position(strategy, token).sellable();
         let Some(holding) = self.positions.get_mut(strategy, token) else { return };
+        if holding.leaving.is_some_and(|(_, _, shares)| shares < market.min_size) {
+            // A latch on what cannot be sold would keep the lots' own plans from working.
+            holding.leaving = None;
+            *self.counts.exit_waits.entry("dust_left").or_default() += 1;
+        }
         let wish = exit_wish(holding, token, &exit_ctx);
         let waits = holding.retry_at.is_some_and(|at| ctx.now < at);
         let existing =
@@ -54,6 +59,9 @@ impl Execution {
                 let size = shares.min(sellable).floor_cents();
                 self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitWhy::TakeProfit, out);
             }
+            // A resting target that is reached is about to be filled, without a fee.
+            (ExitWish::Take { why: ExitWhy::TakeProfit, floor, .. }, Some((_, at, tif, _)))
+                if tif.rests() && at == floor => {}
             (ExitWish::Take { .. }, Some((id, _, tif, _))) if tif.rests() => {
                 self.cancel(ctx.now, id, out);
             }
@@ -94,15 +102,7 @@ impl Execution {
         if size < ctx.universe.market(token.market()).min_size {
             return self.wait(strategy, token, "dust", ctx);
         }
-        // An exit never trades with our own quotes: those go first, the exit follows once they are gone.
-        let own: Vec<ClientOrderId> = self
-            .orders
-            .open_in(token.market())
-            .filter(|o| crosses(token, Side::Sell, price, o.token, o.side, o.price))
-            .map(|o| o.id)
-            .collect();
-        if !own.is_empty() {
-            own.into_iter().for_each(|id| self.cancel(ctx.now, id, out));
+        if self.clear_the_way(ctx, token, price, out) {
             return self.wait(strategy, token, "own_order_in_the_way", ctx);
         }
         let purpose = Purpose::Exit(why);
@@ -127,6 +127,37 @@ impl Execution {
         }
     }
 
+    /// An exit never trades with our own orders: those go first and stay away until it is through.
+    ///
+    /// A quote in the way is not wanted any more; a resting exit of the other outcome waits a while.
+    fn clear_the_way(
+        &mut self,
+        ctx: &Context<'_>,
+        token: Token,
+        price: Price,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let own: Vec<(ClientOrderId, StrategyId, Token, Purpose)> = self
+            .orders
+            .open_in(token.market())
+            .filter(|o| crosses(token, Side::Sell, price, o.token, o.side, o.price))
+            .map(|o| (o.id, o.strategy, o.token, o.purpose))
+            .collect();
+        for (id, owner, of, purpose) in &own {
+            match purpose {
+                Purpose::Quote => self.quote_ended(*owner, *id, true),
+                Purpose::Exit(_) => {
+                    if let Some(holding) = self.positions.get_mut(*owner, *of) {
+                        holding.retry_at = Some(ctx.now + Span::secs(3));
+                    }
+                }
+                Purpose::Trade | Purpose::Leg(_) => {}
+            }
+            self.cancel(ctx.now, *id, out);
+        }
+        !own.is_empty()
+    }
+
     /// Counts an exit that cannot be made now and looks again in a second.
     fn wait(&mut self, strategy: StrategyId, token: Token, code: &'static str, ctx: &Context<'_>) {
         *self.counts.exit_waits.entry(code).or_default() += 1;
@@ -136,7 +167,7 @@ impl Execution {
     }
 
     /// An exit order ended: one that found nobody is tried again after a growing pause.
-    pub(crate) fn exit_ended(&mut self, ctx: &Context<'_>, id: ClientOrderId) {
+    pub(crate) fn exit_ended(&mut self, ctx: &Context<'_>, id: ClientOrderId, refused: bool) {
         let Some(order) = self.orders.get(id) else { return };
         let (strategy, token, in_vain, rested) = (
             order.strategy,
@@ -148,12 +179,13 @@ impl Execution {
         if holding.exit_order == Some(id) {
             holding.exit_order = None;
         }
-        if in_vain && !rested {
+        if in_vain && (!rested || refused) {
             holding.retries = (holding.retries + 1).min(6);
             holding.retry_at = Some(ctx.now + Span::secs(1 << holding.retries.min(6)));
         } else {
             holding.retries = 0;
-            holding.retry_at = None;
+            // A pause that makes room for another exit is kept.
+            holding.retry_at = holding.retry_at.filter(|at| *at > ctx.now);
         }
     }
 }

@@ -3,13 +3,16 @@
 //! Held, unsettled, resting, sent, being cancelled and unanswered all count as if the worst had
 //! happened. Anything unknown denies. Exits pass the limits, never the readiness and book checks.
 
+use std::collections::BTreeMap;
+
 use polydesk_domain::{
-    Books, Market, MarketKey, MarketState, Price, ProtocolVersion, Shares, Side, Span, StrategyId,
-    Time, Token, Universe, Usdc,
+    Books, ClientOrderId, Market, MarketKey, MarketState, Outcome, Price, ProtocolVersion, Shares,
+    Side, Span, StrategyId, Time, Token, Universe, Usdc,
 };
 use polydesk_signals::Reason;
 
 use crate::config::Limits;
+use crate::desk::{SetPending, splits};
 use crate::ledger::Ledger;
 use crate::orders::Orders;
 use crate::positions::Positions;
@@ -47,8 +50,8 @@ pub struct Ask {
     pub shares: Shares,
     /// Whether it can only make a position smaller.
     pub reduces: bool,
-    /// Whether it waits in the book.
-    pub rests: bool,
+    /// Whether a person asked for it.
+    pub by_person: bool,
 }
 
 /// Everything the gate looks at.
@@ -70,6 +73,8 @@ pub struct Facts<'a> {
     pub positions: &'a Positions,
     /// Our money.
     pub ledger: &'a Ledger,
+    /// Splits, merges and redemptions under way.
+    pub sets: &'a BTreeMap<ClientOrderId, SetPending>,
     /// Equity marked to executable depth, and its high.
     pub equity: Equity,
 }
@@ -134,6 +139,10 @@ impl Facts<'_> {
         for (owner, of, holding) in self.positions.all() {
             add(owner, of, holding.cost(), holding.held());
         }
+        // A sale that fails to settle brings its shares back: until it is final they count.
+        for (owner, of, cost, shares) in self.positions.coming_back() {
+            add(owner, of, cost, shares);
+        }
         let mut reserved = Usdc::ZERO;
         for order in self.orders.open() {
             let cost = order.remaining_cost();
@@ -142,6 +151,10 @@ impl Facts<'_> {
             let shares =
                 if order.side == Side::Buy { order.remaining_shares(tick) } else { Shares::ZERO };
             add(order.strategy, order.token, cost, shares);
+        }
+        for (owner, market, cost) in splits(self.sets) {
+            reserved += cost;
+            add(owner, market.token(Outcome::Yes), cost, Shares::ZERO);
         }
         sum.reserved = reserved;
         sum
@@ -170,7 +183,8 @@ impl Limits {
     fn ready(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
         match (facts.mode, ask.reduces) {
             (Mode::NotReady, _) => return Err(Reason::new("not_ready")),
-            (Mode::Killed, false) => return Err(Reason::new("killed")),
+            // After a kill only a person closes positions: after a halt the desk's own books are in doubt.
+            (Mode::Killed, _) if !ask.by_person => return Err(Reason::new("killed")),
             (Mode::Paused, false) => return Err(Reason::new("paused")),
             (Mode::ReduceOnly, false) => return Err(Reason::new("reduce_only")),
             _ => {}
@@ -246,10 +260,6 @@ impl Limits {
         {
             return Err(Reason::new("losing_streak").with("losses", i64::from(losses)));
         }
-        let unsettled = facts.positions.unsettled_cost();
-        if unsettled > self.max_unsettled {
-            return Err(Reason::new("unsettled").with("unsettled_micros", unsettled.micros()));
-        }
         if facts.orders.open_count() >= self.max_open_orders as usize {
             return Err(Reason::new("open_orders").with("open", facts.orders.open_count() as i64));
         }
@@ -281,6 +291,11 @@ impl Limits {
         if ask.side == Side::Buy && at_risk.shares + ask.shares > self.max_shares {
             return Err(Reason::new("max_shares")
                 .with("would_be_micros", (at_risk.shares + ask.shares).micros() as i64));
+        }
+        // Whatever is open may match now and settle late.
+        let unsettled = facts.positions.unsettled_cost() + at_risk.reserved + ask.cost;
+        if unsettled > self.max_unsettled {
+            return over("unsettled", unsettled, self.max_unsettled);
         }
         let free = facts.ledger.balance(crate::ledger::Account::Cash) - at_risk.reserved;
         if ask.cost > free {

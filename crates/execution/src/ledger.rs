@@ -65,6 +65,16 @@ pub struct Ledger {
     realised_today: (i64, Usdc),
     losses_in_a_row: u32,
     last_loss_at: Option<Time>,
+    /// The closing under way: one exit can be many fills of many lots.
+    closing: Option<Closing>,
+}
+
+/// One closing with the streak before it.
+#[derive(Debug, Clone, Copy)]
+struct Closing {
+    by: u64,
+    result: Usdc,
+    streak_before: u32,
 }
 
 impl Ledger {
@@ -95,7 +105,8 @@ impl Ledger {
         self.fees
     }
 
-    /// Books the result of something final.
+    /// Books the result of something final. `by` names the closing it is part of: an exit order, or a
+    /// merge or redemption; a streak counts closings, not fills or lots.
     pub fn realise(
         &mut self,
         at: Time,
@@ -103,6 +114,7 @@ impl Ledger {
         market: MarketKey,
         result: Usdc,
         fees: Usdc,
+        by: u64,
     ) {
         let tally = self.by_slot.entry((strategy, market, at.day())).or_default();
         tally.realised += result;
@@ -113,11 +125,19 @@ impl Ledger {
             self.realised_today = (at.day(), Usdc::ZERO);
         }
         self.realised_today.1 += result;
-        if result < Usdc::ZERO {
-            self.losses_in_a_row += 1;
+        let mut closing = match self.closing {
+            Some(closing) if closing.by == by => closing,
+            _ => Closing { by, result: Usdc::ZERO, streak_before: self.losses_in_a_row },
+        };
+        closing.result += result;
+        self.closing = Some(closing);
+        self.losses_in_a_row = match closing.result.cmp(&Usdc::ZERO) {
+            core::cmp::Ordering::Less => closing.streak_before + 1,
+            core::cmp::Ordering::Equal => closing.streak_before,
+            core::cmp::Ordering::Greater => 0,
+        };
+        if closing.result < Usdc::ZERO {
             self.last_loss_at = Some(at);
-        } else if result > Usdc::ZERO {
-            self.losses_in_a_row = 0;
         }
     }
 
@@ -134,6 +154,7 @@ impl Ledger {
     /// Ends a losing streak (its cool-down is over).
     pub fn forgive_streak(&mut self) {
         self.losses_in_a_row = 0;
+        self.closing = None;
     }
 
     /// Realised results by (strategy, market, UTC day since 1970).

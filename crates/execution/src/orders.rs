@@ -60,6 +60,10 @@ pub struct Order {
     pub matched: Shares,
     /// pUSD of those fills, fees not included.
     pub spent: Usdc,
+    /// Shares of fills that failed: the venue counts them as matched for ever.
+    pub failed: Shares,
+    /// pUSD of those.
+    pub failed_spend: Usdc,
     /// Shares matched in all, as the venue said when it ended.
     pub reported: Option<Shares>,
     /// When it was decided.
@@ -91,7 +95,35 @@ impl Order {
 
     /// Shares the venue said matched and whose fills have not arrived.
     pub fn missing(&self) -> Shares {
-        self.reported.map_or(Shares::ZERO, |reported| reported.saturating_sub(self.matched))
+        self.reported.map_or(Shares::ZERO, |reported| reported.saturating_sub(self.seen()))
+    }
+
+    /// Shares whose fills arrived, whatever became of their settlement.
+    fn seen(&self) -> Shares {
+        self.matched + self.failed
+    }
+
+    /// Whether it is over and every fill of it is final, one way or the other.
+    pub fn settled(&self) -> bool {
+        let last =
+            |status: &TradeStatus| matches!(status, TradeStatus::Confirmed | TradeStatus::Failed);
+        !self.open() && self.fills.values().all(|(status, _)| last(status))
+    }
+
+    /// Shares that can still match, for orders sized in shares.
+    pub fn left(&self) -> Shares {
+        match self.size {
+            Size::Shares(size) => size.saturating_sub(self.seen()),
+            Size::Spend(_) => Shares::ZERO,
+        }
+    }
+
+    /// pUSD that can still be spent, for orders sized in pUSD.
+    fn left_spend(&self) -> Usdc {
+        match self.size {
+            Size::Shares(_) => Usdc::ZERO,
+            Size::Spend(spend) => (spend - self.spent - self.failed_spend).max(Usdc::ZERO),
+        }
     }
 
     /// Shares that can still be delivered, at the most. An immediate buy sized in pUSD can deliver
@@ -101,11 +133,10 @@ impl Order {
             return self.missing();
         }
         match self.size {
-            Size::Shares(size) => size.saturating_sub(self.matched),
-            Size::Spend(spend) => {
-                let left = (spend - self.spent).max(Usdc::ZERO);
+            Size::Shares(_) => self.left(),
+            Size::Spend(_) => {
                 let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
-                lowest.shares_for(left).unwrap_or(Shares::ZERO)
+                lowest.shares_for(self.left_spend()).unwrap_or(Shares::ZERO)
             }
         }
     }
@@ -119,8 +150,8 @@ impl Order {
             return self.price.notional_ceil(self.missing()) + self.fee_reserve;
         }
         let left = match self.size {
-            Size::Shares(size) => self.price.notional_ceil(size.saturating_sub(self.matched)),
-            Size::Spend(spend) => (spend - self.spent).max(Usdc::ZERO),
+            Size::Shares(_) => self.price.notional_ceil(self.left()),
+            Size::Spend(_) => self.left_spend(),
         };
         left + self.fee_reserve
     }
@@ -130,8 +161,7 @@ impl Order {
         match (self.side, self.size) {
             (Side::Buy, _) => Shares::ZERO,
             _ if self.state.ended() => self.missing(),
-            (Side::Sell, Size::Shares(size)) => size.saturating_sub(self.matched),
-            (Side::Sell, Size::Spend(_)) => Shares::ZERO,
+            (Side::Sell, _) => self.left(),
         }
     }
 }
@@ -262,7 +292,7 @@ pub enum TradeChange {
     Nothing,
 }
 
-/// All orders of this run; the ended ones stay until they are forgotten.
+/// All orders of this run, the ended ones too: late news must find them.
 #[derive(Debug, Default)]
 pub struct Orders {
     all: BTreeMap<ClientOrderId, Order>,
@@ -318,6 +348,10 @@ impl Orders {
         {
             order.reported = Some(*matched);
         }
+        if matches!(event, OrderEvent::Live | OrderEvent::Matched) {
+            // Evidence that it lives: cancelling begins anew, however often it was lost.
+            order.cancels = 0;
+        }
         if let Some(next) = next {
             order.state = next;
             if next.ended() {
@@ -365,7 +399,13 @@ impl Orders {
         let change = match order.fills.get_mut(&trade) {
             None => {
                 order.fills.insert(trade, (status, fill));
-                if status == TradeStatus::Failed { TradeChange::Nothing } else { TradeChange::New }
+                if status == TradeStatus::Failed {
+                    order.failed += fill.shares;
+                    order.failed_spend += fill.notional;
+                    TradeChange::Nothing
+                } else {
+                    TradeChange::New
+                }
             }
             Some((now, _)) => match next_status(*now, status) {
                 Err(illegal) => return Some(Err(illegal)),
@@ -391,9 +431,9 @@ impl Orders {
             TradeChange::Failed => {
                 order.matched = order.matched.saturating_sub(fill.shares);
                 order.spent -= fill.notional;
-                // The venue's total counted the failed leg: it is not missing.
-                order.reported =
-                    order.reported.map(|reported| reported.saturating_sub(fill.shares));
+                // The venue's total goes on counting the failed leg: it is not missing.
+                order.failed += fill.shares;
+                order.failed_spend += fill.notional;
             }
             _ => {}
         }
@@ -458,6 +498,8 @@ impl Order {
             state: OrderState::Planned,
             matched: Shares::ZERO,
             spent: Usdc::ZERO,
+            failed: Shares::ZERO,
+            failed_spend: Usdc::ZERO,
             reported: None,
             placed_at,
             ended_at: None,

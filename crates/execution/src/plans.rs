@@ -5,8 +5,8 @@
 //! held, unwound or carried, never silently.
 
 use polydesk_domain::{
-    Book, Cash, CashKind, ClientOrderId, Command, FeeRate, MarketKey, Outcome, Price, SetAction,
-    Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, Usdc,
+    Book, Cash, CashKind, ClientOrderId, Command, FeeRate, MarketKey, MarketState, Outcome, Price,
+    SetAction, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, Usdc,
 };
 use polydesk_signals::{Basket, BasketKind, Leg, Reason};
 
@@ -16,6 +16,8 @@ use crate::positions::ExitWhy;
 
 /// The most orders one request can carry.
 const BATCH: usize = 15;
+/// Merges that may fail before a plan leaves its sets to the resolution.
+const MERGE_TRIES: u8 = 3;
 
 /// Where a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct PlanLeg {
     pub leg: Leg,
     /// Every order sent for it.
     pub orders: Vec<ClientOrderId>,
+    /// Shares in excess that were latched for sale.
+    pub latched: Shares,
 }
 
 /// A basket under way.
@@ -64,6 +68,12 @@ pub struct Plan {
     pub stage: Stage,
     /// When it started.
     pub started: Time,
+    /// Whether anything had to be unwound.
+    pub unwinding: bool,
+    /// Whether the time to unwind is over: the excess stays latched for sale.
+    pub gave_up: bool,
+    /// Merges that failed.
+    pub merge_tries: u8,
 }
 
 /// How a plan ended.
@@ -87,7 +97,7 @@ pub struct PlanEnd {
     pub started: Time,
     /// When it ended.
     pub ended: Time,
-    /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `redeemed`, `split_failed`, `merge_failed`.
+    /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `merged_back`, `resolved`, `redeemed`, `split_failed`, `merge_failed`.
     pub code: &'static str,
 }
 
@@ -154,8 +164,11 @@ impl Execution {
         let (sets, expected) = self.size_plan(ctx, basket)?;
         self.next_plan += 1;
         let id = self.next_plan;
-        let legs =
-            basket.legs.iter().map(|leg| PlanLeg { leg: *leg, orders: Vec::new() }).collect();
+        let legs = basket
+            .legs
+            .iter()
+            .map(|leg| PlanLeg { leg: *leg, orders: Vec::new(), latched: Shares::ZERO })
+            .collect();
         let stage =
             if basket.kind == BasketKind::SellPair { Stage::Splitting } else { Stage::Sending };
         let plan = Plan {
@@ -168,6 +181,9 @@ impl Execution {
             expected,
             stage,
             started: ctx.now,
+            unwinding: false,
+            gave_up: false,
+            merge_tries: 0,
         };
         if stage == Stage::Splitting {
             self.admit_split(ctx, strategy, &basket.legs, sets)?;
@@ -250,7 +266,7 @@ impl Execution {
             cost: sets.face_value(),
             shares: sets,
             reduces: false,
-            rests: false,
+            by_person: false,
         };
         self.limits.admit(&ask, &self.facts(ctx))
     }
@@ -337,8 +353,8 @@ impl Execution {
                 let Some(fills) = self.leg_fills(&plan) else { return };
                 self.legs_done(ctx, plan, &fills, out);
             }
-            Stage::Unwinding => self.unwound(ctx, &plan, out),
-            Stage::Settling => self.settled(ctx, &plan, out),
+            Stage::Unwinding => self.unwound(ctx, plan, out),
+            Stage::Settling => self.settled(ctx, plan, out),
             Stage::Splitting | Stage::Merging => {}
         }
     }
@@ -352,39 +368,30 @@ impl Execution {
     ) {
         let most = fills.iter().copied().max().unwrap_or_default();
         let least = fills.iter().copied().min().unwrap_or_default();
-        if plan.kind == BasketKind::SellPair {
-            return self.pair_sold(ctx, plan, fills, out);
-        }
-        if most.is_zero() {
-            return self.end_plan(ctx, &plan, Shares::ZERO, "nothing");
-        }
-        let dust =
-            plan.legs.iter().map(|l| ctx.universe.market(l.leg.token.market()).min_size).max();
-        let lagging = most.saturating_sub(least) >= dust.unwrap_or_default();
-        if lagging
-            && plan.stage == Stage::Sending
-            && self.complete(ctx, &mut plan, fills, most, out)
-        {
-            plan.stage = Stage::Completing;
-            self.plans.insert(plan.id, plan);
-            return;
-        }
-        if lagging {
-            let mut selling = false;
-            for (leg, got) in plan.legs.clone().iter().zip(fills) {
-                let excess = got.saturating_sub(least);
-                if excess >= ctx.universe.market(leg.leg.token.market()).min_size {
-                    selling |= self.sell_excess(plan.strategy, leg.leg.token, excess);
-                }
+        if plan.kind != BasketKind::SellPair {
+            if most.is_zero() {
+                return self.end_plan(ctx, &plan, Shares::ZERO, "nothing");
             }
-            if selling {
-                plan.stage = Stage::Unwinding;
-                let market = plan.legs[0].leg.token.market();
+            let lagging = most.saturating_sub(least) >= self.smallest(ctx, &plan);
+            if lagging
+                && plan.stage == Stage::Sending
+                && self.complete(ctx, &mut plan, fills, most, out)
+            {
+                plan.stage = Stage::Completing;
                 self.plans.insert(plan.id, plan);
-                return self.exits(ctx, market, out);
+                return;
             }
         }
-        self.after_legs(ctx, plan, least, out);
+        plan.stage = Stage::Settling;
+        let id = plan.id;
+        self.plans.insert(id, plan.clone());
+        self.settled(ctx, plan, out);
+    }
+
+    /// The largest minimum size of the legs: less than that cannot be sold.
+    fn smallest(&self, ctx: &Context<'_>, plan: &Plan) -> Shares {
+        let sizes = plan.legs.iter().map(|l| ctx.universe.market(l.leg.token.market()).min_size);
+        sizes.max().unwrap_or_default()
     }
 
     /// Sends the lagging legs again if the whole basket still does not lose by it.
@@ -468,77 +475,111 @@ impl Execution {
         fees
     }
 
-    /// Latches the sale of what a leg has in excess.
-    fn sell_excess(&mut self, strategy: StrategyId, token: Token, excess: Shares) -> bool {
+    /// Latches the sale of what a leg has in excess; a sale that a person asked for goes first.
+    fn sell_excess(&mut self, strategy: StrategyId, token: Token, excess: Shares) {
         let loss = self.limits.max_unwind_loss.units();
-        let Some(holding) = self.positions.get_mut(strategy, token) else { return false };
+        let Some(holding) = self.positions.get_mut(strategy, token) else { return };
+        let before = match holding.leaving {
+            Some((ExitWhy::Unwind, _, shares)) => shares,
+            Some(_) => return,
+            None => Shares::ZERO,
+        };
         let held = holding.held();
         let paid = u128::try_from(holding.cost().micros()).unwrap_or(0);
         let average = (paid * 10_000 / u128::from(held.micros().max(1))).min(10_000) as u16;
         let floor = Price::new(average.saturating_sub(loss)).unwrap_or(Price::ZERO);
-        holding.leaving = Some((ExitWhy::Unwind, floor, excess.min(held)));
-        true
+        holding.leaving = Some((ExitWhy::Unwind, floor, (before + excess).min(held)));
     }
 
-    fn unwound(&mut self, ctx: &Context<'_>, plan: &Plan, out: &mut Vec<Command>) {
+    fn unwound(&mut self, ctx: &Context<'_>, mut plan: Plan, out: &mut Vec<Command>) {
         let selling = plan.legs.iter().any(|leg| {
             self.positions
                 .get(plan.strategy, leg.leg.token)
                 .is_some_and(|holding| matches!(holding.leaving, Some((ExitWhy::Unwind, _, _))))
         });
-        if selling {
+        if selling && !plan.gave_up {
             return;
         }
-        let held = plan.legs.iter().map(|leg| {
-            self.positions.get(plan.strategy, leg.leg.token).map_or(Shares::ZERO, |h| h.held())
-        });
-        let least = held.min().unwrap_or_default();
-        if least.floor_cents().is_zero() {
-            return self.end_plan(ctx, plan, Shares::ZERO, "unwound");
-        }
-        self.after_legs(ctx, plan.clone(), least, out);
+        plan.stage = Stage::Settling;
+        self.plans.insert(plan.id, plan.clone());
+        self.settled(ctx, plan, out);
     }
 
-    /// The legs stand in equal shares: merge them, or hold them to the end.
-    fn after_legs(
-        &mut self,
-        ctx: &Context<'_>,
-        mut plan: Plan,
-        sets: Shares,
-        out: &mut Vec<Command>,
-    ) {
-        match plan.kind {
-            BasketKind::BuyPair if !sets.floor_cents().is_zero() => {
-                plan.stage = Stage::Settling;
-                let id = plan.id;
-                self.plans.insert(id, plan.clone());
-                self.settled(ctx, &plan, out);
-            }
-            BasketKind::AllYes | BasketKind::AllNo if !sets.is_zero() => {
-                self.end_plan(ctx, &plan, sets, "held")
-            }
-            _ => self.end_plan(ctx, &plan, sets, "nothing"),
-        }
-    }
-
-    /// Merges once both legs are final.
-    fn settled(&mut self, ctx: &Context<'_>, plan: &Plan, out: &mut Vec<Command>) {
-        let market = plan.legs[0].leg.token.market();
-        let holdings =
-            Outcome::BOTH.map(|outcome| self.positions.get(plan.strategy, market.token(outcome)));
-        let [Some(yes), Some(no)] = holdings else {
-            return self.end_plan(ctx, plan, Shares::ZERO, "carried");
+    /// Balances the legs, waits until everything is final, then merges or holds.
+    ///
+    /// A leg that fails to settle while this waits shows as an excess of the others, and is unwound
+    /// like any other.
+    fn settled(&mut self, ctx: &Context<'_>, mut plan: Plan, out: &mut Vec<Command>) {
+        let tokens: Vec<Token> = plan.legs.iter().map(|leg| leg.leg.token).collect();
+        let resolved = |token: &Token| {
+            let state = ctx.states.get(token.market().index());
+            matches!(state, Some(MarketState::Resolved(_)))
         };
-        if yes.confirmed() != yes.held() || no.confirmed() != no.held() {
+        if tokens.iter().any(resolved) {
+            // The redemption turns everything into money.
+            return self.end_plan(ctx, &plan, self.plan_sets(&plan), "resolved");
+        }
+        let have = self.plan_holdings(&plan);
+        let least = have.iter().copied().min().unwrap_or_default();
+        let smallest = self.smallest(ctx, &plan);
+        let mut latched = false;
+        for (i, token) in tokens.iter().enumerate() {
+            let extra = have[i].saturating_sub(least).saturating_sub(plan.legs[i].latched);
+            if extra >= smallest && !plan.gave_up {
+                self.sell_excess(plan.strategy, *token, extra);
+                plan.legs[i].latched += extra;
+                latched = true;
+            }
+        }
+        if latched {
+            plan.unwinding = true;
+            plan.stage = Stage::Unwinding;
+            self.plans.insert(plan.id, plan);
+            for token in tokens {
+                self.exits(ctx, token.market(), out);
+            }
             return;
         }
-        let sellable = |outcome| self.position(plan.strategy, market.token(outcome)).sellable();
-        let sets =
-            sellable(Outcome::Yes).min(sellable(Outcome::No)).min(plan.sets + Shares::whole(1));
-        if sets.is_zero() {
-            return self.end_plan(ctx, plan, Shares::ZERO, "carried");
+        let orders = plan.legs.iter().flat_map(|leg| &leg.orders);
+        if orders.filter_map(|id| self.orders.get(*id)).any(|order| !order.settled()) {
+            return;
         }
-        self.merge(ctx, plan, market, sets, out);
+        let pair = matches!(plan.kind, BasketKind::BuyPair | BasketKind::SellPair);
+        let sellable = |token: &Token| self.position(plan.strategy, *token).sellable();
+        let sets = tokens.iter().map(sellable).min().unwrap_or_default().min(least);
+        if pair && !sets.floor_cents().is_zero() {
+            return self.merge(ctx, &plan, tokens[0].market(), sets, out);
+        }
+        let code = match plan.kind {
+            _ if plan.gave_up => "carried",
+            BasketKind::SellPair => "sold",
+            BasketKind::AllYes | BasketKind::AllNo if !least.is_zero() => "held",
+            _ if plan.unwinding => "unwound",
+            _ => "nothing",
+        };
+        self.end_plan(ctx, &plan, self.plan_sets(&plan), code);
+    }
+
+    /// Shares that a plan's own orders matched per leg, failed settlements taken off.
+    fn plan_matched(&self, plan: &Plan) -> Vec<Shares> {
+        let got = |leg: &PlanLeg| -> Shares {
+            leg.orders.iter().filter_map(|id| self.orders.get(*id)).map(|order| order.matched).sum()
+        };
+        plan.legs.iter().map(got).collect()
+    }
+
+    /// What a plan's own orders leave of each leg: what was bought, or what was split and not sold.
+    fn plan_holdings(&self, plan: &Plan) -> Vec<Shares> {
+        let matched = self.plan_matched(plan);
+        if plan.kind != BasketKind::SellPair {
+            return matched;
+        }
+        matched.into_iter().map(|sold| plan.sets.saturating_sub(sold)).collect()
+    }
+
+    /// Complete sets that a plan's own orders reached.
+    fn plan_sets(&self, plan: &Plan) -> Shares {
+        self.plan_matched(plan).into_iter().min().unwrap_or_default()
     }
 
     fn merge(
@@ -565,34 +606,6 @@ impl Execution {
         if let Some(plan) = self.plans.get_mut(&plan.id) {
             plan.stage = Stage::Merging;
         }
-    }
-
-    /// Both sales of a split pair ended: what was not sold is merged back, the rest of one side sold.
-    fn pair_sold(
-        &mut self,
-        ctx: &Context<'_>,
-        plan: Plan,
-        fills: &[Shares],
-        out: &mut Vec<Command>,
-    ) {
-        let market = plan.legs[0].leg.token.market();
-        let left: Vec<Shares> = fills.iter().map(|sold| plan.sets.saturating_sub(*sold)).collect();
-        let (less, more) = (
-            left.iter().copied().min().unwrap_or_default(),
-            left.iter().copied().max().unwrap_or_default(),
-        );
-        for (leg, left) in plan.legs.iter().zip(&left) {
-            let excess = left.saturating_sub(less);
-            if excess >= ctx.universe.market(market).min_size {
-                self.sell_excess(plan.strategy, leg.leg.token, excess);
-            }
-        }
-        if !less.floor_cents().is_zero() {
-            return self.merge(ctx, &plan, market, less, out);
-        }
-        let code = if more == less { "sold" } else { "unwound" };
-        self.end_plan(ctx, &plan, plan.sets.saturating_sub(more), code);
-        self.exits(ctx, market, out);
     }
 
     /// Takes in the answer to a split or merge of a plan.
@@ -622,10 +635,24 @@ impl Execution {
             }
             (Stage::Splitting, _) => self.end_plan(ctx, &plan, Shares::ZERO, "split_failed"),
             (Stage::Merging, CashKind::Merge) => {
-                let code = if plan.kind == BasketKind::SellPair { "sold" } else { "merged" };
-                self.end_plan(ctx, &plan, cash.shares[0], code);
+                let merged = cash.shares[0];
+                let (code, sets) = match plan.kind {
+                    _ if plan.gave_up => ("carried", merged),
+                    BasketKind::SellPair if merged >= plan.sets => ("merged_back", Shares::ZERO),
+                    BasketKind::SellPair => ("sold", self.plan_sets(&plan)),
+                    _ => ("merged", merged),
+                };
+                self.end_plan(ctx, &plan, sets, code);
             }
-            (Stage::Merging, _) => self.end_plan(ctx, &plan, Shares::ZERO, "merge_failed"),
+            (Stage::Merging, _) => {
+                plan.merge_tries += 1;
+                if plan.merge_tries >= MERGE_TRIES {
+                    return self.end_plan(ctx, &plan, Shares::ZERO, "merge_failed");
+                }
+                // The timer tries again.
+                plan.stage = Stage::Settling;
+                self.plans.insert(id, plan);
+            }
             _ => {}
         }
     }
@@ -652,8 +679,9 @@ impl Execution {
             let Some(plan) = self.plans.get(&id).cloned() else { continue };
             let late = plan.started.until(ctx.now) > self.limits.max_naked_time;
             if late && plan.stage == Stage::Unwinding {
-                // The excess stays latched for sale; the plan no longer blocks its markets.
-                self.end_plan(ctx, &plan, Shares::ZERO, "carried");
+                // The excess stays latched for sale; what is complete goes on to its end.
+                self.plans.insert(id, Plan { gave_up: true, ..plan });
+                self.plan_step(ctx, id, out);
             }
         }
     }

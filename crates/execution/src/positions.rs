@@ -128,6 +128,8 @@ pub struct ClosedTrade {
     pub exit_role: Option<Role>,
     /// Why they were sold.
     pub why: ExitWhy,
+    /// Names the closing this is part of: one exit order, or what was merged or redeemed within a minute.
+    pub closing: u64,
 }
 
 /// A sale that is matched but not final.
@@ -139,6 +141,8 @@ struct Sale {
     fill: Fill,
     role: Role,
     why: ExitWhy,
+    /// The floor of the latch it was sold under, to latch again if it fails.
+    floor: Option<Price>,
 }
 
 /// What one strategy holds of one token.
@@ -391,7 +395,9 @@ impl Positions {
             amount: proceeds - cost,
         });
         ledger.note_fee(fill.fee);
-        self.sales.insert(key, Sale { strategy, token, slices, fill, role, why });
+        let leaving = self.get(strategy, token).and_then(|holding| holding.leaving);
+        let floor = leaving.map(|(_, floor, _)| floor);
+        self.sales.insert(key, Sale { strategy, token, slices, fill, role, why, floor });
         if let Some(holding) = self.get_mut(strategy, token)
             && let Some((_, _, shares)) = &mut holding.leaving
         {
@@ -445,6 +451,7 @@ impl Positions {
                 exit_fee,
                 Some(sale.role),
                 sale.why,
+                key.1.0,
             );
             let result = trade.proceeds - trade.cost;
             ledger.post(Entry {
@@ -459,6 +466,7 @@ impl Positions {
                 sale.token.market(),
                 result,
                 trade.entry_fee + trade.exit_fee,
+                trade.closing,
             );
             closed.push(trade);
         }
@@ -479,6 +487,14 @@ impl Positions {
         ledger.note_fee(-sale.fill.fee);
         for lot in sale.slices {
             self.add(sale.strategy, sale.token, lot);
+        }
+        // What was to be sold is still to be sold; plans of the lots see to the other reasons.
+        let asked = matches!(sale.why, ExitWhy::Unwind | ExitWhy::Operator | ExitWhy::Signal);
+        if let (true, Some(floor), Some(holding)) =
+            (asked, sale.floor, self.get_mut(sale.strategy, sale.token))
+        {
+            let before = holding.leaving.map_or(Shares::ZERO, |(_, _, shares)| shares);
+            holding.leaving = Some((sale.why, floor, before + sale.fill.shares));
         }
     }
 
@@ -572,7 +588,10 @@ impl Positions {
         let mut left = paid;
         for (i, (strategy, token)) in held.iter().enumerate() {
             let Some(holding) = self.holdings.get_mut(&(*strategy, *token)) else { continue };
-            let lots: Vec<Lot> = holding.lots.drain(..).collect();
+            // What is not final was not there to be redeemed.
+            let (lots, rest): (Vec<Lot>, Vec<Lot>) =
+                holding.lots.drain(..).partition(|lot| lot.confirmed);
+            holding.lots = rest.into();
             let shares = lots.iter().map(|lot| lot.shares).sum();
             let money = if i + 1 == held.len() {
                 left
@@ -606,7 +625,8 @@ impl Positions {
             return;
         }
         for (lot, proceeds) in lots.iter().zip(divide(money, &parts)) {
-            let trade = close(strategy, token, lot, at, proceeds, Usdc::ZERO, None, why);
+            let closing = (1 << 63) | (at.millis().unsigned_abs() / 60_000);
+            let trade = close(strategy, token, lot, at, proceeds, Usdc::ZERO, None, why, closing);
             let result = proceeds - lot.cost;
             ledger.post(Entry {
                 at,
@@ -615,7 +635,7 @@ impl Positions {
                 amount: lot.cost,
             });
             ledger.post(Entry { at, from: Account::Realised, to: Account::Cash, amount: result });
-            ledger.realise(at, strategy, token.market(), result, lot.fee);
+            ledger.realise(at, strategy, token.market(), result, lot.fee, trade.closing);
             closed.push(trade);
         }
         self.tidy(strategy, token);
@@ -626,6 +646,15 @@ impl Positions {
         let inventory = self.holdings.values().map(Holding::cost).sum();
         let pending = self.sales.values().map(|sale| sale.fill.notional - sale.fill.fee).sum();
         (inventory, pending)
+    }
+
+    /// What was sold and may come back: owner, token, cost and shares.
+    pub fn coming_back(&self) -> impl Iterator<Item = (StrategyId, Token, Usdc, Shares)> {
+        self.sales.values().map(|sale| {
+            let cost = sale.slices.iter().map(|lot| lot.cost).sum();
+            let shares = sale.slices.iter().map(|lot| lot.shares).sum();
+            (sale.strategy, sale.token, cost, shares)
+        })
     }
 
     /// Whether a sale in this market is not final: its shares may come back.
@@ -650,6 +679,7 @@ fn close(
     exit_fee: Usdc,
     exit_role: Option<Role>,
     why: ExitWhy,
+    closing: u64,
 ) -> ClosedTrade {
     ClosedTrade {
         strategy,
@@ -664,6 +694,7 @@ fn close(
         entry_role: lot.role,
         exit_role,
         why,
+        closing,
     }
 }
 
@@ -685,7 +716,7 @@ fn divide(amount: Usdc, parts: &[Shares]) -> Vec<Usdc> {
 }
 
 /// `money / shares` in ten-thousandths of a dollar, rounded down.
-fn average_units(money: Usdc, shares: Shares) -> u64 {
+pub(crate) fn average_units(money: Usdc, shares: Shares) -> u64 {
     let money = u128::try_from(money.micros()).unwrap_or(0);
     (money * 10_000 / u128::from(shares.micros().max(1))) as u64
 }
@@ -730,7 +761,10 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
     }
     // What the whole lot would bring, not the best bid: a thin bid is no price.
     let walk = ctx.book.walk(outcome, Side::Sell, floor, shares);
-    let executable = (!walk.shares.is_zero()).then(|| average_units(walk.notional, walk.shares));
+    // What finds no bid above the floor is worth the floor: that is all it would be sold for.
+    let unsold = floor.notional_floor(shares.saturating_sub(walk.shares));
+    let executable =
+        (!walk.shares.is_zero()).then(|| average_units(walk.notional + unsold, shares));
     if let (Some(stop), Some(now)) = (plan.stop, executable)
         && now + u64::from(stop.loss) <= entry
     {

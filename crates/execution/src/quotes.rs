@@ -1,8 +1,8 @@
 //! Turns the quotes a strategy wants into the fewest places and cancels.
 
 use polydesk_domain::{
-    ClientOrderId, Command, MarketKey, OrderState, Shares, SignalId, Size, Span, StrategyId, Tif,
-    Time, Usdc,
+    ClientOrderId, Command, MarketKey, OrderState, Shares, Side, SignalId, Size, Span, StrategyId,
+    Tif, Time, Usdc,
 };
 use polydesk_signals::{Quote, Reason};
 
@@ -49,10 +49,7 @@ impl Execution {
             {
                 continue;
             }
-            let left = match order.size {
-                Size::Shares(size) => size.saturating_sub(order.matched),
-                Size::Spend(_) => Shares::ZERO,
-            };
+            let left = order.left();
             let fits = |quote: &Quote| {
                 (quote.token, quote.side, quote.price) == (order.token, order.side, order.price)
                     && left <= quote.size
@@ -98,6 +95,11 @@ impl Execution {
         quote: &Quote,
         out: &mut Vec<Command>,
     ) -> bool {
+        let size = match quote.side {
+            Side::Buy => quote.size,
+            // A strategy offers only its own settled lots.
+            Side::Sell => quote.size.min(self.position(strategy, quote.token).sellable()),
+        };
         let mut order = Order::planned(
             ClientOrderId(0),
             strategy,
@@ -106,7 +108,7 @@ impl Execution {
             quote.token,
             quote.side,
             quote.price,
-            Size::Shares(quote.size.floor_cents()),
+            Size::Shares(size.floor_cents()),
             Tif::Gtc,
             ctx.now,
         );

@@ -13,9 +13,7 @@ use polydesk_execution::Limits;
 use polydesk_replay::{EventLog, Options, replay};
 use polydesk_signals::{Action, ExitPlan, Reason, Trade, Urgency};
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 use polydesk_tape::TapeReader;
 
 /// Buys five shares of whichever outcome is bid above 0.60, once a market, and holds a minute.
@@ -57,16 +55,6 @@ impl Strategy for Favourite {
             let reason = Reason::new("favourite").with("bid_units", i64::from(bid.units()));
             out.signal(key, Action::Trade(trade), Span::secs(1), Usdc::ZERO, reason);
         }
-    }
-
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 

@@ -62,6 +62,9 @@ pub enum ReplayError {
     Log(#[from] std::io::Error),
 }
 
+/// Looks at what is unfinished after the end.
+const MOST_LAST_LOOKS: usize = 50;
+
 struct Driver<'a> {
     engine: &'a mut Engine,
     sim: &'a mut Sim,
@@ -71,6 +74,7 @@ struct Driver<'a> {
     feed: VecDeque<Stamped>,
     next_timer: Time,
     timer: Span,
+    skip_silence: Span,
     commands: Vec<Command>,
     news: Vec<(Time, Event)>,
     seq: u64,
@@ -98,6 +102,7 @@ pub fn replay(
         feed: VecDeque::new(),
         next_timer: Time::MAX,
         timer: options.timer,
+        skip_silence: options.skip_silence,
         commands: Vec::new(),
         news: Vec::new(),
         seq: 0,
@@ -116,7 +121,6 @@ pub fn replay(
             driver.begin(exchange_at)?;
         } else {
             driver.run_until(exchange_at)?;
-            driver.skip_silence(exchange_at, options.skip_silence);
         }
         rows += 1;
         driver.seq = driver.seq.max(stamped.seq);
@@ -164,6 +168,11 @@ impl Driver<'_> {
         loop {
             let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
             let exchange = self.sim.next_due().unwrap_or(Time::MAX);
+            let idle = feed == Time::MAX && exchange == Time::MAX;
+            if idle && self.next_timer.until(until) > self.skip_silence {
+                // Nothing of ours can happen in this silence but timers that find nothing changed.
+                self.next_timer = until;
+            }
             let next = feed.min(exchange).min(self.next_timer);
             if next >= until {
                 return Ok(());
@@ -217,20 +226,13 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Jumps over a silence in which nothing of ours can happen.
-    fn skip_silence(&mut self, to: Time, longer_than: Span) {
-        let idle = self.sim.next_due().is_none() && self.feed.is_empty();
-        if idle && self.next_timer.until(to) > longer_than {
-            self.next_timer = to;
-        }
-    }
-
     /// The tape is over: orders are cancelled and what was matched settles.
     fn end(&mut self, last: Time, drain: Span) -> Result<(), ReplayError> {
         let stop = last + Span::nanos(1);
         self.run_until(stop)?;
         self.engine.finish(&mut self.commands);
         self.send(last)?;
+        self.recorder.over();
         self.deliver(stop, Event::Stop)?;
         let limit = stop + drain;
         while let Some(due) = self.sim.next_due().filter(|due| *due < limit) {
@@ -242,8 +244,21 @@ impl Driver<'_> {
             self.next_timer = self.next_timer.max(due + self.timer);
             self.run_until(due + Span::nanos(1))?;
         }
+        // The last news can call for more: a redemption once everything is final, a cancel that was
+        // lost. Each look is a timer; what still stands after so many is left and shown as open.
+        for _ in 0..MOST_LAST_LOOKS {
+            let at = self.engine.now().max(self.next_timer);
+            self.next_timer = at + self.timer;
+            self.deliver(at, Event::Timer)?;
+            if self.sim.next_due().is_none() {
+                break;
+            }
+            while let Some(due) = self.sim.next_due() {
+                self.next_timer = self.next_timer.max(due + self.timer);
+                self.run_until(due + Span::nanos(1))?;
+            }
+        }
         let at = self.engine.now();
-        self.deliver(at, Event::Timer)?;
         self.recorder.tick(self.engine, at);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What a run leaves for its report: fills with markouts, round trips, equity, counts.
 //!
 //! It watches and decides nothing. Middles are taken from the engine's books at the moment the news
-//! arrives; markouts at the first timer at or after their horizon.
+//! arrives; markouts at the first timer at or after their horizon, while the tape lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use polydesk_domain::{
     Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Trace};
-use polydesk_execution::{Account, ClosedTrade, PlanEnd, Purpose};
+use polydesk_execution::{Account, ClosedTrade, Execution, PlanEnd, Purpose};
 use polydesk_signals::Episode;
 
 /// Horizons of the markouts.
@@ -105,6 +105,9 @@ pub(crate) struct Recorder {
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
     ticks: u64,
+    /// After the tape's end books stand still: they say nothing about later prices, and the hours until
+    /// rebates are paid are no part of the run.
+    over: bool,
 }
 
 impl Recorder {
@@ -158,6 +161,11 @@ impl Recorder {
         }
     }
 
+    /// The tape is over.
+    pub fn over(&mut self) {
+        self.over = true;
+    }
+
     /// Looks at a command on its way out.
     pub fn command(&mut self, _engine: &Engine, at: Time, command: &Command) {
         match command {
@@ -188,6 +196,9 @@ impl Recorder {
         let execution = engine.execution_mut();
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
+        if self.over {
+            return;
+        }
         let engine: &Engine = engine;
         while let Some((&(due, slot), _)) = self.pending.first_key_value() {
             if due > at {
@@ -216,15 +227,7 @@ impl Recorder {
         if !self.ticks.is_multiple_of(self.step) {
             return;
         }
-        let execution = engine.execution();
-        let reserved: Usdc = execution.orders().open().map(|order| order.remaining_cost()).sum();
-        let ledger = execution.ledger();
-        self.out.equity.push(EquityPoint {
-            at,
-            equity: execution.equity().now,
-            locked: ledger.balance(Account::Inventory) + reserved,
-            realised: -ledger.balance(Account::Realised),
-        });
+        self.out.equity.push(EquityPoint { at, ..worth(engine.execution()) });
         if self.out.equity.len() > MOST_POINTS {
             let mut index = 0;
             self.out.equity.retain(|_| {
@@ -240,6 +243,11 @@ impl Recorder {
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
         self.out.rows = rows;
+        if let Some(last) = self.out.equity.last().copied() {
+            // What settled and was paid after the end belongs to the end.
+            self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(execution) });
+        }
+        self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
         for id in &self.touched {
             if let Some(order) = execution.orders().get(*id)
                 && order.state == OrderState::Filled
@@ -249,6 +257,44 @@ impl Recorder {
         }
         self.out
     }
+}
+
+fn worth(execution: &Execution) -> EquityPoint {
+    let reserved: Usdc = execution.orders().open().map(|order| order.remaining_cost()).sum();
+    let ledger = execution.ledger();
+    EquityPoint {
+        at: Time::MIN,
+        equity: execution.equity().now,
+        locked: ledger.balance(Account::Inventory) + reserved,
+        realised: -ledger.balance(Account::Realised),
+    }
+}
+
+/// One round trip per closing and token: an exit that walks eight levels over three lots is one result,
+/// not twenty-four.
+fn round_trips(slices: Vec<ClosedTrade>) -> Vec<ClosedTrade> {
+    let mut whole: Vec<ClosedTrade> = Vec::new();
+    let mut places: BTreeMap<(StrategyId, Token, u64), usize> = BTreeMap::new();
+    for slice in slices {
+        let key = (slice.strategy, slice.token, slice.closing);
+        match places.get(&key) {
+            None => {
+                places.insert(key, whole.len());
+                whole.push(slice);
+            }
+            Some(place) => {
+                let trip = &mut whole[*place];
+                trip.opened_at = trip.opened_at.min(slice.opened_at);
+                trip.closed_at = trip.closed_at.max(slice.closed_at);
+                trip.shares += slice.shares;
+                trip.cost += slice.cost;
+                trip.proceeds += slice.proceeds;
+                trip.entry_fee += slice.entry_fee;
+                trip.exit_fee += slice.exit_fee;
+            }
+        }
+    }
+    whole
 }
 
 fn double_mid(engine: &Engine, token: Token) -> Option<u32> {

@@ -9,9 +9,7 @@ use polydesk_domain::{Event, Price, Shares, Side, Span, Stamped, StrategyId, Tim
 use polydesk_replay::EventLog;
 use polydesk_signals::{Action, Quote, Reason, Trade, Urgency};
 use polydesk_sim::{Delay, SimConfig};
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 
 /// Says one action at the first batch.
 struct Once(Option<Action>);
@@ -27,15 +25,6 @@ impl Strategy for Once {
         if let (Occasion::Batch(key), Some(action)) = (occasion, self.0.take()) {
             out.signal(key, action, Span::secs(3_600), Usdc::ZERO, Reason::new("once"));
         }
-    }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 
@@ -130,15 +119,6 @@ impl Strategy for Witness {
         {
             self.0.lock().unwrap().push((view.now, bid));
         }
-    }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
     }
 }
 

@@ -4,9 +4,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Dice, Run, Whim, random_tape, run};
+use common::{Dice, Run, Whim, random_tape, run, run_limited};
 use polydesk_domain::{OrderState, Shares, Side, Token, TradeStatus, Usdc};
-use polydesk_execution::Account;
+use polydesk_execution::{Account, Limits, RawRisk};
 use polydesk_sim::{Delay, Faults, QueueModel, Settlement, SimConfig};
 use proptest::prelude::*;
 
@@ -64,6 +64,9 @@ proptest! {
         let execution = run.engine.execution();
         prop_assert_eq!(execution.halted(), None);
         prop_assert_eq!(execution.ledger().imbalance(), Usdc::ZERO);
+        // When everything has settled nothing may be left open: it would hold money for ever.
+        let open: Vec<_> = run.engine.execution().orders().open().map(|o| (o.id, o.state, o.missing())).collect();
+        prop_assert!(open.is_empty(), "{:?}", open);
         let account = run.sim.account();
         prop_assert_eq!(execution.ledger().balance(Account::Cash), account.cash_free + account.cash_reserved);
         for index in 0..markets * 2 {
@@ -79,8 +82,23 @@ proptest! {
     #[test]
     fn limits_hold_at_the_worst_case(seed: u64) {
         let tape = random_tape(seed, 2, 120);
-        let run = run(tape, vec![Box::new(Whim(Dice(seed ^ 2)))], rough(QueueModel::Pessimistic, seed), seed);
+        let tight = RawRisk {
+            max_order_usd: Usdc::whole(15),
+            max_market_usd: Usdc::whole(25),
+            max_event_usd: Usdc::whole(25),
+            max_account_usd: Usdc::whole(40),
+            max_unsettled_usd: Usdc::whole(40),
+            ..RawRisk::default()
+        };
+        let run = run_limited(
+            tape,
+            vec![Box::new(Whim(Dice(seed ^ 2)))],
+            rough(QueueModel::Pessimistic, seed),
+            seed,
+            Limits::try_from(&tight).unwrap(),
+        );
         let limits = run.engine.execution().limits();
+        prop_assert!(run.recording.orders.values().any(|stats| stats.placed > 0));
         for point in &run.recording.equity {
             prop_assert!(point.locked <= limits.max_account, "{:?}", point);
         }

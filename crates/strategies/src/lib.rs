@@ -5,6 +5,8 @@
 
 pub mod arb_scanner;
 pub mod catalogue;
+#[cfg(test)]
+mod flat;
 pub mod stink_bidder;
 mod view;
 
@@ -63,9 +65,26 @@ pub trait Strategy: Send {
     /// Says what it wants now. The same views in the same order give the same signals.
     fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>);
     /// New parameters as TOML text, already validated at the edge. Arrives as an event.
-    fn reconfigure(&mut self, toml: &str) -> Result<(), StateError>;
-    /// State to carry over a restart.
-    fn save(&self) -> Saved;
+    ///
+    /// # Errors
+    /// The text does not parse or breaks a rule; a strategy without parameters refuses all.
+    fn reconfigure(&mut self, _toml: &str) -> Result<(), StateError> {
+        let detail = "it takes no parameters".to_owned();
+        Err(StateError::Params { strategy: self.id(), detail })
+    }
+    /// State to carry over a restart; by default there is none.
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: Vec::new() }
+    }
     /// Takes up saved state.
-    fn load(&mut self, saved: &Saved) -> Result<(), StateError>;
+    ///
+    /// # Errors
+    /// It was saved by another version.
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        if saved.version == self.save().version {
+            return Ok(());
+        }
+        let known = self.save().version;
+        Err(StateError::Version { strategy: self.id(), found: saved.version, known })
+    }
 }

@@ -353,7 +353,7 @@ fn decode_rare(
 }
 
 /// What `Shares::SANE_MAX` is, in words.
-const ABSURD: &str = "100 billion shares";
+const ABSURD: &str = "500 million shares";
 
 #[inline]
 fn size(row: &Row) -> Result<Shares, PayloadError> {

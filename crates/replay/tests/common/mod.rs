@@ -15,9 +15,7 @@ use polydesk_signals::{
     Trailing, Urgency,
 };
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
 use polydesk_tape::MemorySource;
 
 /// A seeded sequence, the same everywhere.
@@ -245,15 +243,6 @@ impl Strategy for Whim {
             Reason::new("whim"),
         );
     }
-    fn reconfigure(&mut self, _: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-    fn load(&mut self, _: &Saved) -> Result<(), StateError> {
-        Ok(())
-    }
 }
 
 /// Everything a run left.
@@ -273,14 +262,35 @@ pub fn run(
     run_logged(tape, strategies, config, seed, EventLog::hash_only())
 }
 
+pub fn run_limited(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+    limits: Limits,
+) -> Run {
+    run_with(tape, strategies, config, seed, limits, EventLog::hash_only())
+}
+
 pub fn run_logged(
     tape: Vec<Stamped>,
     strategies: Vec<Box<dyn Strategy>>,
     config: SimConfig,
     seed: u64,
+    log: EventLog,
+) -> Run {
+    run_with(tape, strategies, config, seed, Limits::default(), log)
+}
+
+fn run_with(
+    tape: Vec<Stamped>,
+    strategies: Vec<Box<dyn Strategy>>,
+    config: SimConfig,
+    seed: u64,
+    limits: Limits,
     mut log: EventLog,
 ) -> Run {
-    let mut engine = Engine::new(Limits::default(), strategies).unwrap();
+    let mut engine = Engine::new(limits, strategies).unwrap();
     let mut sim = Sim::new(config, seed).unwrap();
     let mut source = MemorySource::new(tape);
     let options = Options::default();

@@ -15,12 +15,12 @@ pub use params::{ArbParams, RawArbScanner};
 use polydesk_domain::{Event, MarketKey, Outcome, Span, StrategyId, Time, Universe, Usdc};
 use polydesk_signals::{Action, Basket, BasketKind, Episode, Reason, Subject};
 
-use crate::{Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View};
+use crate::{Emit, Interests, Kinds, Markets, Occasion, StateError, Strategy, View};
 
 /// The most legs one batch of orders can carry.
 const MAX_LEGS: usize = 15;
 
-/// The scanner.
+/// The scanner. It saves nothing: open episodes are seen anew after a restart.
 pub struct ArbScanner {
     params: ArbParams,
     open: BTreeMap<(Subject, BasketKind), Tracked>,
@@ -306,19 +306,6 @@ impl Strategy for ArbScanner {
         let params = |detail| StateError::Params { strategy: StrategyId::ARB_SCANNER, detail };
         let raw: RawArbScanner = toml::from_str(toml).map_err(|error| params(error.to_string()))?;
         self.params = ArbParams::try_from(&raw).map_err(|broken| params(broken.join("\n")))?;
-        Ok(())
-    }
-
-    /// Open episodes are seen anew after a restart; nothing else is remembered.
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-
-    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
-        if saved.version != 1 {
-            let strategy = self.id();
-            return Err(StateError::Version { strategy, found: saved.version, known: 1 });
-        }
         Ok(())
     }
 }

@@ -1,25 +1,12 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Books, FeeRate, Fees, Market, MarketState, NegRisk, Position, Price, Shares, Snapshot, Stamped,
-    Token,
+    Books, FeeRate, Fees, Market, MarketState, NegRisk, Price, Shares, Snapshot, Stamped, Token,
 };
 
 use super::*;
-use crate::{Account, Notes, OpenOrder, Skips};
-
-struct Flat;
-impl Account for Flat {
-    fn position(&self, _: StrategyId, _: Token) -> Position {
-        Position::default()
-    }
-    fn open_orders(&self, _: StrategyId, _: MarketKey) -> Vec<OpenOrder> {
-        Vec::new()
-    }
-    fn free_cash(&self) -> Usdc {
-        Usdc::whole(1_000)
-    }
-}
+use crate::flat::Flat;
+use crate::{Notes, Skips};
 
 struct Bench {
     universe: Universe,

@@ -16,9 +16,10 @@ use polydesk_domain::{
 use polydesk_signals::{Action, ExitPlan, Quote, Reason, Stop, TakeProfit, Trailing};
 use state::MarketMemory;
 
-use crate::{Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View};
+use crate::{Emit, Interests, Kinds, Markets, Occasion, StateError, Strategy, View};
 
-/// The stink bidder.
+/// The stink bidder. It saves nothing: ranges and depths are learnt again within their windows, and
+/// ladders are said anew.
 pub struct StinkBidder {
     params: StinkParams,
     memory: Vec<MarketMemory>,
@@ -274,6 +275,12 @@ impl StinkBidder {
                     self.pause(key, now + self.params.cooldown, "cooldown", out);
                 }
             }
+            Event::Cash(cash) => {
+                if let Some(key) = cash.market {
+                    let held = self.held(view, key);
+                    self.memory(key).held = held;
+                }
+            }
             Event::Timer => self.each(|this, key| this.review(view, key, out)),
             Event::Stop => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
             _ => {}
@@ -340,19 +347,6 @@ impl Strategy for StinkBidder {
         let raw: RawStinkBidder =
             toml::from_str(toml).map_err(|error| params(error.to_string()))?;
         self.params = StinkParams::try_from(&raw).map_err(|broken| params(broken.join("\n")))?;
-        Ok(())
-    }
-
-    /// Ranges and depths are re-learnt within their windows; ladders are said anew after a restart.
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-
-    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
-        if saved.version != 1 {
-            let strategy = self.id();
-            return Err(StateError::Version { strategy, found: saved.version, known: 1 });
-        }
         Ok(())
     }
 }

@@ -1,25 +1,11 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use polydesk_domain::{
-    Article, Books, LevelChange, Market, MarketState, Position, Side, Tick, Token,
-};
+use polydesk_domain::{Article, Books, LevelChange, Market, MarketState, Side, Tick, Token};
 
 use super::*;
-use crate::{Account, OpenOrder, Skips};
-
-struct Flat;
-impl Account for Flat {
-    fn position(&self, _: StrategyId, _: Token) -> Position {
-        Position::default()
-    }
-    fn open_orders(&self, _: StrategyId, _: MarketKey) -> Vec<OpenOrder> {
-        Vec::new()
-    }
-    fn free_cash(&self) -> Usdc {
-        Usdc::whole(1_000)
-    }
-}
+use crate::Skips;
+use crate::flat::Flat;
 
 struct Bench {
     universe: Universe,
