@@ -31,6 +31,9 @@ pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
     }
     print(&mut out, record, &analysis)?;
     writeln!(out, "\nNEXT")?;
+    let hash = polydesk_report::run_sha256(record).map_err(anyhow::Error::from)?;
+    writeln!(out, "run           sha256 {hash}")?;
+    writeln!(out, "              the same value elsewhere means the same run")?;
     writeln!(out, "HTML          {}", html_path.display())?;
     writeln!(out, "JSON          {}", json_path.display())?;
     writeln!(out, "event logs    {}", args.out.join("events*.jsonl").display())?;

@@ -38,7 +38,8 @@ fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
     let out = two.path().join("elsewhere");
     let second = backtest(&root(), &["--threads", "3", "--json", "--out", out.to_str().unwrap()]);
     expect(&second, 0, &[]);
-    for file in ["report.json", "events-1.jsonl", "events-2.jsonl", "events-3.jsonl"] {
+    for file in ["report.json", "report.html", "events-1.jsonl", "events-2.jsonl", "events-3.jsonl"]
+    {
         let a = std::fs::read(one.path().join("out").join(file)).unwrap();
         let b = std::fs::read(out.join(file)).unwrap();
         assert!(a == b, "{file} differs");
@@ -48,6 +49,9 @@ fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
     let written: serde_json::Value =
         serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(printed, written);
+    // People compare runs by this hash; the terminal shows it too.
+    let hash = written["run_sha256"].as_str().expect("the JSON carries the run's hash");
+    expect(&first, 0, &[hash, "VERDICT", "report.html"]);
 }
 
 #[test]

@@ -76,6 +76,15 @@ impl Grid {
                 _ => return vec![most],
             }
         }
+        // What a column that went leaves free goes back to the texts.
+        let mut free = most - total(&widths);
+        for i in 0..self.texts.min(widths.len()) {
+            let wanted =
+                self.rows.iter().filter_map(|row| row.get(i)).map(|cell| width(cell)).max();
+            let more = wanted.unwrap_or(0).saturating_sub(widths[i]).min(free);
+            widths[i] += more;
+            free -= more;
+        }
         widths
     }
 }

@@ -264,6 +264,17 @@ fn two_markets_with_one_question_stay_apart() {
 }
 
 #[test]
+fn the_legs_of_a_group_are_one_market_to_the_verdict() {
+    let mut run = quiet();
+    for facts in &mut run.markets[2..] {
+        facts.group = Some("election".to_owned());
+    }
+    run.trades = (0..60).map(|i| trade(i % 12, 10)).collect();
+    let verdict = analyse(&record(vec![run]), &options()).runs[0].verdict.clone();
+    assert_eq!((verdict.markets, verdict.reason.as_str()), (3, "3 markets < 5"));
+}
+
+#[test]
 fn concentration_and_streaks_are_counted() {
     let cents = [100, -10, -10, -10, 50, 30, 10, 5, 5, -40];
     let trades = cents.into_iter().enumerate().map(|(i, cents)| trade(i, cents)).collect();

@@ -27,6 +27,7 @@ pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, V
 pub use waterfall::{Step, Waterfall};
 
 use crate::model::{Record, RunRecord};
+pub(crate) use opportunities::binned;
 pub(crate) use tables::question;
 pub(crate) use waterfall::saturated;
 

@@ -11,8 +11,8 @@ use crate::model::{EpisodeRecord, RunRecord};
 /// Episodes shown one by one.
 const SHOWN: usize = 20;
 
-/// Lifetimes below these many milliseconds fall into one bin each; the last bin has no end.
-const LIFETIMES_MS: [(i64, &str); 5] =
+/// Spans below these many milliseconds fall into one bin each; the last bin has no end.
+const BINS_MS: [(i64, &str); 5] =
     [(10, "< 10 ms"), (100, "< 100 ms"), (1_000, "< 1 s"), (10_000, "< 10 s"), (60_000, "< 60 s")];
 
 /// The opportunities of one run.
@@ -131,14 +131,19 @@ fn groups(episodes: &[EpisodeRecord]) -> Vec<EpisodeGroup> {
 }
 
 fn lifetimes(episodes: &[EpisodeRecord]) -> Vec<Lifetime> {
-    let mut counts = [0usize; LIFETIMES_MS.len() + 1];
-    for episode in episodes {
-        let lived = episode.started.until(episode.ended);
-        let bin = LIFETIMES_MS.iter().position(|(ms, _)| lived < Span::millis(*ms));
-        counts[bin.unwrap_or(LIFETIMES_MS.len())] += 1;
+    let lived: Vec<i64> = episodes.iter().map(|e| e.started.until(e.ended).as_millis()).collect();
+    binned(&lived).into_iter().map(|(bin, count)| Lifetime { bin, count }).collect()
+}
+
+/// How many spans, in milliseconds, fall into each bin.
+pub(crate) fn binned(spans_ms: &[i64]) -> Vec<(&'static str, usize)> {
+    let mut counts = [0usize; BINS_MS.len() + 1];
+    for span in spans_ms {
+        let bin = BINS_MS.iter().position(|(below, _)| span < below);
+        counts[bin.unwrap_or(BINS_MS.len())] += 1;
     }
-    let names = LIFETIMES_MS.iter().map(|(_, name)| *name).chain(["60 s and more"]);
-    names.zip(counts).map(|(bin, count)| Lifetime { bin, count }).collect()
+    let names = BINS_MS.iter().map(|(_, name)| *name).chain(["60 s and more"]);
+    names.zip(counts).collect()
 }
 
 fn plans(run: &RunRecord) -> Vec<PlanGroup> {

@@ -18,7 +18,8 @@ pub(crate) const MOST_DRAWS: usize = 40_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Whole markets with all their round trips, as trips in one market depend on each other.
+    /// Whole markets with all their round trips, as trips in one market depend on each other; the
+    /// markets of a neg-risk group are drawn as one.
     Market,
     /// Single round trips, because too few markets were traded; the interval is then too narrow if
     /// trips of one market depend on each other.

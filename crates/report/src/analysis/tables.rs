@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Options;
 use super::random::SplitMix64;
 use super::stats::{Sample, Units, estimate, interval, mean, rounded};
+use super::verdict::clusters;
 use super::waterfall::saturated;
 use crate::model::{OpenRecord, RunRecord, TradeRecord};
 
@@ -77,7 +78,8 @@ type OpenKey<'a> = &'a dyn Fn(&RunRecord, &OpenRecord) -> String;
 
 #[derive(Default)]
 struct Group<'a> {
-    trades: Vec<(usize, &'a TradeRecord)>,
+    /// With the cluster of each: run and market.
+    trades: Vec<((usize, usize), &'a TradeRecord)>,
     open: Vec<&'a OpenRecord>,
 }
 
@@ -177,8 +179,11 @@ fn grouped(
 ) -> Vec<Row> {
     let mut groups = BTreeMap::<String, Group<'_>>::new();
     for (index, run) in runs {
+        let clusters = clusters(run);
         for trade in &run.trades {
-            groups.entry(trade_key(run, trade)).or_default().trades.push((*index, trade));
+            let cluster = clusters.get(trade.market).copied().unwrap_or(trade.market);
+            let group = groups.entry(trade_key(run, trade)).or_default();
+            group.trades.push(((*index, cluster), trade));
         }
         for open in open_key.iter().flat_map(|_| &run.open) {
             if let Some(key) = open_key {
@@ -196,14 +201,14 @@ fn grouped(
 fn row(key: &str, group: &Group<'_>, options: &Options) -> Row {
     let (mut samples, mut wins) = (Vec::new(), 0);
     let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
-    for (run, trade) in &group.trades {
+    for (cluster, trade) in &group.trades {
         let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
         net += profit;
         wins += usize::from(profit > 0);
         shares += i128::from(trade.shares.micros());
         fees += i128::from(trade.entry_fee.micros()) + i128::from(trade.exit_fee.micros());
         held += i128::from(trade.opened_at.until(trade.closed_at).as_millis());
-        samples.push(Sample { cluster: (*run, trade.market), micros: profit as f64 });
+        samples.push(Sample { cluster: *cluster, micros: profit as f64 });
     }
     let mut open = 0i128;
     for holding in &group.open {

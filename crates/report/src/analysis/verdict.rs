@@ -2,6 +2,8 @@
 //!
 //! It says nothing about the future, and refuses to say anything about made-up data.
 
+use std::collections::BTreeMap;
+
 use polydesk_domain::Usdc;
 use serde::Serialize;
 
@@ -11,7 +13,8 @@ use crate::model::RunRecord;
 
 /// Fewest finished round trips from which a verdict other than INCONCLUSIVE is given.
 pub const LEAST_ROUND_TRIPS: usize = 30;
-/// Fewest markets with round trips from which a verdict other than INCONCLUSIVE is given.
+/// Fewest markets with round trips from which a verdict other than INCONCLUSIVE is given; a neg-risk
+/// group counts as one.
 pub const LEAST_MARKETS: usize = 5;
 /// Largest p-value of an edge.
 pub const MOST_P: f64 = 0.05;
@@ -48,7 +51,7 @@ pub struct Verdict {
     pub reason: String,
     /// Finished round trips.
     pub round_trips: usize,
-    /// Markets with finished round trips.
+    /// Markets with finished round trips; a neg-risk group counts as one.
     pub markets: usize,
     /// Mean profit of a round trip after fees, in pUSD; `null` without round trips.
     pub mean: Option<Usdc>,
@@ -84,13 +87,32 @@ pub(crate) struct Circumstances {
     pub failed_check: Option<String>,
 }
 
-/// The runs' results as samples: one per finished round trip, clustered by run and market.
+/// For every market of a run the first market whose fate it shares: that of its neg-risk group, or itself.
+///
+/// The legs of a basket are round trips of their own, and exactly one of them wins: taken as independent
+/// they would make a sure gain look like luck.
+pub(crate) fn clusters(run: &RunRecord) -> Vec<usize> {
+    let mut first = BTreeMap::<&str, usize>::new();
+    let mut clusters = Vec::with_capacity(run.markets.len());
+    for (market, facts) in run.markets.iter().enumerate() {
+        clusters.push(match facts.group.as_deref() {
+            Some(group) if !group.is_empty() => *first.entry(group).or_insert(market),
+            _ => market,
+        });
+    }
+    clusters
+}
+
+/// The runs' results as samples: one per finished round trip, clustered by run and market, the markets
+/// of a neg-risk group as one.
 pub(crate) fn samples<'a>(runs: impl Iterator<Item = (usize, &'a RunRecord)>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for (index, run) in runs {
+        let clusters = clusters(run);
         for trade in &run.trades {
+            let cluster = clusters.get(trade.market).copied().unwrap_or(trade.market);
             let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
-            samples.push(Sample { cluster: (index, trade.market), micros: profit as f64 });
+            samples.push(Sample { cluster: (index, cluster), micros: profit as f64 });
         }
     }
     samples

@@ -22,6 +22,8 @@ pub(crate) struct Line {
 pub(crate) enum Axis {
     /// Nanoseconds UTC.
     Time,
+    /// Whole numbers.
+    Count,
     /// Numbers with a unit behind them.
     Number(&'static str),
 }
@@ -133,6 +135,7 @@ fn number(value: f64) -> String {
 
 fn x_label(value: f64, axis: Axis, long: bool) -> String {
     match axis {
+        Axis::Count => crate::text::thousands(value.round() as i128),
         Axis::Number(unit) => format!("{}{unit}", number(value)),
         Axis::Time => {
             let text = Time::from_nanos(value as i64).to_string();
@@ -229,7 +232,7 @@ fn spans(label: &str, rows: &[(String, f64, f64, String)]) -> String {
         return String::new();
     }
     const ROW: f64 = 30.0;
-    const NAMES: f64 = 225.0;
+    const NAMES: f64 = 240.0;
     const FIGURES: f64 = 110.0;
     let height = ROW * rows.len() as f64 + 8.0;
     let values = rows.iter().flat_map(|(_, from, to, _)| [*from, *to]).chain([0.0]);

@@ -98,8 +98,8 @@ fn settings(record: &Record) -> String {
     out.push_str(&fold(&format!("{count} settings with their origins"), &table.html()));
     out.push_str("<h3>How to read this</h3>\n");
     out.push_str(&facts(&[
-        ("verdict", "EDGE needs at least 30 finished round trips in 5 markets, an interval wholly above zero, p of at most 0.05 and a positive net. NO EDGE is an interval wholly at or below zero. Anything else is INCONCLUSIVE.".to_owned()),
-        ("interval", "The middle 95 % of the mean of resamples drawn with replacement: whole markets where at least 8 were traded, single round trips otherwise.".to_owned()),
+        ("verdict", "EDGE needs at least 30 finished round trips in 5 markets (a neg-risk group is one), an interval wholly above zero, p of at most 0.05 and a positive net. NO EDGE is an interval wholly at or below zero. Anything else is INCONCLUSIVE.".to_owned()),
+        ("interval", "The middle 95 % of the mean of resamples drawn with replacement: whole markets (a neg-risk group as one) where at least 8 were traded, single round trips otherwise.".to_owned()),
         ("p", "How often random signs give a mean at least as far from zero.".to_owned()),
         ("¢/share", "Cents of profit a share after fees; + is a gain.".to_owned()),
         ("open", "Holdings at what displayed depth would pay, minus their cost with fees.".to_owned()),

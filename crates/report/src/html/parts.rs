@@ -3,6 +3,7 @@
 use super::chart::{self, Axis, Line};
 use super::markup::{Cell, Table, escape, facts, fold, minus, paragraph};
 use super::tables;
+use crate::analysis::binned;
 use crate::analysis::{Answer, Opportunities, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::model::{EquityRecord, RunRecord};
 use crate::terminal::{evidence, model_name};
@@ -31,6 +32,7 @@ pub(crate) fn run(index: usize, run: &RunRecord, judged: &RunAnalysis) -> String
     out.push_str(&markouts(judged));
     out.push_str("<h3>Fills and execution</h3>\n");
     out.push_str(&tables::execution(&judged.execution));
+    out.push_str(&waits(run));
     out.push_str(&risk(run, judged));
     out.push_str(&opportunities(run, &judged.opportunities));
     out.push_str(&bands(run));
@@ -260,7 +262,23 @@ fn markouts(judged: &RunAnalysis) -> String {
         out.push_str(&figure(chart::bars(&format!("Markouts of {name}"), &rows), &name));
     }
     out.push_str(&paragraph("The middle a while later versus the price of the fill, + is for us. Kinds with fewer than five fills are in the table only."));
-    out.push_str(&tables::markouts(&judged.markouts));
+    out.push_str(&tables::markouts_by_shares(&judged.markouts));
+    let all = tables::markouts(&judged.markouts);
+    out.push_str(&fold("Markouts with means over fills, counts and what is missing", &all));
+    out
+}
+
+/// How long orders of each strategy waited for their first fill.
+fn waits(run: &RunRecord) -> String {
+    let mut out = String::new();
+    for orders in run.orders.iter().filter(|orders| orders.waits_ms.len() >= 5) {
+        let rows: Vec<(String, f64, String)> = binned(&orders.waits_ms)
+            .into_iter()
+            .map(|(bin, waits)| (bin.to_owned(), waits as f64, count(waits)))
+            .collect();
+        let name = format!("{}: from decision to first fill", orders.strategy);
+        out.push_str(&figure(chart::bars(&name, &rows), &name));
+    }
     out
 }
 
@@ -282,7 +300,12 @@ fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
             "still held",
             format!("cost {} $, at depth {} $", money(risk.open_cost), money(risk.open_mark)),
         ),
-        ("most at stake in one event at the end", event(&risk.worst_open_event)),
+        (
+            "most at stake in one event at the end",
+            risk.worst_open_event.as_ref().map_or("nothing".to_owned(), |stake| {
+                format!("{} $ at cost · {}", money(stake.amount), stake.event)
+            }),
+        ),
     ]));
     let mut profits: Vec<f64> = run
         .trades
@@ -298,7 +321,7 @@ fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
     if points.len() > 1 {
         let line = Line { class: "l1", area: Some("a1"), points: chart::thin(&points, BUCKETS) };
         out.push_str(&figure(
-            chart::lines("Result by round trip, best first", &[line], Axis::Number(""), " $", 200.0),
+            chart::lines("Result by round trip, best first", &[line], Axis::Count, " $", 200.0),
             "Result of round trips added up from the best to the worst: a steep start means few trips carry the profit.",
         ));
     }
@@ -365,9 +388,32 @@ fn opportunities(run: &RunRecord, seen: &Opportunities) -> String {
     if !seen.plans.is_empty() {
         out.push_str("<h4>Baskets tried</h4>\n");
         out.push_str(&plans.html());
+        out.push_str(&every_plan(run));
     }
     out.push_str(&best(seen));
     out
+}
+
+fn every_plan(run: &RunRecord) -> String {
+    let mut table = Table::new(
+        "Baskets one by one",
+        &["started", "kind", "first leg", "took", "expected edge $", "wanted", "reached", "ended"],
+    );
+    for plan in run.plans.iter().take(tables::SHOWN) {
+        let took = plan.started.until(plan.ended).as_millis();
+        table.row(vec![
+            Cell::text(plan.started.to_string()),
+            Cell::text(&plan.kind),
+            Cell::long(crate::analysis::question(run, plan.market)),
+            Cell::figure(duration(took), Some(took as f64)),
+            Cell::money(plan.expected),
+            Cell::figure(shares(plan.wanted), Some(plan.wanted.to_f64())),
+            Cell::figure(shares(plan.sets), Some(plan.sets.to_f64())),
+            Cell::text(&plan.code),
+        ]);
+    }
+    let shown = run.plans.len().min(tables::SHOWN);
+    fold(&format!("{shown} of {} baskets one by one", run.plans.len()), &table.html())
 }
 
 fn best(seen: &Opportunities) -> String {

@@ -3,47 +3,53 @@
 use polydesk_domain::Role;
 
 use super::markup::{Cell, Table, fold, minus, paragraph};
-use crate::analysis::{Execution, Markout, Row, Tables};
+use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
 use crate::model::RunRecord;
 use crate::text::{duration, interval, percent};
 
 /// Rows shown of lists that can be long.
 pub(crate) const SHOWN: usize = 200;
 
-const HEADERS: [&str; 9] =
-    ["n", "win", "net $", "¢/share", "mean $", "95 % of mean", "open $", "fees $", "held"];
+const HEADERS: [&str; 8] =
+    ["n", "win", "net $", "¢/share", "mean $", "95 % of mean", "fees $", "held"];
 
-fn cells(row: &Row) -> Vec<Cell> {
+/// Cells of a row; `open` where holdings are grouped too.
+fn cells(row: &Row, open: bool) -> Vec<Cell> {
     let hold = row.mean_hold_ms;
-    vec![
+    let low = row.interval.map(|ends| ends.0.micros() as f64);
+    let mut cells = vec![
         Cell::long(&row.key),
         Cell::count(row.n),
         Cell::maybe(row.win_percent, |value| percent(Some(value))),
         Cell::gain(row.net),
         Cell::maybe(row.cents_per_share, |value| format!("{value:+.2}")),
         row.mean.map_or_else(|| Cell::figure("-", None), Cell::gain),
-        Cell::figure(
-            minus(&interval(row.interval)),
-            row.interval.map(|ends| ends.0.micros() as f64),
-        ),
-        Cell::gain(row.open),
+        Cell::figure(minus(&interval(row.interval)), low),
         Cell::money(row.fees),
         Cell::maybe(hold.map(|ms| ms as f64), |ms| duration(ms as i64)),
-    ]
+    ];
+    if open {
+        cells.push(Cell::gain(row.open));
+    }
+    cells
 }
 
 fn rows(title: &str, name: &str, rows: &[Row], total: Option<&Row>) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    let open = total.is_some();
     let mut headers = vec![name];
     headers.extend(HEADERS);
+    if open {
+        headers.push("open $");
+    }
     let mut table = Table::new(title, &headers);
     for row in rows {
-        table.row(cells(row));
+        table.row(cells(row, open));
     }
     if let Some(total) = total.filter(|_| rows.len() > 1) {
-        table.sum(cells(total));
+        table.sum(cells(total, open));
     }
     format!("<h4>{title}</h4>\n{}", table.html())
 }
@@ -132,7 +138,29 @@ pub(crate) fn execution(execution: &Execution) -> String {
     out
 }
 
-/// Markouts at all horizons.
+/// Markouts by shares, one row for each kind of fills.
+pub(crate) fn markouts_by_shares(markouts: &[Markout]) -> String {
+    let mut headers =
+        vec!["strategy".to_owned(), "role".to_owned(), "purpose".to_owned(), "fills".to_owned()];
+    headers.extend(HORIZONS.iter().map(|secs| format!("¢/share {secs} s")));
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let mut table = Table::new("Markouts by shares", &headers);
+    for markout in markouts {
+        let mut cells = vec![
+            Cell::text(markout.strategy.as_str()),
+            Cell::text(role(markout.role)),
+            Cell::text(&markout.purpose),
+            Cell::count(markout.fills),
+        ];
+        for at in &markout.at {
+            cells.push(Cell::maybe(at.weighted_cents, |value| format!("{value:+.2}")));
+        }
+        table.row(cells);
+    }
+    table.html()
+}
+
+/// Markouts at all horizons, one row each.
 pub(crate) fn markouts(markouts: &[Markout]) -> String {
     let mut table = Table::new(
         "Markouts",

@@ -1,0 +1,29 @@
+//! Judges a finished run again and writes its page: `render out/report.json again.html`.
+//!
+//! The record inside `report.json` is all that is needed, so an old run can be looked at with today's
+//! statistics without replaying it.
+
+use std::error::Error;
+
+use polydesk_report::{Options, Record, analyse, html, run_sha256, terminal};
+use serde::Deserialize;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let paths: Vec<String> = std::env::args().skip(1).collect();
+    let [from, to] = paths.as_slice() else {
+        return Err("usage: render REPORT.json PAGE.html".into());
+    };
+    let text = std::fs::read_to_string(from).map_err(|error| format!("{from}: {error}"))?;
+    let report: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("{from}: {error}"))?;
+    let Some(record) = report.get("record") else {
+        return Err(format!("{from} has no `record`; is it the report.json of a run?").into());
+    };
+    let record = Record::deserialize(record).map_err(|error| format!("{from}: {error}"))?;
+    let seed = record.runs.first().map_or(0, |run| run.seed);
+    let analysis = analyse(&record, &Options { seed, ..Options::default() });
+    std::fs::write(to, html(&record, &analysis)).map_err(|error| format!("{to}: {error}"))?;
+    print!("{}", terminal(&record, &analysis, 100, false));
+    println!("\nrun sha256 {}", run_sha256(&record)?);
+    Ok(())
+}
