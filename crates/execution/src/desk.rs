@@ -659,12 +659,12 @@ impl Execution {
         }
         if let MarketState::Resolved(payout) = state {
             self.resolved.insert(market, payout);
-            self.redeem(ctx, market, out);
+            self.redeem(market, out);
         }
     }
 
     /// Redeems a resolved market once everything in it is final.
-    fn redeem(&mut self, _ctx: &Context<'_>, market: MarketKey, out: &mut Vec<Command>) {
+    fn redeem(&mut self, market: MarketKey, out: &mut Vec<Command>) {
         // A merge under way holds shares that a redemption must not count, and the other way round.
         let asked = self.sets.values().any(|set| set.market == market);
         let held = self.positions.in_market(market);
@@ -709,7 +709,7 @@ impl Execution {
         self.requote_due(ctx, out);
         self.plans_due(ctx, out);
         for market in self.resolved.keys().copied().collect::<Vec<_>>() {
-            self.redeem(ctx, market, out);
+            self.redeem(market, out);
         }
         let occupied: BTreeSet<_> =
             self.positions.all().map(|(_, token, _)| token.market()).collect();
@@ -727,9 +727,7 @@ impl Execution {
     ) {
         match (command, self.mode) {
             (OperatorCommand::Kill, _) => self.kill(ctx.now, out),
-            (OperatorCommand::Rearm, Mode::Killed) if self.halted.is_none() => {
-                self.mode = Mode::Paused
-            }
+            // Whoever lifts a kill has seen why the desk halted, if it did.
             (OperatorCommand::Rearm, Mode::Killed) => {
                 self.halted = None;
                 self.mode = Mode::Paused;
@@ -742,8 +740,7 @@ impl Execution {
             (OperatorCommand::Pause, _) => self.mode = Mode::Paused,
             (OperatorCommand::ReduceOnly, _) => self.mode = Mode::ReduceOnly,
             (OperatorCommand::Resume, _) => self.mode = Mode::Running,
-            (OperatorCommand::Rearm, _) => {}
-            (OperatorCommand::Flatten(_), _) => {}
+            (OperatorCommand::Rearm | OperatorCommand::Flatten(_), _) => {}
         }
     }
 

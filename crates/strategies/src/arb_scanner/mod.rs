@@ -47,7 +47,7 @@ impl ArbScanner {
         if self.params.groups
             && let Some(neg_risk) = &view.market(key).neg_risk
         {
-            self.scan_group(view, key, &neg_risk.group, out);
+            self.scan_group(view, &neg_risk.group, out);
         }
     }
 
@@ -95,8 +95,10 @@ impl ArbScanner {
         tracked.is_some_and(|tracked| tracked.episode.signals > 0)
     }
 
-    fn scan_group(&mut self, view: &View<'_>, key: MarketKey, group: &str, out: &mut Emit<'_>) {
+    fn scan_group(&mut self, view: &View<'_>, group: &str, out: &mut Emit<'_>) {
         let members = view.universe.group(group);
+        // A group's signals stand in the queue under its first market, whichever moved.
+        let Some(first) = members.first().copied() else { return };
         for (kind, outcome) in
             [(BasketKind::AllYes, Outcome::Yes), (BasketKind::AllNo, Outcome::No)]
         {
@@ -120,7 +122,7 @@ impl ArbScanner {
                 (Ok(_), None) => Err(Reason::new("close_unknown")),
                 (verdict, _) => verdict,
             };
-            self.judge(view, key, subject, kind, gross, verdict, lock.unwrap_or(Span::MAX), out);
+            self.judge(view, first, subject, kind, gross, verdict, lock.unwrap_or(Span::MAX), out);
         }
     }
 
