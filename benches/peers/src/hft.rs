@@ -111,19 +111,20 @@ fn pass<MD: MarketDepth + L2MarketDepth + 'static>(
             .queue_model(RiskAdverseQueueModel::new())
             .depth(depth)
             .build()
-            .map_err(|error| anyhow!("{error:?}"))?;
+            .map_err(failed)?;
         builder = builder.add_asset(asset);
     }
-    let mut engine = builder.build().map_err(|error| anyhow!("{error:?}"))?;
+    let mut engine = builder.build().map_err(failed)?;
     let clock = Clock::start();
     let (mut next, mut sum) = (0, 0i64);
     while next < rows.order.len() {
-        match engine.wait_next_feed(false, PATIENCE).map_err(|error| anyhow!("{error:?}"))? {
-            ElapseResult::MarketFeed | ElapseResult::EndOfData => {}
+        let now = match engine.wait_next_feed(false, PATIENCE).map_err(failed)? {
+            ElapseResult::MarketFeed => engine.current_timestamp(),
+            // It took the last rows and does not set its time to theirs any more.
+            ElapseResult::EndOfData => i64::MAX,
             other => bail!("the engine stopped early: {other:?}"),
-        }
+        };
         let before = next;
-        let now = engine.current_timestamp();
         while let Some((_, token)) = rows.order.get(next).filter(|(at, _)| *at <= now) {
             let book = engine.depth(*token as usize);
             sum = sum.wrapping_add(book.best_bid_tick()).wrapping_add(book.best_ask_tick());
@@ -137,6 +138,10 @@ fn pass<MD: MarketDepth + L2MarketDepth + 'static>(
     std::hint::black_box(sum);
     agrees(&engine, rows)?;
     Ok(rows.order.len() as f64 / own)
+}
+
+fn failed(error: impl std::fmt::Debug) -> anyhow::Error {
+    anyhow!("{error:?}")
 }
 
 /// Both engines must end with the same best prices, or they did not do the same work.

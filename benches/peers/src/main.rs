@@ -8,7 +8,7 @@ mod hft;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
-use backtest_bench::{Case, From, What, measure};
+use backtest_bench::{Case, Store, What, measure};
 use hft::Depth;
 
 /// Everything that is measured, in the order of the table.
@@ -69,7 +69,7 @@ fn child(subject: &str, tokens: u32, rows: u64) -> anyhow::Result<(f64, u64)> {
 /// One line, in this very process: rows per second and peak memory in KiB.
 fn one(subject: &str, tokens: u32, rows: u64) -> anyhow::Result<()> {
     let ours = |what| {
-        let case = Case { what, from: From::Memory, tokens, rows };
+        let case = Case { what, from: Store::Memory, tokens, rows };
         measure(case, None).map(|measured| (measured.rows_per_sec, measured.peak_kib))
     };
     let (rate, peak_kib) = match subject {

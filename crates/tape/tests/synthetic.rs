@@ -2,13 +2,25 @@
 
 use polydesk_domain::{Applied, Books, Event, MarketKey, Outcome, Side, Stamped, Time};
 use polydesk_tape::synthetic::{EpisodeKind, PackedTape, Speed, arbitrage_tape};
-use polydesk_tape::{EventSource, MemorySource, TapeReader};
+use polydesk_tape::{EventSource, MemorySource, TapeReader, blank};
 
 fn all(mut source: impl EventSource) -> Vec<Stamped> {
     let mut events = Vec::new();
     while let Some(stamped) = source.next_event().unwrap() {
         events.push(stamped);
     }
+    events
+}
+
+/// The same by writing every event over the one before.
+fn all_in_place(mut source: impl EventSource) -> Vec<Stamped> {
+    let (mut events, mut stamped) = (Vec::new(), blank());
+    while source.next_into(&mut stamped).unwrap() {
+        events.push(stamped.clone());
+    }
+    let last = stamped.clone();
+    assert!(!source.next_into(&mut stamped).unwrap());
+    assert_eq!(stamped, last, "nothing is written after the end");
     events
 }
 
@@ -139,6 +151,29 @@ fn arbitrage_stands_exactly_while_an_episode_does() {
         assert_eq!(seen.len(), planted, "every episode was seen standing");
         assert_eq!(books.stats().top_mismatches, 0, "carried best prices are the books'");
     }
+}
+
+#[test]
+fn events_written_over_each_other_are_the_events_handed_out() {
+    // Kinds of every size alternate on these: levels over listings, snapshots over levels.
+    let mut made = Vec::new();
+    made.push(arbitrage_tape(3).unwrap().events);
+    made.push(all(Speed { tokens: 6, rows: 9_000, seed: 4 }.source()));
+    for events in made {
+        assert_eq!(events, all_in_place(MemorySource::new(events.clone())));
+        let packed = PackedTape::read(&mut MemorySource::new(events.clone())).unwrap();
+        assert_eq!(events, all_in_place(packed.events()));
+        assert_eq!(events, all_in_place(Box::new(packed.events())));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tape");
+    Speed { tokens: 6, rows: 9_000, seed: 4 }.write(&path).unwrap();
+    let events = all(TapeReader::open(&path).unwrap());
+    assert_eq!(events.len(), 9_003);
+    assert_eq!(events, all_in_place(TapeReader::open(&path).unwrap()));
+    let twice = [path.clone(), path];
+    let both = TapeReader::open_many(&twice).map(all);
+    assert_eq!(both.unwrap(), all_in_place(TapeReader::open_many(&twice).unwrap()));
 }
 
 #[test]

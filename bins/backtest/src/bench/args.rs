@@ -57,24 +57,24 @@ impl What {
 /// Where the rows come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum From {
+pub enum Store {
     /// A packed tape in memory, 32 bytes a row.
     Memory,
     /// A tape on disk, streamed.
     Parquet,
 }
 
-impl From {
+impl Store {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            From::Memory => "memory",
-            From::Parquet => "parquet",
+            Store::Memory => "memory",
+            Store::Parquet => "parquet",
         }
     }
 }
 
-impl fmt::Display for From {
+impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -86,7 +86,7 @@ pub struct Case {
     /// What is done.
     pub what: What,
     /// Where rows come from.
-    pub from: From,
+    pub from: Store,
     /// Outcome tokens, two per market.
     pub tokens: u32,
     /// Level changes and prints, mirrored ones too.
@@ -109,8 +109,8 @@ pub struct BenchArgs {
     pub what: Vec<What>,
     /// Only these sources.
     #[arg(long, value_name = "FROM", value_delimiter = ',',
-          default_values_t = [From::Memory, From::Parquet])]
-    pub from: Vec<From>,
+          default_values_t = [Store::Memory, Store::Parquet])]
+    pub from: Vec<Store>,
     /// One million rows only: about a minute.
     #[arg(long)]
     pub quick: bool,

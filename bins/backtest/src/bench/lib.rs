@@ -9,7 +9,7 @@ mod maps;
 mod measure;
 mod table;
 
-pub use args::{BenchArgs, Case, From, What};
+pub use args::{BenchArgs, Case, Store, What};
 pub use looker::Looker;
 pub use measure::{Clock, Held, Measured, SEED, Work, measure, peak_kib, work};
 pub use table::run;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::looker::Looker;
 use crate::maps::Maps;
-use crate::{Case, From, What};
+use crate::{Case, Store, What};
 
 /// Seed of every made-up tape.
 pub const SEED: u64 = 1;
@@ -44,8 +44,8 @@ impl Held {
     pub fn of(case: &Case, tape: Option<&Path>) -> anyhow::Result<Held> {
         let spec = Speed { tokens: case.tokens, rows: case.rows, seed: SEED };
         match case.from {
-            From::Memory => Ok(Held::Memory(PackedTape::read(&mut spec.source())?)),
-            From::Parquet => {
+            Store::Memory => Ok(Held::Memory(PackedTape::read(&mut spec.source())?)),
+            Store::Parquet => {
                 let tape = tape.context("a case from Parquet needs --tape DIR")?;
                 Ok(Held::Parquet(tape.to_owned()))
             }
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_case_from_parquet_without_a_tape_is_an_error() {
-        let case = Case { what: What::Books, from: From::Parquet, tokens: 2, rows: 1_000 };
+        let case = Case { what: What::Books, from: Store::Parquet, tokens: 2, rows: 1_000 };
         let error = measure(case, None).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("a case from Parquet needs --tape DIR"));
     }

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use polydesk_tape::synthetic::Speed;
 
 use crate::measure::SEED;
-use crate::{BenchArgs, Case, From, Measured, What, measure};
+use crate::{BenchArgs, Case, Measured, Store, What, measure};
 
 /// Measures what `args` ask for and prints it. `verb` is what a child process of this program must
 /// be given before the arguments of one case.
@@ -32,7 +32,7 @@ pub fn run(args: &BenchArgs, verb: &[&str]) -> anyhow::Result<()> {
     }
     for case in args.cases() {
         let mut tape = None;
-        if case.from == From::Parquet {
+        if case.from == Store::Parquet {
             let shape = (case.tokens, case.rows);
             if let Entry::Vacant(place) = tapes.entry(shape) {
                 let dir = folder.0.join(format!("{}x{}", case.tokens, case.rows));
@@ -148,5 +148,70 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // What cannot be removed stays in the system's temporary folder; nothing depends on it.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::measure::Work;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: BenchArgs,
+    }
+
+    fn parse(words: &str) -> Result<BenchArgs, String> {
+        let words = ["bench"].into_iter().chain(words.split_whitespace());
+        Cli::try_parse_from(words).map(|cli| cli.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_arguments_choose_the_lines() {
+        for (words, lines) in [
+            ("", 2 * 2 * 2 * 6),
+            ("--quick", 2 * 2 * 6),
+            ("--rows 5000", 2 * 2 * 6),
+            ("--quick --what books,full --from parquet --tokens 10", 2),
+        ] {
+            assert_eq!(parse(words).unwrap().cases().len(), lines, "{words}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused_with_the_rule() {
+        for (words, said) in [
+            ("--what everything", "possible values: tape, maps, books"),
+            ("--rows 5", "1000..=1000000000"),
+            ("--tokens 1", "2..=100000"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert!(error.contains(said), "{words}: {error}");
+        }
+        let error = one(&parse("--one --rows 1000").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("these arguments name 24"), "{error}");
+    }
+
+    #[test]
+    fn a_line_tells_rate_ratio_and_memory() {
+        let case = Case { what: What::Full, from: Store::Memory, tokens: 10, rows: 1_000_000 };
+        let work = Work { orders: 7, fills: 2, ..Work::default() };
+        let measured = Measured {
+            case,
+            work,
+            rows_per_sec: 5e6,
+            rows_per_wall_sec: 4e6,
+            peak_kib: 40_960,
+            tape_kib: 31_744,
+        };
+        let text = line(&measured, Some(2e6));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let end =
+            ["memory", "10", "1000000", "5.0", "2.50", "40", "31", "7", "orders,", "2", "fills"];
+        assert_eq!(words[words.len() - end.len()..], end);
+        assert_eq!(yardstick(&[measured], &case), None);
     }
 }
