@@ -156,9 +156,10 @@ fn arbitrage_stands_exactly_while_an_episode_does() {
 #[test]
 fn events_written_over_each_other_are_the_events_handed_out() {
     // Kinds of every size alternate on these: levels over listings, snapshots over levels.
-    let mut made = Vec::new();
-    made.push(arbitrage_tape(3).unwrap().events);
-    made.push(all(Speed { tokens: 6, rows: 9_000, seed: 4 }.source()));
+    let made = [
+        arbitrage_tape(3).unwrap().events,
+        all(Speed { tokens: 6, rows: 9_000, seed: 4 }.source()),
+    ];
     for events in made {
         assert_eq!(events, all_in_place(MemorySource::new(events.clone())));
         let packed = PackedTape::read(&mut MemorySource::new(events.clone())).unwrap();
