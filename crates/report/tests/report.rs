@@ -406,6 +406,12 @@ fn the_recorded_run_keeps_its_figures() {
         let steps = &judged.waterfall.steps;
         let sum: i64 = steps.iter().map(|step| step.amount.micros()).sum();
         assert_eq!(sum, judged.waterfall.net.micros());
+        // The same round trips have the same mean and interval wherever they are shown.
+        let (verdict, total) = (&judged.verdict, &judged.tables.total);
+        assert_eq!((verdict.mean, verdict.interval), (total.mean, total.interval));
+        let profit: i64 =
+            run.trades.iter().map(|trade| (trade.proceeds - trade.cost).micros()).sum();
+        assert_eq!(total.net.micros(), profit);
         assert_eq!(judged.waterfall.net, run.totals.equity - run.starting_cash);
         // Recorded books know every middle, so nearly nothing is left unexplained.
         let rest = steps.iter().find(|step| step.key == "remainder").unwrap();
