@@ -25,6 +25,7 @@ Examples:
   backtest run --strategy stink_bidder --json       JSON on standard output
   backtest import --format tickscope --overlay overlay.toml FILE --out my/tape
   backtest inspect my/tape                          certificate and summary
+  backtest bench --quick                            rows per second and peak memory
   backtest config show --origin                     every setting and where it comes from
 
 Exit codes:
@@ -39,6 +40,8 @@ pub enum Verb {
     Import(ImportArgs),
     /// Show a tape's certificate and what it holds.
     Inspect(InspectArgs),
+    /// Measure rows per second and peak memory on made-up tapes.
+    Bench(backtest_bench::BenchArgs),
     /// Show or check the configuration.
     Config {
         /// What to do with it.

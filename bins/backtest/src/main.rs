@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Import(args)) => tapes::import(&args),
         Some(Verb::Inspect(args)) => tapes::inspect(&args),
+        Some(Verb::Bench(args)) => {
+            backtest_bench::run(&args, &["bench"]).map_err(failure::Failure::Failed)
+        }
         Some(Verb::Config { verb }) => run::config(&verb),
     };
     match done {

@@ -59,10 +59,10 @@ struct Slot {
 }
 
 impl Slot {
+    #[inline]
     fn matches_carried(&self) -> bool {
-        Outcome::BOTH.into_iter().all(|outcome| {
-            self.book.best_bid(outcome).map(|(price, _)| price) == self.carried[outcome.index()]
-        })
+        let [yes, no] = self.carried;
+        self.book.best_bid_price(Outcome::Yes) == yes && self.book.best_bid_price(Outcome::No) == no
     }
 
     /// Removes levels better than the venue's own best price after a whole batch. They cannot exist:

@@ -30,6 +30,7 @@ pub enum Trace {
 }
 
 struct Seat {
+    id: StrategyId,
     strategy: Box<dyn Strategy>,
     kinds: Kinds,
     markets: Markets,
@@ -82,12 +83,13 @@ impl Engine {
         }
         let mut seats: Vec<Seat> = Vec::new();
         for strategy in strategies {
-            if seats.iter().any(|seat| seat.strategy.id() == strategy.id()) {
-                return Err(EngineError::SameName(strategy.id()));
+            let id = strategy.id();
+            if seats.iter().any(|seat| seat.id == id) {
+                return Err(EngineError::SameName(id));
             }
             let interests = strategy.interests(&Universe::new());
             let (kinds, markets) = (interests.kinds, interests.markets);
-            seats.push(Seat { strategy, kinds, markets, skips: Skips::default() });
+            seats.push(Seat { id, strategy, kinds, markets, skips: Skips::default() });
         }
         Ok(Engine {
             now: Time::MIN,
@@ -145,7 +147,7 @@ impl Engine {
     }
     /// Skips of each strategy by code.
     pub fn skips(&self) -> Vec<(StrategyId, Vec<(&'static str, u64)>)> {
-        self.seats.iter().map(|seat| (seat.strategy.id(), seat.skips.by_code())).collect()
+        self.seats.iter().map(|seat| (seat.id, seat.skips.by_code())).collect()
     }
     /// Signals dropped before anything acted on them, by strategy and code.
     pub fn drops(&self) -> &BTreeMap<(StrategyId, &'static str), u64> {
@@ -287,7 +289,7 @@ impl Engine {
     }
 
     fn reconfigure(&mut self, strategy: StrategyId, toml: &str, out: &mut Vec<Command>) {
-        for seat in self.seats.iter_mut().filter(|seat| seat.strategy.id() == strategy) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.id == strategy) {
             if let Err(error) = seat.strategy.reconfigure(toml) {
                 let level = polydesk_domain::NoteLevel::Warning;
                 out.push(Command::Note { level, code: "params_refused", text: error.to_string() });
@@ -338,7 +340,8 @@ impl Engine {
 
     #[inline]
     fn call(&mut self, seat: usize, occasion: Occasion<'_>) {
-        let Seat { strategy, skips, .. } = &mut self.seats[seat];
+        let Seat { id, strategy, skips, .. } = &mut self.seats[seat];
+        let id = *id;
         let account = Desk(&self.execution);
         let view = View {
             now: self.now,
@@ -347,7 +350,6 @@ impl Engine {
             states: &self.states,
             account: &account,
         };
-        let id = strategy.id();
         let mut emit = Emit::new(
             id,
             self.now,

@@ -147,7 +147,13 @@ impl Order {
             return Usdc::ZERO;
         }
         if self.state.ended() {
-            return self.price.notional_ceil(self.missing()) + self.fee_reserve;
+            // More shares than the limit says came for the money, not for more of it.
+            let missing = self.price.notional_ceil(self.missing());
+            let most = match self.size {
+                Size::Shares(_) => missing,
+                Size::Spend(_) => missing.min(self.left_spend()),
+            };
+            return most + self.fee_reserve;
         }
         let left = match self.size {
             Size::Shares(_) => self.price.notional_ceil(self.left()),
@@ -424,6 +430,8 @@ impl Orders {
             TradeChange::New => {
                 order.matched += fill.shares;
                 order.spent += fill.notional;
+                // What was charged is part of the cost now, and no longer of the reserve.
+                order.fee_reserve = (order.fee_reserve - fill.fee).max(Usdc::ZERO);
                 if order.state == OrderState::Live {
                     order.state = OrderState::PartlyMatched;
                 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use polydesk_domain::{Cash, CashKind, Command, Event, Span, Stamped, Time};
 use polydesk_engine::Engine;
 use polydesk_sim::{Broken, Sim};
-use polydesk_tape::{EventSource, TapeError, Times};
+use polydesk_tape::{EventSource, TapeError, Times, blank};
 
 use crate::log::EventLog;
 use crate::recorder::{Recorder, Recording};
@@ -109,9 +109,8 @@ pub fn replay(
     };
     let mut rows = 0;
     let (mut exchange_at, mut last_due) = (Time::MIN, Time::MIN);
-    loop {
-        let next = source.next_event().map_err(|source| ReplayError::Tape { rows, source })?;
-        let Some(mut stamped) = next else { break };
+    let mut stamped = blank();
+    while source.next_into(&mut stamped).map_err(|source| ReplayError::Tape { rows, source })? {
         let received = stamped.at;
         exchange_at = exchange_at.max(match options.times {
             Times::VenueOnly => stamped.at,
@@ -131,7 +130,7 @@ pub fn replay(
             Times::Received => received,
         });
         stamped.at = last_due;
-        driver.feed.push_back(stamped);
+        driver.feed.push_back(core::mem::replace(&mut stamped, blank()));
         if rows % options.progress_every == 0 {
             progress(rows, exchange_at);
             driver.check(exchange_at)?;
@@ -183,10 +182,12 @@ impl Driver<'_> {
                 self.next_timer = next + self.timer;
                 self.deliver(next, Event::Timer)?;
                 self.recorder.tick(self.engine, next);
-            } else if let Some(stamped) = self.feed.pop_front() {
-                self.engine.handle(&stamped, &mut self.commands);
+            } else if let Some(stamped) = self.feed.front() {
+                // Handled where it stands: taking it out first would copy it once more.
+                self.engine.handle(stamped, &mut self.commands);
+                self.feed.pop_front();
                 if !self.commands.is_empty() {
-                    self.send(stamped.at)?;
+                    self.send(next)?;
                 }
             }
         }

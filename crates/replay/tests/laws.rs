@@ -14,7 +14,7 @@ use proptest::prelude::*;
 fn cases() -> ProptestConfig {
     let cases =
         std::env::var("POLYDESK_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    ProptestConfig { cases, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// An exchange at which everything that can go wrong does so now and then.

@@ -210,7 +210,7 @@ impl Slot {
             self.batch.open = true;
             self.batch.venue_at = venue_at;
             self.batch.before =
-                Outcome::BOTH.map(|outcome| book.best_bid(outcome).map(|(price, _)| price));
+                [book.best_bid_price(Outcome::Yes), book.best_bid_price(Outcome::No)];
         }
         self.batch.last_at = at;
     }

@@ -106,6 +106,8 @@ pub struct Sim {
     /// Exchange time reached.
     pub(crate) now: Time,
     queue: BTreeMap<(Time, u64), Due>,
+    /// Time of the first entry of the queue, asked for with every row: `Time::MAX` when it is empty.
+    earliest: Time,
     next: u64,
     pub(crate) universe: Universe,
     pub(crate) books: Books,
@@ -151,6 +153,7 @@ impl Sim {
             seed,
             now: Time::MIN,
             queue: BTreeMap::new(),
+            earliest: Time::MAX,
             next: 0,
             universe: Universe::new(),
             books: Books::default(),
@@ -269,7 +272,7 @@ impl Sim {
 
     /// When something next happens inside (at the exchange, or a delivery to the engine).
     pub fn next_due(&self) -> Option<Time> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
+        Some(self.earliest).filter(|_| !self.queue.is_empty())
     }
 
     /// Runs everything due up to and including `to`, and appends what reaches the engine by then, in
@@ -277,6 +280,7 @@ impl Sim {
     pub fn advance(&mut self, to: Time, out: &mut Vec<(Time, Event)>) {
         while let Some(entry) = self.queue.first_entry() {
             let (at, _) = *entry.key();
+            self.earliest = at;
             if at > to {
                 break;
             }
@@ -314,7 +318,9 @@ impl Sim {
 
     pub(crate) fn schedule(&mut self, at: Time, due: Due) {
         self.next += 1;
-        self.queue.insert((at.max(self.now), self.next), due);
+        let at = at.max(self.now);
+        self.earliest = if self.queue.is_empty() { at } else { self.earliest.min(at) };
+        self.queue.insert((at, self.next), due);
     }
 
     pub(crate) fn deliver(&mut self, at: Time, event: Event) {

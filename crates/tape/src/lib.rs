@@ -80,5 +80,5 @@ pub use overlay::{
 };
 pub use reader::TapeReader;
 pub use row::{ABSENT, EMPTY_SIDE, Kind};
-pub use source::{EventSource, MemorySource};
+pub use source::{EventSource, MemorySource, blank};
 pub use writer::{TapeWriter, content_hash, verify};

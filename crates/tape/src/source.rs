@@ -1,6 +1,6 @@
 //! The seam between history and whoever consumes it.
 
-use polydesk_domain::Stamped;
+use polydesk_domain::{Event, Stamped, Time};
 
 use crate::TapeError;
 
@@ -12,17 +12,45 @@ pub trait EventSource {
     /// The underlying file is damaged; events before the damage have been given out, and the
     /// stream ends after the error.
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError>;
+
+    /// Writes the next event over `into`; false at the end, with `into` left as it was.
+    ///
+    /// An event handed over in place is not copied on its way: on long tapes this is what a loop
+    /// over rows spends most of its time with.
+    ///
+    /// # Errors
+    /// As [`EventSource::next_event`]; `into` then holds nothing of meaning.
+    fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
+        match self.next_event()? {
+            Some(stamped) => {
+                *into = stamped;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+/// An event to be written over by [`EventSource::next_into`].
+pub const fn blank() -> Stamped {
+    Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Timer }
 }
 
 impl<S: EventSource + ?Sized> EventSource for &mut S {
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
         (**self).next_event()
     }
+    fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
+        (**self).next_into(into)
+    }
 }
 
 impl<S: EventSource + ?Sized> EventSource for Box<S> {
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
         (**self).next_event()
+    }
+    fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
+        (**self).next_into(into)
     }
 }
 

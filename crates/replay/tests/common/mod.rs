@@ -282,7 +282,7 @@ pub fn run_logged(
     run_with(tape, strategies, config, seed, Limits::default(), log)
 }
 
-fn run_with(
+pub fn run_with(
     tape: Vec<Stamped>,
     strategies: Vec<Box<dyn Strategy>>,
     config: SimConfig,

@@ -4,6 +4,7 @@ use polydesk_domain::{
     Event, LevelChange, Price, Print, Shares, Side, Span, Stamped, Time, Token, Top,
 };
 
+use crate::source::blank;
 use crate::{EventSource, TapeError};
 
 const LEVEL: u8 = 0;
@@ -150,39 +151,48 @@ pub struct PackedReader<'a> {
 impl EventSource for PackedReader<'_> {
     #[inline]
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
-        let Some(row) = self.tape.rows.get(self.next) else { return Ok(None) };
+        let mut stamped = blank();
+        Ok(self.next_into(&mut stamped)?.then_some(stamped))
+    }
+
+    #[inline]
+    fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
+        let Some(row) = self.tape.rows.get(self.next) else { return Ok(false) };
         self.next += 1;
         let side = if row.tag & SELL != 0 { Side::Sell } else { Side::Buy };
         // Every stored price came from a `Price`, so nothing is capped here.
         let price = |units: u16| Price::new(units).unwrap_or(Price::ONE);
         let best = |units: u16| if units == NO_PRICE { None } else { Some(price(units)) };
-        let event = match row.tag & !SELL {
+        let kind = row.tag & !SELL;
+        match kind {
             LEVEL | LEVEL_WITH_TOP => {
-                let carried = row.tag & !SELL == LEVEL_WITH_TOP;
                 let top = Top { bid: best(row.bid), ask: best(row.ask) };
-                Event::Level(LevelChange {
+                into.event = Event::Level(LevelChange {
                     token: Token(row.token),
                     side,
                     price: price(row.price),
                     size: Shares::new(row.size),
-                    top: carried.then_some(top),
-                })
+                    top: (kind == LEVEL_WITH_TOP).then_some(top),
+                });
             }
-            PRINT => Event::Print(Print {
-                token: Token(row.token),
-                side,
-                price: price(row.price),
-                size: Shares::new(row.size),
-            }),
+            PRINT => {
+                into.event = Event::Print(Print {
+                    token: Token(row.token),
+                    side,
+                    price: price(row.price),
+                    size: Shares::new(row.size),
+                });
+            }
             _ => {
-                let stamped = self.tape.rare[row.size as usize].clone();
-                self.seq = stamped.seq;
-                return Ok(Some(stamped));
+                into.clone_from(&self.tape.rare[row.size as usize]);
+                self.seq = into.seq;
+                return Ok(true);
             }
-        };
+        }
         self.seq += u64::from(row.step);
-        let at = Time::from_nanos(row.at);
-        let venue_at = at + Span::nanos(i64::from(row.venue));
-        Ok(Some(Stamped { at, venue_at, seq: self.seq, event }))
+        into.at = Time::from_nanos(row.at);
+        into.venue_at = into.at + Span::nanos(i64::from(row.venue));
+        into.seq = self.seq;
+        Ok(true)
     }
 }
