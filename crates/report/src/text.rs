@@ -2,7 +2,7 @@
 //!
 //! Rounding here is for the eye only; JSON carries the exact amounts.
 
-use polydesk_domain::{Shares, Usdc};
+use polydesk_domain::{Shares, Time, Usdc};
 
 /// Whether a character could move a terminal's cursor, hide text or turn its direction.
 pub(crate) fn hidden(c: char) -> bool {
@@ -181,6 +181,12 @@ pub(crate) fn duration(ms: i64) -> String {
     }
 }
 
+/// A time to the millisecond, UTC, as short as it can be sorted.
+pub(crate) fn moment(at: Time) -> String {
+    let text = at.to_string();
+    text.get(..23).map_or(text.clone(), |short| short.trim_end_matches('Z').replace('T', " "))
+}
+
 /// A p-value, never shown as zero.
 pub(crate) fn p_value(p: Option<f64>) -> String {
     match p {
@@ -227,6 +233,14 @@ mod tests {
         for line in wrap("one two three fourfivesixseveneight nine", 10) {
             assert!(width(&line) <= 10, "{line}");
         }
+    }
+
+    #[test]
+    fn moments_are_short_and_odd_ones_stay_whole() {
+        let at = Time::from_nanos(1_780_795_851_472_000_001);
+        assert_eq!(moment(at), "2026-06-07 01:30:51.472");
+        assert_eq!(moment(Time::from_secs(1_780_795_851)), "2026-06-07 01:30:51.000");
+        assert!(!moment(Time::MAX).is_empty());
     }
 
     #[test]

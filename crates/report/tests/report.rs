@@ -3,9 +3,10 @@
 mod common;
 
 use common::{HOSTILE, fill, hostile, quiet, record, trade};
-use polydesk_domain::{Role, Time, TradeStatus, Usdc};
+use polydesk_domain::{Role, Span, StrategyId, Time, TradeStatus, Usdc};
 use polydesk_report::{
-    Analysis, EquityRecord, FillRecord, Options, Record, analyse, html, json, terminal,
+    Analysis, EpisodeRecord, EquityRecord, FillRecord, Options, OrderRecord, Record, analyse, html,
+    json, terminal,
 };
 use serde_json::Value;
 
@@ -317,6 +318,87 @@ fn markouts_have_the_sign_of_our_side_and_count_what_is_missing() {
 }
 
 #[test]
+fn opportunities_are_grouped_by_what_became_of_them() {
+    let mut run = quiet();
+    let base = hostile().episodes.remove(0);
+    let episode = |kind: &str, outcome: &str, millis: i64, edge_cents| EpisodeRecord {
+        kind: kind.to_owned(),
+        outcome: outcome.to_owned(),
+        ended: base.started + Span::millis(millis),
+        best_edge: Usdc::cents(edge_cents),
+        ..base.clone()
+    };
+    run.episodes = vec![
+        episode("all_yes", "below_minimum sets_micros=3", 9, 20),
+        episode("all_yes", "below_minimum sets_micros=7", 10, 30),
+        episode("all_yes", "signalled", 59_999, 100),
+        episode("buy_pair", "signalled", 60_000, 40),
+    ];
+    let plan = hostile().plans.remove(0);
+    run.plans = vec![plan.clone(), plan];
+    let analysis = analyse(&record(vec![run]), &options());
+    let seen = &analysis.runs[0].opportunities;
+    let groups: Vec<_> = seen
+        .groups
+        .iter()
+        .map(|group| {
+            let millis = group.lifetime.as_millis();
+            (group.kind.as_str(), group.outcome.as_str(), group.count, group.sum_edge, millis)
+        })
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            ("all_yes", "signalled", 1, Usdc::cents(100), 59_999),
+            ("buy_pair", "signalled", 1, Usdc::cents(40), 60_000),
+            ("all_yes", "below_minimum", 2, Usdc::cents(50), 19),
+        ]
+    );
+    let best: Vec<_> = seen.best.iter().map(|episode| episode.best_edge).collect();
+    assert_eq!(best, [100, 40, 30, 20].map(Usdc::cents));
+    let lifetimes: Vec<_> = seen.lifetimes.iter().map(|bin| bin.count).collect();
+    assert_eq!(lifetimes, [1, 1, 0, 0, 1, 1]);
+    assert_eq!((seen.plans[0].count, seen.plans[0].expected), (2, Usdc::whole(4)));
+}
+
+#[test]
+fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
+    let mut run = quiet();
+    run.orders = vec![OrderRecord {
+        strategy: StrategyId::STINK_BIDDER,
+        signals: 9,
+        placed: 8,
+        post_only: 6,
+        touched: 4,
+        filled: 2,
+        waits_ms: vec![300, 100, 200],
+    }];
+    run.fills = vec![
+        fill(),
+        FillRecord { role: Role::Taker, ..fill() },
+        FillRecord { status: TradeStatus::Failed, ..fill() },
+    ];
+    let codes = |pairs: &[(&str, u64)]| {
+        pairs.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect()
+    };
+    run.codes.skips.insert("a".to_owned(), codes(&[("rare", 1), ("often", 9)]));
+    run.codes.rejects.insert("a".to_owned(), codes(&[("refused", 2)]));
+    let analysis = analyse(&record(vec![run]), &options());
+    let execution = &analysis.runs[0].execution;
+    let orders = &execution.strategies[0];
+    assert_eq!(
+        (orders.post_only_percent, orders.touched_percent, orders.filled_percent),
+        (Some(75.0), Some(50.0), Some(25.0))
+    );
+    assert_eq!((orders.wait_p50_ms, orders.wait_p95_ms), (Some(200.0), Some(290.0)));
+    assert_eq!((orders.maker_fills, orders.taker_fills), (1, 1));
+    assert_eq!((orders.maker_notional, execution.failed_settlements), (Usdc::whole(4), 1));
+    let codes: Vec<_> =
+        execution.codes.iter().map(|code| (code.kind, code.code.as_str(), code.count)).collect();
+    assert_eq!(codes, [("reject", "refused", 2), ("skip", "often", 9), ("skip", "rare", 1)]);
+}
+
+#[test]
 fn the_recorded_run_keeps_its_figures() {
     let record = real();
     let analysis = analyse(&record, &options());
@@ -324,6 +406,12 @@ fn the_recorded_run_keeps_its_figures() {
         let steps = &judged.waterfall.steps;
         let sum: i64 = steps.iter().map(|step| step.amount.micros()).sum();
         assert_eq!(sum, judged.waterfall.net.micros());
+        // The same round trips have the same mean and interval wherever they are shown.
+        let (verdict, total) = (&judged.verdict, &judged.tables.total);
+        assert_eq!((verdict.mean, verdict.interval), (total.mean, total.interval));
+        let profit: i64 =
+            run.trades.iter().map(|trade| (trade.proceeds - trade.cost).micros()).sum();
+        assert_eq!(total.net.micros(), profit);
         assert_eq!(judged.waterfall.net, run.totals.equity - run.starting_cash);
         // Recorded books know every middle, so nearly nothing is left unexplained.
         let rest = steps.iter().find(|step| step.key == "remainder").unwrap();

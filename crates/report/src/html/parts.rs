@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Opportunities, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::model::{EquityRecord, RunRecord};
 use crate::terminal::{evidence, model_name};
-use crate::text::{count, duration, money, percent, shares, signed};
+use crate::text::{count, duration, moment, money, percent, shares, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
 const BUCKETS: usize = 500;
@@ -402,7 +402,7 @@ fn every_plan(run: &RunRecord) -> String {
     for plan in run.plans.iter().take(tables::SHOWN) {
         let took = plan.started.until(plan.ended).as_millis();
         table.row(vec![
-            Cell::text(plan.started.to_string()),
+            Cell::text(moment(plan.started)),
             Cell::text(&plan.kind),
             Cell::long(crate::analysis::question(run, plan.market)),
             Cell::figure(duration(took), Some(took as f64)),
@@ -435,7 +435,7 @@ fn best(seen: &Opportunities) -> String {
         let lived = episode.started.until(episode.ended).as_millis();
         let gross = f64::from(episode.best_gross_units) / 100.0;
         table.row(vec![
-            Cell::text(episode.started.to_string()),
+            Cell::text(moment(episode.started)),
             Cell::text(&episode.kind),
             Cell::long(&episode.subject),
             Cell::figure(duration(lived), Some(lived as f64)),

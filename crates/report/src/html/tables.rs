@@ -5,7 +5,7 @@ use polydesk_domain::Role;
 use super::markup::{Cell, Table, fold, minus, paragraph};
 use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
 use crate::model::RunRecord;
-use crate::text::{duration, interval, percent};
+use crate::text::{duration, interval, moment, percent};
 
 /// Rows shown of lists that can be long.
 pub(crate) const SHOWN: usize = 200;
@@ -89,12 +89,12 @@ pub(crate) fn execution(execution: &Execution) -> String {
             "post-only",
             "touched",
             "filled",
-            "maker fills",
+            "maker",
             "maker $",
-            "taker fills",
+            "taker",
             "taker $",
-            "wait p50",
-            "wait p95",
+            "p50 wait",
+            "p95 wait",
         ],
     );
     for orders in &execution.strategies {
@@ -226,7 +226,7 @@ pub(crate) fn trades(run: &RunRecord) -> String {
         let fees = crate::analysis::saturated(micros(trade.entry_fee) + micros(trade.exit_fee));
         let held = trade.opened_at.until(trade.closed_at).as_millis();
         table.row(vec![
-            Cell::text(trade.closed_at.to_string()),
+            Cell::text(moment(trade.closed_at)),
             Cell::text(trade.strategy.as_str()),
             Cell::long(crate::analysis::question(run, trade.market)),
             Cell::text(if trade.outcome == polydesk_domain::Outcome::Yes { "yes" } else { "no" }),
