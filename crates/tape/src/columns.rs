@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -173,12 +174,18 @@ impl PartReader {
                 continue;
             }
             let place = format!("row group {}", self.group - 1);
-            if let Err(error) = self.batch.fill(group) {
-                self.open = None;
-                self.group = usize::MAX;
-                return Err(TapeError::corrupt(&self.path, place, describe(error)));
-            }
-            return Ok(true);
+            let batch = &mut self.batch;
+            // The decoders of the library assert on some damaged pages: that must not end the program.
+            // Neither batch nor group is used again after it.
+            let filled = std::panic::catch_unwind(AssertUnwindSafe(|| batch.fill(group)));
+            let problem = match filled {
+                Ok(Ok(())) => return Ok(true),
+                Ok(Err(error)) => describe(error),
+                Err(_) => "its pages cannot be decoded".to_owned(),
+            };
+            (self.batch, self.open) = (Batch::default(), None);
+            self.group = usize::MAX;
+            return Err(TapeError::corrupt(&self.path, place, problem));
         }
     }
 
