@@ -72,7 +72,8 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(format!("polydesk tape schema {SCHEMA_VERSION}"))
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::SNAPPY)
+        .set_column_compression(ColumnPath::from("payload"), Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -87,8 +88,9 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
     builder = builder.set_column_dictionary_enabled(ColumnPath::from("payload"), false);
-    // A reader holds one decompressor (about 100 KiB) per open column: columns that their encoding
-    // has made small already are read faster, and in far less memory, without.
+    // A reader holds one zstd decompressor (about 100 KiB) per open column, which adds up over a hundred
+    // markets: only payloads, snapshots among them, are worth it. Snappy keeps nothing. Columns that
+    // their encoding has made small already are read faster without any.
     for name in ["seq", "kind", "outcome", "side", "price", "best_bid", "best_ask"] {
         builder = builder.set_column_compression(ColumnPath::from(name), Compression::UNCOMPRESSED);
     }
