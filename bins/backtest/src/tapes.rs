@@ -48,6 +48,10 @@ pub fn inspect(args: &InspectArgs) -> Done {
     let reader = TapeReader::open(&args.tape)
         .with_context(|| format!("{} cannot be read", args.tape.display()))
         .map_err(Failure::Data)?;
+    // Damage can decode to plausible numbers: only the hash over all rows proves that none is there.
+    polydesk_tape::verify(&args.tape)
+        .with_context(|| format!("{} is not what its manifest says", args.tape.display()))
+        .map_err(Failure::Data)?;
     let (manifest, certificate) = (reader.manifest(), reader.certificate());
     if args.json {
         let both = serde_json::json!({ "manifest": manifest, "certificate": certificate });
@@ -61,7 +65,7 @@ pub fn inspect(args: &InspectArgs) -> Done {
     );
     println!("source    {}", manifest.source);
     println!("licence   {}", manifest.licence);
-    println!("content   sha256 {}", manifest.content_sha256);
+    println!("content   sha256 {} (read again: equal)", manifest.content_sha256);
     if let Some(span) = manifest.span {
         println!("span      {} to {}", span.first, span.last);
     }

@@ -130,6 +130,16 @@ fn a_tape_that_is_missing_or_damaged_ends_with_7_and_names_the_file() {
     let bytes = std::fs::read(&part).unwrap();
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
     expect(&backtest(dir.path(), &["run", "--no-bands", "--tape", "tape"]), 7, &["part-0.parquet"]);
+    expect(&backtest(dir.path(), &["inspect", "tape"]), 7, &["tape"]);
+
+    // A manifest that promises other rows is found by reading them again.
+    std::fs::write(&part, &bytes).unwrap();
+    let manifest = tape.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let at = text.find("content_sha256").unwrap() + 20;
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    std::fs::write(&manifest, format!("{}{other}{}", &text[..at], &text[at + 1..])).unwrap();
+    expect(&backtest(dir.path(), &["inspect", "tape"]), 7, &["is not what its manifest says"]);
 }
 
 #[test]
