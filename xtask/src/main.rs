@@ -14,6 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["domain"]),
     ("replay", &["domain", "signals", "execution", "engine", "sim", "tape"]),
     ("settings", &["domain", "execution", "sim", "strategies"]),
+    ("polymarket-api", &["domain"]),
+    // Its own wire types: sharing the client's would hide a shared mistake.
+    ("local-exchange", &["domain", "sim", "tape"]),
 ];
 
 /// Crates that may neither wait nor talk: nothing of the kind in their whole normal tree.
