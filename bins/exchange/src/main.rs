@@ -1,0 +1,2 @@
+//! Runs the local exchange.
+fn main() {}
