@@ -1,6 +1,6 @@
 //! Chance from one seed: nothing else in this crate draws.
 
-use polydesk_domain::{Span, Time};
+use polydesk_domain::Span;
 use polydesk_sim::Delay;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -52,9 +52,5 @@ impl Chance {
                 Span::nanos(nanos)
             }
         }
-    }
-
-    pub(crate) fn after(&mut self, now: Time, delay: Delay) -> Time {
-        now + self.delay(delay)
     }
 }

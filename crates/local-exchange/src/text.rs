@@ -53,6 +53,6 @@ mod tests {
         }
         assert_eq!(price(Price::cents(50)), "0.5");
         assert_eq!(price(Price::ONE), "1");
-        assert_eq!(average(Usdc::new(1_040_000), Shares::new(1_464_789)), "0.709999597");
+        assert_eq!(average(Usdc::new(1_039_998), Shares::new(1_464_786)), "0.709999959");
     }
 }

@@ -110,9 +110,11 @@ fn session_keys_come_in_their_envelope() {
 fn deposit_wallets_may_sign_plainly_only_where_that_is_switched_on() {
     let line = fixture("wire/signing_vectors.json");
     let file: Value = serde_json::from_str(&line).unwrap();
-    let plain = file["vectors"].as_array().unwrap().iter().find(|vector| {
-        vector["order"]["signatureType"] == 0 && vector["chain_id"] == 137
-    });
+    let plain = file["vectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|vector| vector["order"]["signatureType"] == 0 && vector["chain_id"] == 137);
     let vector = plain.unwrap();
     let order = message(&vector["order"]);
     let signature = hex::decode(vector["signature"].as_str().unwrap()).unwrap();

@@ -65,7 +65,7 @@ impl BookView {
             min_order_size: &text::shares(self.market.min_size),
             tick_size: &self.market.tick.to_string(),
             neg_risk: self.market.neg_risk.is_some(),
-            last_trade_price: &self.last_text(),
+            last_trade_price: Some(&self.last_text()),
         });
         self
     }
@@ -382,8 +382,19 @@ impl Venue {
 
     /// Freezes a market's book: it takes nothing, matches nothing and changes nothing.
     pub fn freeze(&mut self, key: MarketKey, frozen: bool) {
-        if let Some(listed) = self.listed.get_mut(key.index()) {
-            listed.frozen = frozen;
+        let Some(listed) = self.listed.get_mut(key.index()) else { return };
+        listed.frozen = frozen;
+        if frozen {
+            return;
+        }
+        let delay = self.market(key).taker_delay;
+        let overdue = self.orders.values().filter(|order| {
+            order.token.market() == key
+                && order.status == Status::Delayed
+                && order.created + delay <= self.now
+        });
+        for id in overdue.map(|order| order.id).collect::<Vec<_>>() {
+            self.release(id);
         }
     }
 

@@ -95,6 +95,9 @@ impl Venue {
         };
         let order = order.clone();
         let key = order.token.market();
+        if self.listed[key.index()].frozen {
+            return; // It is let go when the book thaws.
+        }
         let rate = self.market(key).fees.at(self.now);
         let (Ok(rate), true) = (rate, self.listed[key.index()].accepting) else {
             return self.end(id, Status::Invalid);
@@ -236,12 +239,15 @@ impl Venue {
             let order = self.orders[&maker].clone();
             self.tell_order(OrderNews::Update, order);
         }
-        for (price, shares, notional) in by_price(&trade) {
+        for (price, _, notional) in by_price(&trade) {
             self.note_print(trade.token, price, trade.side, notional);
-            let (token, side, at) = (trade.token, trade.side, self.now);
-            self.tell(News::Print { token, price, size: shares, side, at });
         }
+        // The venue publishes the levels before the trade that changed them.
         self.tell_levels(key, &touched);
+        for (price, size, _) in by_price(&trade) {
+            let (token, side, at) = (trade.token, trade.side, self.now);
+            self.tell(News::Print { token, price, size, side, at });
+        }
         if self.rules.book_after_trade {
             self.tell_books(key);
         }
