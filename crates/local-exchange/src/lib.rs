@@ -26,6 +26,7 @@
 mod chance;
 mod levers;
 mod limits;
+mod market_file;
 mod running;
 pub mod scenario;
 mod server;
@@ -37,6 +38,7 @@ pub mod wallets;
 mod wire;
 
 pub use limits::{Enforcement, LimitSetup, Tier};
+pub use market_file::{MarketFileError, market_file};
 pub use running::{LocalExchange, Running, StartError, TestAccount, Urls};
 pub use scenario::{Scenario, ScenarioError};
 pub use server::Service;

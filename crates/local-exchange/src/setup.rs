@@ -177,6 +177,20 @@ pub struct TapeSetup {
     pub sim: SimConfig,
 }
 
+impl TapeSetup {
+    /// A tape at a speed, with the cautious exchange of the simulator but without its delays: those
+    /// are the wire's own here.
+    pub fn new(dir: PathBuf, speed_milli: u32) -> TapeSetup {
+        let mut sim = SimConfig::default();
+        let none = Delay::NONE;
+        sim.latency.feed = none;
+        sim.latency.insert = none;
+        sim.latency.cancel = none;
+        sim.latency.answer = none;
+        TapeSetup { dir, speed_milli, sim }
+    }
+}
+
 /// Everything an exchange is started with.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -316,12 +330,12 @@ pub fn demo_markets() -> Vec<Listing> {
     listings
 }
 
-fn made_up_condition(number: u64) -> polydesk_domain::ConditionId {
+pub(crate) fn made_up_condition(number: u64) -> polydesk_domain::ConditionId {
     let hash = alloy::primitives::keccak256(format!("local condition {number}"));
     polydesk_domain::ConditionId::from_bytes(hash.0)
 }
 
-fn made_up_tokens(number: u64) -> [polydesk_domain::TokenId; 2] {
+pub(crate) fn made_up_tokens(number: u64) -> [polydesk_domain::TokenId; 2] {
     [0, 1].map(|outcome| {
         let hash = alloy::primitives::keccak256(format!("local token {number} {outcome}"));
         polydesk_domain::TokenId::from_bytes(hash.0)
