@@ -15,11 +15,14 @@ use serde_json::json;
 ///
 /// The keys it prints are the public development keys; they hold nothing anywhere else.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:\n  \
+#[command(
+    version,
+    after_help = "Examples:\n  \
     exchange                                        seven demo markets with quotes\n  \
     exchange --scenario fixtures/scenarios/answers.toml\n  \
     exchange --tape fixtures/tapes/nhl-2026-06-07 --speed 10\n  \
-    exchange --json --clob-port 8080")]
+    exchange --json --clob-port 8080"
+)]
 struct Cli {
     /// Recorded history as the other traders: a tape's folder.
     #[arg(long)]

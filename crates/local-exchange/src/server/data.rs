@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
-use polydesk_domain::{MarketKey, Outcome, Side, Token, TradeStatus, Usdc};
+use polydesk_domain::{MarketKey, Outcome, Shares, Side, Token, TradeStatus, Usdc};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Req};
 use super::inner::Inner;
+use crate::text;
 use crate::wire::{self, Fill, Held};
-use crate::{text, venue};
 
 impl Inner {
     /// Answers a request to the Data API.
@@ -135,14 +135,12 @@ impl Inner {
                 }
             }
         }
-        for (address, wallet) in self.venue.ledger().wallets() {
+        for (address, _) in self.venue.ledger().wallets() {
             if user.is_some_and(|user| user != *address) {
                 continue;
             }
-            for (token, holding) in &wallet.holdings {
-                if !holding.settled.is_zero() {
-                    all.entry((*address, *token)).or_default().size = holding.settled;
-                }
+            for (token, shares) in self.venue.shares_of(address) {
+                all.entry((*address, token)).or_default().size = shares;
             }
         }
         // Shares that came in sets cost half a dollar each.
@@ -184,12 +182,11 @@ impl Inner {
     }
 
     fn worth(&self, user: &Address) -> Usdc {
-        let Some(wallet) = self.venue.ledger().wallet(user) else { return Usdc::ZERO };
-        let value = |(token, holding): (&Token, &venue::Holding)| {
+        let value = |(token, shares): (&Token, &Shares)| {
             let view = self.venue.market_view(token.market())?;
-            Some(view.price(token.outcome()).notional_floor(holding.settled))
+            Some(view.price(token.outcome()).notional_floor(*shares))
         };
-        wallet.holdings.iter().filter_map(value).sum()
+        self.venue.shares_of(user).iter().filter_map(value).sum()
     }
 
     fn market_named(&self, req: &Req) -> Vec<MarketKey> {

@@ -288,12 +288,12 @@ impl Inner {
     }
 
     pub(super) fn cash_read(&self, wallet: &Address) -> i64 {
-        self.venue.ledger().wallet(wallet).map_or(0, |wallet| wallet.cash.micros())
+        self.venue.cash_of(wallet).micros()
     }
 
     pub(super) fn shares_read(&self, wallet: &Address, token: Token) -> i64 {
-        let held = self.venue.ledger().wallet(wallet).map(|wallet| wallet.holding(token));
-        held.map_or(0, |held| held.settled.micros() as i64)
+        let held = self.venue.shares_of(wallet);
+        held.get(&token).map_or(0, |shares| shares.micros() as i64)
     }
 
     pub(super) fn refresh_balances(&mut self, _caller: &Caller) {}

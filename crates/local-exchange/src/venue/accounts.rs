@@ -84,7 +84,6 @@ impl Venue {
     pub fn fund(&mut self, wallet: Address, cash: Usdc) {
         self.ledger.deposit(&wallet, cash);
         self.ledger.check();
-        self.fund_tape(wallet, cash);
     }
 
     /// Complete sets of every market, paid from outside.

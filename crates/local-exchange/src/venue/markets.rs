@@ -371,6 +371,9 @@ impl Venue {
     /// Pauses a market (its resting orders become INVALID) or lets it trade again.
     pub fn set_accepting(&mut self, key: MarketKey, accepting: bool) {
         let Some(listed) = self.listed.get_mut(key.index()) else { return };
+        if listed.closed_at.is_some() {
+            return;
+        }
         listed.accepting = accepting;
         listed.listing.market.state =
             if accepting { MarketState::Open } else { MarketState::Paused };
@@ -412,7 +415,8 @@ impl Venue {
 
     /// Resolves a market: orders end, shares pay.
     pub fn resolve(&mut self, key: MarketKey, payout: Payout) {
-        if key.index() >= self.listed.len() {
+        // A payout is final: another one would leave claims without collateral.
+        if self.listed.get(key.index()).is_none_or(|listed| listed.closed_at.is_some()) {
             return;
         }
         self.clear(key, &Status::MarketResolved);

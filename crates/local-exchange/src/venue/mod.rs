@@ -272,6 +272,7 @@ impl Venue {
         if let Some(rule) = self.ledger.broken() {
             return Err(rule.to_owned());
         }
+        self.check_desks()?;
         let mut cash: BTreeMap<_, Usdc> = BTreeMap::new();
         let mut shares: BTreeMap<_, Shares> = BTreeMap::new();
         for order in self.orders.values() {
