@@ -1,0 +1,96 @@
+//! What time brings: exits to look at, unanswered orders to ask about, equity to mark.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polydesk_domain::{Command, MarketKey, OrderState, Price, Shares, Side, Token, Usdc};
+
+use super::{Context, Execution};
+use crate::ledger::Account;
+use crate::positions::average_units;
+
+impl Execution {
+    /// Looks at exits and plans once a market's batch is complete.
+    #[inline]
+    pub fn on_batch(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Vec<Command>) {
+        if self.positions.occupied(market) {
+            self.exits(ctx, market, out);
+        }
+    }
+
+    /// Time passed: marks equity, repeats what is unanswered, refreshes quotes, moves plans on.
+    pub fn on_timer(&mut self, ctx: &Context<'_>, out: &mut Vec<Command>) {
+        let now = ctx.now;
+        self.mark(ctx);
+        let (losses, last) = self.ledger.losing_streak();
+        if losses >= self.limits.max_losses_in_a_row
+            && last.is_some_and(|at| at.until(now) >= self.limits.loss_cooldown)
+        {
+            self.ledger.forgive_streak();
+        }
+        let stuck: Vec<_> = self
+            .orders
+            .open()
+            .filter(|o| o.cancel_at.is_some() || o.state == OrderState::Unknown || o.state.ended())
+            .map(|o| (o.id, o.state, o.cancel_at.is_some()))
+            .collect();
+        for (id, state, cancelling) in stuck {
+            if state == OrderState::Unknown || state.ended() {
+                self.query(now, id, out);
+            } else if cancelling {
+                self.cancel(now, id, out);
+            }
+        }
+        self.requote_due(ctx, out);
+        self.plans_due(ctx, out);
+        for market in self.resolved.keys().copied().collect::<Vec<_>>() {
+            self.redeem(market, out);
+        }
+        let occupied: BTreeSet<_> =
+            self.positions.all().map(|(_, token, _)| token.market()).collect();
+        for market in occupied {
+            self.exits(ctx, market, out);
+        }
+    }
+
+    /// Marks equity to what displayed depth would pay for everything held of a token together.
+    ///
+    /// A book that cannot be relied on now (void after a gap, or amid a batch) says nothing: the last
+    /// mark stands.
+    pub fn mark(&mut self, ctx: &Context<'_>) {
+        let mut worth = self.ledger.balance(Account::Cash) + self.ledger.balance(Account::Pending);
+        let mut held: BTreeMap<Token, (Shares, Usdc)> = BTreeMap::new();
+        for (_, token, holding) in self.positions.all() {
+            let (shares, cost) = held.entry(token).or_default();
+            *shares += holding.held();
+            *cost += holding.cost();
+        }
+        for (token, (shares, cost)) in held {
+            worth += self.worth(ctx, token, shares, cost);
+        }
+        self.equity.now = worth;
+        self.equity.high = self.equity.high.max(worth);
+        if self.equity_day != Some(ctx.now.day()) {
+            self.equity_day = Some(ctx.now.day());
+            self.equity.day_open = worth;
+        }
+    }
+
+    fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
+        if let Some(payout) = self.resolved.get(&token.market()) {
+            return payout.pay(token.outcome(), shares);
+        }
+        let market = token.market();
+        if let (true, Some(book)) = (ctx.books.trusted(market), ctx.books.get(market)) {
+            let walk = book.walk(token.outcome(), Side::Sell, Price::ZERO, shares);
+            self.marks.insert(token, average_units(walk.notional, shares));
+            return walk.notional;
+        }
+        match self.marks.get(&token) {
+            Some(units) => {
+                let units = u16::try_from(*units).ok().and_then(Price::new).unwrap_or(Price::ONE);
+                units.notional_floor(shares)
+            }
+            None => cost,
+        }
+    }
+}
