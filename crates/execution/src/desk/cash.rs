@@ -21,7 +21,7 @@ impl Execution {
                 // Money that comes or goes is no profit: the marks move with it, first.
                 self.equity.high += amount;
                 self.equity.day_open += amount;
-                self.mark(ctx);
+                self.mark_and_tell(ctx, out);
             }
             (CashKind::Rebate, _, _) => {
                 self.ledger.post(Entry { at, from: Account::Rebates, to: Account::Cash, amount })

@@ -20,6 +20,7 @@ use polydesk_signals::Reason;
 use crate::budget::Budget;
 use crate::config::Limits;
 use crate::gate::{Equity, Facts, Mode};
+use crate::latches::Latches;
 use crate::ledger::{Account, Ledger};
 use crate::orders::{Order, Orders};
 use crate::plans::{Plan, PlanEnd};
@@ -96,6 +97,7 @@ pub struct Execution {
     next_order: u64,
     equity: Equity,
     equity_day: Option<i64>,
+    latches: Latches,
     halted: Option<String>,
     /// The run is over: nothing new leaves, not even exits.
     pub(crate) stopping: bool,
@@ -126,6 +128,7 @@ impl Execution {
             next_order: 0,
             equity: Equity::default(),
             equity_day: None,
+            latches: Latches::default(),
             halted: None,
             stopping: false,
             marks: BTreeMap::new(),
@@ -167,6 +170,10 @@ impl Execution {
     /// Equity as of the last mark.
     pub fn equity(&self) -> Equity {
         self.equity
+    }
+    /// Limits of loss that are broken and closed the gate.
+    pub fn latches(&self) -> Latches {
+        self.latches
     }
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
@@ -218,6 +225,7 @@ impl Execution {
             ledger: &self.ledger,
             sets: &self.sets,
             equity: self.equity,
+            latches: self.latches,
         }
     }
 

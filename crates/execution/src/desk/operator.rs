@@ -29,7 +29,10 @@ impl Execution {
             (_, Mode::Killed | Mode::NotReady) => {}
             (OperatorCommand::Pause, _) => self.mode = Mode::Paused,
             (OperatorCommand::ReduceOnly, _) => self.mode = Mode::ReduceOnly,
-            (OperatorCommand::Resume, _) => self.mode = Mode::Running,
+            (OperatorCommand::Resume, _) => {
+                self.mode = Mode::Running;
+                self.latches.lift(&mut self.equity);
+            }
             (OperatorCommand::Rearm | OperatorCommand::Flatten(_), _) => {}
         }
     }

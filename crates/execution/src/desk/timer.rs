@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polydesk_domain::{Command, MarketKey, OrderState, Price, Shares, Side, Token, Usdc};
+use polydesk_domain::{
+    Command, MarketKey, NoteLevel, OrderState, Price, Shares, Side, Token, Usdc,
+};
 
 use super::{Context, Execution};
+use crate::latches::Latches;
 use crate::ledger::Account;
 use crate::positions::average_units;
 
@@ -20,7 +23,7 @@ impl Execution {
     /// Time passed: marks equity, repeats what is unanswered, refreshes quotes, moves plans on.
     pub fn on_timer(&mut self, ctx: &Context<'_>, out: &mut Vec<Command>) {
         let now = ctx.now;
-        self.mark(ctx);
+        self.mark_and_tell(ctx, out);
         let (losses, last) = self.ledger.losing_streak();
         if losses >= self.limits.max_losses_in_a_row
             && last.is_some_and(|at| at.until(now) >= self.limits.loss_cooldown)
@@ -72,6 +75,35 @@ impl Execution {
         if self.equity_day != Some(ctx.now.day()) {
             self.equity_day = Some(ctx.now.day());
             self.equity.day_open = worth;
+            self.latches.new_day();
+        }
+        self.latches.look(self.equity, &self.limits);
+    }
+
+    /// Marks, and tells a person about a limit of loss that broke: one of them waits for him.
+    pub(super) fn mark_and_tell(&mut self, ctx: &Context<'_>, out: &mut Vec<Command>) {
+        let before = self.latches;
+        self.mark(ctx);
+        let Latches { daily_loss, drawdown } = self.latches;
+        if let (None, Some(lost)) = (before.daily_loss, daily_loss) {
+            let most = self.limits.daily_loss;
+            out.push(Command::Note {
+                level: NoteLevel::Warning,
+                code: "daily_loss",
+                text: format!(
+                    "{lost} pUSD lost, the limit of a day is {most}: no new exposure before the next UTC day or a resume"
+                ),
+            });
+        }
+        if let (None, Some(lost)) = (before.drawdown, drawdown) {
+            let most = self.limits.max_drawdown;
+            out.push(Command::Note {
+                level: NoteLevel::Critical,
+                code: "drawdown",
+                text: format!(
+                    "{lost} pUSD below the highest equity, the limit is {most}: no new exposure before a resume"
+                ),
+            });
         }
     }
 
