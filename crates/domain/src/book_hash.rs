@@ -30,8 +30,9 @@ pub struct HashInput<'a> {
     pub tick_size: &'a str,
     /// From REST; socket frames do not carry it.
     pub neg_risk: bool,
-    /// The market's last trade price as the venue printed it, trailing zeros kept.
-    pub last_trade_price: &'a str,
+    /// The market's last trade price as the venue printed it, trailing zeros kept. `None` is hashed as
+    /// `null`, which is not the same as empty text.
+    pub last_trade_price: Option<&'a str>,
 }
 
 /// Lower-case hex SHA-1 as in `book` and `price_change` frames (key order and spacing are the venue's).
@@ -49,6 +50,9 @@ pub fn book_hash(input: &HashInput<'_>) -> String {
     }
     put(&["],\"min_order_size\":\"", input.min_order_size, "\",\"tick_size\":\"", input.tick_size]);
     put(&["\",\"neg_risk\":", if input.neg_risk { "true" } else { "false" }]);
-    put(&[",\"last_trade_price\":\"", input.last_trade_price, "\"}"]);
+    match input.last_trade_price {
+        Some(price) => put(&[",\"last_trade_price\":\"", price, "\"}"]),
+        None => put(&[",\"last_trade_price\":null}"]),
+    }
     sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -73,14 +73,15 @@ impl FromStr for TokenId {
     }
 }
 
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TokenId {
+    /// The decimal digits, as the venue writes them, without touching the heap.
+    pub fn decimal(&self) -> Digits {
         let mut limbs = [0u64; 4];
         for (limb, chunk) in limbs.iter_mut().zip(self.0.chunks_exact(8)) {
             *limb = chunk.iter().fold(0, |n, b| n << 8 | u64::from(*b));
         }
-        let mut groups: Vec<u64> = Vec::with_capacity(5);
         const BASE: u128 = 1_000_000_000_000_000_000;
+        let mut digits = Digits { bytes: [b'0'; 90], start: 90 };
         while limbs.iter().any(|limb| *limb != 0) {
             let mut rest: u128 = 0;
             for limb in &mut limbs {
@@ -88,13 +89,41 @@ impl fmt::Display for TokenId {
                 *limb = (value / BASE) as u64;
                 rest = value % BASE;
             }
-            groups.push(rest as u64);
+            // Eighteen digits a round; five rounds hold every number below 2^256.
+            let (mut group, end) = (rest as u64, digits.start);
+            for slot in digits.bytes[end - 18..end].iter_mut().rev() {
+                *slot = b'0' + (group % 10) as u8;
+                group /= 10;
+            }
+            digits.start = end - 18;
         }
-        let mut text = groups.pop().unwrap_or(0).to_string();
-        for group in groups.iter().rev() {
-            text.push_str(&format!("{group:018}"));
-        }
-        f.pad(&text)
+        let zeros = digits.bytes[digits.start..].iter().take_while(|digit| **digit == b'0').count();
+        digits.start = (digits.start + zeros).min(89);
+        digits
+    }
+}
+
+/// The decimal digits of a [`TokenId`].
+#[derive(Clone, Copy)]
+pub struct Digits {
+    bytes: [u8; 90],
+    start: usize,
+}
+
+impl Digits {
+    /// ASCII digits, without leading zeros; `0` for zero.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+    /// The same as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or("0")
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.decimal().as_str())
     }
 }
 
@@ -328,6 +357,7 @@ mod tests {
         fn token_ids_survive_printing(bytes: [u8; 32]) {
             let id = TokenId(bytes);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert!(id == TokenId([0; 32]) || !id.to_string().starts_with('0'));
         }
     }
 }

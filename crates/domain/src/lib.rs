@@ -40,7 +40,7 @@ pub use event::{
 };
 pub use fee::{FeeError, FeePeriod, FeeRate, Fees};
 pub use id::{
-    ClientOrderId, ConditionId, IdError, MarketKey, OrderHash, SignalId, StrategyId, Token,
+    ClientOrderId, ConditionId, Digits, IdError, MarketKey, OrderHash, SignalId, StrategyId, Token,
     TokenId, TradeId,
 };
 pub use market::{

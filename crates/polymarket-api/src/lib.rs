@@ -1,1 +1,31 @@
-//! A client for Polymarket.
+//! A complete client for Polymarket (CLOB V2 and ExchangeV3).
+//!
+//! - [`clob`]: order books, keys, orders, cancels, own orders and trades, balances;
+//! - [`signing`] (feature `signer`): keys, orders of every wallet type, wallet addresses;
+//! - [`Limits`], [`ServerClock`], [`Http`]: what all of it travels on.
+//!
+//! Every error says what to do next ([`ApiError`]), and nothing is ever sent twice that could act twice.
+
+mod auth;
+pub mod clob;
+mod clock;
+mod endpoints;
+mod error;
+mod limits;
+mod order;
+mod secret;
+#[cfg(feature = "signer")]
+pub mod signing;
+mod sizing;
+mod transport;
+mod wire;
+
+pub use auth::{Credentials, CredentialsError, L2Auth, L2Headers};
+pub use clock::ServerClock;
+pub use endpoints::Endpoints;
+pub use error::{ApiError, Effect, Refusal, ThrottledBy};
+pub use limits::{Group, Limits, LimitsConfig, Quota, SignerCost, SignerQuota, SignerState};
+pub use order::{Exchange, OrderArgs, OrderText, Refused};
+pub use secret::Secret;
+pub use sizing::{FeeFitError, NoPrice, fee_adjusted_spend, walk_price};
+pub use transport::{Egress, Http, HttpAnswer, HttpConfig, HttpRequest};

@@ -180,7 +180,7 @@ impl HashCheck {
             min_order_size,
             tick_size,
             neg_risk,
-            last_trade_price,
+            last_trade_price: Some(last_trade_price),
         });
         if computed == hash {
             self.ok += 1;

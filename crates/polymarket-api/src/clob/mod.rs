@@ -1,0 +1,834 @@
+//! The CLOB over REST: market data, keys, orders, cancels, own orders and trades, balances.
+
+mod models;
+pub mod request;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use polydesk_domain::{ConditionId, OrderHash, Side, Span, Tick, Time, TokenId};
+use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::error::{Effect, from_answer};
+use crate::limits::{Limits, SignerState};
+use crate::transport::{HttpAnswer, HttpRequest, read_json, sensitive_headers, with_query};
+use crate::wire::Num;
+use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
+
+pub use models::*;
+use request::{AuthKind, Request};
+
+/// What the venue takes at present, as its last answers to orders said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VenueMode {
+    /// Everything, as far as known.
+    #[default]
+    Normal,
+    /// HTTP 425: the matching engine restarts. Books may be empty or stale afterwards.
+    Restarting,
+    /// Only post-only orders and cancels.
+    PostOnly,
+    /// Only cancels.
+    CancelOnly,
+    /// Nothing.
+    Disabled,
+}
+
+/// Where an accepted order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlacedStatus {
+    /// Resting.
+    Live,
+    /// Executed at least partly: the trades say how much.
+    Matched,
+    /// Held back; cannot be cancelled.
+    Delayed,
+    /// The delay passed without a match: resting or killed, ask.
+    Unmatched,
+}
+
+/// An order the venue took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The id, equal to the one computed before sending.
+    pub id: OrderHash,
+    /// Where it is.
+    pub status: PlacedStatus,
+    /// Trades made at placement.
+    pub trade_ids: Vec<String>,
+}
+
+/// What a cancel did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Out of the book.
+    pub canceled: Vec<OrderHash>,
+    /// Not cancelled, and why.
+    pub not_canceled: Vec<(OrderHash, NotCanceled)>,
+    /// Ids that could not be read; they belong to somebody's other client.
+    pub unreadable: Vec<String>,
+}
+
+/// The CLOB client. Clones share connections, limits, clock and mode.
+#[derive(Clone)]
+pub struct Clob {
+    http: Http,
+    base: Arc<str>,
+    limits: Arc<Limits>,
+    clock: ServerClock,
+    auth: Option<Arc<L2Auth>>,
+    mode: Arc<watch::Sender<VenueMode>>,
+}
+
+impl core::fmt::Debug for Clob {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Clob({}, {:?})", self.base, self.auth)
+    }
+}
+
+/// The most pages any list is followed for: a cursor that never ends is a fault, not a list.
+const MOST_PAGES: usize = 10_000;
+/// `POST /orders` takes so many.
+pub const BATCH_ORDERS: usize = 15;
+/// `DELETE /orders` takes so many.
+pub const BATCH_CANCELS: usize = 1_000;
+
+impl Clob {
+    /// A client for public data at `base` (no trailing slash).
+    pub fn new(http: Http, base: &str, limits: Arc<Limits>, clock: ServerClock) -> Clob {
+        Clob {
+            http,
+            base: base.trim_end_matches('/').into(),
+            limits,
+            clock,
+            auth: None,
+            mode: Arc::new(watch::Sender::new(VenueMode::Normal)),
+        }
+    }
+
+    /// The same client with credentials for private requests.
+    pub fn with_auth(&self, auth: L2Auth) -> Clob {
+        Clob { auth: Some(Arc::new(auth)), ..self.clone() }
+    }
+
+    /// The credentials in use.
+    pub fn auth(&self) -> Option<&L2Auth> {
+        self.auth.as_deref()
+    }
+    /// The clock requests are stamped with.
+    pub fn clock(&self) -> &ServerClock {
+        &self.clock
+    }
+    /// The limits requests wait for.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    /// What the venue takes at present.
+    pub fn mode(&self) -> VenueMode {
+        *self.mode.borrow()
+    }
+    /// Wakes whenever the mode changes.
+    pub fn watch_mode(&self) -> watch::Receiver<VenueMode> {
+        self.mode.subscribe()
+    }
+
+    // ---- public ----
+
+    /// `GET /time`, as a measurement of the server's clock. Returns the offset in use.
+    pub async fn sync_clock(&self) -> Result<Span, ApiError> {
+        let sent = self.clock.local();
+        let seconds: i64 = self.get(request::time()).await?;
+        if !(1_500_000_000..10_000_000_000).contains(&seconds) {
+            return Err(malformed(
+                "GET /time",
+                "no Unix seconds of this century",
+                &seconds.to_string(),
+            ));
+        }
+        let offset = self.clock.measured(sent, Time::from_secs(seconds), self.clock.local());
+        if offset.as_millis().abs() > 2_000 {
+            tracing::warn!(
+                offset_ms = offset.as_millis(),
+                "the local clock is off; requests use the server's time"
+            );
+        }
+        Ok(offset)
+    }
+    /// `GET /version`: 2 for CLOB V2. Anything else is not the venue this client was made for.
+    pub async fn version(&self) -> Result<u32, ApiError> {
+        Ok(self.get::<VersionAnswer>(request::version()).await?.version)
+    }
+    /// `GET /ok`: also keeps a connection warm.
+    pub async fn ok(&self) -> Result<(), ApiError> {
+        self.get::<String>(request::ok()).await.map(|_| ())
+    }
+    /// The book of a token.
+    pub async fn book(&self, token: &TokenId) -> Result<Book, ApiError> {
+        self.get(request::book(token)).await
+    }
+    /// Books of up to 500 tokens; the order is not the one asked for, unknown tokens are missing.
+    pub async fn books(&self, tokens: &[TokenId]) -> Result<Vec<Book>, ApiError> {
+        at_most(tokens.len(), 500, "tokens")?;
+        self.get(request::books(tokens)).await
+    }
+    /// Best bid (`Buy`) or best ask (`Sell`); `None` for an empty side.
+    pub async fn price(&self, token: &TokenId, side: Side) -> Result<Option<Decimal>, ApiError> {
+        Ok(self.get::<PriceAnswer>(request::price(token, side)).await?.price)
+    }
+    /// Prices of several tokens.
+    pub async fn prices(
+        &self,
+        list: &[(TokenId, Side)],
+    ) -> Result<BTreeMap<String, SidePrices>, ApiError> {
+        at_most(list.len(), 500, "tokens")?;
+        self.get(request::prices(list)).await
+    }
+    /// Middle of the book.
+    pub async fn midpoint(&self, token: &TokenId) -> Result<Option<Decimal>, ApiError> {
+        Ok(self.get::<MidAnswer>(request::midpoint(token)).await?.mid)
+    }
+    /// Middles of several books.
+    pub async fn midpoints(
+        &self,
+        tokens: &[TokenId],
+    ) -> Result<BTreeMap<String, Decimal>, ApiError> {
+        at_most(tokens.len(), 500, "tokens")?;
+        self.get::<BTreeMap<String, Num>>(request::midpoints(tokens)).await.map(unwrap)
+    }
+    /// Best ask less best bid.
+    pub async fn spread(&self, token: &TokenId) -> Result<Option<Decimal>, ApiError> {
+        Ok(self.get::<SpreadAnswer>(request::spread(token)).await?.spread)
+    }
+    /// Spreads of several books, bare or wrapped in `spreads`.
+    pub async fn spreads(&self, tokens: &[TokenId]) -> Result<BTreeMap<String, Decimal>, ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Answer {
+            Wrapped { spreads: BTreeMap<String, Num> },
+            Bare(BTreeMap<String, Num>),
+        }
+        at_most(tokens.len(), 500, "tokens")?;
+        Ok(match self.get(request::spreads(tokens)).await? {
+            Answer::Wrapped { spreads } => unwrap(spreads),
+            Answer::Bare(spreads) => unwrap(spreads),
+        })
+    }
+    /// Price of the last trade.
+    pub async fn last_trade_price(&self, token: &TokenId) -> Result<LastTrade, ApiError> {
+        self.get(request::last_trade_price(token)).await
+    }
+    /// Prices of the last trades of up to 500 tokens.
+    pub async fn last_trades_prices(&self, tokens: &[TokenId]) -> Result<Vec<LastTrade>, ApiError> {
+        at_most(tokens.len(), 500, "tokens")?;
+        self.get(request::last_trades_prices(tokens)).await
+    }
+    /// The price grid.
+    pub async fn tick_size(&self, token: &TokenId) -> Result<Tick, ApiError> {
+        let tick = self.get::<TickAnswer>(request::tick_size(token)).await?.minimum_tick_size;
+        Tick::try_from(tick).map_err(|_| {
+            malformed("GET /tick-size", "none of the venue's six ticks", &tick.to_string())
+        })
+    }
+    /// Whether the token's market belongs to a neg-risk group.
+    pub async fn neg_risk(&self, token: &TokenId) -> Result<bool, ApiError> {
+        Ok(self.get::<NegRiskAnswer>(request::neg_risk(token)).await?.neg_risk)
+    }
+    /// The legacy fee cap in basis points. Do not compute fees from it.
+    pub async fn legacy_fee_cap(&self, token: &TokenId) -> Result<Decimal, ApiError> {
+        Ok(self.get::<FeeRateAnswer>(request::fee_rate(token)).await?.base_fee)
+    }
+    /// One page of a list of markets.
+    pub async fn markets(
+        &self,
+        list: request::MarketList,
+        cursor: Option<&str>,
+    ) -> Result<Page<ClobMarket>, ApiError> {
+        self.get(request::markets(list, cursor)).await
+    }
+    /// All pages of a list of markets.
+    pub async fn all_markets(
+        &self,
+        list: request::MarketList,
+    ) -> Result<Vec<ClobMarket>, ApiError> {
+        self.pages(|cursor| request::markets(list, cursor)).await
+    }
+    /// One market.
+    pub async fn market(&self, condition: &ConditionId) -> Result<ClobMarket, ApiError> {
+        self.get(request::market(condition)).await
+    }
+    /// The trading parameters of a market: the best single source for order entry.
+    pub async fn market_info(&self, condition: &ConditionId) -> Result<MarketInfo, ApiError> {
+        self.get(request::market_info(condition)).await
+    }
+    /// Which market a token belongs to.
+    pub async fn market_by_token(&self, token: &TokenId) -> Result<MarketOfToken, ApiError> {
+        self.get(request::market_by_token(token)).await
+    }
+    /// Past prices of a token.
+    pub async fn prices_history(
+        &self,
+        token: &TokenId,
+        stretch: request::Stretch,
+        fidelity_minutes: Option<u32>,
+    ) -> Result<PriceHistory, ApiError> {
+        self.get(request::prices_history(token, stretch, fidelity_minutes)).await
+    }
+    /// Past prices of up to 20 tokens.
+    pub async fn batch_prices_history(
+        &self,
+        tokens: &[TokenId],
+        start: Time,
+        end: Time,
+        fidelity_minutes: Option<u32>,
+    ) -> Result<BTreeMap<String, Vec<PricePoint>>, ApiError> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Answer {
+            Wrapped { history: BTreeMap<String, Vec<PricePoint>> },
+            Bare(BTreeMap<String, Vec<PricePoint>>),
+        }
+        at_most(tokens.len(), 20, "tokens")?;
+        Ok(
+            match self
+                .get(request::batch_prices_history(tokens, start, end, fidelity_minutes))
+                .await?
+            {
+                Answer::Wrapped { history } | Answer::Bare(history) => history,
+            },
+        )
+    }
+    /// Markets with rewards.
+    pub async fn rewards_current(&self) -> Result<Vec<RewardMarket>, ApiError> {
+        self.pages(request::rewards_current).await
+    }
+    /// Rewards of one market.
+    pub async fn rewards_market(
+        &self,
+        condition: &ConditionId,
+    ) -> Result<Vec<RewardMarket>, ApiError> {
+        self.pages(|cursor| request::rewards_market(condition, cursor)).await
+    }
+    /// Maker rebates of a day (`YYYY-MM-DD`).
+    pub async fn rebates(&self, date: &str, maker_address: &str) -> Result<Vec<Rebate>, ApiError> {
+        self.get(request::rebates(date, maker_address)).await
+    }
+    /// A builder's fees.
+    pub async fn builder_fees(&self, code: &str) -> Result<BuilderFees, ApiError> {
+        self.get(request::builder_fees(code)).await
+    }
+    /// Trades attributed to a builder.
+    pub async fn builder_trades(&self, code: &str) -> Result<Vec<BuilderTrade>, ApiError> {
+        self.pages(|cursor| request::builder_trades(code, cursor)).await
+    }
+
+    // ---- keys ----
+
+    /// The API keys of the account.
+    pub async fn api_keys(&self) -> Result<Vec<String>, ApiError> {
+        Ok(self.get::<ApiKeysAnswer>(request::api_keys()).await?.keys)
+    }
+    /// Deletes the calling key.
+    pub async fn delete_api_key(&self) -> Result<(), ApiError> {
+        self.get::<serde_json::Value>(request::delete_api_key()).await.map(|_| ())
+    }
+    /// Makes a key that can only read.
+    pub async fn create_readonly_key(&self) -> Result<String, ApiError> {
+        Ok(self.get::<ReadonlyKeyAnswer>(request::create_readonly_key()).await?.key)
+    }
+    /// The keys that can only read.
+    pub async fn readonly_keys(&self) -> Result<Vec<String>, ApiError> {
+        Ok(self.get::<ReadonlyKeysAnswer>(request::readonly_keys()).await?.keys)
+    }
+    /// Deletes a key that can only read.
+    pub async fn delete_readonly_key(&self, key: &str) -> Result<(), ApiError> {
+        self.get::<serde_json::Value>(request::delete_readonly_key(key)).await.map(|_| ())
+    }
+    /// Whether the account may only reduce. No record means no restriction.
+    pub async fn closed_only(&self) -> Result<bool, ApiError> {
+        match self.get::<ClosedOnlyAnswer>(request::closed_only()).await {
+            Ok(answer) => Ok(answer.closed_only),
+            Err(ApiError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    // ---- orders ----
+
+    /// Sends an order's body (already journaled). `id` is the one computed when it was signed.
+    ///
+    /// Never repeated. [`ApiError::Unknown`] means: ask [`order`](Self::order), the trades and the user
+    /// socket for this id, for minutes, and keep the funds reserved meanwhile.
+    pub async fn place(&self, id: OrderHash, body: Vec<u8>) -> Result<Placed, ApiError> {
+        let request = request::place(body);
+        let what = request.what();
+        let sent = self
+            .send(&request)
+            .await
+            .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
+        let placed = sent.and_then(|answer| placed(id, answer));
+        self.note_mode(&placed);
+        placed
+    }
+
+    /// Sends up to 15 orders. They are processed in parallel and not atomically: each has its own
+    /// outcome, in the order given. An error of the whole request is the outcome of each.
+    pub async fn place_batch(
+        &self,
+        orders: &[(OrderHash, Vec<u8>)],
+    ) -> Result<Vec<Result<Placed, ApiError>>, ApiError> {
+        at_most(orders.len(), BATCH_ORDERS, "orders")?;
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut body =
+            Vec::with_capacity(2 + orders.iter().map(|(_, order)| order.len() + 1).sum::<usize>());
+        for (i, (_, order)) in orders.iter().enumerate() {
+            body.push(if i == 0 { b'[' } else { b',' });
+            body.extend_from_slice(order);
+        }
+        body.push(b']');
+        let request = request::place_batch(body, orders.len() as u32);
+        let what = request.what();
+        let sent = self
+            .send(&request)
+            .await
+            .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
+        if let Err(error) = &sent {
+            self.note_mode(&Err::<(), _>(error.clone()));
+        }
+        let answers = sent?;
+        if answers.len() != orders.len() {
+            return Err(ApiError::Unknown(format!(
+                "{what}: {} answers to {} orders",
+                answers.len(),
+                orders.len()
+            )));
+        }
+        let outcomes: Vec<_> =
+            orders.iter().zip(answers).map(|((id, _), answer)| placed(*id, answer)).collect();
+        outcomes.iter().for_each(|outcome| self.note_mode(outcome));
+        Ok(outcomes)
+    }
+
+    /// Cancels one order.
+    pub async fn cancel(&self, order: &OrderHash) -> Result<Cancelled, ApiError> {
+        self.cancelled(request::cancel_order(order)).await
+    }
+    /// Cancels up to 1000 orders, in requests that fit the signer's bucket.
+    pub async fn cancel_orders(&self, orders: &[OrderHash]) -> Result<Cancelled, ApiError> {
+        at_most(orders.len(), BATCH_CANCELS, "orders")?;
+        self.cancelled(request::cancel_orders(orders)).await
+    }
+    /// Cancels everything of this account.
+    pub async fn cancel_all(&self) -> Result<Cancelled, ApiError> {
+        self.cancelled(request::cancel_all()).await
+    }
+    /// Cancels everything of a market or token. Neither would be everything, so it is refused.
+    pub async fn cancel_market(
+        &self,
+        market: Option<&ConditionId>,
+        token: Option<&TokenId>,
+    ) -> Result<Cancelled, ApiError> {
+        if market.is_none() && token.is_none() {
+            return Err(ApiError::Misconfigured("cancel_market needs a market or a token".into()));
+        }
+        self.cancelled(request::cancel_market(market, token)).await
+    }
+
+    async fn cancelled(&self, request: Request) -> Result<Cancelled, ApiError> {
+        let answer: CancelAnswer = self.get(request).await?;
+        let mut report = Cancelled::default();
+        for id in answer.canceled {
+            match id.parse() {
+                Ok(order) => report.canceled.push(order),
+                Err(_) => report.unreadable.push(id),
+            }
+        }
+        for (id, reason) in answer.not_canceled {
+            match id.parse() {
+                Ok(order) => report.not_canceled.push((order, NotCanceled::read(&reason))),
+                Err(_) => report.unreadable.push(id),
+            }
+        }
+        Ok(report)
+    }
+
+    // ---- own state ----
+
+    /// One order; `None` when the venue does not know it (which alone does not prove that it never will).
+    pub async fn order(&self, id: &OrderHash) -> Result<Option<OpenOrder>, ApiError> {
+        match self.get::<Option<OpenOrder>>(request::order(id)).await {
+            Err(ApiError::NotFound(_)) => Ok(None),
+            other => other,
+        }
+    }
+    /// All open orders.
+    pub async fn open_orders(
+        &self,
+        filter: &request::OrderFilter,
+    ) -> Result<Vec<OpenOrder>, ApiError> {
+        self.pages(|cursor| request::open_orders(filter, cursor)).await
+    }
+    /// All trades.
+    pub async fn trades(&self, filter: &request::TradeFilter) -> Result<Vec<Trade>, ApiError> {
+        self.pages(|cursor| request::trades(filter, cursor)).await
+    }
+    /// Balance and allowances as the venue has them cached, in millionths.
+    pub async fn balance_allowance(
+        &self,
+        asset: request::Asset,
+        signature_type: u8,
+    ) -> Result<BalanceAllowance, ApiError> {
+        self.get(request::balance_allowance(asset, signature_type)).await
+    }
+    /// Makes the venue read the chain again: after deposits, approvals, splits, merges, redemptions.
+    pub async fn update_balance_allowance(
+        &self,
+        asset: request::Asset,
+        signature_type: u8,
+    ) -> Result<(), ApiError> {
+        let request = request::update_balance_allowance(asset, signature_type);
+        let (effect, what) = (request.effect, request.what());
+        // The answer may be empty.
+        let answer = self.send(&request).await?;
+        if answer.ok() {
+            return Ok(());
+        }
+        Err(from_answer(effect, answer.status, answer.retry_after(), &answer.body, &what))
+    }
+    /// Messages of the venue.
+    pub async fn notifications(&self, signature_type: u8) -> Result<Vec<Notification>, ApiError> {
+        self.get(request::notifications(signature_type)).await
+    }
+    /// Dismisses messages.
+    pub async fn dismiss_notifications(&self, ids: &[String]) -> Result<(), ApiError> {
+        self.get::<serde_json::Value>(request::dismiss_notifications(ids)).await.map(|_| ())
+    }
+    /// Whether an order counts for rewards.
+    pub async fn order_scoring(&self, order: &OrderHash) -> Result<bool, ApiError> {
+        Ok(self.get::<ScoringAnswer>(request::order_scoring(order)).await?.scoring)
+    }
+    /// Whether orders count for rewards.
+    pub async fn orders_scoring(
+        &self,
+        orders: &[OrderHash],
+    ) -> Result<BTreeMap<String, bool>, ApiError> {
+        self.get(request::orders_scoring(orders)).await
+    }
+    /// Rewards of the account on a day (`YYYY-MM-DD`).
+    pub async fn rewards_user(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
+        self.pages(|cursor| request::rewards_user(date, cursor)).await
+    }
+    /// The same, summed by asset.
+    pub async fn rewards_user_total(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
+        self.get(request::rewards_user_total(date)).await
+    }
+    /// The same, by market.
+    pub async fn rewards_user_markets(&self, date: &str) -> Result<Vec<RewardMarket>, ApiError> {
+        self.pages(|cursor| request::rewards_user_markets(date, cursor)).await
+    }
+    /// Shares of the rewards by market.
+    pub async fn rewards_user_percentages(&self) -> Result<BTreeMap<String, Decimal>, ApiError> {
+        self.get::<BTreeMap<String, Num>>(request::rewards_user_percentages()).await.map(unwrap)
+    }
+
+    /// The dead-man switch. Give the id of the last answer, or `""` to begin; returns the id to send next.
+    /// From the first one on, 10 s without another cancel all open orders: send every 5 s, from one place.
+    /// A wrong id is mended by adopting the one the venue expects.
+    pub async fn heartbeat(&self, id: &str) -> Result<String, ApiError> {
+        let mut id = id.to_owned();
+        for _ in 0..2 {
+            let request = request::heartbeat(&id);
+            let answer = self.send(&request).await?;
+            let expected: Option<Heartbeat> = serde_json::from_slice(&answer.body).ok();
+            match (answer.ok(), expected) {
+                (true, Some(beat)) if !beat.heartbeat_id.is_empty() => return Ok(beat.heartbeat_id),
+                (false, Some(beat)) if answer.status == 400 && !beat.heartbeat_id.is_empty() => {
+                    tracing::warn!("another heartbeat id was expected; adopting it");
+                    id = beat.heartbeat_id;
+                }
+                (true, _) => {
+                    return Err(malformed(
+                        &request.what(),
+                        "no heartbeat_id",
+                        &String::from_utf8_lossy(&answer.body),
+                    ));
+                }
+                (false, _) => {
+                    return Err(from_answer(
+                        request.effect,
+                        answer.status,
+                        answer.retry_after(),
+                        &answer.body,
+                        &request.what(),
+                    ));
+                }
+            }
+        }
+        Err(ApiError::Refused {
+            why: Refusal::Other,
+            text: "the heartbeat id was refused twice: is another process sending heartbeats for this key?".into(),
+            order_id: None,
+        })
+    }
+
+    // ---- plumbing ----
+
+    /// Sends a request that may be repeated, and reads its answer. Reads are repeated twice when not
+    /// reached or throttled for a short while; cancels when not reached.
+    async fn get<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let (effect, what) = (request.effect, request.what());
+        let mut tries = 0;
+        loop {
+            let sent =
+                self.send(&request).await.and_then(|answer| read_json(answer, effect, &what));
+            let pause = match &sent {
+                Err(ApiError::Unreachable(_)) if effect != Effect::Once => {
+                    Duration::from_millis(100 << tries)
+                }
+                Err(ApiError::Throttled { pause, by: ThrottledBy::Venue })
+                    if effect == Effect::Read && *pause <= Duration::from_secs(2) =>
+                {
+                    *pause
+                }
+                _ => return sent,
+            };
+            tries += 1;
+            if tries > 2 {
+                return sent;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Follows a list to its end.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(Option<&str>) -> Request,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let request = request(cursor.as_deref());
+            let what = request.what();
+            let page: Page<T> = self.get(request).await?;
+            let next = page.next().map(str::to_owned);
+            rows.extend(page.data);
+            if next.is_none() {
+                return Ok(rows);
+            }
+            if next == cursor {
+                return Err(malformed(
+                    &what,
+                    "the cursor does not move",
+                    &next.unwrap_or_default(),
+                ));
+            }
+            cursor = next;
+        }
+        Err(ApiError::Malformed {
+            to: "a list".into(),
+            error: format!("more than {MOST_PAGES} pages"),
+            excerpt: String::new(),
+        })
+    }
+
+    /// Waits for its turn, signs, sends, and takes note of what the headers say.
+    async fn send(&self, request: &Request) -> Result<HttpAnswer, ApiError> {
+        self.limits.admit(request.group, request.cost).await?;
+        let body = request.body.clone().unwrap_or_default();
+        let headers = match request.auth {
+            AuthKind::None => HeaderMap::new(),
+            AuthKind::L1 => {
+                return Err(ApiError::Misconfigured(format!(
+                    "{} needs the wallet's key",
+                    request.what()
+                )));
+            }
+            AuthKind::L2 => {
+                let auth = self.auth.as_ref().ok_or_else(|| {
+                    ApiError::Misconfigured(format!("{} needs API credentials", request.what()))
+                })?;
+                let signed =
+                    auth.headers(self.clock.secs(), request.method.as_str(), &request.path, &body);
+                sensitive_headers(signed.pairs())?
+            }
+        };
+        self.send_signed(request, headers, body).await
+    }
+
+    pub(crate) async fn send_signed(
+        &self,
+        request: &Request,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<HttpAnswer, ApiError> {
+        let answer = self
+            .http
+            .send(HttpRequest {
+                method: request.method.clone(),
+                url: with_query(format!("{}{}", self.base, request.path), &request.query),
+                headers,
+                body: Bytes::from(body),
+                effect: request.effect,
+                what: request.what(),
+                gzip: request.effect == Effect::Read,
+            })
+            .await?;
+        let text = |name: &str| {
+            answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        if let Some(remaining) = text("poly-ratelimit-remaining") {
+            self.limits.heard(SignerState {
+                remaining,
+                tier: text("poly-ratelimit-tier").unwrap_or_default(),
+                warned: text("poly-ratelimit-warning")
+                    .is_some_and(|word| word.eq_ignore_ascii_case("true")),
+            });
+        }
+        if answer.status == 429 {
+            let until_reset = || {
+                let reset: f64 = text("poly-ratelimit-reset")?.trim().parse().ok()?;
+                Duration::try_from_secs_f64((reset - self.clock.secs() as f64).max(0.0)).ok()
+            };
+            let pause = answer.retry_after().or_else(until_reset).unwrap_or(Duration::from_secs(1));
+            self.limits.venue_said_wait(request.group, pause.min(Duration::from_secs(3_600)));
+        }
+        Ok(answer)
+    }
+
+    fn note_mode<T>(&self, outcome: &Result<T, ApiError>) {
+        let mode = match outcome {
+            Ok(_) => VenueMode::Normal,
+            Err(ApiError::Restarting { .. }) => VenueMode::Restarting,
+            Err(ApiError::PostOnly { .. }) => VenueMode::PostOnly,
+            Err(ApiError::Refused { why: Refusal::Restricted, .. }) => VenueMode::PostOnly,
+            Err(ApiError::CancelOnly) => VenueMode::CancelOnly,
+            Err(ApiError::Disabled(_)) => VenueMode::Disabled,
+            // A business refusal shows a working engine; silence shows nothing.
+            Err(ApiError::Refused { .. }) => VenueMode::Normal,
+            Err(_) => return,
+        };
+        // A post-only order that is taken does not end a post-only window, but neither does it harm to ask.
+        self.mode.send_if_modified(|present| core::mem::replace(present, mode) != mode);
+    }
+}
+
+#[cfg(feature = "signer")]
+impl Clob {
+    /// Makes API credentials for the key (and nonce). Refused when there are some already.
+    pub async fn create_api_key(
+        &self,
+        key: &crate::signing::Key,
+        chain_id: u64,
+        nonce: u64,
+    ) -> Result<crate::Credentials, ApiError> {
+        self.l1(request::create_api_key(), key, chain_id, nonce).await
+    }
+    /// The credentials made before for the key (and nonce).
+    pub async fn derive_api_key(
+        &self,
+        key: &crate::signing::Key,
+        chain_id: u64,
+        nonce: u64,
+    ) -> Result<crate::Credentials, ApiError> {
+        self.l1(request::derive_api_key(), key, chain_id, nonce).await
+    }
+    /// Derives, and creates only when there is nothing to derive.
+    pub async fn derive_or_create_api_key(
+        &self,
+        key: &crate::signing::Key,
+        chain_id: u64,
+        nonce: u64,
+    ) -> Result<crate::Credentials, ApiError> {
+        match self.derive_api_key(key, chain_id, nonce).await {
+            Err(ApiError::Refused { .. } | ApiError::NotFound(_)) => {
+                self.create_api_key(key, chain_id, nonce).await
+            }
+            other => other,
+        }
+    }
+
+    async fn l1<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        key: &crate::signing::Key,
+        chain_id: u64,
+        nonce: u64,
+    ) -> Result<T, ApiError> {
+        self.limits.admit(request.group, request.cost).await?;
+        let nonce = alloy::primitives::U256::from(nonce);
+        let signed = crate::signing::l1_headers(key, chain_id, self.clock.secs(), nonce);
+        let headers = sensitive_headers(signed.pairs())?;
+        let answer = self.send_signed(&request, headers, Vec::new()).await?;
+        if !answer.ok() {
+            return Err(from_answer(
+                request.effect,
+                answer.status,
+                answer.retry_after(),
+                &answer.body,
+                &request.what(),
+            ));
+        }
+        // Never quoted: it holds the secret.
+        let mut body = answer.body;
+        let read = simd_json::serde::from_slice(&mut body);
+        zeroize::Zeroize::zeroize(&mut body);
+        read.map_err(|_| malformed(&request.what(), "no API credentials", ""))
+    }
+}
+
+/// Accepted means all of: success, no error, an id, a known status, and that the id is ours.
+fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
+    let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
+    if !error.is_empty() || (!success && order_id.is_empty()) {
+        let text = if error.is_empty() { "no reason given" } else { error.as_str() };
+        // An id beside an error does not make it accepted, but a status might.
+        if matches!(status.as_str(), "live" | "matched") && success {
+            return Err(ApiError::Unknown(format!(
+                "status {status} together with the error {text:?}"
+            )));
+        }
+        return Err(ApiError::refused(text, (!order_id.is_empty()).then_some(order_id)));
+    }
+    let status = match status.as_str() {
+        "live" => PlacedStatus::Live,
+        "matched" => PlacedStatus::Matched,
+        "delayed" => PlacedStatus::Delayed,
+        "unmatched" => PlacedStatus::Unmatched,
+        other => {
+            return Err(ApiError::Unknown(format!("success {success} with the status {other:?}")));
+        }
+    };
+    if !success {
+        return Err(ApiError::Unknown(format!("success false with the status {status:?}")));
+    }
+    match order_id.parse::<OrderHash>() {
+        Ok(theirs) if theirs == id => Ok(Placed { id, status, trade_ids }),
+        _ => Err(ApiError::Unknown(format!("the venue calls the order {order_id:?}, not {id}"))),
+    }
+}
+
+fn unwrap(map: BTreeMap<String, Num>) -> BTreeMap<String, Decimal> {
+    map.into_iter().map(|(key, value)| (key, value.0)).collect()
+}
+
+fn at_most(n: usize, most: usize, what: &str) -> Result<(), ApiError> {
+    if n <= most {
+        return Ok(());
+    }
+    Err(ApiError::Misconfigured(format!("{n} {what} in one request; the venue takes {most}")))
+}
+
+fn malformed(to: &str, error: &str, excerpt: &str) -> ApiError {
+    ApiError::Malformed {
+        to: to.to_owned(),
+        error: error.to_owned(),
+        excerpt: excerpt.chars().take(200).collect(),
+    }
+}

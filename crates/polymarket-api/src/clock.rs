@@ -1,0 +1,105 @@
+//! The one place of this crate that reads a clock, and the venue's clock as measured against it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use polydesk_domain::{Span, Time};
+
+/// Server time: the local clock plus a measured offset. Clones share the offset.
+#[derive(Clone)]
+pub struct ServerClock {
+    local: Arc<dyn Fn() -> Time + Send + Sync>,
+    offset: Arc<AtomicI64>,
+}
+
+impl core::fmt::Debug for ServerClock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ServerClock(offset {})", self.offset())
+    }
+}
+
+impl Default for ServerClock {
+    fn default() -> ServerClock {
+        ServerClock::system()
+    }
+}
+
+impl ServerClock {
+    /// Over the system's clock, with no offset yet.
+    pub fn system() -> ServerClock {
+        ServerClock::over(|| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "requests are stamped with the time they leave at"
+            )]
+            let now = std::time::SystemTime::now();
+            let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            Time::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// Over any clock: a test's, a replay's.
+    pub fn over(local: impl Fn() -> Time + Send + Sync + 'static) -> ServerClock {
+        ServerClock { local: Arc::new(local), offset: Arc::new(AtomicI64::new(0)) }
+    }
+
+    /// The local time.
+    pub fn local(&self) -> Time {
+        (self.local)()
+    }
+    /// The venue's time as far as known.
+    pub fn now(&self) -> Time {
+        self.local() + self.offset()
+    }
+    /// Unix seconds of the venue's time: what private requests carry.
+    pub fn secs(&self) -> u64 {
+        u64::try_from(self.now().nanos().div_euclid(1_000_000_000)).unwrap_or(0)
+    }
+    /// Unix milliseconds of the venue's time: what orders carry.
+    pub fn millis(&self) -> u64 {
+        u64::try_from(self.now().nanos().div_euclid(1_000_000)).unwrap_or(0)
+    }
+    /// How far the venue is ahead of the local clock.
+    pub fn offset(&self) -> Span {
+        Span::nanos(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Takes a measurement: the venue said `server` (whole seconds) to a request that left at `sent` and
+    /// came back at `received`, local times. Within the error of the measurement (half a second and the
+    /// way) the present offset is kept, so that it does not jitter.
+    pub fn measured(&self, sent: Time, server: Time, received: Time) -> Span {
+        // A whole second stands for its middle.
+        let middle = sent.nanos() / 2 + received.nanos() / 2;
+        let seen = server.nanos() + 500_000_000 - middle;
+        let error = 500_000_000 + (received.nanos() - sent.nanos()) / 2;
+        let now = self.offset.load(Ordering::Relaxed);
+        if (seen - now).abs() > error {
+            self.offset.store(seen, Ordering::Relaxed);
+        }
+        self.offset()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_taken_when_it_is_larger_than_its_error() {
+        let clock = ServerClock::over(|| Time::from_secs(1_000));
+        let at = |millis: i64| Time::from_millis(1_000_000 + millis);
+        // In step: the venue floors to a second.
+        clock.measured(at(0), Time::from_secs(1_000), at(80));
+        assert_eq!(clock.offset(), Span::ZERO);
+        clock.measured(at(900), Time::from_secs(1_000), at(980));
+        assert_eq!(clock.offset(), Span::ZERO);
+        // Seven seconds ahead.
+        clock.measured(at(0), Time::from_secs(1_007), at(80));
+        assert!((clock.offset().as_millis() - 7_460).abs() < 500, "{}", clock.offset());
+        assert!(clock.secs() >= 1_007);
+        // The same again does not move it.
+        let before = clock.offset();
+        clock.measured(at(500), Time::from_secs(1_007), at(600));
+        assert_eq!(clock.offset(), before);
+    }
+}

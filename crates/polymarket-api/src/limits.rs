@@ -1,0 +1,506 @@
+//! Our own rate limits, so that the venue's are never met: leaky buckets per group of endpoints, and per
+//! signer for orders and cancels.
+//!
+//! Sources: the venue's table of IP limits (sliding windows of 10 s and 10 min) and of per-signer buckets.
+//! Refusals were measured from 95 % of a quota on, so [`LimitsConfig::share_percent`] keeps below it.
+//! Cancels have buckets of their own in every respect and never wait behind orders; a part of the
+//! signer's cancel bucket is kept for cancelling everything.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use leaky_bucket::RateLimiter;
+use polydesk_domain::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::{ApiError, ServerClock, ThrottledBy};
+
+/// Endpoints that share a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Everything of the CLOB that has no line of its own.
+    Clob,
+    /// `/ok`.
+    Ok,
+    /// `/book`, `/price`, `/midpoint`, each.
+    Book,
+    /// `/books`, `/prices`, `/midpoints`, each.
+    Books,
+    /// `/prices-history`.
+    PricesHistory,
+    /// `/tick-size`.
+    TickSize,
+    /// `GET /balance-allowance`.
+    Balance,
+    /// `/balance-allowance/update`.
+    BalanceUpdate,
+    /// `POST /order`.
+    Order,
+    /// `POST /orders`.
+    Orders,
+    /// `DELETE /order`.
+    Cancel,
+    /// `DELETE /orders`.
+    Cancels,
+    /// `DELETE /cancel-all`.
+    CancelAll,
+    /// `DELETE /cancel-market-orders`.
+    CancelMarket,
+    /// `/data/orders`, `/data/trades`, `/data/order`.
+    Ledger,
+    /// `/notifications`.
+    Notifications,
+    /// `/auth/*`.
+    Auth,
+    /// Gamma in general.
+    Gamma,
+    /// Gamma `/events`.
+    GammaEvents,
+    /// Gamma `/markets`.
+    GammaMarkets,
+    /// Gamma `/public-search`.
+    GammaSearch,
+    /// Gamma `/tags`, `/comments`.
+    GammaTags,
+    /// Data API in general.
+    Data,
+    /// Data `/trades`, v1 and v2.
+    DataTrades,
+    /// Data `/positions` and `/closed-positions`, v1 and v2.
+    DataPositions,
+    /// Relayer `/submit`.
+    Relayer,
+}
+
+/// A quota: so many requests in any window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Requests in any 10 seconds (relayer: in any minute).
+    pub burst: u32,
+    /// Requests in any 10 minutes; 0 for no such limit.
+    #[serde(default)]
+    pub sustained: u32,
+}
+
+/// A signer's buckets, by its tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerQuota {
+    /// Orders refilled a second.
+    pub orders_per_second: u32,
+    /// Orders at once.
+    pub order_burst: u32,
+    /// Cancels refilled a second.
+    pub cancels_per_second: u32,
+    /// Cancels at once.
+    pub cancel_burst: u32,
+}
+
+/// All numbers, for a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// How much of each quota to use, 1 to 100.
+    pub share_percent: u32,
+    /// How long a request may wait for its turn before it is told to come back, in milliseconds.
+    pub patience_ms: u64,
+    /// The same for orders: an order that waits is an old decision.
+    pub order_patience_ms: u64,
+    /// Part of the signer's cancel bucket kept for cancelling everything, 0 to 90 per cent.
+    pub cancel_reserve_percent: u32,
+    /// The signer's tier; the standard one unless the venue says otherwise.
+    pub signer: SignerQuota,
+    /// Quotas that differ from the known ones.
+    pub quotas: BTreeMap<Group, Quota>,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> LimitsConfig {
+        LimitsConfig {
+            share_percent: 85,
+            patience_ms: 10_000,
+            order_patience_ms: 250,
+            cancel_reserve_percent: 30,
+            signer: SignerQuota {
+                orders_per_second: 40,
+                order_burst: 60,
+                cancels_per_second: 80,
+                cancel_burst: 120,
+            },
+            quotas: BTreeMap::new(),
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// What is wrong with the numbers, each with its key and rule.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |fine: bool, text: String| {
+            if !fine {
+                problems.push(text);
+            }
+        };
+        check(
+            (1..=100).contains(&self.share_percent),
+            format!("limits.share_percent is {}; it must be from 1 to 100", self.share_percent),
+        );
+        check(
+            self.cancel_reserve_percent <= 90,
+            format!(
+                "limits.cancel_reserve_percent is {}; it must be from 0 to 90",
+                self.cancel_reserve_percent
+            ),
+        );
+        let signer = &self.signer;
+        for (key, value) in [
+            ("orders_per_second", signer.orders_per_second),
+            ("order_burst", signer.order_burst),
+            ("cancels_per_second", signer.cancels_per_second),
+            ("cancel_burst", signer.cancel_burst),
+        ] {
+            check(
+                (1..=1_000_000).contains(&value),
+                format!("limits.signer.{key} is {value}; it must be from 1 to 1000000"),
+            );
+        }
+        for (group, quota) in &self.quotas {
+            check(
+                (1..=10_000_000).contains(&quota.burst),
+                format!("limits.quotas.{group:?}.burst is {}; it must be above 0", quota.burst),
+            );
+        }
+        problems
+    }
+}
+
+/// The venue's published quotas (2026-07-25): (burst, sustained).
+fn published(group: Group) -> Quota {
+    let (burst, sustained) = match group {
+        Group::Clob => (9_000, 0),
+        Group::Ok => (100, 0),
+        Group::Book => (1_500, 0),
+        Group::Books => (500, 0),
+        Group::PricesHistory => (1_000, 0),
+        Group::TickSize => (200, 0),
+        Group::Balance => (200, 0),
+        Group::BalanceUpdate => (50, 0),
+        Group::Order | Group::Cancel => (5_000, 120_000),
+        Group::Orders => (2_000, 21_000),
+        Group::Cancels => (2_000, 15_000),
+        Group::CancelAll => (250, 6_000),
+        Group::CancelMarket => (1_500, 21_000),
+        Group::Ledger => (500, 0),
+        Group::Notifications => (125, 0),
+        Group::Auth => (100, 0),
+        Group::Gamma => (4_000, 0),
+        Group::GammaEvents => (500, 0),
+        Group::GammaMarkets => (300, 0),
+        Group::GammaSearch => (350, 0),
+        Group::GammaTags => (200, 0),
+        Group::Data => (800, 0),
+        Group::DataTrades => (200, 0),
+        Group::DataPositions => (150, 0),
+        Group::Relayer => (25, 0),
+    };
+    Quota { burst, sustained }
+}
+
+/// What a request takes from the signer's buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignerCost {
+    /// Nothing.
+    #[default]
+    None,
+    /// So many orders.
+    Orders(u32),
+    /// So many cancels.
+    Cancels(u32),
+    /// Cancels out of the reserve: cancelling everything.
+    Emergency,
+}
+
+/// What the venue last said about the signer's bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SignerState {
+    /// `Poly-RateLimit-Remaining`, as text: can be negative or fractional.
+    pub remaining: String,
+    /// `Poly-RateLimit-Tier`.
+    pub tier: String,
+    /// `Poly-RateLimit-Warning: true`: it would have been refused.
+    pub warned: bool,
+}
+
+struct Windows {
+    burst: RateLimiter,
+    sustained: Option<RateLimiter>,
+}
+
+/// All buckets of one process.
+pub struct Limits {
+    config: LimitsConfig,
+    groups: BTreeMap<Group, Windows>,
+    orders: RateLimiter,
+    cancels: RateLimiter,
+    emergency: RateLimiter,
+    /// Until when the venue asked to be left alone: (orders, cancels, everything else).
+    paused: Mutex<[Option<Time>; 3]>,
+    signer: Mutex<SignerState>,
+    clock: ServerClock,
+}
+
+impl core::fmt::Debug for Limits {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Limits").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+const GROUPS: [Group; 26] = [
+    Group::Clob,
+    Group::Ok,
+    Group::Book,
+    Group::Books,
+    Group::PricesHistory,
+    Group::TickSize,
+    Group::Balance,
+    Group::BalanceUpdate,
+    Group::Order,
+    Group::Orders,
+    Group::Cancel,
+    Group::Cancels,
+    Group::CancelAll,
+    Group::CancelMarket,
+    Group::Ledger,
+    Group::Notifications,
+    Group::Auth,
+    Group::Gamma,
+    Group::GammaEvents,
+    Group::GammaMarkets,
+    Group::GammaSearch,
+    Group::GammaTags,
+    Group::Data,
+    Group::DataTrades,
+    Group::DataPositions,
+    Group::Relayer,
+];
+
+impl Limits {
+    /// Buckets by `config`, which must have no [`problems`](LimitsConfig::problems).
+    pub fn new(config: LimitsConfig, clock: ServerClock) -> Result<Limits, ApiError> {
+        if let Some(problem) = config.problems().into_iter().next() {
+            return Err(ApiError::Misconfigured(problem));
+        }
+        let share =
+            |quota: u32| (u64::from(quota) * u64::from(config.share_percent) / 100).max(1) as u32;
+        let groups = GROUPS
+            .into_iter()
+            .map(|group| {
+                let quota = config.quotas.get(&group).copied().unwrap_or_else(|| published(group));
+                let window = if group == Group::Relayer { 60 } else { 10 };
+                let windows = Windows {
+                    burst: bucket(share(quota.burst), Duration::from_secs(window)),
+                    sustained: (quota.sustained > 0)
+                        .then(|| bucket(share(quota.sustained), Duration::from_secs(600))),
+                };
+                (group, windows)
+            })
+            .collect();
+        let signer = config.signer;
+        let reserve = signer.cancel_burst * config.cancel_reserve_percent / 100;
+        Ok(Limits {
+            groups,
+            orders: per_second(share(signer.orders_per_second), share(signer.order_burst)),
+            cancels: per_second(
+                share(signer.cancels_per_second),
+                share(signer.cancel_burst - reserve).max(1),
+            ),
+            emergency: per_second((reserve / 10).max(1), reserve.max(1)),
+            paused: Mutex::new([None; 3]),
+            signer: Mutex::new(SignerState::default()),
+            config,
+            clock,
+        })
+    }
+
+    /// Waits for the request's turn, or says how long to stay away. Nothing is taken on an error of the
+    /// first check; a request that could never fit is a mistake, not a wait.
+    pub async fn admit(&self, group: Group, cost: SignerCost) -> Result<(), ApiError> {
+        let lane = lane(group);
+        if let Some(until) = self.lock_paused()[lane] {
+            let left = until.nanos() - self.clock.local().nanos();
+            if left > 0 {
+                return Err(throttled(Duration::from_nanos(left as u64), ThrottledBy::Venue));
+            }
+        }
+        let patience = Duration::from_millis(match lane {
+            2 => self.config.patience_ms,
+            _ => self.config.order_patience_ms,
+        });
+        let turn = async {
+            match cost {
+                SignerCost::None => {}
+                SignerCost::Orders(n) => take(&self.orders, n, "orders").await?,
+                SignerCost::Cancels(n) => take(&self.cancels, n, "cancels").await?,
+                SignerCost::Emergency => take(&self.emergency, 1, "cancels").await?,
+            }
+            if let Some(windows) = self.groups.get(&group) {
+                windows.burst.acquire(1).await;
+                if let Some(sustained) = &windows.sustained {
+                    sustained.acquire(1).await;
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(patience, turn).await.unwrap_or_else(|_| {
+            Err(throttled(patience.max(Duration::from_millis(50)), ThrottledBy::Ourselves))
+        })
+    }
+
+    /// The venue answered 429 to a request of this group.
+    pub fn venue_said_wait(&self, group: Group, pause: Duration) {
+        let until = self.clock.local()
+            + polydesk_domain::Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX / 4));
+        let mut paused = self.lock_paused();
+        let lane = &mut paused[lane(group)];
+        *lane = Some(lane.map_or(until, |present| present.max(until)));
+    }
+
+    /// Takes note of the `Poly-RateLimit-*` headers.
+    pub fn heard(&self, state: SignerState) {
+        if state.warned {
+            tracing::warn!(remaining = %state.remaining, tier = %state.tier, "the venue warns: over the signer's rate limit");
+        }
+        *self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
+    }
+
+    /// What the venue last said about the signer's bucket.
+    pub fn signer_state(&self) -> SignerState {
+        self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn lock_paused(&self) -> std::sync::MutexGuard<'_, [Option<Time>; 3]> {
+        self.paused.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn throttled(pause: Duration, by: ThrottledBy) -> ApiError {
+    ApiError::Throttled { pause, by }
+}
+
+async fn take(bucket: &RateLimiter, n: u32, what: &str) -> Result<(), ApiError> {
+    if n as usize > bucket.max() {
+        return Err(ApiError::Misconfigured(format!(
+            "one request with {n} {what}, but the bucket holds {}: send fewer at once",
+            bucket.max()
+        )));
+    }
+    bucket.acquire(n as usize).await;
+    Ok(())
+}
+
+/// Orders and cancels pause apart from each other and from the rest.
+fn lane(group: Group) -> usize {
+    match group {
+        Group::Order | Group::Orders => 0,
+        Group::Cancel | Group::Cancels | Group::CancelAll | Group::CancelMarket => 1,
+        _ => 2,
+    }
+}
+
+/// A quarter of the quota at once and the rest evenly: no window of that length holds more than the quota.
+fn bucket(quota: u32, window: Duration) -> RateLimiter {
+    let at_once = (quota / 4).max(1);
+    let rate = u64::from(quota.saturating_sub(at_once).max(1));
+    refilled(at_once, window.as_micros() as u64 / rate.max(1))
+}
+
+fn per_second(rate: u32, burst: u32) -> RateLimiter {
+    refilled(burst.max(1), 1_000_000 / u64::from(rate.max(1)))
+}
+
+/// One permit each `micros`, or several each 2 ms where that would be too fine for a timer.
+fn refilled(max: u32, micros: u64) -> RateLimiter {
+    let micros = micros.max(1);
+    let (refill, interval) =
+        if micros >= 2_000 { (1, micros) } else { ((2_000 / micros).max(1), 2_000) };
+    RateLimiter::builder()
+        .max(max as usize)
+        .initial(max as usize)
+        .refill(refill as usize)
+        .interval(Duration::from_micros(interval))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(config: LimitsConfig) -> Limits {
+        Limits::new(config, ServerClock::over(|| Time::from_secs(1_000))).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_holds_more_than_the_quota() {
+        let config = LimitsConfig {
+            quotas: [(Group::Book, Quota { burst: 40, sustained: 0 })].into(),
+            share_percent: 100,
+            ..LimitsConfig::default()
+        };
+        let limits = limits(config);
+        let start = tokio::time::Instant::now();
+        let mut at = Vec::new();
+        for _ in 0..200 {
+            limits.admit(Group::Book, SignerCost::None).await.unwrap();
+            at.push(start.elapsed());
+        }
+        for (i, from) in at.iter().enumerate() {
+            let within = at[i..].iter().filter(|t| **t < *from + Duration::from_secs(10)).count();
+            assert!(within <= 41, "{within} requests within ten seconds from {from:?}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(70), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancels_do_not_wait_behind_orders() {
+        let limits = limits(LimitsConfig::default());
+        let mut orders = 0;
+        while limits.admit(Group::Order, SignerCost::Orders(15)).await.is_ok() && orders < 100 {
+            orders += 1;
+        }
+        let start = tokio::time::Instant::now();
+        limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.unwrap();
+        limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reserve_is_left_when_all_other_cancels_are_spent() {
+        let limits = limits(LimitsConfig { order_patience_ms: 0, ..LimitsConfig::default() });
+        let mut cancels = 0;
+        while limits.admit(Group::Cancel, SignerCost::Cancels(10)).await.is_ok() {
+            cancels += 1;
+        }
+        assert!((3..20).contains(&cancels), "{cancels}");
+        limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_never_fit_is_a_mistake() {
+        let limits = limits(LimitsConfig::default());
+        let error = limits.admit(Group::Cancels, SignerCost::Cancels(200)).await.unwrap_err();
+        assert!(matches!(error, ApiError::Misconfigured(_)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_venues_pause_holds_its_lane_only() {
+        let limits = limits(LimitsConfig::default());
+        limits.venue_said_wait(Group::Order, Duration::from_secs(7));
+        let error = limits.admit(Group::Orders, SignerCost::Orders(1)).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.unwrap();
+        limits.admit(Group::Book, SignerCost::None).await.unwrap();
+    }
+}

@@ -1,0 +1,36 @@
+//! Salts and timestamps: what makes every order unique.
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// Hands out a salt and a strictly increasing millisecond timestamp for each order.
+///
+/// The timestamp plays the role of a nonce per address: two orders of one millisecond differ by one.
+/// Salts travel as JSON numbers, so they have 53 bits.
+#[derive(Debug, Clone)]
+pub struct OrderStamps {
+    chance: ChaCha12Rng,
+    last_ms: u64,
+}
+
+impl OrderStamps {
+    /// Salts that nobody can guess, or the system's reason for having no chance to give.
+    pub fn from_os() -> std::io::Result<OrderStamps> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
+        Ok(OrderStamps { chance: ChaCha12Rng::from_seed(seed), last_ms: 0 })
+    }
+    /// The same salts in every run.
+    pub fn seeded(seed: u64) -> OrderStamps {
+        OrderStamps { chance: ChaCha12Rng::seed_from_u64(seed), last_ms: 0 }
+    }
+    /// (salt, timestamp in milliseconds) of the next order; `now_ms` is server time.
+    pub fn next(&mut self, now_ms: u64) -> (u64, u64) {
+        self.last_ms = now_ms.max(self.last_ms + 1);
+        (self.chance.next_u64() >> 11, self.last_ms)
+    }
+    /// Never hand out a timestamp up to this one again (what a journal remembers over a restart).
+    pub fn after(&mut self, last_ms: u64) {
+        self.last_ms = self.last_ms.max(last_ms);
+    }
+}
