@@ -533,6 +533,69 @@ fn news_of_an_unknown_order_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn news_of_a_forgotten_order_is_told_and_changes_nothing() {
+    let mut story = Story::new();
+    let id = story.bought(10, 30, None);
+    story.told.clear();
+    story.after(86_400_000).timer();
+    story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    story.after(86_400_001).timer();
+    assert_eq!(story.engine.execution().orders().count(), 0);
+    let cash = story.engine.execution().ledger().balance(Account::Cash);
+    story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Failed);
+    story.fill(id, 77, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.news(id + 1, "live", OrderEvent::Live);
+    assert_eq!(story.held(YES), "held 10 + 0 unsettled, cost 3.00");
+    let execution = story.engine.execution();
+    assert_eq!((execution.ledger().balance(Account::Cash), execution.halted()), (cash, None));
+    let oddities = &execution.counts().oddities;
+    assert_eq!((oddities["forgotten_trade"], oddities["forgotten_order"]), (2, 1));
+    story.check(expect![[r#"
+        86400001ms timer
+        86400001ms #1 fill 10 at 0.3000 confirmed
+        172800002ms timer
+        172800002ms #1 fill 10 at 0.3000 failed
+            note forgotten_trade: a fill of order #1, which is not kept any more
+        172800002ms #1 fill 10 at 0.3000 matched
+            note forgotten_trade: a fill of order #1, which is not kept any more
+        172800002ms #1 filled
+            note forgotten_order: news of order #1, which is not kept any more
+        172800002ms #2 live
+            note foreign_order: news of unknown order #2
+    "#]]);
+}
+
+#[test]
+fn a_running_basket_forgets_none_of_its_orders() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("", Action::Basket(basket));
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
+        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    }
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    for _ in 0..3 {
+        story.after(100_000_000).timer();
+    }
+    assert_eq!(story.engine.execution().orders().count(), 2);
+    story.told.clear();
+    story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
+    story.check(expect![[r#"
+        300000002ms #2 fill 20 at 0.5000 confirmed
+            merge #3 20
+    "#]]);
+}
+
+#[test]
 fn a_pair_whose_second_leg_dies_is_unwound() {
     let mut story = Story::new();
     let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };

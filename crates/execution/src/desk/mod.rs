@@ -233,6 +233,11 @@ impl Execution {
         *self.counts.denials.entry((strategy, reason.code)).or_default() += 1;
     }
 
+    /// Whether a name was given away in this run.
+    fn named(&self, id: ClientOrderId) -> bool {
+        (1..=self.next_order).contains(&id.0)
+    }
+
     pub(crate) fn next_id(&mut self) -> ClientOrderId {
         self.next_order += 1;
         ClientOrderId(self.next_order)

@@ -18,7 +18,7 @@ impl Execution {
         out: &mut Vec<Command>,
     ) {
         let (before, after) = match self.orders.apply(id, event, ctx.now) {
-            None => return self.odd("foreign_order", format!("news of unknown order {id}"), out),
+            None => return self.stranger(id, ["foreign_order", "forgotten_order"], "news", out),
             Some(Err(illegal)) => {
                 return self.odd("illegal_order_event", format!("order {id}: {illegal}"), out);
             }
@@ -57,11 +57,28 @@ impl Execution {
         }
     }
 
+    /// News of an order that is not here: never ours, or forgotten. It is counted and told and changes
+    /// nothing, for what it would change is not known any more.
+    fn stranger(
+        &mut self,
+        id: ClientOrderId,
+        [foreign, forgotten]: [&'static str; 2],
+        what: &str,
+        out: &mut Vec<Command>,
+    ) {
+        if self.named(id) {
+            let text = format!("{what} of order {id}, which is not kept any more");
+            self.odd(forgotten, text, out);
+        } else {
+            self.odd(foreign, format!("{what} of unknown order {id}"), out);
+        }
+    }
+
     /// Takes in news of a fill.
     pub fn on_trade(&mut self, ctx: &Context<'_>, trade: &OwnTrade, out: &mut Vec<Command>) {
         let OwnTrade { order: id, trade: trade_id, fill, status, .. } = *trade;
-        let change = match self.orders.trade(id, trade_id, fill, status) {
-            None => return self.odd("foreign_trade", format!("a fill of unknown order {id}"), out),
+        let change = match self.orders.trade(id, trade_id, fill, status, ctx.now) {
+            None => return self.stranger(id, ["foreign_trade", "forgotten_trade"], "a fill", out),
             Some(Err(illegal)) => {
                 return self.odd("illegal_trade_event", format!("order {id}: {illegal}"), out);
             }

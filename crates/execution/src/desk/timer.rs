@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Command, MarketKey, NoteLevel, OrderState, Price, Shares, Side, Token, Usdc,
+    Command, MarketKey, NoteLevel, OrderState, Price, Shares, Side, Time, Token, Usdc,
 };
 
 use super::{Context, Execution};
 use crate::latches::Latches;
 use crate::ledger::Account;
+use crate::orders::Purpose;
 use crate::positions::average_units;
 
 impl Execution {
@@ -20,7 +21,7 @@ impl Execution {
         }
     }
 
-    /// Time passed: marks equity, repeats what is unanswered, refreshes quotes, moves plans on.
+    /// Time passed: marks equity, repeats what is unanswered, forgets what is long over, refreshes quotes, moves plans on.
     pub fn on_timer(&mut self, ctx: &Context<'_>, out: &mut Vec<Command>) {
         let now = ctx.now;
         self.mark_and_tell(ctx, out);
@@ -30,6 +31,7 @@ impl Execution {
         {
             self.ledger.forgive_streak();
         }
+        self.forget(now);
         let stuck: Vec<_> = self
             .orders
             .open()
@@ -53,6 +55,20 @@ impl Execution {
         for market in occupied {
             self.exits(ctx, market, out);
         }
+    }
+
+    /// Forgets orders that are long over.
+    fn forget(&mut self, now: Time) {
+        if self.stopping {
+            // Nothing is added any more, and whoever judges the run may ask about any order.
+            return;
+        }
+        // A running plan counts what all its orders brought.
+        let (orders, plans) = (&mut self.orders, &self.plans);
+        orders.forget(
+            now,
+            |order| matches!(order.purpose, Purpose::Leg(plan) if plans.contains_key(&plan)),
+        );
     }
 
     /// Marks equity to what displayed depth would pay for everything held of a token together.
