@@ -135,7 +135,7 @@ fn curves(run: &RunRecord, judged: &RunAnalysis) -> String {
     out.push_str(&figure(
         chart::lines(
             "Locked capital over time",
-            &[line("locked capital", Ink::Dotted, None, locked)],
+            &[line("locked capital", Ink::Plain, None, locked)],
             Axis::Time,
             "pUSD",
             360,

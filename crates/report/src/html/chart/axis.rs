@@ -58,7 +58,10 @@ pub(super) struct Ticks {
 impl Ticks {
     pub(super) fn new(axis: Axis, over: &Range<i64>) -> Ticks {
         let span = over.end.saturating_sub(over.start);
-        let step = STEPS.into_iter().map(|step| step * SECOND).find(|step| span / step <= 8);
+        // Longer words need more room; a phone shows them larger.
+        let most = |step: i64| if step < 60 * SECOND || span >= DAY * SECOND { 4 } else { 8 };
+        let step =
+            STEPS.into_iter().map(|step| step * SECOND).find(|step| span / step <= most(*step));
         Ticks { axis, over: over.clone(), step: step.unwrap_or(i64::MAX) }
     }
 
@@ -131,67 +134,38 @@ pub(super) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
+    use expect_test::expect;
 
     use super::*;
 
-    fn check(axis: Axis, from: i64, to: i64, expected: Expect) {
+    fn line(axis: Axis, from: i64, to: i64) -> String {
         let ticks = Ticks::new(axis, &(from..to));
         let labels: Vec<String> = ticks.at().into_iter().map(|tick| ticks.label(tick)).collect();
-        expected.assert_eq(&format!("{} | {}", labels.join(" · "), ticks.title()));
+        format!("{} | {}\n", labels.join(" · "), ticks.title())
     }
 
     #[test]
     fn ticks_stand_at_round_times_and_say_their_day() {
-        let hours = |hours: i64| (1_780_000_000 + hours * 3_600) * SECOND;
-        let seconds = |seconds: i64| (1_780_000_000 + seconds) * SECOND;
-        check(
-            Axis::Time,
-            seconds(0),
-            seconds(4),
-            expect!["20:26:40 · 20:26:41 · 20:26:42 · 20:26:43 · 20:26:44 | 2026-05-28, UTC"],
-        );
-        check(
-            Axis::Time,
-            seconds(0),
-            seconds(900),
-            expect!["20:28 · 20:30 · 20:32 · 20:34 · 20:36 · 20:38 · 20:40 | 2026-05-28, UTC"],
-        );
-        check(
-            Axis::Time,
-            hours(0),
-            hours(5),
-            expect!["21:00 · 22:00 · 23:00 · 00:00 · 01:00 | 2026-05-28 to 2026-05-29, UTC"],
-        );
-        check(
-            Axis::Time,
-            hours(0),
-            hours(30),
-            expect![
-                "05-29 00:00 · 05-29 06:00 · 05-29 12:00 · 05-29 18:00 · 05-30 00:00 | 2026-05-28 to 2026-05-30, UTC"
-            ],
-        );
-        check(
-            Axis::Time,
-            hours(0),
-            hours(24 * 30),
-            expect![
-                "2026-06-04 · 2026-06-11 · 2026-06-18 · 2026-06-25 | 2026-05-28 to 2026-06-27, UTC"
-            ],
-        );
-        check(
-            Axis::Time,
-            i64::MIN,
-            i64::MAX,
-            expect!["1677-09-21 · 1970-01-01 · 2262-04-11 | 1677-09-21 to 2262-04-11, UTC"],
-        );
-        check(
-            Axis::Count("round trips"),
-            1,
-            83,
-            expect!["10 · 20 · 30 · 40 · 50 · 60 · 70 · 80 | round trips"],
-        );
-        check(Axis::Count("round trips"), 1, 2, expect!["1 · 2 | round trips"]);
+        let start = 1_780_000_000 * SECOND;
+        let after = |seconds: i64| line(Axis::Time, start, start + seconds * SECOND);
+        let spans = [4, 40, 15 * 60, 5 * 3_600, 23 * 3_600, 30 * 3_600, 30 * DAY, 1_000 * DAY];
+        let mut told: String = spans.into_iter().map(after).collect();
+        told += &line(Axis::Time, i64::MIN, i64::MAX);
+        told += &line(Axis::Count("round trips"), 1, 83);
+        told += &line(Axis::Count("round trips"), 1, 2);
+        expect![[r#"
+            20:26:40 · 20:26:41 · 20:26:42 · 20:26:43 · 20:26:44 | 2026-05-28, UTC
+            20:26:40 · 20:26:50 · 20:27:00 · 20:27:10 · 20:27:20 | 2026-05-28, UTC
+            20:28 · 20:30 · 20:32 · 20:34 · 20:36 · 20:38 · 20:40 | 2026-05-28, UTC
+            21:00 · 22:00 · 23:00 · 00:00 · 01:00 | 2026-05-28 to 2026-05-29, UTC
+            21:00 · 00:00 · 03:00 · 06:00 · 09:00 · 12:00 · 15:00 · 18:00 | 2026-05-28 to 2026-05-29, UTC
+            05-29 00:00 · 05-29 12:00 · 05-30 00:00 | 2026-05-28 to 2026-05-30, UTC
+            2026-06-04 · 2026-06-11 · 2026-06-18 · 2026-06-25 | 2026-05-28 to 2026-06-27, UTC
+            2026-12-18 · 2027-12-18 · 2028-12-17 | 2026-05-28 to 2029-02-21, UTC
+            1677-09-21 · 1970-01-01 · 2262-04-11 | 1677-09-21 to 2262-04-11, UTC
+            10 · 20 · 30 · 40 · 50 · 60 · 70 · 80 | round trips
+            1 · 2 | round trips
+        "#]].assert_eq(&told);
     }
 
     #[test]

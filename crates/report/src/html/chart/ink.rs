@@ -23,8 +23,8 @@ pub(crate) enum Ink {
     Orange,
     /// Dashed line.
     Dashed,
-    /// Dotted line.
-    Dotted,
+    /// Line in the colour of the words.
+    Plain,
     /// Under a blue line.
     BlueArea,
     /// Under an orange line.
@@ -43,7 +43,7 @@ impl Ink {
         Ink::Blue,
         Ink::Orange,
         Ink::Dashed,
-        Ink::Dotted,
+        Ink::Plain,
         Ink::BlueArea,
         Ink::OrangeArea,
         Ink::Gain,
@@ -58,7 +58,7 @@ impl Ink {
             Ink::Blue => "l1",
             Ink::Orange => "l2",
             Ink::Dashed => "l3",
-            Ink::Dotted => "l4",
+            Ink::Plain => "l4",
             Ink::BlueArea => "a1",
             Ink::OrangeArea => "a2",
             Ink::Gain => "bp",
