@@ -232,7 +232,7 @@ impl Inner {
         };
         let from = seconds("startTs").unwrap_or(now - hours * 3_600);
         let to = seconds("endTs").unwrap_or(now);
-        let grain = seconds("fidelity").unwrap_or(1).max(1) * 60;
+        let grain = seconds("fidelity").unwrap_or(1).max(1).saturating_mul(60);
         let mut history: Vec<(i64, Price)> = Vec::new();
         for (at, price) in self.venue.history(token) {
             let at = at.millis() / 1_000;

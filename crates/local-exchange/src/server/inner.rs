@@ -287,8 +287,8 @@ impl Inner {
     fn receive(&mut self, req: &Req) -> (usize, Fate, Option<Answer>) {
         let account = req.header("POLY_ADDRESS").and_then(wire::address);
         let number = self.record(req, account);
-        let fate = self.levers.fate(req, account);
-        let edge = self.edge(req);
+        let mut fate = self.levers.fate(req, account);
+        let edge = self.edge(req, &mut fate);
         (number, fate, edge)
     }
 
@@ -319,15 +319,19 @@ impl Inner {
         }
     }
 
-    fn edge(&mut self, req: &Req) -> Option<Answer> {
+    /// The edge refuses a request or lets it wait.
+    fn edge(&mut self, req: &Req, fate: &mut Fate) -> Option<Answer> {
         if self.limits.blocked {
             return Some(Answer::block_page());
         }
         let now = self.venue.now();
         let wait = self.limits.edge(req.service.name(), &req.method, &req.path, now)?;
+        if self.limits.setup.ip == Enforcement::Queue {
+            fate.before = fate.before + wait;
+            return None;
+        }
         let seconds = super::trading::whole_seconds(wait).max(1);
         let answer = Answer::error(429, "Too Many Requests");
-        debug_assert!(self.limits.setup.ip == Enforcement::On);
         Some(answer.with("Retry-After", seconds.to_string()))
     }
 
