@@ -197,7 +197,7 @@ impl Inner {
                 "side": wire::side(trade.side),
                 "size": text::shares(trade.shares()),
                 "fee_rate_bps": "0",
-                "price": text::average(trade.money(), trade.shares()),
+                "price": wire::price_of(trade),
                 "outcome": wire::outcome(universe, trade.token),
                 "outcome_index": trade.token.outcome().index(),
                 "transaction_hash": wire::transaction(trade),

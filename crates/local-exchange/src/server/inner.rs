@@ -244,8 +244,7 @@ impl Inner {
                 notes.push((order.signer, 1, wire::notification(order, None, universe)));
             }
             News::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
-                let average = text::average(trade.money(), trade.shares());
-                let taker = (trade.order, trade.shares(), average);
+                let taker = (trade.order, trade.shares(), wire::price_of(trade));
                 let makers =
                     trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
                 for (id, shares, price) in std::iter::once(taker).chain(makers) {
