@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{MarketState, Outcome, Price, Shares, Side, StrategyId, TradeStatus, Usdc};
 use polydesk_engine::Engine;
-use polydesk_execution::Account;
+use polydesk_execution::{Account, ClosedTrade, Ledger};
 use polydesk_replay::FillRow;
 use polydesk_report::{
     Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
@@ -109,7 +109,7 @@ pub fn run(
         episodes: episodes(&engine, &recording),
         plans: plans.collect(),
         data: data(&engine, &recording),
-        checks: checks(&engine, &sim),
+        checks: checks(&engine, &sim, &recording.closed),
         bands,
         tapes,
         log_sha256,
@@ -201,7 +201,7 @@ fn fill(row: &FillRow) -> FillRecord {
     }
 }
 
-fn trade(closed: &polydesk_execution::ClosedTrade) -> TradeRecord {
+fn trade(closed: &ClosedTrade) -> TradeRecord {
     TradeRecord {
         strategy: closed.strategy,
         market: closed.token.market().index(),
@@ -345,7 +345,7 @@ fn data(engine: &Engine, recording: &polydesk_replay::Recording) -> DataQuality 
 }
 
 /// What must hold at the end of every run.
-fn checks(engine: &Engine, sim: &Sim) -> Vec<Check> {
+fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
     let check =
         |name: &str, passed: bool, detail: String| Check { name: name.to_owned(), passed, detail };
     let execution = engine.execution();
@@ -385,6 +385,7 @@ fn checks(engine: &Engine, sim: &Sim) -> Vec<Check> {
             ledger.imbalance().is_zero(),
             format!("{} entries, imbalance {}", ledger.entries(), ledger.imbalance()),
         ),
+        days(ledger, closed),
         check(
             "the desk's cash equals the exchange's",
             cash == free,
@@ -401,4 +402,22 @@ fn checks(engine: &Engine, sim: &Sim) -> Vec<Check> {
             execution.halted().unwrap_or("no claim was made").to_owned(),
         ),
     ]
+}
+
+/// Whether the ledger's days say what the round trips say: the tables are made of these, halts of those.
+fn days(ledger: &Ledger, closed: &[ClosedTrade]) -> Check {
+    let (mut booked, mut told) = (BTreeMap::<i64, Usdc>::new(), BTreeMap::<i64, Usdc>::new());
+    for ((_, _, day), tally) in ledger.tallies() {
+        *booked.entry(*day).or_default() += tally.realised;
+    }
+    for trade in closed {
+        *told.entry(trade.closed_at.day()).or_default() += trade.proceeds - trade.cost;
+    }
+    let differ = booked.iter().filter(|(day, amount)| told.get(day) != Some(amount)).count()
+        + told.keys().filter(|day| !booked.contains_key(day)).count();
+    Check {
+        name: "the ledger's days equal the round trips'".to_owned(),
+        passed: differ == 0,
+        detail: format!("days with a result: {}, other: {differ}", booked.len().max(told.len())),
+    }
 }

@@ -240,7 +240,7 @@ pub enum OperatorCommand {
     Pause,
     /// Only orders that make a position smaller.
     ReduceOnly,
-    /// Back to normal; refused while killed.
+    /// Back to normal, broken loss limits too: they are measured anew from now on. Refused while killed.
     Resume,
     /// Latched: cancel everything, nothing new.
     Kill,

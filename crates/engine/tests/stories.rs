@@ -533,6 +533,69 @@ fn news_of_an_unknown_order_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn news_of_a_forgotten_order_is_told_and_changes_nothing() {
+    let mut story = Story::new();
+    let id = story.bought(10, 30, None);
+    story.told.clear();
+    story.after(86_400_000).timer();
+    story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    story.after(86_400_001).timer();
+    assert_eq!(story.engine.execution().orders().count(), 0);
+    let cash = story.engine.execution().ledger().balance(Account::Cash);
+    story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Failed);
+    story.fill(id, 77, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.news(id + 1, "live", OrderEvent::Live);
+    assert_eq!(story.held(YES), "held 10 + 0 unsettled, cost 3.00");
+    let execution = story.engine.execution();
+    assert_eq!((execution.ledger().balance(Account::Cash), execution.halted()), (cash, None));
+    let oddities = &execution.counts().oddities;
+    assert_eq!((oddities["forgotten_trade"], oddities["forgotten_order"]), (2, 1));
+    story.check(expect![[r#"
+        86400001ms timer
+        86400001ms #1 fill 10 at 0.3000 confirmed
+        172800002ms timer
+        172800002ms #1 fill 10 at 0.3000 failed
+            note forgotten_trade: a fill of order #1, which is not kept any more
+        172800002ms #1 fill 10 at 0.3000 matched
+            note forgotten_trade: a fill of order #1, which is not kept any more
+        172800002ms #1 filled
+            note forgotten_order: news of order #1, which is not kept any more
+        172800002ms #2 live
+            note foreign_order: news of unknown order #2
+    "#]]);
+}
+
+#[test]
+fn a_running_basket_forgets_none_of_its_orders() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("", Action::Basket(basket));
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
+        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    }
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    for _ in 0..3 {
+        story.after(100_000_000).timer();
+    }
+    assert_eq!(story.engine.execution().orders().count(), 2);
+    story.told.clear();
+    story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
+    story.check(expect![[r#"
+        300000002ms #2 fill 20 at 0.5000 confirmed
+            merge #3 20
+    "#]]);
+}
+
+#[test]
 fn a_pair_whose_second_leg_dies_is_unwound() {
     let mut story = Story::new();
     let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
@@ -813,6 +876,119 @@ fn the_daily_loss_counts_what_is_not_realised() {
     story.timer();
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["daily_loss"]);
+}
+
+/// Plays `steps` after a purchase of 100 YES at 0.40 and tells how each `ask` for more was answered. A
+/// number is a new best bid in cents, hence the mark; `day` is the first timer after a UTC midnight.
+fn check_latches(change: impl FnOnce(&mut RawRisk), steps: &str, want: &str) {
+    const DAY: i64 = 86_400_000;
+    let mut story = Story::with(change);
+    story.bought(100, 40, None);
+    let denied = |story: &Story| story.engine.execution().counts().denials.clone();
+    let mut answers = Vec::new();
+    for step in steps.split(' ') {
+        let operator = |story: &mut Story, command| story.hear("", Event::Operator(command));
+        match step {
+            "ask" => {
+                let before = denied(&story);
+                story.say("", trade(Side::Buy, 30, 10));
+                let after = denied(&story);
+                let new = after.iter().find(|(key, count)| before.get(key) != Some(count));
+                answers.push(new.map_or("open", |((_, code), _)| *code));
+                let last = story.last_order();
+                story.news(last, "", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+            }
+            "sell" => {
+                let close = Close { token: YES, fraction_ppm: 100_000, floor: Price::ZERO };
+                story.told.clear();
+                story.say("", Action::Close(close));
+                answers.push(if story.told.contains("sell yes") { "sold" } else { "not sold" });
+            }
+            "pause" => operator(&mut story, OperatorCommand::Pause),
+            "resume" => operator(&mut story, OperatorCommand::Resume),
+            "kill" => operator(&mut story, OperatorCommand::Kill),
+            "rearm" => operator(&mut story, OperatorCommand::Rearm),
+            "day" => {
+                // The last moment of the day belongs to it.
+                let midnight = story.now - story.now % DAY + DAY;
+                story.now = midnight - 1;
+                story.timer();
+                story.now = midnight;
+                story.timer();
+                let bid = story.engine.books().get(MarketKey(0)).unwrap();
+                let bid = bid.best_bid(polydesk_domain::Outcome::Yes).unwrap().0;
+                story.book(bid.units() / 100, 44);
+            }
+            bid => {
+                story.after(1_000).book(bid.parse().unwrap(), 44);
+                story.timer();
+            }
+        }
+    }
+    assert_eq!(answers.join(" "), want, "{steps}");
+}
+
+#[test]
+fn a_broken_loss_limit_stays_broken() {
+    let day: fn(&mut RawRisk) = |risk| risk.daily_loss_usd = Usdc::whole(2);
+    let high: fn(&mut RawRisk) = |risk| risk.max_drawdown_usd = Usdc::whole(2);
+    let both: fn(&mut RawRisk) = |risk| {
+        risk.daily_loss_usd = Usdc::whole(2);
+        risk.max_drawdown_usd = Usdc::whole(2);
+    };
+    for (change, steps, want) in [
+        // Inside the limit nothing closes; at the limit it does, and recovery opens nothing.
+        (day, "39 ask 40 ask", "open open"),
+        (day, "38 ask 40 ask", "daily_loss daily_loss"),
+        (high, "38 ask 40 ask", "drawdown drawdown"),
+        // What leaves a position passes.
+        (day, "38 ask sell", "daily_loss sold"),
+        (day, "38 40 ask sell", "daily_loss sold"),
+        (high, "38 ask sell", "drawdown sold"),
+        // Midnight ends the day's loss, not a drawdown; the next day has an allowance of its own.
+        (day, "38 day ask 37 ask 36 ask", "open open daily_loss"),
+        (high, "38 day ask 40 day ask", "drawdown drawdown"),
+        (both, "38 ask day ask", "daily_loss drawdown"),
+        // A person lifts both, and each is measured anew from there.
+        (day, "38 resume ask 37 ask 36 ask", "open open daily_loss"),
+        (high, "38 resume ask 37 ask 36 ask", "open open drawdown"),
+        (both, "38 resume ask day ask", "open open"),
+        // A pause forgives nothing, and a kill is not lifted by resuming.
+        (day, "39 pause ask resume ask 38 ask", "paused open daily_loss"),
+        (high, "39 pause resume 38 ask", "drawdown"),
+        (day, "38 pause ask rearm ask resume ask", "paused paused open"),
+        (high, "38 kill resume ask rearm ask resume ask", "killed paused open"),
+    ] {
+        check_latches(change, steps, want);
+    }
+}
+
+#[test]
+fn a_person_is_told_once_when_a_loss_limit_breaks_and_cancels_go_on() {
+    let mut story = Story::with(|risk| {
+        risk.daily_loss_usd = Usdc::whole(2);
+        risk.max_drawdown_usd = Usdc::whole(3);
+    });
+    story.bought(100, 40, None);
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    story.told.clear();
+    for bid in [38, 37, 36] {
+        story.after(1_000).book(bid, 44);
+        story.timer();
+    }
+    story.say("want nothing", quotes(&[], None));
+    story.check(expect![[r#"
+        1001ms book 38 44
+        1002ms timer
+            note daily_loss: 2.00 pUSD lost, the limit of a day is 2.00: no new exposure before the next UTC day or a resume
+        2002ms book 37 44
+        2003ms timer
+            note drawdown: 3.00 pUSD below the highest equity, the limit is 3.00: no new exposure before a resume
+        3003ms book 36 44
+        3004ms timer
+        3004ms want nothing
+            cancel #2
+    "#]]);
 }
 
 #[test]

@@ -23,9 +23,10 @@ pub struct RawRisk {
     pub max_account_usd: Usdc,
     /// Most shares of one token, counting the worst delivery of every open order.
     pub max_shares: u64,
-    /// No new exposure once equity is this far below the start of the UTC day.
+    /// No new exposure once equity is this far below the start of the UTC day, until that day is over or
+    /// a person resumes, also when equity recovers.
     pub daily_loss_usd: Usdc,
-    /// No new exposure once equity is this far below its high.
+    /// No new exposure once equity is this far below its high, until a person resumes.
     pub max_drawdown_usd: Usdc,
     /// No new exposure after so many losses in a row …
     pub max_losses_in_a_row: u32,

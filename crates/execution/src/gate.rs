@@ -13,6 +13,7 @@ use polydesk_signals::Reason;
 
 use crate::config::Limits;
 use crate::desk::{SetPending, splits};
+use crate::latches::Latches;
 use crate::ledger::Ledger;
 use crate::orders::Orders;
 use crate::positions::Positions;
@@ -77,6 +78,8 @@ pub struct Facts<'a> {
     pub sets: &'a BTreeMap<ClientOrderId, SetPending>,
     /// Equity marked to executable depth, and its high.
     pub equity: Equity,
+    /// Limits of loss that are broken.
+    pub latches: Latches,
 }
 
 /// What we are worth now and were worth at best, marked to what depth would pay.
@@ -84,9 +87,9 @@ pub struct Facts<'a> {
 pub struct Equity {
     /// Now.
     pub now: Usdc,
-    /// The highest so far.
+    /// The highest so far, or since a person lifted a drawdown.
     pub high: Usdc,
-    /// At the start of the UTC day.
+    /// At the start of the UTC day, or when a person lifted its loss.
     pub day_open: Usdc,
 }
 
@@ -245,14 +248,12 @@ impl Limits {
 
     /// Limits on how the day goes.
     fn day(&self, facts: &Facts<'_>) -> Result<(), Reason> {
-        let Equity { now, high, day_open } = facts.equity;
-        let lost_today = day_open - now;
-        if lost_today >= self.daily_loss {
-            return Err(Reason::new("daily_loss").with("lost_micros", lost_today.micros()));
+        let Latches { daily_loss, drawdown } = facts.latches;
+        if let Some(lost) = daily_loss {
+            return Err(Reason::new("daily_loss").with("lost_micros", lost.micros()));
         }
-        let drawdown = high - now;
-        if drawdown >= self.max_drawdown {
-            return Err(Reason::new("drawdown").with("drawdown_micros", drawdown.micros()));
+        if let Some(lost) = drawdown {
+            return Err(Reason::new("drawdown").with("drawdown_micros", lost.micros()));
         }
         let (losses, last) = facts.ledger.losing_streak();
         if losses >= self.max_losses_in_a_row

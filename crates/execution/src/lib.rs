@@ -10,6 +10,7 @@ mod config;
 mod desk;
 mod exits;
 mod gate;
+mod latches;
 mod ledger;
 mod orders;
 mod plans;
@@ -20,6 +21,7 @@ pub use budget::Budget;
 pub use config::{Limits, RawRisk};
 pub use desk::{Context, Counts, Execution, SetPending};
 pub use gate::{Ask, Equity, Exposure, Facts, Mode, crosses};
+pub use latches::Latches;
 pub use ledger::{Account, Entry, Ledger, Tally};
 pub use orders::{
     Illegal, IllegalTrade, Order, Orders, Purpose, TradeChange, next_state, next_status,

@@ -3,11 +3,11 @@
 //! Nothing is refused until it is proven refused, nothing counts as gone only because it was not seen,
 //! and nothing is filled for good until it is settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
     ClientOrderId, Fill, MarketKey, OrderEvent, OrderState, Price, RejectReason, Shares, Side,
-    SignalId, Size, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
+    SignalId, Size, Span, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_signals::ExitPlan;
 
@@ -70,6 +70,8 @@ pub struct Order {
     pub placed_at: Time,
     /// When it ended.
     pub ended_at: Option<Time>,
+    /// The last news since it is settled.
+    settled_at: Option<Time>,
     /// When a cancel was last asked for.
     pub cancel_at: Option<Time>,
     /// How often a cancel was asked for.
@@ -298,16 +300,47 @@ pub enum TradeChange {
     Nothing,
 }
 
-/// All orders of this run, the ended ones too: late news must find them.
+/// All orders that matter: the open ones, those whose fills are not final, and for a while those that are
+/// over, because late news must find them.
 #[derive(Debug, Default)]
 pub struct Orders {
     all: BTreeMap<ClientOrderId, Order>,
+    /// Those that are over, by the last news of them: the next ones to forget come first.
+    settled: BTreeSet<(Time, ClientOrderId)>,
     /// Those that may still match, by market, oldest first.
     open: BTreeMap<MarketKey, Vec<ClientOrderId>>,
     open_count: usize,
 }
 
 impl Orders {
+    /// How long an order is kept after it ended, its last fill became final and the last news of it came.
+    ///
+    /// Streams repeat themselves within minutes, and a settlement takes an hour where it takes long; news
+    /// after a whole day is no repetition but something to look into.
+    pub const KEPT: Span = Span::secs(86_400);
+
+    /// Forgets what has been over for longer than [`Orders::KEPT`], except what is `needed`: that is
+    /// looked at again after as long.
+    pub(crate) fn forget(&mut self, now: Time, needed: impl Fn(&Order) -> bool) {
+        while let Some((at, id)) = self.settled.first().copied()
+            && at.until(now) > Orders::KEPT
+        {
+            self.settled.pop_first();
+            let Some(order) = self.all.get_mut(&id) else { continue };
+            if needed(order) {
+                order.settled_at = Some(now);
+                self.settled.insert((now, id));
+            } else {
+                self.all.remove(&id);
+            }
+        }
+    }
+
+    /// How many are remembered, open or not.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// Takes up a new order.
     pub fn insert(&mut self, order: Order) {
         self.open.entry(order.token.market()).or_default().push(order.id);
@@ -367,7 +400,7 @@ impl Orders {
             }
         }
         let after = order.state;
-        self.refresh(id);
+        self.refresh(id, now);
         Some(Ok((before, after)))
     }
 
@@ -400,6 +433,7 @@ impl Orders {
         trade: TradeId,
         fill: Fill,
         status: TradeStatus,
+        now: Time,
     ) -> Option<Result<TradeChange, IllegalTrade>> {
         let order = self.all.get_mut(&id)?;
         let change = match order.fills.get_mut(&trade) {
@@ -413,11 +447,11 @@ impl Orders {
                     TradeChange::New
                 }
             }
-            Some((now, _)) => match next_status(*now, status) {
+            Some((known, _)) => match next_status(*known, status) {
                 Err(illegal) => return Some(Err(illegal)),
                 Ok(None) => TradeChange::Nothing,
                 Ok(Some(next)) => {
-                    *now = next;
+                    *known = next;
                     match next {
                         TradeStatus::Confirmed => TradeChange::Confirmed,
                         TradeStatus::Failed => TradeChange::Failed,
@@ -445,7 +479,7 @@ impl Orders {
             }
             _ => {}
         }
-        self.refresh(id);
+        self.refresh(id, now);
         Some(Ok(change))
     }
 
@@ -459,10 +493,17 @@ impl Orders {
         }
     }
 
-    /// Keeps the list of open orders right after a change.
-    fn refresh(&mut self, id: ClientOrderId) {
-        let Some(order) = self.all.get(&id) else { return };
+    /// Keeps the lists of open and of settled orders right after news.
+    fn refresh(&mut self, id: ClientOrderId, now: Time) {
+        let Some(order) = self.all.get_mut(&id) else { return };
         let (market, open) = (order.token.market(), order.open());
+        if let Some(before) = order.settled_at.take() {
+            self.settled.remove(&(before, id));
+        }
+        if order.settled() {
+            order.settled_at = Some(now);
+            self.settled.insert((now, id));
+        }
         let list = self.open.entry(market).or_default();
         match (list.iter().position(|listed| *listed == id), open) {
             (Some(at), false) => {
@@ -474,6 +515,10 @@ impl Orders {
                 self.open_count += 1;
             }
             _ => {}
+        }
+        if list.is_empty() {
+            // Markets come and go for months.
+            self.open.remove(&market);
         }
     }
 }
@@ -511,6 +556,7 @@ impl Order {
             reported: None,
             placed_at,
             ended_at: None,
+            settled_at: None,
             cancel_at: None,
             cancels: 0,
             queried_at: None,
@@ -600,6 +646,95 @@ mod tests {
         let refused = OrderEvent::Rejected { reason: RejectReason::Tick };
         assert!(next_state(OrderState::Sent, &refused, true).is_err());
         assert!(next_state(OrderState::Unknown, &OrderEvent::Absent, true).is_err());
+    }
+
+    /// Plays `news` of order 1, an hour apart, and tells whether it is remembered so many hours after the
+    /// last of them.
+    fn remembered(news: &[News], hours: i64) -> bool {
+        let at = |hours: i64| Time::from_secs(hours * 3_600);
+        let (mut orders, id, shares) = (Orders::default(), ClientOrderId(1), Shares::whole(5));
+        let mut now = 0;
+        orders.insert(Order::planned(
+            id,
+            StrategyId::STINK_BIDDER,
+            SignalId(1),
+            Purpose::Quote,
+            Token(0),
+            Side::Buy,
+            Price::cents(30),
+            Size::Shares(shares),
+            Tif::Gtc,
+            at(0),
+        ));
+        for news in news {
+            now += 1;
+            match news {
+                News::Order(event) => {
+                    orders.apply(id, event, at(now)).unwrap().unwrap();
+                }
+                News::Fill(status) => {
+                    let notional = Price::cents(30).notional_floor(shares);
+                    let fill = Fill { shares, notional, fee: Usdc::ZERO, level: None };
+                    orders.trade(id, TradeId(1), fill, *status, at(now)).unwrap().unwrap();
+                }
+            }
+        }
+        orders.forget(at(now + hours), |_| false);
+        let kept = orders.get(id).is_some();
+        assert_eq!(orders.count(), usize::from(kept));
+        assert_eq!(orders.settled.len(), usize::from(kept && orders.all[&id].settled()));
+        kept
+    }
+
+    enum News {
+        Order(OrderEvent),
+        Fill(TradeStatus),
+    }
+
+    #[test]
+    fn an_order_is_forgotten_a_day_after_it_is_over_and_settled_and_no_sooner() {
+        use News::{Fill, Order as Said};
+        let (live, shares) = (|| Said(OrderEvent::Live), Shares::whole(5));
+        let filled = || Said(OrderEvent::Filled { matched: shares });
+        let cancelled =
+            |matched| Said(OrderEvent::Cancelled { reason: CancelReason::Requested, matched });
+        let refused = || Said(OrderEvent::Rejected { reason: RejectReason::Tick });
+        const YEAR: i64 = 24 * 365;
+        let cases: [(&str, Vec<News>, i64, bool); 12] = [
+            ("nothing heard", vec![], YEAR, true),
+            ("resting", vec![live()], YEAR, true),
+            ("no answer", vec![Said(OrderEvent::Unknown)], YEAR, true),
+            ("refused, a day", vec![refused()], 24, true),
+            ("refused, longer", vec![refused()], 25, false),
+            ("cancelled unfilled", vec![live(), cancelled(Shares::ZERO)], 25, false),
+            ("cancelled, its fill has not come", vec![live(), cancelled(shares)], YEAR, true),
+            ("filled, not final", vec![live(), Fill(TradeStatus::Mined), filled()], YEAR, true),
+            ("final, not over", vec![live(), Fill(TradeStatus::Confirmed)], YEAR, true),
+            (
+                "final, a day",
+                vec![filled(), Fill(TradeStatus::Matched), Fill(TradeStatus::Confirmed)],
+                24,
+                true,
+            ),
+            (
+                "final, longer",
+                vec![filled(), Fill(TradeStatus::Matched), Fill(TradeStatus::Confirmed)],
+                25,
+                false,
+            ),
+            (
+                "failed",
+                vec![Fill(TradeStatus::Matched), filled(), Fill(TradeStatus::Failed)],
+                25,
+                false,
+            ),
+        ];
+        for (case, news, hours, want) in cases {
+            assert_eq!(remembered(&news, hours), want, "{case}");
+        }
+        // A repetition starts the day anew.
+        let again = vec![refused(), refused()];
+        assert!(remembered(&again, 24));
     }
 
     #[test]

@@ -98,6 +98,10 @@ pub(crate) fn time(text: &str) -> Option<Time> {
     if let Some(time) = Time::parse(text) {
         return Some(time);
     }
+    if text.len() == 10 {
+        // A day stands for its beginning.
+        return Time::parse(&format!("{text}T00:00:00Z"));
+    }
     let (day, rest) = text.split_once([' ', 'T'])?;
     let (clock, offset) = rest.split_at(rest.find(['+', '-', 'Z'])?);
     let offset = match offset {

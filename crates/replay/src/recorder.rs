@@ -102,6 +102,8 @@ pub(crate) struct Recorder {
     out: Recording,
     by_key: BTreeMap<(TradeId, ClientOrderId), usize>,
     touched: BTreeSet<ClientOrderId>,
+    /// Noted when it happens: the desk forgets orders a day after they are over.
+    filled: BTreeMap<ClientOrderId, StrategyId>,
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
     ticks: u64,
@@ -115,12 +117,20 @@ impl Recorder {
     pub fn after(&mut self, engine: &mut Engine, stamped: &Stamped) {
         match &stamped.event {
             Event::Trade(trade) => self.trade(engine, stamped.at, trade),
-            Event::Order(_) | Event::Cash(_) => {}
+            Event::Order(news) => self.order(engine, news.0),
+            Event::Cash(_) => {}
             _ => return,
         }
         let execution = engine.execution_mut();
         self.out.closed.append(&mut execution.take_closed());
         self.out.plans.append(&mut execution.take_plan_ends());
+    }
+
+    fn order(&mut self, engine: &Engine, id: ClientOrderId) {
+        let order = engine.execution().orders().get(id);
+        if let Some(order) = order.filter(|order| order.state == OrderState::Filled) {
+            self.filled.insert(id, order.strategy);
+        }
     }
 
     fn trade(&mut self, engine: &Engine, at: Time, trade: &OwnTrade) {
@@ -248,12 +258,8 @@ impl Recorder {
             self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(execution) });
         }
         self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
-        for id in &self.touched {
-            if let Some(order) = execution.orders().get(*id)
-                && order.state == OrderState::Filled
-            {
-                self.out.orders.entry(order.strategy).or_default().filled += 1;
-            }
+        for (_, strategy) in self.filled.iter().filter(|(id, _)| self.touched.contains(id)) {
+            self.out.orders.entry(*strategy).or_default().filled += 1;
         }
         self.out
     }

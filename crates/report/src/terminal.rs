@@ -15,6 +15,8 @@ use crate::text::{
 const CODES_SHOWN: usize = 5;
 /// Markets shown from each end of the list.
 const MARKETS_SHOWN: usize = 5;
+/// Days shown: two weeks; the files have all.
+const DAYS_SHOWN: usize = 14;
 
 /// The whole report as text.
 ///
@@ -193,6 +195,9 @@ fn breakdown(page: &mut Page, tables: &Tables) {
     }
     rows(page, "exit", &tables.exits);
     rows(page, "entry price", &tables.prices);
+    let days = &tables.days;
+    let name = if days.len() <= DAYS_SHOWN { "day (UTC)" } else { "latest days (UTC)" };
+    rows(page, name, &days[days.len().saturating_sub(DAYS_SHOWN)..]);
 }
 
 fn execution(page: &mut Page, judged: &RunAnalysis) {

@@ -236,6 +236,12 @@ fn tables_group_round_trips_by_every_question() {
     trades[2].why = "resolution".to_owned();
     trades[2].cost = Usdc::cents(950);
     trades[2].proceeds = Usdc::cents(980);
+    // Bought the evening before; the day of the exit counts.
+    let midnight = Time::from_secs(trades[1].closed_at.day() * 86_400);
+    trades[1].closed_at = midnight;
+    trades[1].opened_at = midnight - Span::secs(60);
+    trades[2].closed_at = midnight - Span::nanos(1);
+    trades[2].opened_at = midnight - Span::nanos(60_000_000_001);
     let tables = &judged(trades).runs[0].tables;
     let rows = |rows: &[polydesk_report::analysis::Row]| -> Vec<(String, usize, String)> {
         rows.iter().map(|row| (row.key.trim().to_owned(), row.n, row.net.to_string())).collect()
@@ -243,6 +249,7 @@ fn tables_group_round_trips_by_every_question() {
     let row = |key: &str, n, net: &str| (key.to_owned(), n, net.to_owned());
     assert_eq!(rows(&tables.exits), [row("resolution", 1, "0.30"), row("take_profit", 2, "0.30")]);
     assert_eq!(rows(&tables.prices), [row("40-50 ¢", 2, "0.30"), row("90-100 ¢", 1, "0.30")]);
+    assert_eq!(rows(&tables.days), [row("2026-09-20", 1, "0.30"), row("2026-09-21", 2, "0.30")]);
     assert_eq!(
         rows(&tables.markets),
         [row("Question 0?", 2, "0.30"), row("Question 3?", 1, "0.30")]

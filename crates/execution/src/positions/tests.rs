@@ -1,6 +1,8 @@
-use polydesk_signals::{Stop, TakeProfit, Trailing};
+use polydesk_domain::{Book, ClientOrderId, Outcome, Payout, Side, Span, Tick, Time, TradeId};
+use polydesk_signals::{ExitPlan, Stop, TakeProfit, Trailing};
 
 use super::*;
+use crate::ledger::{Account, Ledger};
 
 const WHO: StrategyId = StrategyId::STINK_BIDDER;
 const YES: Token = Token(0);

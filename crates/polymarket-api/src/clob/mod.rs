@@ -20,6 +20,7 @@ use crate::transport::{HttpAnswer, HttpRequest, read_json, sensitive_headers, wi
 use crate::wire::Num;
 use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
 
+pub(crate) use models::side;
 pub use models::*;
 use request::{AuthKind, Request};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Outcome, Usdc};
+use polydesk_domain::{Outcome, Time, Usdc};
 use serde::Serialize;
 
 use super::Options;
@@ -35,6 +35,8 @@ pub struct Tables {
     pub exits: Vec<Row>,
     /// By price of the entry, fees left out, in steps of ten cents.
     pub prices: Vec<Row>,
+    /// By day of the exit, UTC, oldest first: the day its profit counted.
+    pub days: Vec<Row>,
     /// By hour of the entry, UTC.
     pub hours: Vec<Row>,
     /// By outcome.
@@ -116,6 +118,7 @@ pub(crate) fn tables(runs: &[Numbered<'_>], options: &Options) -> Tables {
         ),
         exits: make(&|_, trade| trade.why.clone(), None),
         prices: make(&|_, trade| price_bucket(trade), None),
+        days: make(&|_, trade| day(trade), None),
         hours: make(&|_, trade| hour(trade), None),
         outcomes: make(&|_, trade| outcome(trade.outcome), Some(&|_, open| outcome(open.outcome))),
     }
@@ -164,6 +167,12 @@ fn price_bucket(trade: &TradeRecord) -> String {
         }
         None => "unknown".to_owned(),
     }
+}
+
+/// The UTC day of the exit as `2026-06-07`.
+fn day(trade: &TradeRecord) -> String {
+    let midnight = Time::from_secs(trade.closed_at.day().saturating_mul(86_400));
+    midnight.to_string().chars().take(10).collect()
 }
 
 fn hour(trade: &TradeRecord) -> String {

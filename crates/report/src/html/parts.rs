@@ -1,6 +1,6 @@
 //! The sections of one run on the page.
 
-use super::chart::{self, Axis, Line};
+use super::chart::{self, Axis, Ink, Line};
 use super::markup::{Cell, Table, escape, facts, fold, minus, paragraph};
 use super::tables;
 use crate::analysis::binned;
@@ -91,9 +91,9 @@ fn curves(run: &RunRecord, judged: &RunAnalysis) -> String {
         out.push_str(&paragraph("No equity was recorded."));
         return out;
     }
-    let series = |value: &dyn Fn(&EquityRecord) -> i64| -> Vec<(f64, f64)> {
-        let all: Vec<(f64, f64)> =
-            run.equity.iter().map(|p| (p.at.nanos() as f64, dollars(value(p)))).collect();
+    let series = |value: &dyn Fn(&EquityRecord) -> i64| -> Vec<(i64, f64)> {
+        let all: Vec<(i64, f64)> =
+            run.equity.iter().map(|p| (p.at.nanos(), dollars(value(p)))).collect();
         chart::thin(&all, BUCKETS)
     };
     let start = run.starting_cash.micros();
@@ -105,36 +105,40 @@ fn curves(run: &RunRecord, judged: &RunAnalysis) -> String {
     for point in &run.equity {
         peak = peak.max(point.equity.micros());
         let fall = dollars(point.equity.micros().saturating_sub(peak));
-        under.push((point.at.nanos() as f64, fall));
+        under.push((point.at.nanos(), fall));
     }
-    let line = |class, area, points| Line { class, area, points };
+    let line = |name, ink, area, points| Line { name, ink, area, points };
     out.push_str(&figure(
         chart::lines(
             "Profit and loss over time",
-            &[line("l1", Some("a1"), equity), line("l3", None, realised)],
+            &[
+                line("holdings at depth", Ink::Blue, Some(Ink::BlueArea), equity),
+                line("finished round trips", Ink::Dashed, None, realised),
+            ],
             Axis::Time,
-            " $",
-            260.0,
+            "pUSD",
+            560,
         ),
-        "Equity minus money at the start, holdings at displayed depth (solid); finished round trips only (dashed). UTC.",
+        "Equity minus money at the start, holdings at what displayed depth would pay; finished round trips alone beside it.",
     ));
+    let under = chart::thin(&under, BUCKETS);
     out.push_str(&figure(
         chart::lines(
             "Drawdown over time",
-            &[line("l2", Some("a2"), chart::thin(&under, BUCKETS))],
+            &[line("drawdown", Ink::Orange, Some(Ink::OrangeArea), under)],
             Axis::Time,
-            " $",
-            150.0,
+            "pUSD",
+            360,
         ),
         "Drawdown: equity below its highest value so far.",
     ));
     out.push_str(&figure(
         chart::lines(
             "Locked capital over time",
-            &[line("l4", None, locked)],
+            &[line("locked capital", Ink::Plain, None, locked)],
             Axis::Time,
-            " $",
-            150.0,
+            "pUSD",
+            360,
         ),
         "Locked capital: holdings at cost plus what open buys may take.",
     ));
@@ -228,7 +232,7 @@ pub(crate) fn bootstrap(verdict: &Verdict) -> String {
         from,
         to,
         &bins.counts,
-        " $",
+        ("mean profit of a round trip, pUSD", "resamples"),
     );
     figure(
         chart,
@@ -316,12 +320,18 @@ fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
     let (mut sum, mut points) = (0.0, Vec::new());
     for (i, profit) in profits.iter().enumerate() {
         sum += profit;
-        points.push(((i + 1) as f64, sum));
+        points.push((i as i64 + 1, sum));
     }
     if points.len() > 1 {
-        let line = Line { class: "l1", area: Some("a1"), points: chart::thin(&points, BUCKETS) };
+        let line = Line {
+            name: "sum",
+            ink: Ink::Blue,
+            area: Some(Ink::BlueArea),
+            points: chart::thin(&points, BUCKETS),
+        };
+        let axis = Axis::Count("round trips");
         out.push_str(&figure(
-            chart::lines("Result by round trip, best first", &[line], Axis::Count, " $", 200.0),
+            chart::lines("Result by round trip, best first", &[line], axis, "pUSD", 420),
             "Result of round trips added up from the best to the worst: a steep start means few trips carry the profit.",
         ));
     }

@@ -73,6 +73,12 @@ pub(crate) fn round_trips(tables: &Tables) -> String {
     out.push_str(&rows("By category", "category", &tables.categories, total));
     out.push_str(&rows("By reason of the exit", "exit", &tables.exits, None));
     out.push_str(&rows("By entry price", "price", &tables.prices, None));
+    let latest = &tables.days[tables.days.len().saturating_sub(SHOWN)..];
+    out.push_str(&rows("By day of exit (UTC)", "day", latest, None));
+    if latest.len() < tables.days.len() {
+        let all = tables.days.len();
+        out.push_str(&paragraph(&format!("The latest {SHOWN} of {all} days; the JSON has all.")));
+    }
     out.push_str(&rows("By hour of entry (UTC)", "hour", &tables.hours, None));
     out.push_str(&rows("By outcome", "outcome", &tables.outcomes, total));
     out

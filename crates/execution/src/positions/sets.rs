@@ -1,0 +1,154 @@
+//! Complete sets: split, merged, redeemed.
+
+use polydesk_domain::{
+    ClientOrderId, MarketKey, Outcome, Payout, Role, Shares, StrategyId, Time, Token, TradeId, Usdc,
+};
+
+use super::lot::{close, divide};
+use super::{Claim, ClosedTrade, ExitWhy, Lot, Positions};
+use crate::ledger::{Account, Entry, Ledger};
+
+impl Positions {
+    /// pUSD became complete sets; the cost is shared out by `yes_units`, the worth of YES.
+    #[expect(clippy::too_many_arguments, reason = "a split is all of these")]
+    pub fn split(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        strategy: StrategyId,
+        market: MarketKey,
+        shares: Shares,
+        yes_units: u16,
+        command: ClientOrderId,
+    ) {
+        let yes_cost = shares.face_value().scale_floor(u64::from(yes_units.min(10_000)), 10_000);
+        ledger.post(Entry {
+            at,
+            from: Account::Cash,
+            to: Account::Inventory,
+            amount: shares.face_value(),
+        });
+        for (outcome, cost) in
+            [(Outcome::Yes, yes_cost), (Outcome::No, shares.face_value() - yes_cost)]
+        {
+            let key = (TradeId(0), command);
+            let fee = Usdc::ZERO;
+            let lot = Lot {
+                key,
+                opened_at: at,
+                shares,
+                cost,
+                fee,
+                confirmed: true,
+                plan: None,
+                role: Role::Taker,
+            };
+            self.add(strategy, market.token(outcome), lot);
+        }
+    }
+
+    /// Complete sets became pUSD; the money is shared out by cost.
+    pub fn merge(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        strategy: StrategyId,
+        market: MarketKey,
+        shares: Shares,
+        closed: &mut Vec<ClosedTrade>,
+    ) -> Result<(), Claim> {
+        let (yes, yes_short) = self.take(strategy, market.token(Outcome::Yes), shares);
+        let (no, no_short) = self.take(strategy, market.token(Outcome::No), shares);
+        let cost = |lots: &[Lot]| -> Usdc { lots.iter().map(|lot| lot.cost).sum() };
+        let (yes_cost, no_cost) = (cost(&yes), cost(&no));
+        let whole = u64::try_from((yes_cost + no_cost).micros()).unwrap_or(0);
+        let yes_part =
+            shares.face_value().scale_floor(u64::try_from(yes_cost.micros()).unwrap_or(0), whole);
+        for (outcome, lots, money) in
+            [(Outcome::Yes, yes, yes_part), (Outcome::No, no, shares.face_value() - yes_part)]
+        {
+            self.cash_in(
+                ledger,
+                at,
+                strategy,
+                market.token(outcome),
+                &lots,
+                money,
+                ExitWhy::Merge,
+                closed,
+            );
+        }
+        match yes_short.max(no_short) {
+            Shares::ZERO => Ok(()),
+            short => Err(Claim::Oversold { strategy, short }),
+        }
+    }
+
+    /// The market's shares became what they pay. `paid` is what the venue paid in all; the last holding
+    /// takes what rounding left over.
+    pub fn redeem(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        market: MarketKey,
+        payout: Payout,
+        paid: Usdc,
+        closed: &mut Vec<ClosedTrade>,
+    ) {
+        let held = self.in_market(market);
+        let mut left = paid;
+        for (i, (strategy, token)) in held.iter().enumerate() {
+            let Some(holding) = self.holdings.get_mut(&(*strategy, *token)) else { continue };
+            // What is not final was not there to be redeemed.
+            let (lots, rest): (Vec<Lot>, Vec<Lot>) =
+                holding.lots.drain(..).partition(|lot| lot.confirmed);
+            holding.lots = rest.into();
+            let shares = lots.iter().map(|lot| lot.shares).sum();
+            let money = if i + 1 == held.len() {
+                left
+            } else {
+                payout.pay(token.outcome(), shares).min(left)
+            };
+            left -= money;
+            self.cash_in(ledger, at, *strategy, *token, &lots, money, ExitWhy::Resolution, closed);
+        }
+        if !left.is_zero() {
+            // Paid for shares nobody here holds: it is ours, but no strategy's.
+            ledger.post(Entry { at, from: Account::External, to: Account::Cash, amount: left });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what left, for how much and why")]
+    fn cash_in(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        strategy: StrategyId,
+        token: Token,
+        lots: &[Lot],
+        money: Usdc,
+        why: ExitWhy,
+        closed: &mut Vec<ClosedTrade>,
+    ) {
+        let parts: Vec<Shares> = lots.iter().map(|lot| lot.shares).collect();
+        if parts.is_empty() {
+            ledger.post(Entry { at, from: Account::External, to: Account::Cash, amount: money });
+            return;
+        }
+        for (lot, proceeds) in lots.iter().zip(divide(money, &parts)) {
+            let closing = (1 << 63) | (at.millis().unsigned_abs() / 60_000);
+            let trade = close(strategy, token, lot, at, proceeds, Usdc::ZERO, None, why, closing);
+            let result = proceeds - lot.cost;
+            ledger.post(Entry {
+                at,
+                from: Account::Inventory,
+                to: Account::Cash,
+                amount: lot.cost,
+            });
+            ledger.post(Entry { at, from: Account::Realised, to: Account::Cash, amount: result });
+            ledger.realise(at, strategy, token.market(), result, lot.fee, trade.closing);
+            closed.push(trade);
+        }
+        self.tidy(strategy, token);
+    }
+}

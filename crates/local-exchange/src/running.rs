@@ -1,0 +1,243 @@
+//! Starting an exchange and holding on to it.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Address;
+use polydesk_domain::{Span, Time, Token};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::scenario::{Scenario, ScenarioError};
+use crate::server::inner::{Inner, Received, Shared, Ticker};
+use crate::server::{Service, http};
+use crate::setup::Setup;
+use crate::venue::{BookView, Credentials, SetupError, Venue};
+use crate::wallets::WalletKind;
+
+/// Where an exchange listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Urls {
+    /// CLOB REST.
+    pub clob: String,
+    /// `/ws/market`.
+    pub market_socket: String,
+    /// `/ws/user`.
+    pub user_socket: String,
+    /// Gamma.
+    pub gamma: String,
+    /// Data API.
+    pub data: String,
+    /// PolyBolt.
+    pub polybolt: String,
+    /// RTDS.
+    pub rtds: String,
+    /// Relayer.
+    pub relayer: String,
+    /// `/api/geoblock`.
+    pub geoblock: String,
+}
+
+/// A funded account with everything a client needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestAccount {
+    /// The EOA.
+    pub owner: Address,
+    /// Its API credentials, if it has any.
+    pub credentials: Option<Credentials>,
+    /// Its wallets.
+    pub wallets: BTreeMap<WalletKind, Address>,
+}
+
+/// An exchange cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is taken.
+    #[error("the {} listener cannot open port {port}", service.name())]
+    Port {
+        /// For which listener.
+        service: Service,
+        /// Which port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The setup is impossible.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+/// The way in: [`LocalExchange::start`].
+#[derive(Debug)]
+pub struct LocalExchange;
+
+/// A running exchange. Dropping it stops it.
+#[derive(Debug)]
+pub struct Running {
+    shared: Shared,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    urls: Urls,
+    accounts: Vec<TestAccount>,
+}
+
+impl LocalExchange {
+    /// Opens the listeners of 127.0.0.1 and serves until the handle is dropped or shut down.
+    ///
+    /// # Errors
+    /// A port is taken or the setup is impossible.
+    pub async fn start(setup: Setup) -> Result<Running, StartError> {
+        let mut ticker = Ticker::of(&setup);
+        let mut venue = Venue::new(&setup, ticker.now())?;
+        if let Some(tape) = &setup.tape {
+            let origin = venue.now();
+            ticker = ticker.begin_at(origin, tape.speed_milli);
+        }
+        let accounts: Vec<TestAccount> = setup
+            .accounts
+            .iter()
+            .map(|account| TestAccount {
+                owner: account.owner,
+                credentials: venue.derive_key(&account.owner, 0).cloned(),
+                wallets: account
+                    .wallets
+                    .iter()
+                    .map(|(kind, _)| (*kind, kind.address(account.owner)))
+                    .collect(),
+            })
+            .collect();
+        venue.take_news();
+        let (stop, stopped) = watch::channel(false);
+        let inner = Inner::new(venue, &setup, ticker);
+        let shared = Shared::new(inner, stopped);
+        shared.with(|inner| inner.arm(&setup.scenario));
+        let ports = setup.ports;
+        let mut tasks = Vec::new();
+        let mut open = BTreeMap::new();
+        for (service, port) in [
+            (Service::Clob, ports.clob),
+            (Service::Gamma, ports.gamma),
+            (Service::Data, ports.data),
+            (Service::Polybolt, ports.polybolt),
+            (Service::Rtds, ports.rtds),
+            (Service::Relayer, ports.relayer),
+        ] {
+            let failed = |source| StartError::Port { service, port, source };
+            let listener = http::bind(port).await.map_err(failed)?;
+            open.insert(service, listener.local_addr().map_err(failed)?);
+            tasks.push(tokio::spawn(http::listen(shared.clone(), service, listener)));
+        }
+        tasks.push(tokio::spawn(shared.clone().pump()));
+        let at = |scheme: &str, service: Service, path: &str| {
+            format!("{scheme}://{}{path}", open[&service])
+        };
+        let urls = Urls {
+            clob: at("http", Service::Clob, ""),
+            market_socket: at("ws", Service::Clob, "/ws/market"),
+            user_socket: at("ws", Service::Clob, "/ws/user"),
+            gamma: at("http", Service::Gamma, ""),
+            data: at("http", Service::Data, ""),
+            polybolt: at("ws", Service::Polybolt, "/ws"),
+            rtds: at("ws", Service::Rtds, ""),
+            relayer: at("http", Service::Relayer, ""),
+            geoblock: at("http", Service::Relayer, "/api/geoblock"),
+        };
+        Ok(Running { shared, stop, tasks, urls, accounts })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn urls(&self) -> &Urls {
+        &self.urls
+    }
+
+    /// The accounts it was started with.
+    pub fn accounts(&self) -> &[TestAccount] {
+        &self.accounts
+    }
+
+    /// The venue's time.
+    pub fn now(&self) -> Time {
+        self.shared.with(|inner| inner.venue.now())
+    }
+
+    /// Moves a virtual clock; everything due happens in order before this returns. Whoever waits on
+    /// the wire for a delayed answer or frame is woken, and gets it as soon as its task runs.
+    pub fn advance(&self, span: Span) {
+        self.shared.advance(span);
+    }
+
+    /// Does something with the venue itself: places orders without signatures, resolves markets, bans
+    /// accounts. News of it goes out on the sockets.
+    pub fn venue<R>(&self, act: impl FnOnce(&mut Venue) -> R) -> R {
+        self.shared.with(|inner| act(&mut inner.venue))
+    }
+
+    /// The true book of a token.
+    pub fn book(&self, token: Token) -> Option<BookView> {
+        self.shared.with(|inner| inner.venue.book(token))
+    }
+
+    /// Checks the exchange's own sums.
+    ///
+    /// # Errors
+    /// The first rule that does not hold, with its figures.
+    pub fn check(&self) -> Result<(), String> {
+        self.shared.with(|inner| inner.venue.check())
+    }
+
+    /// Every request so far, in the order of arrival.
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.look(|inner| inner.received.clone())
+    }
+
+    /// How many requests came to a method and path.
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        self.shared.look(|inner| {
+            let is = |one: &&Received| one.method == method && one.path == path;
+            inner.received.iter().filter(is).count()
+        })
+    }
+
+    /// Open connections of a socket channel.
+    pub fn connections(&self, channel: crate::Channel) -> usize {
+        self.shared.look(|inner| inner.hub.of(channel).len())
+    }
+
+    /// Puts more levers in force; their times count from now.
+    pub fn pull(&self, scenario: &Scenario) {
+        self.shared.with(|inner| inner.arm(scenario));
+    }
+
+    /// The same, from TOML.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`].
+    pub fn pull_toml(&self, text: &str) -> Result<(), ScenarioError> {
+        self.pull(&Scenario::parse(text)?);
+        Ok(())
+    }
+
+    /// Sets a price of the price sockets, in millionths of a dollar.
+    pub fn set_price(&self, symbol: &str, micros: i64) {
+        self.shared.with(|inner| {
+            let now = inner.venue.now();
+            inner.feeds.set(symbol, micros, now);
+        });
+    }
+
+    /// Stops listening, closes every connection and waits for the tasks.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+    }
+}

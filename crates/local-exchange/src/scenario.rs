@@ -1,0 +1,598 @@
+//! Scenarios: what goes wrong, when, and to whom, written down in TOML. `docs/scenarios.md` describes
+//! every lever with its fields.
+//!
+//! Nothing here does anything: `levers` pulls them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use alloy::primitives::Address;
+use polydesk_domain::{Span, Tick};
+use polydesk_sim::Delay;
+use serde::Deserialize;
+
+use crate::limits::{Enforcement, Tier};
+use crate::server::hub::Channel;
+use crate::venue::Ending;
+
+/// A scenario that cannot be used: where, which rule, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("scenario {place}: {rule}; {mend}")]
+pub struct ScenarioError {
+    /// File and place in it.
+    pub place: String,
+    /// What is wrong.
+    pub rule: String,
+    /// What to do.
+    pub mend: String,
+}
+
+/// A length of time: `"250ms"`, `"5s"`, `"2min"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Length(pub Span);
+
+impl TryFrom<String> for Length {
+    type Error = String;
+    fn try_from(text: String) -> Result<Length, String> {
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => (-1, digits),
+            None => (1, text.as_str()),
+        };
+        match Delay::try_from(digits.to_owned()) {
+            Ok(Delay::Constant(span)) => Ok(Length(Span::nanos(span.as_nanos() * sign))),
+            _ => Err(format!(
+                "{text:?} is not a length of time: write \"250ms\", \"5s\" or \"2min\""
+            )),
+        }
+    }
+}
+
+/// Which of several: `"3"`, `"2..5"` (both included), `"4.."`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Which {
+    /// First, counted from 1.
+    pub first: u64,
+    /// Last.
+    pub last: u64,
+}
+
+impl Which {
+    /// All of them.
+    pub const ALL: Which = Which { first: 1, last: u64::MAX };
+    pub(crate) fn has(&self, number: u64) -> bool {
+        (self.first..=self.last).contains(&number)
+    }
+}
+
+impl Default for Which {
+    fn default() -> Which {
+        Which::ALL
+    }
+}
+
+impl TryFrom<String> for Which {
+    type Error = String;
+    fn try_from(text: String) -> Result<Which, String> {
+        let parsed = match text.split_once("..") {
+            None => text.parse().ok().map(|one| Which { first: one, last: one }),
+            Some((first, "")) => first.parse().ok().map(|first| Which { first, last: u64::MAX }),
+            Some((first, last)) => {
+                first.parse().ok().zip(last.parse().ok()).map(|(first, last)| Which { first, last })
+            }
+        };
+        parsed.filter(|which| which.first >= 1 && which.first <= which.last).ok_or_else(|| {
+            format!("{text:?} is not a choice: write \"3\", \"2..5\" or \"4..\", counted from 1")
+        })
+    }
+}
+
+/// Method and path of an endpoint: `"POST /order"`, `"GET /data/*"`, `"* /book"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Endpoint {
+    method: String,
+    path: String,
+}
+
+impl Endpoint {
+    pub(crate) fn is(&self, method: &str, path: &str) -> bool {
+        let path_fits = match self.path.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == self.path,
+        };
+        path_fits && (self.method == "*" || self.method == method)
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+    fn try_from(text: String) -> Result<Endpoint, String> {
+        let parts = text.split_once(' ').filter(|(method, path)| {
+            let known = ["*", "GET", "POST", "PUT", "DELETE"];
+            known.contains(method) && (path.starts_with('/') || *path == "*")
+        });
+        let (method, path) = parts.ok_or_else(|| {
+            format!(
+                "{text:?} is not an endpoint: write \"POST /order\", \"GET /data/*\" or \"* *\""
+            )
+        })?;
+        Ok(Endpoint { method: method.to_owned(), path: path.to_owned() })
+    }
+}
+
+/// What happens to a request or its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerAct {
+    /// It is answered, perhaps altered by the other fields.
+    #[default]
+    Answer,
+    /// Not processed; the connection closes.
+    LoseRequest,
+    /// Processed; the connection closes without an answer.
+    LoseAnswer,
+    /// Not processed; nothing comes back.
+    SilenceBefore,
+    /// Processed; nothing comes back.
+    SilenceAfter,
+    /// Processed; the answer ends in the middle.
+    Cut,
+    /// Not processed; the edge's HTML page (error 1015).
+    BlockPage,
+}
+
+/// A lever on answers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerLever {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// Only requests of this EOA (`POLY_ADDRESS`).
+    #[serde(default)]
+    pub account: Option<Address>,
+    /// Which of the requests that fit so far.
+    #[serde(default)]
+    pub calls: Which,
+    /// How often it happens, in millionths.
+    #[serde(default = "always")]
+    pub chance_ppm: u32,
+    /// Delay before it is processed.
+    #[serde(default)]
+    pub before: Option<Delay>,
+    /// Delay before it is answered.
+    #[serde(default)]
+    pub after: Option<Delay>,
+    /// What happens.
+    #[serde(default)]
+    pub act: AnswerAct,
+    /// Another status. The request is processed all the same.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Another body.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// Another content type.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// More headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Texts of the body to replace.
+    #[serde(default)]
+    pub replace: Vec<[String; 2]>,
+    /// After how many bytes `cut` ends the body; half of it if absent.
+    #[serde(default)]
+    pub cut: Option<usize>,
+}
+
+fn always() -> u32 {
+    1_000_000
+}
+
+/// What happens to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineAct {
+    /// 425, and two minutes of post-only when it is over.
+    Restart,
+    /// Only post-only orders and cancels.
+    PostOnly,
+    /// No new orders.
+    CancelOnly,
+    /// Nothing.
+    Disabled,
+    /// A book stands still and takes nothing.
+    Freeze,
+    /// A market takes no orders; what rests becomes INVALID.
+    Pause,
+    /// A market's grid changes to `tick`.
+    SetTick,
+    /// A market pays `pays`.
+    Resolve,
+    /// `account` is banned.
+    Ban,
+    /// `account` may only reduce.
+    ClosedOnly,
+    /// The approvals of `account`'s wallets are gone.
+    Unapprove,
+    /// `GET /version` says `version`.
+    Version,
+    /// The house takes everything that rests at the best price of `market` (both sides).
+    Sweep,
+}
+
+/// Which outcome pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pays {
+    /// YES.
+    Yes,
+    /// NO.
+    No,
+    /// Both a half.
+    Half,
+}
+
+/// A lever on the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineLever {
+    /// When, from the start.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// What.
+    pub act: EngineAct,
+    /// Slug of a market; all markets if absent.
+    #[serde(default)]
+    pub market: Option<String>,
+    /// EOA of an account.
+    #[serde(default)]
+    pub account: Option<Address>,
+    /// For `set_tick`.
+    #[serde(default)]
+    pub tick: Option<String>,
+    /// For `resolve`.
+    #[serde(default)]
+    pub pays: Option<Pays>,
+    /// For `version`.
+    #[serde(default)]
+    pub version: Option<u32>,
+}
+
+/// A lever on settlement.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettlementLever {
+    /// Which trades, counted over all or those of the account.
+    #[serde(default)]
+    pub trades: Which,
+    /// EOA of an account.
+    #[serde(default)]
+    pub account: Option<Address>,
+    /// From the match until it is in a block.
+    #[serde(default)]
+    pub mined: Option<Delay>,
+    /// From there until it is final.
+    #[serde(default)]
+    pub confirmed: Option<Delay>,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// What happens to frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamAct {
+    /// They are lost.
+    Drop,
+    /// They come twice.
+    Duplicate,
+    /// They come later by `delay`.
+    Delay,
+    /// Each comes after the next one.
+    Reorder,
+    /// `replace` changes their text.
+    Alter,
+    /// They wait until the window is over and come at once.
+    Hold,
+    /// Instead of the first that fits the connection is closed with `code`.
+    Close,
+    /// New connections are refused with 403.
+    Refuse,
+    /// No frames and no `PONG`.
+    Mute,
+}
+
+/// A lever on streams.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamLever {
+    /// Which channel.
+    pub channel: Channel,
+    /// What.
+    pub act: StreamAct,
+    /// Which connections of the channel, in the order they were opened.
+    #[serde(default)]
+    pub connections: Which,
+    /// Only frames of this `event_type`.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// Only frames of this market (slug).
+    #[serde(default)]
+    pub market: Option<String>,
+    /// Which of the frames that fit so far.
+    #[serde(default)]
+    pub frames: Which,
+    /// How often it happens, in millionths.
+    #[serde(default = "always")]
+    pub chance_ppm: u32,
+    /// From when.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// For `delay`.
+    #[serde(default)]
+    pub delay: Option<Delay>,
+    /// For `close`.
+    #[serde(default)]
+    pub code: Option<u16>,
+    /// For `close`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// For `alter`.
+    #[serde(default)]
+    pub replace: Vec<[String; 2]>,
+}
+
+/// A lever on limits. What is absent stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitLever {
+    /// From when.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// Windows per address.
+    #[serde(default)]
+    pub ip: Option<Enforcement>,
+    /// Their quotas in percent.
+    #[serde(default)]
+    pub ip_percent: Option<u32>,
+    /// Buckets per signer.
+    #[serde(default)]
+    pub signer: Option<Enforcement>,
+    /// Tier by the venue's name.
+    #[serde(default)]
+    pub tier: Option<String>,
+    /// Figures of its own.
+    #[serde(default)]
+    pub figures: Option<Tier>,
+    /// Every request gets the block page (error 1015).
+    #[serde(default)]
+    pub blocked: bool,
+}
+
+/// What happens to a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatAct {
+    /// It lapses at once: the account's orders are cancelled.
+    Lapse,
+    /// The venue expects another id: the next one is refused.
+    Rotate,
+}
+
+/// A lever on heartbeats.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatLever {
+    /// When.
+    #[serde(default)]
+    pub at: Length,
+    /// Whose.
+    pub account: Address,
+    /// What.
+    pub act: HeartbeatAct,
+}
+
+/// What happens to a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadAct {
+    /// The first answer of the window is repeated.
+    Freeze,
+    /// An answer is repeated until it is `lag` old.
+    Stale,
+    /// Rows younger than `lag` are not shown yet.
+    HideNew,
+    /// No rows.
+    Hide,
+    /// Every row twice.
+    Repeat,
+}
+
+/// A lever on reads.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadLever {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// Only requests of this EOA.
+    #[serde(default)]
+    pub account: Option<Address>,
+    /// From when.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// What.
+    pub act: ReadAct,
+    /// For `stale` and `hide_new`.
+    #[serde(default)]
+    pub lag: Option<Length>,
+}
+
+/// A lever on time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeLever {
+    /// From when.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// How far the venue's own idea of the time is ahead; `"-2s"` is behind.
+    pub skew: Length,
+}
+
+/// Levers that pull themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Seed of its chances; the exchange's if absent.
+    pub seed: Option<u64>,
+    /// The venue's clock.
+    pub time: Vec<TimeLever>,
+    /// Requests and answers.
+    pub answers: Vec<AnswerLever>,
+    /// The engine.
+    pub engine: Vec<EngineLever>,
+    /// Settlement.
+    pub settlement: Vec<SettlementLever>,
+    /// Streams.
+    pub streams: Vec<StreamLever>,
+    /// Limits.
+    pub limits: Vec<LimitLever>,
+    /// Heartbeats.
+    pub heartbeat: Vec<HeartbeatLever>,
+    /// Reads.
+    pub reads: Vec<ReadLever>,
+}
+
+impl Scenario {
+    /// Reads a scenario from TOML.
+    ///
+    /// # Errors
+    /// The place, the rule it breaks, and how to mend it.
+    pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+        let scenario: Scenario = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
+            ScenarioError {
+                place: line.map_or("file".to_owned(), |line| format!("line {}", line.max(1))),
+                rule: error.message().to_owned(),
+                mend: "docs/scenarios.md lists every lever and its fields".to_owned(),
+            }
+        })?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as [`Scenario::parse`].
+    pub fn read(path: &Path) -> Result<Scenario, ScenarioError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError {
+            place: file.clone(),
+            rule: error.to_string(),
+            mend: "name a TOML file that can be read".to_owned(),
+        })?;
+        Scenario::parse(&text)
+            .map_err(|error| ScenarioError { place: format!("{file}, {}", error.place), ..error })
+    }
+
+    fn check(&self) -> Result<(), ScenarioError> {
+        let wrong = |place: String, rule: &str, mend: &str| {
+            Err(ScenarioError { place, rule: rule.to_owned(), mend: mend.to_owned() })
+        };
+        for (i, lever) in self.answers.iter().enumerate() {
+            let place = format!("answers[{i}]");
+            if lever.status.is_some_and(|status| !(100..1_000).contains(&status)) {
+                return wrong(place, "status is no HTTP status", "use 100 to 999");
+            }
+            if lever.chance_ppm > 1_000_000 {
+                return wrong(place, "chance_ppm is above one", "use 0 to 1000000");
+            }
+            let header = |(name, value): (&String, &String)| {
+                name.parse::<http::HeaderName>().is_ok()
+                    && value.parse::<http::HeaderValue>().is_ok()
+            };
+            let content = lever.content_type.iter().all(|t| t.parse::<http::HeaderValue>().is_ok());
+            if !lever.headers.iter().all(header) || !content {
+                return wrong(
+                    place,
+                    "a header cannot be written",
+                    "use plain ASCII names and values",
+                );
+            }
+        }
+        for (i, lever) in self.engine.iter().enumerate() {
+            let place = format!("engine[{i}]");
+            let tick =
+                || lever.tick.as_ref().and_then(|tick| tick.parse::<rust_decimal::Decimal>().ok());
+            let missing = match lever.act {
+                EngineAct::SetTick
+                    if tick().and_then(|tick| Tick::try_from(tick).ok()).is_none() =>
+                {
+                    "tick"
+                }
+                EngineAct::Resolve if lever.pays.is_none() => "pays",
+                EngineAct::Version if lever.version.is_none() => "version",
+                EngineAct::Ban | EngineAct::ClosedOnly | EngineAct::Unapprove
+                    if lever.account.is_none() =>
+                {
+                    "account"
+                }
+                _ => continue,
+            };
+            return wrong(
+                place,
+                &format!("this act needs `{missing}`"),
+                "state it (a tick is one of 0.1, 0.01, 0.005, 0.0025, 0.001, 0.0001)",
+            );
+        }
+        for (i, lever) in self.streams.iter().enumerate() {
+            let place = format!("streams[{i}]");
+            let missing = match lever.act {
+                StreamAct::Delay if lever.delay.is_none() => "delay",
+                StreamAct::Hold if lever.lasts.is_none() => "for",
+                StreamAct::Alter if lever.replace.is_empty() => "replace",
+                _ if lever.chance_ppm > 1_000_000 => "chance_ppm of at most 1000000",
+                _ => continue,
+            };
+            return wrong(place, &format!("this act needs `{missing}`"), "state it");
+        }
+        for (i, lever) in self.limits.iter().enumerate() {
+            if lever.tier.as_ref().is_some_and(|tier| Tier::named(tier).is_none()) {
+                return wrong(
+                    format!("limits[{i}].tier"),
+                    "no tier has this name",
+                    "use standard, copper, bronze, silver, gold, platinum, diamond or elite",
+                );
+            }
+        }
+        for (i, lever) in self.reads.iter().enumerate() {
+            let needs = matches!(lever.act, ReadAct::Stale | ReadAct::HideNew);
+            if needs && lever.lag.is_none() {
+                return wrong(
+                    format!("reads[{i}]"),
+                    "this act needs `lag`",
+                    "state it: lag = \"5s\"",
+                );
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Listeners: HTTP/1.1 on loopback, one task a connection.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::Service;
+use super::answer::{Answer, Req, parse_query};
+use super::inner::Shared;
+use super::socket;
+
+/// The largest body taken.
+const BODY_MOST: usize = 4 << 20;
+
+/// Opens a listener of 127.0.0.1.
+pub(crate) async fn bind(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+}
+
+/// Serves a listener until the exchange stops.
+pub(crate) async fn listen(shared: Shared, service: Service, listener: TcpListener) {
+    let mut stop = shared.stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let _ = stream.set_nodelay(true);
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let mut stop = shared.stop.clone();
+            let handle = service_fn(move |request| respond(shared.clone(), service, request));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), handle)
+                .with_upgrades();
+            tokio::select! {
+                served = connection => if let Err(error) = served {
+                    tracing::debug!(%error, "a connection ended");
+                },
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+/// A connection that is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a lever closed the connection")]
+struct Closed;
+
+async fn respond(
+    shared: Shared,
+    service: Service,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Closed> {
+    if fastwebsockets::upgrade::is_upgrade_request(&request) {
+        return Ok(socket::upgrade(&shared, service, request));
+    }
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, BODY_MOST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return Ok(Reply::response(Answer::error(413, "Payload Too Large"), None)),
+    };
+    let req = Req {
+        service,
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parse_query(parts.uri.query().unwrap_or("")),
+        headers: parts.headers,
+        body,
+    };
+    let (answer, fate) = shared.serve(req).await.ok_or(Closed)?;
+    Ok(Reply::response(answer, fate.cut))
+}
+
+/// A body that may end before it is whole.
+pub(super) struct Reply {
+    data: Option<Bytes>,
+    /// What its length claims to be.
+    length: u64,
+    cut: bool,
+}
+
+impl Reply {
+    /// An answer, cut after so many bytes if a lever says so.
+    pub(super) fn response(answer: Answer, cut: Option<usize>) -> Response<Reply> {
+        let length = answer.body.len();
+        let kept = cut.map_or(length, |cut| cut.min(length.saturating_sub(1)));
+        let reply = Reply {
+            data: Some(answer.body.slice(..kept)),
+            length: length as u64,
+            cut: cut.is_some(),
+        };
+        let mut builder = Response::builder().status(answer.status);
+        builder = builder.header(http::header::CONTENT_TYPE, answer.content_type);
+        for (name, value) in answer.headers {
+            builder = builder.header(name, value);
+        }
+        match builder.body(reply) {
+            Ok(response) => response,
+            Err(error) => {
+                // A scenario asked for a header that cannot be.
+                tracing::error!(%error, "an answer cannot be written");
+                Response::new(Reply { data: None, length: 0, cut: false })
+            }
+        }
+    }
+
+    pub(super) fn empty(response: Response<http_body_util::Empty<Bytes>>) -> Response<Reply> {
+        response.map(|_| Reply { data: None, length: 0, cut: false })
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match self.data.take().filter(|data| !data.is_empty()) {
+            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            None if self.cut => {
+                self.cut = false;
+                let error = std::io::Error::other("a lever cut the answer");
+                Poll::Ready(Some(Err(error)))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none() && !self.cut
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
+impl From<Infallible> for Closed {
+    fn from(never: Infallible) -> Closed {
+        match never {}
+    }
+}

@@ -1,0 +1,289 @@
+//! Socket connections: what each wants to hear, and the frames on their way to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::Address;
+use polydesk_domain::{MarketKey, Span, Time, Token};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use crate::levers::{Levers, Passage};
+use crate::venue::{News, Venue};
+use crate::wire;
+
+/// What a writer puts on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Out {
+    Text(String),
+    Pong(Vec<u8>),
+    Close(u16, String),
+}
+
+/// Which stream a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// `/ws/market`.
+    Market,
+    /// `/ws/user`.
+    User,
+    /// PolyBolt.
+    Polybolt,
+    /// RTDS.
+    Rtds,
+}
+
+/// What a connection asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// Nothing yet.
+    Unsaid,
+    /// Tokens, and whether the optional events as well.
+    Market { tokens: BTreeSet<Token>, custom: bool },
+    /// An EOA's news, of some markets or all.
+    User { signer: Address, key: Uuid, markets: Option<BTreeSet<MarketKey>> },
+    /// Price feeds; their subscriptions are kept by the feeds.
+    Prices,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) channel: Channel,
+    /// Counted from 1 among the connections of its channel.
+    pub(crate) number: u64,
+    pub(crate) wants: Wants,
+    pub(crate) last_ping: Time,
+    out: UnboundedSender<Out>,
+}
+
+/// A frame with what levers choose by.
+#[derive(Debug, Clone)]
+pub(crate) struct Marked {
+    pub(crate) event: String,
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) text: String,
+}
+
+impl Marked {
+    pub(crate) fn new(tokens: Vec<Token>, value: &Value) -> Marked {
+        let event = value["event_type"].as_str().unwrap_or_default().to_owned();
+        Marked { event, tokens, text: value.to_string() }
+    }
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    connections: BTreeMap<u64, Connection>,
+    next: u64,
+    opened: BTreeMap<Channel, u64>,
+    late: BTreeMap<(Time, u64), (u64, Out)>,
+    serial: u64,
+    ping_timeout: Span,
+    now: Time,
+}
+
+impl Hub {
+    pub(crate) fn new(ping_timeout: Span, _seed: u64) -> Hub {
+        Hub {
+            connections: BTreeMap::new(),
+            next: 0,
+            opened: BTreeMap::new(),
+            late: BTreeMap::new(),
+            serial: 0,
+            ping_timeout,
+            now: Time::MIN,
+        }
+    }
+
+    /// A new connection; its id.
+    pub(crate) fn open(&mut self, channel: Channel, out: UnboundedSender<Out>, now: Time) -> u64 {
+        self.next += 1;
+        let number = self.opened.entry(channel).or_default();
+        *number += 1;
+        let connection =
+            Connection { channel, number: *number, wants: Wants::Unsaid, last_ping: now, out };
+        self.connections.insert(self.next, connection);
+        self.next
+    }
+
+    pub(crate) fn gone(&mut self, id: u64) {
+        self.connections.remove(&id);
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
+    /// Open connections of a channel: id and number.
+    pub(crate) fn of(&self, channel: Channel) -> Vec<(u64, u64)> {
+        let of_channel = self.connections.iter().filter(|(_, c)| c.channel == channel);
+        of_channel.map(|(id, connection)| (*id, connection.number)).collect()
+    }
+
+    /// Whether a market socket's keep-alive counts.
+    fn pings(channel: Channel) -> bool {
+        matches!(channel, Channel::Market | Channel::User)
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let late = self.late.keys().next().map(|(at, _)| *at);
+        let silent = self
+            .connections
+            .values()
+            .filter(|connection| Hub::pings(connection.channel))
+            .map(|connection| connection.last_ping + self.ping_timeout)
+            .min();
+        late.into_iter().chain(silent).min()
+    }
+
+    /// Sends what is due and closes what was silent.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.now = now;
+        while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
+            let (id, out) = entry.remove();
+            self.put(id, out);
+        }
+        let timeout = self.ping_timeout;
+        let silent: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| Hub::pings(c.channel) && c.last_ping + timeout <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in silent {
+            self.close(id, 1008, "no ping received");
+        }
+    }
+
+    /// Puts something on a connection's wire.
+    pub(crate) fn put(&mut self, id: u64, out: Out) {
+        let closes = matches!(out, Out::Close(..));
+        if let Some(connection) = self.connections.get(&id) {
+            // Its writer may have ended; its reader will say so.
+            let _ = connection.out.send(out);
+        }
+        if closes {
+            self.gone(id);
+        }
+    }
+
+    /// The same, at a later time.
+    pub(crate) fn put_at(&mut self, id: u64, at: Time, out: Out) {
+        self.serial += 1;
+        self.late.insert((at, self.serial), (id, out));
+    }
+
+    pub(crate) fn close(&mut self, id: u64, code: u16, reason: &str) {
+        self.put(id, Out::Close(code, reason.to_owned()));
+    }
+
+    /// Sends a frame through the levers.
+    pub(crate) fn send(&mut self, id: u64, marked: &Marked, levers: &mut Levers, now: Time) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let (channel, number) = (connection.channel, connection.number);
+        for passage in levers.pass(id, channel, number, marked, now) {
+            match passage {
+                Passage::Now(text) => self.put(id, Out::Text(text)),
+                Passage::At(at, text) => self.put_at(id, at, Out::Text(text)),
+                Passage::Close(code, reason) => self.close(id, code, &reason),
+            }
+        }
+    }
+
+    /// Gives one piece of news to everyone who wants it.
+    pub(crate) fn publish(&mut self, venue: &Venue, levers: &mut Levers, news: &News) {
+        let ids: Vec<u64> = self.connections.keys().copied().collect();
+        for id in ids {
+            let Some(connection) = self.connections.get(&id) else { continue };
+            for marked in frames(venue, news, &connection.wants) {
+                self.send(id, &marked, levers, venue.now());
+            }
+        }
+    }
+}
+
+/// The frames of one piece of news for one connection.
+fn frames(venue: &Venue, news: &News, wants: &Wants) -> Vec<Marked> {
+    match wants {
+        Wants::Market { tokens, custom } => market_frames(venue, news, tokens, *custom),
+        Wants::User { signer, key, markets } => {
+            user_frame(venue, news, signer, *key, markets.as_ref()).into_iter().collect()
+        }
+        Wants::Unsaid | Wants::Prices => Vec::new(),
+    }
+}
+
+fn market_frames(
+    venue: &Venue,
+    news: &News,
+    tokens: &BTreeSet<Token>,
+    custom: bool,
+) -> Vec<Marked> {
+    let universe = venue.universe();
+    let wanted = |token: &Token| tokens.contains(token);
+    let both = |market: &MarketKey| {
+        let tokens = polydesk_domain::Outcome::BOTH.map(|outcome| market.token(outcome));
+        tokens.into_iter().filter(wanted).collect::<Vec<_>>()
+    };
+    let one = |token: Token, value: Value| vec![Marked::new(vec![token], &value)];
+    match news {
+        News::Levels { market, at, changes } => {
+            let mine = changes.iter().filter(|change| wanted(&change.token));
+            let frame = wire::levels_frame(mine, *at, universe);
+            frame.map(|value| Marked::new(both(market), &value)).into_iter().collect()
+        }
+        News::Print { token, price, size, side, at } if wanted(token) => {
+            one(*token, wire::print_frame(*token, *price, *size, *side, *at, universe))
+        }
+        News::Book(view) if wanted(&view.token) => one(view.token, wire::book_frame(view)),
+        News::Tick { market, old, new, at } => {
+            let frame = |token| {
+                Marked::new(vec![token], &wire::tick_frame(token, *old, *new, *at, universe))
+            };
+            both(market).into_iter().map(frame).collect()
+        }
+        News::Top { token, bid, ask, at } if custom && wanted(token) => {
+            one(*token, wire::top_frame(*token, *bid, *ask, *at, universe))
+        }
+        News::Listed { market, at } if custom => {
+            let view = venue.market_view(*market);
+            let frame = view.map(|view| Marked::new(Vec::new(), &wire::listed_frame(&view, *at)));
+            frame.into_iter().collect()
+        }
+        News::Resolved { market, winner, at } if custom && !both(market).is_empty() => {
+            let view = venue.market_view(*market);
+            let frame = view
+                .map(|view| Marked::new(both(market), &wire::resolved_frame(&view, *winner, *at)));
+            frame.into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn user_frame(
+    venue: &Venue,
+    news: &News,
+    signer: &Address,
+    key: Uuid,
+    markets: Option<&BTreeSet<MarketKey>>,
+) -> Option<Marked> {
+    let universe = venue.universe();
+    let wanted = |token: Token| markets.is_none_or(|markets| markets.contains(&token.market()));
+    match news {
+        News::Order { what, order, at } if order.signer == *signer && wanted(order.token) => {
+            let value = wire::order_frame(*what, order, *at, universe);
+            Some(Marked::new(vec![order.token], &value))
+        }
+        News::Trade { trade, at } if trade.concerns(signer) && wanted(trade.token) => {
+            let value = wire::trade_frame(trade, signer, key, *at, universe);
+            Some(Marked::new(vec![trade.token], &value))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,428 @@
+//! The one mutex: venue, sockets, limits, levers and the record of what came in, moved through time
+//! together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use bytes::Bytes;
+use polydesk_domain::{Span, Time, Token};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::Service;
+use super::answer::{Answer, Req};
+use super::hub::Hub;
+use crate::levers::{Fate, Levers};
+use crate::limits::{Enforcement, Limits};
+use crate::setup::{Clock, Setup};
+use crate::venue::{BookView, Caller, News, OrderNews, Venue};
+use crate::wire;
+
+/// What a ticking clock is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ticker {
+    Real,
+    /// Virtual time.
+    Held(Time),
+    /// A tape's time, running at a speed since a moment of the machine's clock.
+    Scaled {
+        origin: Time,
+        since: Time,
+        speed_milli: u32,
+    },
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the exchange asks for the time")]
+fn machine_time() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since.map_or(0, |since| since.as_nanos());
+    Time::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+impl Ticker {
+    pub(crate) fn of(setup: &Setup) -> Ticker {
+        match setup.clock {
+            Clock::Real => Ticker::Real,
+            Clock::Virtual(at) => Ticker::Held(at),
+        }
+    }
+
+    /// A tape's clock begins at its first row.
+    pub(crate) fn begin_at(self, origin: Time, speed_milli: u32) -> Ticker {
+        match self {
+            Ticker::Real => Ticker::Scaled { origin, since: machine_time(), speed_milli },
+            _ => Ticker::Held(origin),
+        }
+    }
+
+    pub(crate) fn now(self) -> Time {
+        match self {
+            Ticker::Real => machine_time(),
+            Ticker::Held(at) => at,
+            Ticker::Scaled { origin, since, speed_milli } => {
+                let passed = i128::from(since.until(machine_time()).as_nanos());
+                let scaled = passed * i128::from(speed_milli) / 1_000;
+                origin + Span::nanos(i64::try_from(scaled).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    /// How long the machine waits for a time; None if only a hand moves this clock.
+    fn wait_for(self, at: Time) -> Option<Duration> {
+        let span = self.now().until(at).as_nanos().max(0);
+        match self {
+            Ticker::Real => Some(Duration::from_nanos(span.unsigned_abs())),
+            Ticker::Held(_) => None,
+            Ticker::Scaled { speed_milli, .. } => {
+                let nanos = i128::from(span) * 1_000 / i128::from(speed_milli.max(1));
+                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+            }
+        }
+    }
+}
+
+/// A request as it came in, and what was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// When.
+    pub at: Time,
+    /// Which listener.
+    pub service: Service,
+    /// Method.
+    pub method: String,
+    /// Path without the query.
+    pub path: String,
+    /// Query as it came.
+    pub query: Vec<(String, String)>,
+    /// `POLY_ADDRESS`, if it was an address.
+    pub account: Option<Address>,
+    /// Body, byte by byte.
+    pub body: Bytes,
+    /// Status answered; 0 while nothing was.
+    pub status: u16,
+}
+
+/// A note for `GET /notifications`.
+#[derive(Debug, Clone)]
+struct Note {
+    id: u64,
+    signer: Address,
+    value: Value,
+}
+
+/// Everything behind the mutex.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) venue: Venue,
+    pub(crate) hub: Hub,
+    pub(crate) limits: Limits,
+    pub(crate) levers: Levers,
+    pub(crate) ticker: Ticker,
+    pub(crate) received: Vec<Received>,
+    pub(crate) tolerance: Option<Span>,
+    pub(crate) version: u32,
+    pub(super) hashes_in_answer: bool,
+    pub(super) batch_most: usize,
+    pub(super) cancel_most: usize,
+    pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
+    pub(crate) feeds: super::prices::Feeds,
+    waiters: BTreeMap<(Time, u64), oneshot::Sender<()>>,
+    next_waiter: u64,
+    notes: Vec<Note>,
+    next_note: u64,
+}
+
+impl Inner {
+    pub(crate) fn new(venue: Venue, setup: &Setup, ticker: Ticker) -> Inner {
+        let start = venue.now();
+        Inner {
+            hub: Hub::new(setup.rules.ping_timeout, setup.seed),
+            limits: Limits::new(setup.limits.clone()),
+            levers: Levers::new(setup.seed, start),
+            ticker,
+            received: Vec::new(),
+            tolerance: setup.rules.auth_tolerance,
+            version: 2,
+            hashes_in_answer: setup.rules.hashes_in_answer,
+            batch_most: setup.rules.batch_most,
+            cancel_most: setup.rules.cancel_most,
+            relayed: BTreeMap::new(),
+            feeds: super::prices::Feeds::new(setup.seed, start),
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+            notes: Vec::new(),
+            next_note: 1,
+            venue,
+        }
+    }
+
+    /// The time as the venue tells it, which a lever can skew.
+    pub(crate) fn shown_now(&self) -> Time {
+        self.venue.now() + self.levers.skew()
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        let waiter = self.waiters.keys().next().map(|(at, _)| *at);
+        let dues = [
+            self.venue.next_due(),
+            self.hub.next_due(),
+            self.levers.next_due(),
+            self.feeds.next_due(),
+            waiter,
+        ];
+        dues.into_iter().flatten().min()
+    }
+
+    /// Moves everything to a time, in the order of what is due.
+    pub(crate) fn catch_up(&mut self, to: Time) {
+        while let Some(due) = self.next_due().filter(|due| *due <= to) {
+            self.venue.advance(due);
+            self.publish();
+            self.pull_due(due);
+            self.publish();
+            self.feeds.advance(due, &mut self.hub);
+            self.hub.advance(due);
+            while let Some(entry) = self.waiters.first_entry().filter(|e| e.key().0 <= due) {
+                // Whoever waited may be gone.
+                let _ = entry.remove().send(());
+            }
+        }
+        self.venue.advance(to);
+        self.levers.pass_time(to);
+        self.publish();
+    }
+
+    /// Hands the venue's news to the sockets and notes.
+    pub(crate) fn publish(&mut self) {
+        for news in self.venue.take_news() {
+            self.note(&news);
+            self.hub.publish(&self.venue, &mut self.levers, &news);
+        }
+    }
+
+    fn note(&mut self, news: &News) {
+        let (signers, kind, payload) = match news {
+            News::Order { what: OrderNews::Cancellation, order, .. } => {
+                (vec![order.signer], 1, wire::order(order, self.venue.universe()))
+            }
+            News::Trade { trade, .. } if trade.status == polydesk_domain::TradeStatus::Matched => {
+                let mut signers: Vec<_> = trade.legs.iter().map(|leg| leg.signer).collect();
+                signers.push(trade.signer);
+                signers.dedup();
+                (signers, 2, wire::trade(trade, &trade.signer, self.venue.universe()))
+            }
+            _ => return,
+        };
+        for signer in signers {
+            let id = self.next_note;
+            self.next_note += 1;
+            let at = self.venue.now().millis() / 1_000;
+            let value = json!({
+                "id": id, "type": kind, "owner": payload["owner"], "timestamp": at,
+                "payload": payload,
+            });
+            self.notes.push(Note { id, signer, value });
+        }
+        let surplus = self.notes.len().saturating_sub(10_000);
+        self.notes.drain(..surplus);
+    }
+
+    pub(super) fn notifications(&self, caller: &Caller) -> Value {
+        let own = self.notes.iter().filter(|note| note.signer == caller.signer);
+        Value::Array(own.map(|note| note.value.clone()).collect())
+    }
+
+    pub(super) fn drop_notifications(&mut self, caller: &Caller, req: &Req) -> Answer {
+        let ids: Vec<u64> = req.params("ids").filter_map(|id| id.parse().ok()).collect();
+        self.notes.retain(|note| note.signer != caller.signer || !ids.contains(&note.id));
+        Answer::ok(&json!("OK"))
+    }
+
+    /// What will become of a request, before it is looked at.
+    fn receive(&mut self, req: &Req) -> (usize, Fate, Option<Answer>) {
+        let account = req.header("POLY_ADDRESS").and_then(wire::address);
+        let index = self.received.len();
+        self.received.push(Received {
+            at: self.venue.now(),
+            service: req.service,
+            method: req.method.clone(),
+            path: req.path.clone(),
+            query: req.query.clone(),
+            account,
+            body: req.body.clone(),
+            status: 0,
+        });
+        let fate = self.levers.fate(req, account);
+        let edge = self.edge(req);
+        (index, fate, edge)
+    }
+
+    fn edge(&mut self, req: &Req) -> Option<Answer> {
+        if self.limits.blocked {
+            return Some(Answer::block_page());
+        }
+        let now = self.venue.now();
+        let wait = self.limits.edge(req.service.name(), &req.method, &req.path, now)?;
+        let seconds = super::trading::whole_seconds(wait).max(1);
+        let answer = Answer::error(429, "Too Many Requests");
+        debug_assert!(self.limits.setup.ip == Enforcement::On);
+        Some(answer.with("Retry-After", seconds.to_string()))
+    }
+
+    /// Processes a request.
+    fn answer(&mut self, req: &Req) -> Answer {
+        let answer = match req.service {
+            Service::Clob => self.clob(req),
+            Service::Gamma => self.gamma(req),
+            Service::Data => self.data(req),
+            Service::Relayer => self.relayer(req),
+            Service::Polybolt | Service::Rtds => Answer::not_found(),
+        };
+        self.levers.reread(req, answer)
+    }
+
+    pub(super) fn read_book(&self, token: Token) -> Option<BookView> {
+        self.venue.book(token)
+    }
+
+    pub(super) fn cash_read(&self, wallet: &Address) -> i64 {
+        self.venue.cash_of(wallet).micros()
+    }
+
+    pub(super) fn shares_read(&self, wallet: &Address, token: Token) -> i64 {
+        let held = self.venue.shares_of(wallet);
+        held.get(&token).map_or(0, |shares| shares.micros() as i64)
+    }
+
+    pub(super) fn refresh_balances(&mut self, _caller: &Caller) {}
+}
+
+/// The exchange as its tasks share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    inner: Arc<Mutex<Inner>>,
+    changed: Arc<Notify>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(inner: Inner, stop: watch::Receiver<bool>) -> Shared {
+        Shared { inner: Arc::new(Mutex::new(inner)), changed: Arc::new(Notify::new()), stop }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic in a handler must not hide the state that explains it.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings everything to the present, does something, and sends what came of it.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
+        let result = {
+            let mut inner = self.lock();
+            let now = inner.ticker.now();
+            inner.catch_up(now);
+            let result = act(&mut inner);
+            inner.publish();
+            result
+        };
+        self.changed.notify_one();
+        result
+    }
+
+    /// Looks without moving anything.
+    pub(crate) fn look<R>(&self, see: impl FnOnce(&Inner) -> R) -> R {
+        see(&self.lock())
+    }
+
+    /// Moves a virtual clock. Others' clocks move by themselves.
+    pub(crate) fn advance(&self, span: Span) {
+        {
+            let mut inner = self.lock();
+            if let Ticker::Held(at) = &mut inner.ticker {
+                *at = *at + span;
+            }
+        }
+        self.with(|_| ());
+    }
+
+    /// Waits until the exchange's clock shows a time, or it stops.
+    pub(crate) async fn wait_until(&self, at: Time) {
+        let (tell, told) = oneshot::channel();
+        let waits = {
+            let mut inner = self.lock();
+            let waits = at > inner.ticker.now();
+            if waits {
+                inner.next_waiter += 1;
+                let key = (at, inner.next_waiter);
+                inner.waiters.insert(key, tell);
+            }
+            waits
+        };
+        if waits {
+            self.changed.notify_one();
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                _ = told => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// Lets a ticking clock do what is due, until the exchange stops.
+    pub(crate) async fn pump(self) {
+        let mut stop = self.stop.clone();
+        loop {
+            let wait =
+                self.look(|inner| inner.next_due().and_then(|due| inner.ticker.wait_for(due)));
+            let sleep = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep => self.with(|_| ()),
+                () = self.changed.notified() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// A request's whole life; None if no answer is given.
+    pub(crate) async fn serve(&self, req: Req) -> Option<(Answer, Fate)> {
+        let (index, fate, edge) = self.with(|inner| inner.receive(&req));
+        let now = self.look(|inner| inner.venue.now());
+        self.wait_until(now + fate.before).await;
+        if fate.lose_request {
+            return self.vanish(&fate).await;
+        }
+        let answer = match edge {
+            Some(answer) => answer,
+            None if fate.page => Answer::block_page(),
+            None => self.with(|inner| inner.answer(&req)),
+        };
+        let answer = fate.dress(answer);
+        let now = self.with(|inner| {
+            if let Some(received) = inner.received.get_mut(index) {
+                received.status = answer.status;
+            }
+            inner.venue.now()
+        });
+        self.wait_until(now + fate.after).await;
+        if fate.lose_answer {
+            return self.vanish(&fate).await;
+        }
+        Some((answer, fate))
+    }
+
+    /// No answer: at once with a closed connection, or with endless silence.
+    async fn vanish(&self, fate: &Fate) -> Option<(Answer, Fate)> {
+        if fate.silence {
+            let mut stop = self.stop.clone();
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+        None
+    }
+}

@@ -1,0 +1,241 @@
+//! WebSocket connections: a reader and a writer task each.
+//!
+//! Reading is never cancelled half-way (the library would lose its place in the stream), and every frame
+//! written is flushed.
+
+use std::collections::BTreeSet;
+
+use fastwebsockets::{Frame, OpCode, Payload, WebSocketError, WebSocketRead, WebSocketWrite};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use polydesk_domain::{MarketKey, Token};
+use serde_json::Value;
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::Service;
+use super::answer::Answer;
+use super::http::Reply;
+use super::hub::{Channel, Marked, Out, Wants};
+use super::inner::{Inner, Shared};
+use crate::wire;
+
+/// The longest message taken from a client, over all its fragments.
+const MESSAGE_MOST: usize = 1 << 20;
+
+type Stream = TokioIo<Upgraded>;
+
+/// Answers an upgrade and starts the connection's tasks.
+pub(super) fn upgrade(
+    shared: &Shared,
+    service: Service,
+    mut request: Request<Incoming>,
+) -> Response<Reply> {
+    let path = request.uri().path().trim_end_matches('/');
+    let channel = match (service, path) {
+        (Service::Clob, "/ws/market") => Channel::Market,
+        (Service::Clob, "/ws/user") => Channel::User,
+        (Service::Polybolt, _) => Channel::Polybolt,
+        (Service::Rtds, _) => Channel::Rtds,
+        _ => return Reply::response(Answer::not_found(), None),
+    };
+    if shared.with(|inner| inner.levers.refuses(channel, inner.venue.now())) {
+        return Reply::response(Answer::error(403, "Forbidden"), None);
+    }
+    let (response, upgraded) = match fastwebsockets::upgrade::upgrade(&mut request) {
+        Ok(upgraded) => upgraded,
+        Err(_) => return Reply::response(Answer::error(400, "Bad Request"), None),
+    };
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(mut socket) => {
+                socket.set_auto_close(false);
+                socket.set_auto_pong(false);
+                socket.set_max_message_size(MESSAGE_MOST);
+                let (reader, writer) = socket.split(tokio::io::split);
+                let (out, frames) = unbounded_channel();
+                let id = shared.with(|inner| inner.hub.open(channel, out, inner.venue.now()));
+                let mut stop = shared.stop.clone();
+                tokio::spawn(write(writer, frames));
+                tokio::select! {
+                    // Dropped only when the whole exchange stops.
+                    () = read(&shared, id, reader) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+                shared.with(|inner| inner.hub.gone(id));
+            }
+            Err(error) => tracing::debug!(%error, "an upgrade failed"),
+        }
+    });
+    Reply::empty(response)
+}
+
+async fn write(mut writer: WebSocketWrite<WriteHalf<Stream>>, mut frames: UnboundedReceiver<Out>) {
+    while let Some(out) = frames.recv().await {
+        let last = matches!(out, Out::Close(..));
+        let frame = match &out {
+            Out::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
+            Out::Pong(data) => Frame::pong(Payload::Borrowed(data)),
+            Out::Close(code, reason) => Frame::close(*code, reason.as_bytes()),
+        };
+        let written = match writer.write_frame(frame).await {
+            Ok(()) => writer.flush().await,
+            Err(error) => Err(error),
+        };
+        if last || written.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(shared: &Shared, id: u64, mut reader: WebSocketRead<ReadHalf<Stream>>) {
+    let mut message: Vec<u8> = Vec::new();
+    loop {
+        let read =
+            reader.read_frame(&mut |_: Frame<'_>| async { Ok::<(), WebSocketError>(()) }).await;
+        let Ok(frame) = read else { return };
+        match frame.opcode {
+            OpCode::Close => {
+                shared.with(|inner| inner.hub.close(id, 1000, ""));
+                return;
+            }
+            OpCode::Ping => {
+                let data = frame.payload.to_vec();
+                shared.with(|inner| inner.hub.put(id, Out::Pong(data)));
+            }
+            OpCode::Pong => {}
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => {
+                message.extend_from_slice(&frame.payload);
+                if message.len() > MESSAGE_MOST {
+                    shared.with(|inner| inner.hub.close(id, 1009, "message too big"));
+                    return;
+                }
+                if frame.fin {
+                    let whole = std::mem::take(&mut message);
+                    shared.with(|inner| inner.hear(id, &whole));
+                    if shared.look(|inner| inner.hub.get(id).is_none()) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// A message from a connection.
+    pub(crate) fn hear(&mut self, id: u64, message: &[u8]) {
+        let now = self.venue.now();
+        let Some(connection) = self.hub.get_mut(id) else { return };
+        let channel = connection.channel;
+        match (channel, message) {
+            (Channel::Market | Channel::User | Channel::Rtds, b"PING") => {
+                connection.last_ping = now;
+                if !self.levers.mutes_pong(channel) {
+                    self.hub.put(id, Out::Text("PONG".to_owned()));
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Ok(value) = serde_json::from_slice::<Value>(message) else {
+            self.hub.put(id, Out::Text("INVALID OPERATION".to_owned()));
+            return;
+        };
+        match channel {
+            Channel::Market => self.hear_market(id, &value),
+            Channel::User => self.hear_user(id, &value),
+            Channel::Polybolt => self.hear_polybolt(id, &value),
+            Channel::Rtds => self.hear_rtds(id, &value),
+        }
+    }
+
+    fn hear_market(&mut self, id: u64, value: &Value) {
+        let named = value["assets_ids"].as_array().map_or(&[][..], Vec::as_slice);
+        let tokens: Vec<Token> =
+            named.iter().filter_map(|id| self.venue.token(id.as_str()?)).collect();
+        let flag = value["custom_feature_enabled"].as_bool();
+        let operation = value["operation"].as_str();
+        let subscribes = match (value["type"].as_str(), operation) {
+            (_, Some("unsubscribe")) => false,
+            (_, Some("subscribe")) | (Some("market" | "MARKET" | "Market"), _) => true,
+            _ => {
+                self.hub.put(id, Out::Text("INVALID OPERATION".to_owned()));
+                return;
+            }
+        };
+        let Some(connection) = self.hub.get_mut(id) else { return };
+        if connection.wants == Wants::Unsaid {
+            connection.wants = Wants::Market { tokens: BTreeSet::new(), custom: false };
+        }
+        let Wants::Market { tokens: wanted, custom } = &mut connection.wants else { return };
+        if let Some(flag) = flag {
+            *custom = flag;
+        }
+        if !subscribes {
+            tokens.iter().for_each(|token| {
+                wanted.remove(token);
+            });
+            return;
+        }
+        // A token that is wanted already gets no new snapshot.
+        let added: Vec<Token> = tokens.into_iter().filter(|token| wanted.insert(*token)).collect();
+        if value["initial_dump"].as_bool() == Some(false) {
+            return;
+        }
+        for token in added {
+            if let Some(view) = self.venue.book(token) {
+                let marked = Marked::new(vec![token], &wire::book_frame(&view));
+                self.hub.send(id, &marked, &mut self.levers, self.venue.now());
+            }
+        }
+    }
+
+    fn hear_user(&mut self, id: u64, value: &Value) {
+        let known =
+            |condition: &Value| self.venue.universe().key(&condition.as_str()?.parse().ok()?);
+        let named = value["markets"].as_array().map_or(&[][..], Vec::as_slice);
+        let named: Vec<MarketKey> = named.iter().filter_map(known).collect();
+        let auth = &value["auth"];
+        let wants = self.hub.get(id).map(|connection| connection.wants.clone());
+        match wants {
+            Some(Wants::Unsaid) => {
+                let key = auth["apiKey"].as_str().and_then(|key| key.parse().ok());
+                let caller = key.and_then(|key| self.venue.caller(&key));
+                let sound = caller.filter(|(_, credentials)| {
+                    auth["secret"].as_str() == Some(credentials.secret.as_str())
+                        && auth["passphrase"].as_str() == Some(credentials.passphrase.as_str())
+                });
+                let Some((caller, _)) = sound else {
+                    self.hub.close(id, 1008, "invalid credentials");
+                    return;
+                };
+                let markets = (!named.is_empty()).then(|| named.into_iter().collect());
+                if let Some(connection) = self.hub.get_mut(id) {
+                    let (signer, key) = (caller.signer, caller.key);
+                    connection.wants = Wants::User { signer, key, markets };
+                }
+            }
+            Some(Wants::User { .. }) => {
+                let Some(connection) = self.hub.get_mut(id) else { return };
+                let Wants::User { markets, .. } = &mut connection.wants else { return };
+                match (value["operation"].as_str(), markets.as_mut()) {
+                    (Some("subscribe"), Some(markets)) => markets.extend(named),
+                    (Some("subscribe"), None) if !named.is_empty() => {
+                        *markets = Some(named.into_iter().collect());
+                    }
+                    (Some("unsubscribe"), Some(markets)) => {
+                        named.iter().for_each(|market| {
+                            markets.remove(market);
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}

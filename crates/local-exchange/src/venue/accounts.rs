@@ -1,0 +1,195 @@
+//! EOAs, their API keys, and their standing with the venue.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Address;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use hmac::{Hmac, KeyInit, Mac};
+use polydesk_domain::{MarketKey, Shares, Time, Usdc};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::Venue;
+use crate::setup::AccountSetup;
+use crate::wallets::WalletKind;
+
+/// API credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The key.
+    pub key: Uuid,
+    /// Base64url of 32 bytes.
+    pub secret: String,
+    /// Hex.
+    pub passphrase: String,
+}
+
+impl Credentials {
+    /// Whether a request's signature is the one these credentials give.
+    pub fn signs(&self, message: &[&[u8]], signature: &str) -> bool {
+        let Ok(secret) = URL_SAFE.decode(&self.secret) else { return false };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&secret) else { return false };
+        message.iter().for_each(|part| mac.update(part));
+        URL_SAFE.encode(mac.finalize().into_bytes()) == signature
+    }
+}
+
+/// Who a request is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The API key.
+    pub key: Uuid,
+    /// The EOA it belongs to.
+    pub signer: Address,
+    /// The nonce it was made with.
+    pub nonce: u64,
+}
+
+/// One EOA.
+#[derive(Debug, Clone, Default)]
+pub struct Signer {
+    /// Its keys by nonce.
+    pub keys: BTreeMap<u64, Credentials>,
+    /// Refused everything.
+    pub banned: bool,
+    /// May only reduce.
+    pub closed_only: bool,
+    /// For whose deposit wallet it signs, if it is a session key.
+    pub session_of: Option<Address>,
+    pub(crate) last_beat: Option<(Uuid, Time)>,
+}
+
+impl Venue {
+    pub(super) fn open_account(&mut self, account: &AccountSetup) {
+        for (kind, cash) in &account.wallets {
+            let address = self.open_wallet(account.owner, *kind);
+            self.fund(address, *cash);
+            self.give_sets(address, account.sets);
+        }
+        if account.with_key {
+            let _ = self.create_key(account.owner, 0);
+        }
+    }
+
+    /// Opens a wallet of an EOA without funds and gives its address.
+    pub fn open_wallet(&mut self, owner: Address, kind: WalletKind) -> Address {
+        self.signers.entry(owner).or_default();
+        let address = kind.address(owner);
+        self.ledger.open(address, owner, kind);
+        address
+    }
+
+    /// pUSD from outside.
+    pub fn fund(&mut self, wallet: Address, cash: Usdc) {
+        self.ledger.deposit(&wallet, cash);
+        self.ledger.check();
+    }
+
+    /// Complete sets of every market, paid from outside.
+    pub fn give_sets(&mut self, wallet: Address, shares: Shares) {
+        if self.tape.is_some() || shares.is_zero() {
+            return;
+        }
+        for key in self.universe.keys() {
+            self.give_set(wallet, key, shares);
+        }
+    }
+
+    /// Complete sets of one market, paid from outside.
+    pub fn give_set(&mut self, wallet: Address, market: MarketKey, shares: Shares) {
+        self.ledger.deposit(&wallet, shares.face_value());
+        self.ledger.split(&wallet, market, shares);
+        self.ledger.check();
+    }
+
+    /// New credentials for an EOA and nonce; none if they exist.
+    pub fn create_key(&mut self, signer: Address, nonce: u64) -> Option<Credentials> {
+        if self.signers.get(&signer).is_some_and(|entry| entry.keys.contains_key(&nonce)) {
+            return None;
+        }
+        let passphrase: [u8; 32] = self.chance.bytes();
+        let credentials = Credentials {
+            key: self.chance.uuid(),
+            secret: URL_SAFE.encode(self.chance.bytes::<32>()),
+            passphrase: alloy::primitives::hex::encode(passphrase),
+        };
+        self.keys.insert(credentials.key, Caller { key: credentials.key, signer, nonce });
+        let entry = self.signers.entry(signer).or_default();
+        entry.keys.insert(nonce, credentials.clone());
+        Some(credentials)
+    }
+
+    /// The credentials of an EOA and nonce.
+    pub fn derive_key(&self, signer: &Address, nonce: u64) -> Option<&Credentials> {
+        self.signers.get(signer)?.keys.get(&nonce)
+    }
+
+    /// Deletes a key.
+    pub fn delete_key(&mut self, key: &Uuid) -> bool {
+        let Some(caller) = self.keys.remove(key) else { return false };
+        let signer = self.signers.get_mut(&caller.signer);
+        signer.is_some_and(|signer| signer.keys.remove(&caller.nonce).is_some())
+    }
+
+    /// Whose a key is.
+    pub fn caller(&self, key: &Uuid) -> Option<(Caller, &Credentials)> {
+        let caller = self.keys.get(key)?;
+        Some((*caller, self.derive_key(&caller.signer, caller.nonce)?))
+    }
+
+    /// What is known of an EOA.
+    pub fn signer(&self, address: &Address) -> Option<&Signer> {
+        self.signers.get(address)
+    }
+
+    /// What is known of an EOA, to be changed by hand: bans, closed-only, session keys.
+    pub fn signer_mut(&mut self, address: Address) -> &mut Signer {
+        self.signers.entry(address).or_default()
+    }
+
+    /// Switches a wallet's approvals.
+    pub fn approve(&mut self, wallet: &Address, approved: bool) {
+        if let Some(wallet) = self.ledger.wallet_mut(wallet) {
+            wallet.approved = approved;
+        }
+    }
+
+    /// A new read-only key.
+    pub fn create_readonly(&mut self, signer: Address) -> Uuid {
+        let key = self.chance.uuid();
+        self.readonly.insert(key, signer);
+        key
+    }
+
+    /// An EOA's read-only keys.
+    pub fn readonly_keys(&self, signer: &Address) -> Vec<Uuid> {
+        self.readonly.iter().filter(|(_, of)| *of == signer).map(|(key, _)| *key).collect()
+    }
+
+    /// Deletes a read-only key of an EOA.
+    pub fn delete_readonly(&mut self, signer: &Address, key: &Uuid) -> bool {
+        self.readonly.get(key) == Some(signer) && self.readonly.remove(key).is_some()
+    }
+
+    /// Makes complete sets from a wallet's pUSD; false if it has too little.
+    pub fn split(&mut self, wallet: &Address, market: MarketKey, shares: Shares) -> bool {
+        let done = self.ledger.split(wallet, market, shares);
+        self.ledger.check();
+        done
+    }
+
+    /// Turns complete sets back into pUSD; false if it has too few.
+    pub fn merge(&mut self, wallet: &Address, market: MarketKey, shares: Shares) -> bool {
+        let done = self.ledger.merge(wallet, market, shares);
+        self.ledger.check();
+        done
+    }
+
+    /// Pays a wallet's settled shares of a resolved market.
+    pub fn redeem(&mut self, wallet: &Address, market: MarketKey) -> Option<Usdc> {
+        let paid = self.ledger.redeem(wallet, market);
+        self.ledger.check();
+        paid
+    }
+}

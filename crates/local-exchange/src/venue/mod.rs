@@ -1,0 +1,311 @@
+//! The venue itself as a plain state machine: accounts, keys, books, matching, settlement, time.
+//!
+//! Time is given in, chance comes from the seed, and everything that others may hear of is left as
+//! [`News`]. There is no socket, no JSON and no clock here, so the same calls always give the same venue.
+
+mod accounts;
+mod book;
+mod cancel;
+mod heartbeat;
+mod intake;
+mod ledger;
+mod markets;
+mod matching;
+mod news;
+mod order;
+mod settle;
+mod tape;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use polydesk_domain::{MarketKey, OrderHash, Shares, Span, Time, Universe, Usdc};
+use uuid::Uuid;
+
+pub use accounts::{Caller, Credentials, Signer};
+pub use cancel::Cancelled;
+pub use heartbeat::BeatError;
+pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
+pub use ledger::{Holding, Ledger, Wallet};
+pub use markets::{BookView, MarketView};
+pub use news::{LevelNews, News, OrderNews};
+pub use order::{How, Leg, Order, Status, Trade};
+pub use settle::{Ending, Walk, WalkRule};
+pub use tape::TapeError;
+
+use crate::chance::Chance;
+use crate::setup::{Rules, SettlementSetup, Setup};
+use markets::Listed;
+
+/// What the venue takes at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Everything.
+    #[default]
+    Normal,
+    /// The engine restarts: 425 on trading endpoints.
+    Restart,
+    /// After a restart: only post-only orders and cancels, until then.
+    PostOnly {
+        /// When it ends.
+        until: Time,
+    },
+    /// No new orders; cancels.
+    CancelOnly,
+    /// Nothing.
+    Disabled,
+}
+
+/// Something that is due at a time.
+#[derive(Debug, Clone)]
+pub(crate) enum Due {
+    /// The taker delay of an order is over.
+    Release(OrderHash),
+    /// A GTD order's time is over.
+    Expire(OrderHash),
+    /// The next step of a trade's settlement.
+    Settle(u64),
+    /// Accounts whose heartbeat lapsed lose their orders.
+    Sweep,
+    /// A game starts.
+    GameStart(MarketKey),
+    /// A mode ends.
+    ModeOver(Mode),
+    /// The next rows of the tape.
+    Tape,
+}
+
+/// A setup that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A market is impossible.
+    #[error("setup: {0}")]
+    Market(#[from] polydesk_domain::MarketError),
+    /// The tape cannot be read or its exchange settings are wrong.
+    #[error("setup: {0}")]
+    Tape(#[from] TapeError),
+}
+
+/// The state of everything.
+#[derive(Debug)]
+pub struct Venue {
+    pub(crate) rules: Rules,
+    pub(crate) chain: u64,
+    pub(crate) now: Time,
+    queue: BTreeMap<(Time, u64), Due>,
+    serial: u64,
+    pub(crate) chance: Chance,
+    universe: Universe,
+    listed: Vec<Listed>,
+    signers: BTreeMap<alloy::primitives::Address, Signer>,
+    keys: BTreeMap<Uuid, Caller>,
+    readonly: BTreeMap<Uuid, alloy::primitives::Address>,
+    ledger: Ledger,
+    orders: BTreeMap<OrderHash, Order>,
+    trades: Vec<Trade>,
+    walks: Vec<WalkRule>,
+    steps: BTreeMap<u64, VecDeque<(polydesk_domain::Span, polydesk_domain::TradeStatus)>>,
+    settlement: SettlementSetup,
+    mode: Mode,
+    news: Vec<News>,
+    sweeping: bool,
+    tape: Option<Box<tape::TapeEngine>>,
+    house: Option<Uuid>,
+}
+
+impl Venue {
+    /// A venue at a time.
+    ///
+    /// # Errors
+    /// A market is listed twice with other tokens, or the tape cannot be opened.
+    pub fn new(setup: &Setup, now: Time) -> Result<Venue, SetupError> {
+        let mut venue = Venue {
+            rules: setup.rules.clone(),
+            chain: setup.chain_id,
+            now,
+            queue: BTreeMap::new(),
+            serial: 0,
+            chance: Chance::new(setup.seed, 1),
+            universe: Universe::new(),
+            listed: Vec::new(),
+            signers: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            readonly: BTreeMap::new(),
+            ledger: Ledger::default(),
+            orders: BTreeMap::new(),
+            trades: Vec::new(),
+            walks: Vec::new(),
+            steps: BTreeMap::new(),
+            settlement: setup.settlement,
+            mode: Mode::Normal,
+            news: Vec::new(),
+            sweeping: false,
+            tape: None,
+            house: None,
+        };
+        match &setup.tape {
+            None => {
+                for listing in &setup.markets {
+                    venue.list(listing.clone())?;
+                }
+            }
+            Some(tape) => venue.open_tape(tape, setup.seed)?,
+        }
+        for account in &setup.accounts {
+            venue.open_account(account);
+        }
+        if setup.liquidity && setup.tape.is_none() {
+            venue.quote_everything();
+        }
+        venue.news.clear();
+        Ok(venue)
+    }
+
+    /// The time it has reached.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// When something next happens by itself.
+    pub fn next_due(&self) -> Option<Time> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Does everything due up to and including `to`, in order.
+    pub fn advance(&mut self, to: Time) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > to {
+                break;
+            }
+            let ((at, _), due) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.run(due);
+            self.ledger.check();
+        }
+        self.now = self.now.max(to);
+    }
+
+    fn run(&mut self, due: Due) {
+        match due {
+            Due::Release(id) => self.release(id),
+            Due::Expire(id) => self.expire(id),
+            Due::Settle(number) => self.settle_step(number),
+            Due::Sweep => self.sweep(),
+            Due::GameStart(market) => self.game_starts(market),
+            Due::ModeOver(mode) => {
+                if self.mode == mode {
+                    self.mode = Mode::Normal;
+                }
+            }
+            Due::Tape => self.tape_step(),
+        }
+    }
+
+    fn schedule(&mut self, at: Time, due: Due) {
+        self.serial += 1;
+        self.queue.insert((at.max(self.now), self.serial), due);
+    }
+
+    /// What others may hear of since the last call.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What it takes at the moment.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Changes what it takes. A restart is followed by two minutes of post-only when it ends.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if self.mode == Mode::Restart && mode == Mode::Normal {
+            self.mode = Mode::PostOnly { until: self.now + Span::secs(120) };
+        } else {
+            self.mode = mode;
+        }
+        if let Mode::PostOnly { until } = self.mode {
+            self.schedule(until, Due::ModeOver(self.mode));
+        }
+    }
+
+    /// All markets.
+    pub fn universe(&self) -> &Universe {
+        &self.universe
+    }
+
+    /// Who owns what.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// All orders ever taken.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
+    /// One of them.
+    pub fn order(&self, id: &OrderHash) -> Option<&Order> {
+        self.orders.get(id)
+    }
+
+    /// All trades in the order they were made.
+    pub fn trades(&self) -> &[Trade] {
+        &self.trades
+    }
+
+    /// The chain whose orders it takes.
+    pub fn chain_id(&self) -> u64 {
+        self.chain
+    }
+
+    /// Rules, to be changed by hand.
+    pub fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.rules
+    }
+
+    /// Checks the sums of the ledger against the open orders as well.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn check(&mut self) -> Result<(), String> {
+        self.ledger.check();
+        if let Some(rule) = self.ledger.broken() {
+            return Err(rule.to_owned());
+        }
+        self.check_desks()?;
+        let mut cash: BTreeMap<_, Usdc> = BTreeMap::new();
+        let mut shares: BTreeMap<_, Shares> = BTreeMap::new();
+        for order in self.orders.values() {
+            if order.status.ended() && !order.reserved_cash.is_zero() {
+                return Err(format!("order {} ended with a promise", order.id));
+            }
+            *cash.entry(order.wallet).or_default() += order.reserved_cash;
+            *shares.entry((order.wallet, order.token)).or_default() += order.reserved_shares;
+        }
+        for (address, wallet) in self.ledger.wallets() {
+            if wallet.reserved != cash.get(address).copied().unwrap_or_default() {
+                return Err(format!("{address}: reserved pUSD is not that of its orders"));
+            }
+            for (token, holding) in &wallet.holdings {
+                if holding.offered != shares.get(&(*address, *token)).copied().unwrap_or_default() {
+                    return Err(format!("{address}: offered shares are not those of its orders"));
+                }
+            }
+        }
+        for listed in &self.listed {
+            for id in listed.book.orders() {
+                if self.orders.get(&id).is_none_or(|order| order.status != Status::Live) {
+                    return Err(format!("order {id} is on the book and not live"));
+                }
+            }
+            if self.tape.is_none() && listed.crossed() {
+                return Err(format!("the book of {} is crossed", listed.market().slug));
+            }
+        }
+        Ok(())
+    }
+
+    fn market(&self, key: MarketKey) -> &Arc<polydesk_domain::Market> {
+        self.universe.market(key)
+    }
+}

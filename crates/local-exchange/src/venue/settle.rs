@@ -1,0 +1,276 @@
+//! Trades become final, or do not: each walks its own way, and balances move only in a block.
+
+use std::collections::VecDeque;
+
+use alloy::primitives::Address;
+use polydesk_domain::{Shares, Side, Span, Token, TradeStatus, Usdc};
+use polydesk_sim::Delay;
+
+use super::order::{How, Trade};
+use super::{Due, Venue};
+
+/// How a trade ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Mined and confirmed.
+    Confirm,
+    /// Tried again before it is mined.
+    Retry,
+    /// Mined, taken back by a reorganisation of the chain, mined again.
+    Reorg,
+    /// Fails before it is mined: a ghost fill.
+    Fail,
+    /// Mined, taken back, and fails.
+    FailMined,
+    /// Stays as it is.
+    Stall,
+}
+
+/// The way of one trade. What is absent comes from the settlement settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walk {
+    /// From the match until it is in a block.
+    pub mined: Option<Delay>,
+    /// From there until it is final.
+    pub confirmed: Option<Delay>,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// Which trades take a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WalkRule {
+    /// First trade, counted from 1 over those the rule's account is in.
+    pub first: u64,
+    /// Last one.
+    pub last: u64,
+    /// Only trades of this EOA.
+    pub signer: Option<Address>,
+    /// The way.
+    pub walk: Walk,
+}
+
+/// One party of one leg: who gives and gets what.
+struct Party {
+    wallet: Address,
+    token: Token,
+    side: Side,
+    shares: Shares,
+    money: Usdc,
+}
+
+fn parties(trade: &Trade) -> Vec<Party> {
+    let mut parties = Vec::new();
+    for leg in &trade.legs {
+        parties.push(Party {
+            wallet: leg.wallet,
+            token: leg.token,
+            side: leg.side,
+            shares: leg.shares,
+            money: leg.maker_money,
+        });
+        parties.push(Party {
+            wallet: trade.wallet,
+            token: trade.token,
+            side: trade.side,
+            shares: leg.shares,
+            money: match trade.side {
+                Side::Buy => leg.taker_money + leg.fee,
+                Side::Sell => leg.taker_money - leg.fee,
+            },
+        });
+    }
+    parties
+}
+
+impl Venue {
+    /// Sets the way of some trades to come; the first rule that fits counts.
+    pub fn walk_as(&mut self, rule: WalkRule) {
+        self.walks.push(rule);
+    }
+
+    pub(super) fn begin_settlement(&mut self, trade: Trade) {
+        let walk = self.walk_of(&trade);
+        let mut steps = VecDeque::new();
+        let settlement = self.settlement;
+        let mut draw =
+            |delay: Option<Delay>, usual: Delay| self.chance.delay(delay.unwrap_or(usual));
+        let mined = draw(walk.mined, settlement.mined);
+        let confirmed = draw(walk.confirmed, settlement.confirmed);
+        let retry = draw(None, settlement.retry);
+        use TradeStatus::{Confirmed, Failed, Mined, Retrying};
+        let way: &[(Span, TradeStatus)] = match walk.ending {
+            Ending::Confirm => &[(mined, Mined), (confirmed, Confirmed)],
+            Ending::Retry => &[(mined, Retrying), (retry, Mined), (confirmed, Confirmed)],
+            Ending::Reorg => {
+                &[(mined, Mined), (confirmed, Retrying), (retry, Mined), (confirmed, Confirmed)]
+            }
+            Ending::Fail => &[(mined, Failed)],
+            Ending::FailMined => &[(mined, Mined), (confirmed, Retrying), (retry, Failed)],
+            Ending::Stall => &[],
+        };
+        steps.extend(way);
+        let number = trade.number;
+        self.trades.push(trade);
+        self.next_step(number, steps);
+    }
+
+    fn walk_of(&mut self, trade: &Trade) -> Walk {
+        let mut ending = Ending::Confirm;
+        if self.chance.happens(self.settlement.fail_ppm) {
+            ending = Ending::Fail;
+        } else if self.chance.happens(self.settlement.retry_ppm) {
+            ending = Ending::Retry;
+        }
+        let usual = Walk { mined: None, confirmed: None, ending };
+        for rule in &self.walks {
+            let concerns = |other: &&Trade| rule.signer.is_none_or(|of| other.concerns(&of));
+            if !concerns(&trade) {
+                continue;
+            }
+            let number = self.trades.iter().filter(concerns).count() as u64 + 1;
+            if (rule.first..=rule.last).contains(&number) {
+                return rule.walk;
+            }
+        }
+        usual
+    }
+
+    fn next_step(&mut self, number: u64, steps: VecDeque<(Span, TradeStatus)>) {
+        if let Some((delay, _)) = steps.front() {
+            self.schedule(self.now + *delay, Due::Settle(number));
+            self.steps.insert(number, steps);
+        }
+    }
+
+    pub(super) fn settle_step(&mut self, number: u64) {
+        let Some(mut steps) = self.steps.remove(&number) else { return };
+        let Some((_, status)) = steps.pop_front() else { return };
+        let Some(trade) = self.trades.get(number as usize).cloned() else { return };
+        let moved = match status {
+            TradeStatus::Mined | TradeStatus::Confirmed => {
+                if !trade.applied {
+                    self.apply(&trade);
+                }
+                true
+            }
+            TradeStatus::Retrying if trade.applied => {
+                // What was passed on cannot be taken back; the chain keeps the block then.
+                if !self.take_back(&trade) {
+                    return self.next_step(number, steps);
+                }
+                false
+            }
+            TradeStatus::Failed => {
+                self.release_promises(&trade);
+                false
+            }
+            _ => trade.applied,
+        };
+        let transaction = match status {
+            TradeStatus::Mined => Some(self.chance.bytes()),
+            _ => trade.transaction,
+        };
+        let now = self.now;
+        let entry = &mut self.trades[number as usize];
+        (entry.status, entry.changed_at, entry.applied) = (status, now, moved);
+        entry.transaction = transaction;
+        let trade = entry.clone();
+        self.tell_trade(trade);
+        self.next_step(number, steps);
+    }
+
+    fn apply(&mut self, trade: &Trade) {
+        for party in parties(trade) {
+            let Some(wallet) = self.ledger.wallet_mut(&party.wallet) else { continue };
+            match party.side {
+                Side::Buy => {
+                    wallet.cash -= party.money;
+                    wallet.leaving -= party.money;
+                    let holding = wallet.holding_mut(party.token);
+                    holding.settled += party.shares;
+                    holding.incoming -= party.shares;
+                }
+                Side::Sell => {
+                    wallet.cash += party.money;
+                    let holding = wallet.holding_mut(party.token);
+                    holding.settled -= party.shares;
+                    holding.leaving -= party.shares;
+                }
+            }
+        }
+        for leg in &trade.legs {
+            self.ledger.take_fee(leg.fee);
+            match leg.how {
+                How::Transfer => {}
+                How::Mint => self.ledger.mint(leg.token.market(), leg.shares),
+                How::Merge => self.ledger.burn(leg.token.market(), leg.shares),
+            }
+        }
+    }
+
+    /// Undoes a mined trade if everybody still has what it gave.
+    fn take_back(&mut self, trade: &Trade) -> bool {
+        let parties = parties(trade);
+        let mut given = std::collections::BTreeMap::new();
+        for party in &parties {
+            let entry =
+                given.entry((party.wallet, party.token)).or_insert((Usdc::ZERO, Shares::ZERO));
+            match party.side {
+                Side::Buy => entry.1 += party.shares,
+                Side::Sell => entry.0 += party.money,
+            }
+        }
+        for ((wallet, token), (money, shares)) in &given {
+            let Some(wallet) = self.ledger.wallet(wallet) else { return false };
+            if wallet.free() < *money || wallet.holding(*token).free() < *shares {
+                return false;
+            }
+        }
+        for party in parties {
+            let Some(wallet) = self.ledger.wallet_mut(&party.wallet) else { continue };
+            match party.side {
+                Side::Buy => {
+                    wallet.cash += party.money;
+                    wallet.leaving += party.money;
+                    let holding = wallet.holding_mut(party.token);
+                    holding.settled -= party.shares;
+                    holding.incoming += party.shares;
+                }
+                Side::Sell => {
+                    wallet.cash -= party.money;
+                    let holding = wallet.holding_mut(party.token);
+                    holding.settled += party.shares;
+                    holding.leaving += party.shares;
+                }
+            }
+        }
+        for leg in &trade.legs {
+            self.ledger.take_fee(-leg.fee);
+            match leg.how {
+                How::Transfer => {}
+                How::Mint => self.ledger.burn(leg.token.market(), leg.shares),
+                How::Merge => self.ledger.mint(leg.token.market(), leg.shares),
+            }
+        }
+        true
+    }
+
+    /// A trade that will never settle gives back what it held.
+    fn release_promises(&mut self, trade: &Trade) {
+        if trade.applied && !self.take_back(trade) {
+            return;
+        }
+        for party in parties(trade) {
+            let Some(wallet) = self.ledger.wallet_mut(&party.wallet) else { continue };
+            match party.side {
+                Side::Buy => {
+                    wallet.leaving -= party.money;
+                    wallet.holding_mut(party.token).incoming -= party.shares;
+                }
+                Side::Sell => wallet.holding_mut(party.token).leaving -= party.shares,
+            }
+        }
+    }
+}

@@ -1,0 +1,610 @@
+//! Recorded history as the other traders.
+//!
+//! The tape's rows become what the sockets and reads show. Each wallet that trades has an exchange of
+//! its own ([`polydesk_sim::Sim`]) which sees the same rows: its orders meet recorded depth and wait in
+//! recorded queues. So wallets do not meet each other here, and one's orders are not shown to others.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use polydesk_domain::{
+    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderEvent,
+    OrderHash, Outcome, OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, SignalId,
+    Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
+};
+use polydesk_sim::{Sim, SimConfig};
+use polydesk_tape::{EventSource, TapeReader};
+use uuid::Uuid;
+
+use super::intake::{Placed, Refusal};
+use super::matching::{FAK_KILLED, FOK_KILLED};
+use super::news::{News, OrderNews};
+use super::order::{How, Leg, Order, Status, Trade};
+use super::{Due, SetupError, Venue};
+use crate::setup::{Listing, TapeSetup};
+
+/// A tape that cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum TapeError {
+    /// It cannot be read.
+    #[error("the tape {} cannot be read: {source}", dir.display())]
+    Unreadable {
+        /// Its folder.
+        dir: PathBuf,
+        /// Why.
+        source: polydesk_tape::TapeError,
+    },
+    /// It has no rows.
+    #[error("the tape {} is empty", dir.display())]
+    Empty {
+        /// Its folder.
+        dir: PathBuf,
+    },
+    /// The settings of its exchange are wrong.
+    #[error("the simulator's settings: {0}")]
+    Settings(#[from] polydesk_sim::SimError),
+}
+
+/// A wallet's own exchange over the tape.
+#[derive(Debug)]
+struct Desk {
+    sim: Sim,
+    next: u64,
+    orders: BTreeMap<ClientOrderId, OrderHash>,
+    trades: BTreeMap<TradeId, u64>,
+}
+
+/// The tape being played.
+pub(crate) struct TapeEngine {
+    reader: TapeReader,
+    pending: VecDeque<Stamped>,
+    desks: BTreeMap<Address, Desk>,
+    ids: BTreeMap<OrderHash, (Address, ClientOrderId)>,
+    config: SimConfig,
+    seed: u64,
+    seq: u64,
+    woken_for: Option<Time>,
+}
+
+impl fmt::Debug for TapeEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TapeEngine")
+            .field("pending", &self.pending.len())
+            .field("desks", &self.desks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a desk heard at once of an order that just entered.
+#[derive(Debug, Default)]
+struct FirstNews {
+    refused: Option<RejectReason>,
+    delayed: bool,
+    answered: bool,
+}
+
+impl Venue {
+    pub(super) fn open_tape(&mut self, tape: &TapeSetup, seed: u64) -> Result<(), SetupError> {
+        tape.sim.check().map_err(TapeError::Settings)?;
+        let unreadable = |source| TapeError::Unreadable { dir: tape.dir.clone(), source };
+        let mut reader = TapeReader::open(&tape.dir).map_err(unreadable)?;
+        let mut pending = VecDeque::new();
+        // Markets that begin the tape exist before its first row.
+        loop {
+            let row = reader.next_event().map_err(unreadable)?;
+            let Some(row) = row else {
+                return Err(TapeError::Empty { dir: tape.dir.clone() }.into());
+            };
+            if pending.is_empty() {
+                self.now = row.at;
+            }
+            let listing = matches!(row.event, Event::Listed(_));
+            pending.push_back(row);
+            if !listing {
+                break;
+            }
+        }
+        self.tape = Some(Box::new(TapeEngine {
+            reader,
+            pending,
+            desks: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            config: tape.sim,
+            seed,
+            seq: 0,
+            woken_for: None,
+        }));
+        self.tape_step();
+        Ok(())
+    }
+
+    /// Plays every row up to now and wakes again for the next one.
+    pub(super) fn tape_step(&mut self) {
+        let now = self.now;
+        let Some(mut tape) = self.tape.take() else { return };
+        tape.woken_for = None;
+        let mut touched: Option<(MarketKey, Vec<(Outcome, Price)>)> = None;
+        loop {
+            if tape.pending.is_empty() {
+                match tape.reader.next_event() {
+                    Ok(Some(row)) => tape.pending.push_back(row),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "the tape broke off");
+                        break;
+                    }
+                }
+            }
+            let Some(row) = tape.pending.front().filter(|row| row.at <= now) else { break };
+            let at = row.at;
+            let Some(row) = tape.pending.pop_front() else { break };
+            tape.seq = row.seq;
+            for (wallet, desk) in &mut tape.desks {
+                let mut news = Vec::new();
+                desk.sim.advance(at - Span::nanos(1), &mut news);
+                desk.sim.on_market(&row);
+                self.desk_news(*wallet, desk, news);
+            }
+            self.tape_row(&row, &mut touched);
+        }
+        self.flush(&mut touched);
+        for (wallet, desk) in &mut tape.desks {
+            let mut news = Vec::new();
+            desk.sim.advance(now, &mut news);
+            self.desk_news(*wallet, desk, news);
+        }
+        self.tape = Some(tape);
+        self.wake_tape();
+    }
+
+    /// Schedules the next moment at which the tape or a desk has something to do.
+    fn wake_tape(&mut self) {
+        let Some(tape) = &mut self.tape else { return };
+        let row = tape.pending.front().map(|row| row.at);
+        let desks = tape.desks.values().filter_map(|desk| desk.sim.next_due());
+        let Some(next) = desks.chain(row).min() else { return };
+        if tape.woken_for.is_none_or(|at| next < at) {
+            tape.woken_for = Some(next);
+            self.schedule(next, Due::Tape);
+        }
+    }
+
+    fn flush(&mut self, touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>) {
+        if let Some((key, bids)) = touched.take() {
+            self.tell_levels(key, &bids);
+        }
+    }
+
+    /// Shows one row. Level changes of a market that follow each other are told together, as the
+    /// venue does for both tokens.
+    fn tape_row(
+        &mut self,
+        row: &Stamped,
+        touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>,
+    ) {
+        if let Event::Level(change) = &row.event {
+            let key = change.token.market();
+            if touched.as_ref().is_some_and(|(market, _)| *market != key) {
+                self.flush(touched);
+            }
+            let outcome = change.token.outcome();
+            let Some(book) = self.listed.get_mut(key.index()).and_then(|l| l.shown.as_mut()) else {
+                return;
+            };
+            match book.set(outcome, change.side, change.price, change.size) {
+                Ok(change) if change.before != change.after => {
+                    let (_, bids) = touched.get_or_insert_with(|| (key, Vec::new()));
+                    if !bids.contains(&(change.outcome, change.price)) {
+                        bids.push((change.outcome, change.price));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a recorded level is off the grid"),
+            }
+            return;
+        }
+        self.flush(touched);
+        match &row.event {
+            Event::Listed(market) => {
+                let mut listing = Listing::new((**market).clone());
+                if listing.market.event.is_empty() {
+                    listing.market.event = listing.market.slug.clone();
+                }
+                match self.list(listing) {
+                    Ok(key) => {
+                        let tick = market.tick;
+                        self.listed[key.index()].shown.get_or_insert_with(|| Book::new(tick));
+                    }
+                    Err(error) => tracing::error!(%error, "a recorded market is impossible"),
+                }
+            }
+            Event::Snapshot(snapshot) => {
+                let key = snapshot.token.market();
+                let outcome = snapshot.token.outcome();
+                let Some(listed) = self.listed.get_mut(key.index()) else { return };
+                let Some(book) = listed.shown.as_mut() else { return };
+                book.load(outcome, &snapshot.bids, &snapshot.asks, |_| ());
+                listed.changed = row.at;
+                if let Some(view) = self.book(snapshot.token) {
+                    self.tell(News::Book(Box::new(view)));
+                }
+                self.tell_tops(key);
+            }
+            Event::Print(print) => {
+                if self.listed.get(print.token.market().index()).is_none() {
+                    return;
+                }
+                let notional = print.price.notional_floor(print.size);
+                self.note_print(print.token, print.price, print.side, notional);
+                self.tell(News::Print {
+                    token: print.token,
+                    price: print.price,
+                    size: print.size,
+                    side: print.side,
+                    at: row.at,
+                });
+            }
+            Event::Tick { market, tick } => {
+                let Some(listed) = self.listed.get_mut(market.index()) else { return };
+                if let Some(book) = listed.shown.as_mut() {
+                    book.reset(*tick);
+                }
+                self.set_tick(*market, *tick);
+            }
+            Event::State { market, state } => self.tape_state(*market, *state),
+            _ => {}
+        }
+    }
+
+    fn tape_state(&mut self, key: MarketKey, state: MarketState) {
+        if let MarketState::Resolved(payout) = state {
+            // The desks end their own orders.
+            return self.resolve(key, payout);
+        }
+        self.set_accepting(key, state.trades());
+    }
+
+    /// The exchange of a wallet, made when it first trades: it begins with the books as they stand.
+    fn desk(&mut self, tape: &mut TapeEngine, wallet: Address) -> Result<(), Refusal> {
+        if tape.desks.contains_key(&wallet) {
+            return Ok(());
+        }
+        let mut config = tape.config;
+        config.starting_cash = self.ledger.wallet(&wallet).map_or(Usdc::ZERO, |wallet| wallet.cash);
+        let seed = tape.seed.wrapping_add(tape.desks.len() as u64 + 1);
+        let failed = |error: polydesk_sim::SimError| Refusal::new(500, error.to_string());
+        let mut sim = Sim::new(config, seed).map_err(failed)?;
+        let row = |event| Stamped { at: self.now, venue_at: self.now, seq: tape.seq, event };
+        for key in self.universe.keys() {
+            sim.on_market(&row(Event::Listed(Arc::clone(self.market(key)))));
+            let listed = &self.listed[key.index()];
+            let levels = |side| listed.levels(Outcome::Yes, side);
+            let token = key.token(Outcome::Yes);
+            let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
+            sim.on_market(&row(Event::Snapshot(Arc::new(Snapshot { token, bids, asks }))));
+        }
+        let desk = Desk { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
+        tape.desks.insert(wallet, desk);
+        Ok(())
+    }
+
+    pub(super) fn tape_enter(&mut self, order: Order) -> Result<Placed, Refusal> {
+        let Some(mut tape) = self.tape.take() else { return Err(Refusal::bad("no tape")) };
+        let entered = self.desk(&mut tape, order.wallet).and_then(|()| {
+            let (id, first) = self.send_to_desk(&mut tape, order);
+            self.first_answer(id, first)
+        });
+        self.tape = Some(tape);
+        self.wake_tape();
+        entered
+    }
+
+    fn send_to_desk(&mut self, tape: &mut TapeEngine, order: Order) -> (OrderHash, FirstNews) {
+        let (id, wallet) = (order.id, order.wallet);
+        let tick = self.market(order.token.market()).tick;
+        // Amounts of immediate orders mean a price between two ticks; the worse of them is no worse.
+        let units = order.limit.units();
+        let price = match order.side {
+            Side::Buy => units - units % tick.units(),
+            Side::Sell => units.next_multiple_of(tick.units()),
+        };
+        let size = if order.sized_in_money() {
+            Size::Spend(order.money)
+        } else {
+            Size::Shares(order.original())
+        };
+        let mut first = FirstNews::default();
+        let Some(desk) = tape.desks.get_mut(&wallet) else { return (id, first) };
+        desk.next += 1;
+        let name = ClientOrderId(desk.next);
+        desk.orders.insert(name, id);
+        tape.ids.insert(id, (wallet, name));
+        let place = PlaceOrder {
+            id: name,
+            strategy: StrategyId::OPERATOR,
+            signal: SignalId(desk.next),
+            token: order.token,
+            side: order.side,
+            price: Price::new(price).unwrap_or(order.limit),
+            size,
+            tif: order.tif,
+            post_only: order.post_only,
+            decided_at: self.now,
+        };
+        self.orders.insert(id, order);
+        desk.sim.submit(self.now, &Command::Place(place));
+        let mut news = Vec::new();
+        desk.sim.advance(self.now, &mut news);
+        for (_, event) in &news {
+            let Event::Order(told) = event else { continue };
+            if told.0 != name {
+                continue;
+            }
+            match &told.1 {
+                OrderEvent::Rejected { reason } => first.refused = Some(reason.clone()),
+                OrderEvent::Delayed => first.delayed = true,
+                OrderEvent::Live | OrderEvent::Matched => first.answered = true,
+                _ => {}
+            }
+        }
+        self.desk_news(wallet, desk, news);
+        (id, first)
+    }
+
+    fn first_answer(&mut self, id: OrderHash, first: FirstNews) -> Result<Placed, Refusal> {
+        if let Some(reason) = first.refused {
+            let Some(order) = self.orders.remove(&id) else {
+                return Err(Refusal::bad("Invalid order payload"));
+            };
+            return Err(self.refuse(order, &reason));
+        }
+        let order = self.orders[&id].clone();
+        let status = if first.delayed || !first.answered {
+            "delayed"
+        } else if order.matched.is_zero() {
+            "live"
+        } else {
+            "matched"
+        };
+        if status == "delayed"
+            && let Some(order) = self.orders.get_mut(&id)
+            && order.status == Status::Live
+        {
+            order.status = Status::Delayed;
+        }
+        let order = self.orders[&id].clone();
+        if status == "live" {
+            self.tell_order(OrderNews::Placement, order.clone());
+        }
+        let trades = order.trades.clone();
+        Ok(Placed { status, trades, shares: order.matched, money: order.matched_money, order })
+    }
+
+    /// The simulator's reason in the venue's words.
+    fn refuse(&mut self, order: Order, reason: &RejectReason) -> Refusal {
+        let id = order.id;
+        let text = match reason {
+            RejectReason::FokKilled => return self.kill(order, FOK_KILLED),
+            RejectReason::FakKilled => return self.kill(order, FAK_KILLED),
+            RejectReason::Tick => {
+                format!("order {id} is invalid. Price breaks minimum tick size rule")
+            }
+            RejectReason::BelowMinimum => {
+                format!("order {id} is invalid. Size lower than the minimum")
+            }
+            RejectReason::BelowMarketableMinimum => {
+                return super::intake::too_small(order.side, order.money);
+            }
+            RejectReason::Accuracy => {
+                "invalid amounts, the market buy orders maker amount supports \
+                                       a max accuracy of 2 decimals, taker amount a max of 4 \
+                                       decimals"
+                    .to_owned()
+            }
+            RejectReason::PostOnlyWouldCross => {
+                "invalid post-only order: order crosses book".to_owned()
+            }
+            RejectReason::Balance => {
+                "not enough balance / allowance: the balance is not enough".to_owned()
+            }
+            RejectReason::Expiration => "invalid expiration".to_owned(),
+            RejectReason::Duplicate => format!("order {id} is invalid. Duplicated."),
+            RejectReason::MarketClosed | RejectReason::Restricted => {
+                "the market is not yet ready to process new orders".to_owned()
+            }
+            RejectReason::UnknownToken => {
+                return Refusal::new(404, "No orderbook exists for the requested token id");
+            }
+            RejectReason::RateLimited => return Refusal::new(429, "Too Many Requests"),
+            RejectReason::Other(text) => text.clone(),
+        };
+        Refusal::bad(text)
+    }
+
+    pub(super) fn tape_cancel(&mut self, id: OrderHash) -> Result<(), &'static str> {
+        let Some(mut tape) = self.tape.take() else { return Err("Order not found") };
+        if let Some((wallet, name)) = tape.ids.get(&id).copied()
+            && let Some(desk) = tape.desks.get_mut(&wallet)
+        {
+            desk.sim.submit(self.now, &Command::Cancel(name));
+            let mut news = Vec::new();
+            desk.sim.advance(self.now, &mut news);
+            self.desk_news(wallet, desk, news);
+        }
+        self.tape = Some(tape);
+        self.wake_tape();
+        match self.orders.get(&id).map(|order| &order.status) {
+            Some(Status::Canceled(_)) => Ok(()),
+            Some(Status::Matched) => Err("Order already matched"),
+            _ => Err("the order is pending and cannot be canceled"),
+        }
+    }
+
+    /// What a desk's exchange told becomes what the venue tells.
+    fn desk_news(&mut self, wallet: Address, desk: &mut Desk, news: Vec<(Time, Event)>) {
+        for (_, event) in news {
+            match event {
+                Event::Order(told) => {
+                    if let Some(id) = desk.orders.get(&told.0).copied() {
+                        self.desk_order(id, &told.1);
+                    }
+                }
+                Event::Trade(trade) => self.desk_trade(wallet, desk, &trade),
+                _ => {}
+            }
+        }
+    }
+
+    fn desk_order(&mut self, id: OrderHash, event: &OrderEvent) {
+        let Some(order) = self.orders.get_mut(&id) else { return };
+        let ended = order.status.ended();
+        match event {
+            OrderEvent::Live | OrderEvent::Matched if order.status == Status::Delayed => {
+                order.status = Status::Live;
+                let order = order.clone();
+                if order.tif.rests() {
+                    self.tell_order(OrderNews::Placement, order);
+                }
+            }
+            OrderEvent::Filled { .. } if !ended => order.status = Status::Matched,
+            OrderEvent::Cancelled { reason, .. } if !ended => {
+                order.status = match reason {
+                    CancelReason::Killed if !order.matched.is_zero() => Status::Matched,
+                    CancelReason::Killed => Status::Canceled(match order.tif {
+                        Tif::Fok => FOK_KILLED.to_owned(),
+                        _ => FAK_KILLED.to_owned(),
+                    }),
+                    CancelReason::MarketEnded => Status::MarketResolved,
+                    CancelReason::ByVenue => Status::Invalid,
+                    CancelReason::Requested => Status::Canceled(String::new()),
+                };
+                let order = order.clone();
+                if order.status != Status::Matched {
+                    self.tell_order(OrderNews::Cancellation, order);
+                }
+            }
+            OrderEvent::Expired { .. } if !ended => {
+                order.status = Status::Canceled(String::new());
+                let order = order.clone();
+                self.tell_order(OrderNews::Cancellation, order);
+            }
+            _ => {}
+        }
+    }
+
+    fn desk_trade(&mut self, _wallet: Address, desk: &mut Desk, own: &OwnTrade) {
+        if let Some(number) = desk.trades.get(&own.trade) {
+            let transaction = match own.status {
+                TradeStatus::Mined => Some(self.chance.bytes()),
+                _ => None,
+            };
+            let now = self.now;
+            let Some(trade) = self.trades.get_mut(*number as usize) else { return };
+            (trade.status, trade.changed_at) = (own.status, now);
+            trade.transaction = transaction.or(trade.transaction);
+            let trade = trade.clone();
+            return self.tell_trade(trade);
+        }
+        let Some(id) = desk.orders.get(&own.order) else { return };
+        let (trade_id, number) = (self.chance.uuid(), self.trades.len() as u64);
+        let stranger = OrderHash::from_bytes(self.chance.bytes());
+        let Some(order) = self.orders.get_mut(id) else { return };
+        order.matched += own.fill.shares;
+        order.matched_money += own.fill.notional;
+        order.open = order.open.saturating_sub(own.fill.shares);
+        order.trades.push(trade_id);
+        let price = own.fill.level.unwrap_or(order.limit);
+        let order = order.clone();
+        let trade = recorded_trade(&order, own, price, trade_id, number, stranger, self.now);
+        desk.trades.insert(own.trade, number);
+        if own.role == Role::Maker {
+            self.tell_order(OrderNews::Update, order);
+        }
+        self.trades.push(trade.clone());
+        self.tell_trade(trade);
+    }
+
+    /// pUSD of a wallet on the chain.
+    pub fn cash_of(&self, wallet: &Address) -> Usdc {
+        match self.tape.as_ref().and_then(|tape| tape.desks.get(wallet)) {
+            Some(desk) => desk.sim.account().cash(),
+            None => self.ledger.wallet(wallet).map_or(Usdc::ZERO, |wallet| wallet.cash),
+        }
+    }
+
+    /// Shares of a wallet on the chain.
+    pub fn shares_of(&self, wallet: &Address) -> BTreeMap<Token, Shares> {
+        if let Some(desk) = self.tape.as_ref().and_then(|tape| tape.desks.get(wallet)) {
+            let tokens = desk.sim.account().tokens;
+            let held = tokens.iter().enumerate();
+            return held
+                .map(|(index, view)| (Token(index as u32), view.settled()))
+                .filter(|(_, shares)| !shares.is_zero())
+                .collect();
+        }
+        let Some(wallet) = self.ledger.wallet(wallet) else { return BTreeMap::new() };
+        let held = wallet.holdings.iter().map(|(token, holding)| (*token, holding.settled));
+        held.filter(|(_, shares)| !shares.is_zero()).collect()
+    }
+
+    /// Checks the sums of every desk.
+    pub(super) fn check_desks(&self) -> Result<(), String> {
+        let Some(tape) = &self.tape else { return Ok(()) };
+        for (wallet, desk) in &tape.desks {
+            desk.sim.check_conservation().map_err(|broken| format!("{wallet}: {broken}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A trade of ours with a stranger of the recording.
+fn recorded_trade(
+    order: &Order,
+    own: &OwnTrade,
+    price: Price,
+    id: Uuid,
+    number: u64,
+    stranger: OrderHash,
+    now: Time,
+) -> Trade {
+    let fill = own.fill;
+    let taker = own.role == Role::Taker;
+    let (maker_side, maker_price) =
+        if taker { (order.side.other(), price) } else { (order.side, order.limit) };
+    let nobody = (Uuid::nil(), Address::ZERO, Address::ZERO);
+    let us = (order.key, order.signer, order.wallet);
+    let (taking, making) = if taker { (us, nobody) } else { (nobody, us) };
+    let leg = Leg {
+        order: if taker { stranger } else { order.id },
+        key: making.0,
+        signer: making.1,
+        wallet: making.2,
+        token: order.token,
+        side: maker_side,
+        price: maker_price,
+        shares: fill.shares,
+        taker_money: fill.notional,
+        maker_money: fill.notional,
+        fee: if taker { fill.fee } else { Usdc::ZERO },
+        how: How::Transfer,
+    };
+    Trade {
+        id,
+        number,
+        order: if taker { order.id } else { stranger },
+        key: taking.0,
+        signer: taking.1,
+        wallet: taking.2,
+        token: order.token,
+        side: maker_side.other(),
+        legs: vec![leg],
+        status: own.status,
+        matched_at: now,
+        changed_at: now,
+        transaction: None,
+        applied: false,
+    }
+}

@@ -1,0 +1,35 @@
+//! The venue's JSON. These shapes are this crate's own: sharing the client's would hide a shared mistake.
+
+mod clob;
+mod data;
+mod gamma;
+mod order;
+mod socket;
+
+pub(crate) use clob::*;
+pub(crate) use data::*;
+pub(crate) use gamma::*;
+pub(crate) use order::*;
+pub(crate) use socket::*;
+
+use serde_json::{Number, Value};
+
+/// A decimal as a JSON number, digit by digit as the venue writes it.
+pub(crate) fn number(text: &str) -> Value {
+    serde_json::from_str::<Number>(text).map_or(Value::Null, Value::Number)
+}
+
+/// A page of at most `size` items behind a cursor: base64 of the offset, `LTE=` at the end.
+pub(crate) fn page(items: Vec<Value>, cursor: Option<&str>, size: usize) -> Value {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let decode = |cursor: &str| -> Option<usize> {
+        String::from_utf8(STANDARD.decode(cursor).ok()?).ok()?.parse().ok()
+    };
+    let from = cursor.filter(|cursor| !cursor.is_empty()).and_then(decode).unwrap_or(0);
+    let total = items.len();
+    let data: Vec<Value> = items.into_iter().skip(from).take(size).collect();
+    let next = from.saturating_add(size);
+    let next = if next >= total { "LTE=".to_owned() } else { STANDARD.encode(next.to_string()) };
+    serde_json::json!({ "limit": size, "count": data.len(), "next_cursor": next, "data": data })
+}

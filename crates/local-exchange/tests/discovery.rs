@@ -1,0 +1,362 @@
+//! Gamma, the Data API, the price sockets and the relayer.
+
+mod common;
+
+use common::*;
+use polydesk_domain::{Payout, Side, Span};
+use polydesk_local_exchange::wallets::WalletKind;
+use polydesk_local_exchange::{LocalExchange, Running, Setup, demo_markets};
+use serde_json::{Value, json};
+
+fn trader(running: &Running, index: usize) -> Trader {
+    Trader::new(running, index, WalletKind::Deposit)
+}
+
+fn list(value: &Value) -> &Vec<Value> {
+    value.as_array().unwrap_or_else(|| panic!("{value}"))
+}
+
+/// The type of every field: what a client's parser depends on.
+fn shape(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn fixture(name: &str) -> Value {
+    let path = format!("{}/../../fixtures/wire/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Every field that both have is of one type, and the important ones are there.
+fn like(found: &Value, captured: &Value, needed: &[&str]) {
+    for (name, value) in captured.as_object().unwrap() {
+        let Some(mine) = found.get(name).filter(|mine| !mine.is_null()) else { continue };
+        if !value.is_null() {
+            assert_eq!(shape(mine), shape(value), "{name}: {mine} instead of {value}");
+        }
+    }
+    for name in needed {
+        assert!(found.get(*name).is_some(), "{name} is missing in {found}");
+    }
+}
+
+#[test]
+fn gamma_writes_markets_and_events_as_captured() {
+    run(async {
+        let running =
+            LocalExchange::start(Setup { liquidity: true, ..Setup::test() }).await.unwrap();
+        let client = http();
+        let base = running.urls().gamma.clone();
+        let ask = |path: &str| get(&client, format!("{base}{path}"));
+        let needed = [
+            "id",
+            "conditionId",
+            "slug",
+            "clobTokenIds",
+            "outcomes",
+            "outcomePrices",
+            "acceptingOrders",
+            "orderPriceMinTickSize",
+            "orderMinSize",
+            "negRisk",
+            "feesEnabled",
+            "endDate",
+            "bestBid",
+            "version",
+            "questionID",
+        ];
+        let page = ask("/markets/keyset?limit=100").await.json();
+        assert_eq!(list(&page["markets"]).len(), 7);
+        assert!(page.get("next_cursor").is_none());
+        let market = &page["markets"][0];
+        like(market, &fixture("gamma_market.json"), &needed);
+        like(market, &fixture("gamma_market_closed_accepting_true.json"), &needed);
+        let tokens: Vec<String> =
+            serde_json::from_str(market["clobTokenIds"].as_str().unwrap()).unwrap();
+        assert_eq!(tokens[0], token_id(&running, token(&running, "rain-tomorrow", 0)));
+        assert_eq!(
+            market["feeSchedule"],
+            json!({ "exponent": 1, "rate": 0.05, "takerOnly": true, "rebateRate": 0.25 })
+        );
+        let event = ask("/events/slug/election").await.json();
+        like(&event, &fixture("gamma_event.json")[0], &["id", "slug", "title", "negRiskMarketID"]);
+        assert_eq!(list(&event["markets"]).len(), 3);
+        assert_eq!(ask(&format!("/events/{}", event["id"].as_str().unwrap())).await.json(), event);
+
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = ask(&format!("/markets/keyset?limit=3{cursor}")).await.json();
+            seen.extend(list(&page["markets"]).iter().map(|m| m["slug"].clone()));
+            match page.get("next_cursor") {
+                Some(next) => cursor = format!("&after_cursor={}", next.as_str().unwrap()),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), 7);
+        assert_eq!(list(&ask("/events/keyset").await.json()["events"]).len(), 5);
+        let by = condition(&running, token(&running, "grace-wins", 0));
+        for (path, count) in [
+            (format!("/markets?condition_ids={by}&condition_ids=0x12"), 1),
+            (format!("/markets?clob_token_ids={}", tokens[1]), 1),
+            ("/markets?slug=ada-wins".to_owned(), 1),
+            ("/markets?version=v2".to_owned(), 1),
+            ("/markets?tag_id=politics".to_owned(), 3),
+            ("/markets?closed=true".to_owned(), 0),
+            ("/markets?limit=2&offset=6".to_owned(), 1),
+            ("/events".to_owned(), 5),
+            ("/tags".to_owned(), 5),
+        ] {
+            let reply = ask(&path).await;
+            assert_eq!(list(&reply.json()).len(), count, "{path}");
+            assert_eq!(reply.header("deprecation"), Some("true"), "{path}");
+        }
+        let found = ask("/public-search?q=RAIN").await.json();
+        assert_eq!(found["pagination"]["totalResults"], 1);
+        assert_eq!(ask("/public-search?q=nothing").await.json()["events"], Value::Null);
+        running.venue(|venue| venue.resolve(token_market(venue), Payout::YES));
+        assert_eq!(list(&ask("/markets").await.json()).len(), 6, "closed ones need asking for");
+        let closed = ask("/markets/slug/rain-tomorrow").await.json();
+        assert_eq!(
+            brief(&closed, &["closed", "acceptingOrders", "outcomePrices", "closedTime"]),
+            "true false [\"1\",\"0\"] 2026-11-24 12:00:00+00"
+        );
+        assert_eq!(ask("/markets/1").await.status, 404);
+    });
+}
+
+fn token_market(venue: &polydesk_local_exchange::venue::Venue) -> polydesk_domain::MarketKey {
+    venue.universe().keys().next().unwrap()
+}
+
+#[test]
+fn the_data_api_tells_what_wallets_did_and_hold() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let (alice, bob) = (trader(&running, 0), trader(&running, 1));
+        bob.place(&Ask::limit(&running, rain, Side::Sell, 4_000, 2_000)).await;
+        alice.place(&Ask::limit(&running, rain, Side::Buy, 4_000, 2_000)).await;
+        running.advance(Span::secs(5));
+        let client = http();
+        let base = running.urls().data.clone();
+        let ask = |path: &str| {
+            let path = path.replace("ALICE", &alice.wallet().to_string());
+            get(&client, format!("{base}{}", path.replace("BOB", &bob.wallet().to_string())))
+        };
+        let trades = ask("/trades?user=ALICE").await.json();
+        like(
+            &trades[0],
+            &fixture("data_v1_trades_rs.json")[0],
+            &["proxyWallet", "transactionHash", "outcomeIndex"],
+        );
+        assert_eq!(brief(&trades[0], &["side", "size", "price", "outcome"]), "BUY 20 0.4 Yes");
+        assert_eq!(list(&ask("/trades?user=BOB").await.json()).len(), 0, "makers are hidden");
+        assert_eq!(list(&ask("/trades?user=BOB&takerOnly=false").await.json()).len(), 1);
+        let newer = ask("/v2/trades?user=BOB&taker_only=false").await.json();
+        like(
+            &newer["data"][0],
+            &fixture("data_v2_trades_captured.json")["data"][0],
+            &["proxy_wallet", "token_id", "transaction_hash"],
+        );
+        assert_eq!(newer["pagination"]["has_more"], false);
+        let activity = ask("/activity?user=BOB&type=TRADE").await.json();
+        assert_eq!(brief(&activity[0], &["type", "side", "usdcSize"]), "TRADE SELL 8");
+        let positions = ask("/positions?user=ALICE").await.json();
+        let mine =
+            list(&positions).iter().find(|row| row["asset"] == token_id(&running, rain)).unwrap();
+        like(
+            mine,
+            &fixture("data_v1_positions_nt.json")[0],
+            &["size", "avgPrice", "oppositeAsset"],
+        );
+        assert_eq!(mine["size"], 220);
+        let page = ask("/v2/positions?user=ALICE&limit=2").await.json();
+        like(
+            &page["data"][0],
+            &fixture("data_v2_positions.json")["data"][0],
+            &["current_size", "status", "opposite_token_id"],
+        );
+        assert_eq!(page["pagination"]["next_cursor"], "2");
+        assert_eq!(
+            list(&ask("/v2/positions?user=ALICE&limit=100&cursor=2").await.json()["data"]).len(),
+            12
+        );
+        like(
+            &ask("/value?user=ALICE").await.json()[0],
+            &fixture("data_v1_value.json")[0],
+            &["user", "value"],
+        );
+        assert_eq!(ask("/traded?user=ALICE").await.json()["traded"], 1);
+        let holders = ask(&format!("/holders?market={}", condition(&running, rain))).await.json();
+        assert_eq!(holders[0]["holders"][0]["amount"], 220);
+        assert_eq!(ask("/positions").await.status, 400);
+        assert_eq!(ask("/v2/positions").await.json()["parameter"], "user");
+        let tokens = ask(&format!("/v2/tokens?token_id={}", token_id(&running, rain))).await.json();
+        assert_eq!(tokens["data"][0]["condition_id"], condition(&running, rain));
+    });
+}
+
+#[test]
+fn prices_walk_on_both_price_sockets() {
+    run(async {
+        let running = exchange().await;
+        let alice = trader(&running, 0);
+        let own = &alice.credentials;
+        let mut bolt = Socket::open(&running.urls().polybolt).await.unwrap();
+        let subscribe = json!({ "op": "subscribe", "rid": "s1", "subscriptions": [
+            { "channel": "price.crypto", "filter": { "symbol": "btcusd" } },
+            { "channel": "price.crypto.twap", "filter": { "symbol": "btcusd", "window_seconds": 60 } },
+            { "channel": "price.nothing", "filter": { "symbol": "btcusd" } },
+        ] }).to_string();
+        bolt.say(&subscribe).await;
+        assert_eq!(
+            bolt.json().await,
+            json!({ "op": "error", "code": "auth_required", "rid": "s1", "channel": "price.crypto" })
+        );
+        bolt.json().await;
+        bolt.json().await;
+        let auth = json!({ "op": "auth", "rid": "a1", "auth": { "apiKey": own.key.to_string(),
+            "secret": own.secret, "passphrase": own.passphrase } });
+        bolt.say(&auth.to_string()).await;
+        assert_eq!(bolt.json().await, fixture("polybolt_authed.json"));
+        bolt.say(&subscribe).await;
+        assert_eq!(bolt.json().await["op"], "subscribed");
+        let snapshot = bolt.json().await;
+        like(&snapshot, &fixture("polybolt_crypto_price_snapshot.json"), &["seq", "ts", "v"]);
+        assert_eq!(list(&snapshot["payload"]["data"]).len(), 120);
+        assert_eq!(bolt.json().await, fixture("polybolt_subscribed.json"));
+        assert_eq!(bolt.json().await["payload"]["window_seconds"], 60);
+        assert_eq!(bolt.json().await["code"], "bad_channel");
+        running.set_price("btcusd", 90_000_000_000);
+        running.advance(Span::secs(2));
+        for seq in [2, 2, 3, 3] {
+            let update = bolt.json().await;
+            assert_eq!(update["seq"], seq);
+            let price = update["payload"]["full_accuracy_value"].as_str().unwrap();
+            assert!(price.starts_with("89") || price.starts_with("90"), "{price}");
+        }
+        let mut forged = Socket::open(&running.urls().polybolt).await.unwrap();
+        forged.say(&json!({ "op": "auth", "rid": "a1", "auth": {} }).to_string()).await;
+        assert_eq!(forged.json().await, fixture("polybolt_error_auth_invalid.json"));
+        assert_eq!(forged.next().await, Heard::Close(4001, "auth failed".to_owned()));
+
+        let mut rtds = Socket::open(&running.urls().rtds).await.unwrap();
+        let wants = |topic: &str, filters: &str| {
+            json!({ "action": "subscribe", "subscriptions": [
+            { "topic": topic, "type": "update", "filters": filters } ] })
+            .to_string()
+        };
+        rtds.say(&wants("crypto_prices", "{\"symbol\": \"ethusdt\"}")).await;
+        assert_eq!(rtds.drain().await.len(), 0, "whitespace in a filter kills the feed");
+        rtds.say(&wants("crypto_prices", "{\"symbol\":\"ethusdt\"}")).await;
+        let frames = rtds.drain().await;
+        like(&frames[0], &fixture("rtds_crypto_prices_subscribe.json"), &["topic", "payload"]);
+        running.advance(Span::secs(1));
+        let update = rtds.json().await;
+        like(&update, &fixture("rtds_crypto_prices_update.json"), &["timestamp"]);
+        like(
+            &update["payload"],
+            &fixture("rtds_crypto_prices_update.json")["payload"],
+            &["symbol", "value", "full_accuracy_value"],
+        );
+        rtds.say(&wants("nothing", "")).await;
+        assert_eq!(rtds.drain().await[0]["statusCode"], 401);
+    });
+}
+
+#[test]
+fn the_relayer_takes_and_the_website_tells_where_one_is() {
+    run(async {
+        let running = exchange().await;
+        let client = http();
+        let base = running.urls().relayer.clone();
+        let geo = get(&client, running.urls().geoblock.clone()).await.json();
+        like(&geo, &fixture("geoblock.json"), &["blocked", "ip", "country", "region"]);
+        let url = format!("{base}/submit");
+        let body = json!({ "type": "WALLET", "from": "0x12" }).to_string();
+        let refused = send(&client, "POST", &url, &[], body.clone()).await.unwrap();
+        assert_eq!(refused.status, 401);
+        let key = [("RELAYER_API_KEY", "k".to_owned())];
+        let taken = send(&client, "POST", &url, &key, body).await.unwrap().json();
+        assert_eq!(taken["state"], "STATE_NEW");
+        let id = taken["transactionID"].as_str().unwrap();
+        let state = async || {
+            let url = format!("{base}/v1/account/transactions/{id}");
+            get(&client, url).await.json()["state"].clone()
+        };
+        for want in ["STATE_NEW", "STATE_EXECUTED", "STATE_MINED", "STATE_CONFIRMED"] {
+            assert_eq!(state().await, want);
+            running.advance(Span::secs(if want == "STATE_NEW" { 1 } else { 3 }));
+        }
+    });
+}
+
+#[test]
+fn clob_objects_have_the_captured_types() {
+    run(async {
+        let running = exchange().await;
+        assert_eq!(demo_markets().len(), 7);
+        let rain = token(&running, "rain-tomorrow", 0);
+        let (alice, bob) = (trader(&running, 0), trader(&running, 1));
+        let client = http();
+        let base = running.urls().clob.clone();
+        let cid = condition(&running, rain);
+        let ask = |path: String| get(&client, format!("{base}{path}"));
+        bob.place(&Ask::limit(&running, rain, Side::Sell, 4_000, 2_000)).await;
+        let reply = alice.post(&Ask::limit(&running, rain, Side::Buy, 4_000, 1_000)).await.json();
+        like(
+            &reply,
+            &fixture("clob_post_order_resp_matched_trade_ids_rs.json"),
+            &["orderID", "success", "status", "tradeIDs", "errorMsg"],
+        );
+        let market = ask(format!("/markets/{cid}")).await.json();
+        like(&market, &fixture("clob_get_markets_one.json"), &["tokens", "minimum_tick_size"]);
+        like(
+            &market["tokens"][0],
+            &fixture("clob_get_markets_one.json")["tokens"][0],
+            &["token_id", "winner"],
+        );
+        let game = condition(&running, token(&running, "hawks-owls", 0));
+        let compact = ask(format!("/clob-markets/{game}")).await.json();
+        like(
+            &compact,
+            &fixture("clob_get_clob_markets_sports.json"),
+            &["c", "t", "mts", "mos", "fd"],
+        );
+        assert_eq!(compact["sd"], 1);
+        let crypto = condition(&running, token(&running, "btc-updown-5m-1795521600", 0));
+        assert_eq!(ask(format!("/clob-markets/{crypto}")).await.json()["itode"], true);
+        let book = ask(format!("/book?token_id={}", token_id(&running, rain))).await.json();
+        like(&book, &fixture("clob_get_book.json"), &["hash", "timestamp", "bids"]);
+        like(
+            &bob.orders().await[0],
+            &fixture("clob_get_data_order_one.json"),
+            &["id", "created_at"],
+        );
+        like(
+            &alice.trades().await[0],
+            &fixture("clob_get_data_trades_one.json"),
+            &["maker_orders", "trader_side"],
+        );
+        like(
+            &alice.trades().await[0]["maker_orders"][0],
+            &fixture("clob_get_data_trades_one.json")["maker_orders"][0],
+            &["order_id"],
+        );
+        let history =
+            ask(format!("/prices-history?market={}&interval=max", token_id(&running, rain)));
+        assert_eq!(history.await.json(), json!({ "history": [{ "t": 1_795_521_600, "p": 0.4 }] }));
+        let notes = alice.call("GET", "/notifications", "").await.json();
+        assert_eq!(notes[0]["type"], 2);
+        let dropped = format!("/notifications?ids={}", notes[0]["id"]);
+        alice.call("DELETE", &dropped, "").await;
+        assert_eq!(list(&alice.call("GET", "/notifications", "").await.json()).len(), 0);
+    });
+}

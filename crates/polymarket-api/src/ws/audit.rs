@@ -1,0 +1,124 @@
+//! The venue's book hash, kept checkable: each token's book with its texts exactly as received.
+//!
+//! The hash in a `price_change` describes the book after the **whole** batch of frames with its
+//! timestamp, so a book is checked when the token's next timestamp comes, or when it has been quiet.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{HashInput, RawLevel, book_hash};
+
+/// What goes into the hash besides levels; both tokens of a market share it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Constants {
+    pub market: String,
+    pub tick_size: Option<String>,
+    pub min_order_size: Option<String>,
+    pub neg_risk: Option<bool>,
+    pub last_trade_price: Option<String>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Equal to the venue's.
+    Equal,
+    /// Not equal: the book here is not the venue's.
+    Differs,
+    /// A constant is not known yet.
+    Unknown,
+}
+
+type Texts = (Box<str>, Box<str>);
+
+/// One token's book in texts.
+#[derive(Debug, Default)]
+pub(crate) struct TextBook {
+    bids: BTreeMap<u16, Texts>,
+    asks: BTreeMap<u16, Texts>,
+    pending: Option<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    timestamp: Box<str>,
+    hash: Box<str>,
+}
+
+impl TextBook {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.bids.clear();
+        self.asks.clear();
+        self.pending = None;
+    }
+
+    /// A level of a whole book.
+    pub fn load(&mut self, bid: bool, price: u16, price_text: &str, size_text: &str) {
+        self.side(bid).insert(price, (price_text.into(), size_text.into()));
+    }
+
+    /// A level's new total.
+    pub fn change(&mut self, bid: bool, price: u16, gone: bool, price_text: &str, size_text: &str) {
+        if gone {
+            self.side(bid).remove(&price);
+        } else if let Some(level) = self.side(bid).get_mut(&price) {
+            // The usual case: the same level again, with another size.
+            if &*level.0 != price_text {
+                level.0 = price_text.into();
+            }
+            level.1 = size_text.into();
+        } else {
+            self.load(bid, price, price_text, size_text);
+        }
+    }
+
+    /// The hash the venue gave for the state after the batch of `timestamp`.
+    pub fn expect(&mut self, timestamp: &str, hash: &str) {
+        if !hash.is_empty() {
+            self.pending = Some(Pending { timestamp: timestamp.into(), hash: hash.into() });
+        }
+    }
+
+    /// Whether a hash of an earlier batch waits to be checked.
+    pub fn due(&self, timestamp: &str) -> bool {
+        self.pending.as_ref().is_some_and(|pending| &*pending.timestamp != timestamp)
+    }
+    /// Whether any hash waits to be checked.
+    pub fn waits(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Checks what waits. The waiting hash is used up.
+    pub fn check(&mut self, asset_id: &str, constants: &Constants) -> Verdict {
+        let Some(pending) = self.pending.take() else { return Verdict::Unknown };
+        let (Some(tick_size), Some(min_order_size), Some(neg_risk), Some(last_trade_price)) = (
+            &constants.tick_size,
+            &constants.min_order_size,
+            constants.neg_risk,
+            &constants.last_trade_price,
+        ) else {
+            return Verdict::Unknown;
+        };
+        fn raw(level: &Texts) -> RawLevel<'_> {
+            RawLevel { price: &level.0, size: &level.1 }
+        }
+        let bids: Vec<RawLevel<'_>> = self.bids.values().map(raw).collect();
+        let asks: Vec<RawLevel<'_>> = self.asks.values().rev().map(raw).collect();
+        let ours = book_hash(&HashInput {
+            market: &constants.market,
+            asset_id,
+            timestamp: &pending.timestamp,
+            bids: &bids,
+            asks: &asks,
+            min_order_size,
+            tick_size,
+            neg_risk,
+            last_trade_price: Some(last_trade_price),
+        });
+        if ours == *pending.hash { Verdict::Equal } else { Verdict::Differs }
+    }
+
+    fn side(&mut self, bid: bool) -> &mut BTreeMap<u16, Texts> {
+        if bid { &mut self.bids } else { &mut self.asks }
+    }
+}

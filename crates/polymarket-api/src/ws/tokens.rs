@@ -1,0 +1,150 @@
+//! From the decimal text of a token id to the dense token, without turning it into a number.
+
+use polydesk_domain::{Token, TokenId};
+
+/// An open-addressing table over the text of token ids. Lookups compare the whole text.
+#[derive(Debug, Clone, Default)]
+pub struct TokenTable {
+    slots: Vec<u32>,
+    entries: Vec<Entry>,
+    live: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    text: Box<[u8]>,
+    id: TokenId,
+    token: Token,
+    live: bool,
+}
+
+impl TokenTable {
+    /// Nothing yet.
+    pub fn new() -> TokenTable {
+        TokenTable::default()
+    }
+
+    /// Adds a token. Adding it again replaces the dense one.
+    pub fn insert(&mut self, id: TokenId, token: Token) {
+        let text = id.decimal();
+        if let Some(index) = self.find(text.as_bytes()) {
+            let entry = &mut self.entries[index];
+            self.live += usize::from(!entry.live);
+            (entry.token, entry.live) = (token, true);
+            return;
+        }
+        if (self.entries.len() + 1) * 2 > self.slots.len() {
+            self.grow();
+        }
+        self.entries.push(Entry { text: text.as_bytes().into(), id, token, live: true });
+        self.live += 1;
+        let index = self.entries.len() - 1;
+        self.place(index);
+    }
+
+    /// Forgets a token.
+    pub fn remove(&mut self, id: &TokenId) {
+        if let Some(index) = self.find(id.decimal().as_bytes())
+            && self.entries[index].live
+        {
+            self.entries[index].live = false;
+            self.live -= 1;
+        }
+    }
+
+    /// The dense token of a decimal id.
+    #[inline]
+    pub fn get(&self, text: &[u8]) -> Option<Token> {
+        self.find(text)
+            .map(|index| &self.entries[index])
+            .filter(|entry| entry.live)
+            .map(|entry| entry.token)
+    }
+
+    /// How many tokens it knows.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+    /// All tokens, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&TokenId, Token)> {
+        self.entries.iter().filter(|entry| entry.live).map(|entry| (&entry.id, entry.token))
+    }
+
+    #[inline]
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = hash(text) as usize & mask;
+        loop {
+            match self.slots[at] {
+                0 => return None,
+                index => {
+                    let index = index as usize - 1;
+                    if &*self.entries[index].text == text {
+                        return Some(index);
+                    }
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn place(&mut self, index: usize) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash(&self.entries[index].text) as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = index as u32 + 1;
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![0; (self.slots.len() * 2).max(64)];
+        (0..self.entries.len()).for_each(|index| self.place(index));
+    }
+}
+
+/// First and last eight digits and the length tell ids apart; equality is checked on the whole text.
+#[inline]
+fn hash(text: &[u8]) -> u64 {
+    let part = |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    let (first, last) = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (part(text), 0),
+    };
+    let mixed =
+        (first ^ last.rotate_left(32) ^ text.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ mixed >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_is_found_and_no_other(ids in proptest::collection::btree_set(any::<[u8; 32]>(), 1..200), small in 0u64..500) {
+            let mut table = TokenTable::new();
+            let ids: Vec<TokenId> = ids.into_iter().map(TokenId::from_bytes).collect();
+            for (i, id) in ids.iter().enumerate() {
+                table.insert(*id, Token(i as u32));
+                table.insert(TokenId::from(i as u64), Token(1_000 + i as u32));
+            }
+            for (i, id) in ids.iter().enumerate() {
+                prop_assert_eq!(table.get(id.to_string().as_bytes()), Some(Token(i as u32)));
+            }
+            let expected = ((small as usize) < ids.len()).then_some(Token(1_000 + small as u32));
+            prop_assert_eq!(table.get(small.to_string().as_bytes()), expected);
+            table.remove(&ids[0]);
+            prop_assert_eq!(table.get(ids[0].to_string().as_bytes()), None);
+            prop_assert_eq!(table.len(), ids.len() * 2 - 1);
+        }
+    }
+}
