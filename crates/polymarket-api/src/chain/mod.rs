@@ -3,7 +3,9 @@
 //! - [`Rpc`] and [`Snapshot`]: typed reads at one block; two endpoints are compared, and where they differ
 //!   nothing is decided;
 //! - [`Call`] and [`ApprovalPlan`]: what to do, as data that can be printed and simulated first;
-//! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps.
+//! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps;
+//! - [`Relayer`]: gasless transactions of proxy, Safe and deposit wallets;
+//! - [`Wallets`]: one way in for both.
 //!
 //! Amounts are `U256` in the token's smallest unit (pUSD, USDC.e and shares: millionths); gas is in wei.
 //!
@@ -32,11 +34,15 @@ mod eoa;
 mod error;
 mod nonces;
 mod reads;
+mod relayer;
 mod rpc;
+mod wallets;
 
 pub use approvals::{Allowance, ApprovalPlan, Need, Scope, Standard, Step};
 pub use calls::{Call, MarketKind, condition_v2};
 pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
 pub use reads::{Payout, Snapshot};
+pub use relayer::{RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig};
 pub use rpc::{Head, Receipt, Rpc, RpcConfig};
+pub use wallets::{ExecuteError, Executed, Wallets};

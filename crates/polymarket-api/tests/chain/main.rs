@@ -6,4 +6,5 @@
 mod anvil;
 mod eoa;
 mod reads;
+mod relayer;
 mod server;
