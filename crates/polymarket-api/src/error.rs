@@ -268,14 +268,14 @@ pub(crate) fn from_answer(
 ) -> ApiError {
     #[derive(Default, serde::Deserialize)]
     struct Body {
-        #[serde(
-            default,
-            alias = "errorMsg",
-            alias = "error_msg",
-            alias = "message",
-            deserialize_with = "crate::wire::text"
-        )]
+        #[serde(default, deserialize_with = "crate::wire::text")]
         error: String,
+        #[serde(default, rename = "errorMsg", deserialize_with = "crate::wire::text")]
+        error_msg: String,
+        #[serde(default, rename = "error_msg", deserialize_with = "crate::wire::text")]
+        error_snake: String,
+        #[serde(default, deserialize_with = "crate::wire::text")]
+        message: String,
         #[serde(default, deserialize_with = "crate::wire::text")]
         code: String,
         #[serde(default, rename = "orderID", deserialize_with = "crate::wire::text")]
@@ -285,10 +285,13 @@ pub(crate) fn from_answer(
     }
     let json: Option<Body> = serde_json::from_slice(body).ok();
     let excerpt = || String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-    let text = match &json {
-        Some(body) if !body.error.is_empty() => body.error.clone(),
-        _ => excerpt(),
-    };
+    // The reason has several names, and an answer may carry more than one of them.
+    let text = json
+        .iter()
+        .flat_map(|body| [&body.error, &body.error_msg, &body.error_snake, &body.message])
+        .find(|text| !text.is_empty())
+        .cloned()
+        .unwrap_or_else(excerpt);
     let code = json.as_ref().map_or("", |body| body.code.as_str());
     let pause = |default: u64| {
         retry_after

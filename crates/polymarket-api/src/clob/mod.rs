@@ -191,7 +191,8 @@ impl Clob {
     }
     /// Middle of the book.
     pub async fn midpoint(&self, token: &TokenId) -> Result<Option<Decimal>, ApiError> {
-        Ok(self.get::<MidAnswer>(request::midpoint(token)).await?.mid)
+        let answer: MidAnswer = self.get(request::midpoint(token)).await?;
+        Ok(answer.mid.or(answer.mid_price))
     }
     /// Middles of several books.
     pub async fn midpoints(
@@ -450,7 +451,7 @@ impl Clob {
                 Err(_) => report.unreadable.push(id),
             }
         }
-        for (id, reason) in answer.not_canceled {
+        for (id, reason) in answer.not_canceled.into_iter().chain(answer.not_canceled_older) {
             match id.parse() {
                 Ok(order) => report.not_canceled.push((order, NotCanceled::read(&reason))),
                 Err(_) => report.unreadable.push(id),

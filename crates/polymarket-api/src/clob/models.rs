@@ -149,8 +149,10 @@ pub(crate) struct PriceAnswer {
 /// `GET /midpoint`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct MidAnswer {
-    #[serde(default, alias = "mid_price", deserialize_with = "wire::opt")]
+    #[serde(default, deserialize_with = "wire::opt")]
     pub mid: Option<Decimal>,
+    #[serde(default, deserialize_with = "wire::opt")]
+    pub mid_price: Option<Decimal>,
 }
 /// `GET /spread`.
 #[derive(Debug, Clone, Deserialize)]
@@ -415,8 +417,11 @@ pub struct ClobMarket {
     #[serde(default)]
     pub rewards: Option<ClobRewards>,
     /// Resolved half and half.
-    #[serde(default, alias = "is_5050_outcome", deserialize_with = "wire::flag")]
+    #[serde(default, deserialize_with = "wire::flag")]
     pub is_50_50_outcome: bool,
+    /// The same under another name.
+    #[serde(default, deserialize_with = "wire::flag")]
+    pub is_5050_outcome: bool,
     /// Tokens in the order of the outcomes.
     #[serde(default, deserialize_with = "wire::vec")]
     pub tokens: Vec<ClobToken>,
@@ -668,8 +673,11 @@ pub struct Trade {
     #[serde(default)]
     pub status: TradeState,
     /// When it matched.
-    #[serde(default, alias = "matchtime", deserialize_with = "wire::opt_time")]
+    #[serde(default, deserialize_with = "wire::opt_time")]
     pub match_time: Option<Time>,
+    /// The same under another name, on the socket.
+    #[serde(default, deserialize_with = "wire::opt_time")]
+    pub matchtime: Option<Time>,
     /// When it last changed.
     #[serde(default, deserialize_with = "wire::opt_time")]
     pub last_update: Option<Time>,
@@ -814,37 +822,68 @@ impl Trade {
 
 /// The venue's answer to one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "RawOrderAnswer")]
 pub struct OrderAnswer {
     /// True does not mean accepted.
-    #[serde(default, deserialize_with = "wire::flag")]
     pub success: bool,
     /// Empty, or why not.
-    #[serde(
-        default,
-        rename = "errorMsg",
-        alias = "error_msg",
-        alias = "error",
-        deserialize_with = "wire::text"
-    )]
     pub error: String,
-    /// Empty or null when refused.
-    #[serde(default, rename = "orderID", alias = "orderId", deserialize_with = "wire::text")]
+    /// Empty when refused.
     pub order_id: String,
     /// `live`, `matched`, `delayed`, `unmatched` or empty.
-    #[serde(default, deserialize_with = "wire::text")]
     pub status: String,
     /// What was given at once. Units differ between sources: never account with it.
-    #[serde(default, rename = "makingAmount", deserialize_with = "wire::text")]
     pub making_amount: String,
     /// What was got at once. The same warning.
-    #[serde(default, rename = "takingAmount", deserialize_with = "wire::text")]
     pub taking_amount: String,
     /// Trades made at placement.
-    #[serde(default, rename = "tradeIDs", deserialize_with = "wire::vec")]
     pub trade_ids: Vec<String>,
     /// Usually absent since July 2026.
-    #[serde(default, rename = "transactionsHashes", deserialize_with = "wire::vec")]
     pub transactions: Vec<String>,
+}
+
+/// The reason has three names, and an answer may carry several of them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawOrderAnswer {
+    #[serde(deserialize_with = "wire::flag")]
+    success: bool,
+    #[serde(rename = "errorMsg", deserialize_with = "wire::text")]
+    error_msg: String,
+    #[serde(rename = "error_msg", deserialize_with = "wire::text")]
+    error_snake: String,
+    #[serde(deserialize_with = "wire::text")]
+    error: String,
+    #[serde(rename = "orderID", deserialize_with = "wire::text")]
+    order_id: String,
+    #[serde(rename = "orderId", deserialize_with = "wire::text")]
+    order_id_camel: String,
+    #[serde(deserialize_with = "wire::text")]
+    status: String,
+    #[serde(rename = "makingAmount", deserialize_with = "wire::text")]
+    making_amount: String,
+    #[serde(rename = "takingAmount", deserialize_with = "wire::text")]
+    taking_amount: String,
+    #[serde(rename = "tradeIDs", deserialize_with = "wire::vec")]
+    trade_ids: Vec<String>,
+    #[serde(rename = "transactionsHashes", deserialize_with = "wire::vec")]
+    transactions: Vec<String>,
+}
+
+impl From<RawOrderAnswer> for OrderAnswer {
+    fn from(raw: RawOrderAnswer) -> OrderAnswer {
+        let first = |words: [String; 3]| words.into_iter().find(|word| !word.is_empty()).unwrap_or_default();
+        OrderAnswer {
+            success: raw.success,
+            error: first([raw.error_msg, raw.error_snake, raw.error]),
+            order_id: first([raw.order_id, raw.order_id_camel, String::new()]),
+            status: raw.status,
+            making_amount: raw.making_amount,
+            taking_amount: raw.taking_amount,
+            trade_ids: raw.trade_ids,
+            transactions: raw.transactions,
+        }
+    }
 }
 
 /// What a cancel did. HTTP 200 even when nothing was cancelled.
@@ -854,8 +893,11 @@ pub struct CancelAnswer {
     #[serde(default, deserialize_with = "wire::vec")]
     pub canceled: Vec<String>,
     /// Order id → reason.
-    #[serde(default, alias = "notCanceled")]
+    #[serde(default)]
     pub not_canceled: BTreeMap<String, String>,
+    /// The same under an older name.
+    #[serde(default, rename = "notCanceled")]
+    pub not_canceled_older: BTreeMap<String, String>,
 }
 
 /// Why an order was not cancelled.
@@ -934,8 +976,11 @@ pub struct Heartbeat {
     #[serde(default, deserialize_with = "wire::text")]
     pub heartbeat_id: String,
     /// Set when the id was wrong: adopt `heartbeat_id` and send again.
-    #[serde(default, alias = "error_msg", deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "wire::text")]
     pub error: String,
+    /// The same under another name.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub error_msg: String,
 }
 
 /// `GET /auth/ban-status/closed-only`.
