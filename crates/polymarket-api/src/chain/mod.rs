@@ -5,7 +5,8 @@
 //! - [`Call`] and [`ApprovalPlan`]: what to do, as data that can be printed and simulated first;
 //! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps;
 //! - [`Relayer`]: gasless transactions of proxy, Safe and deposit wallets;
-//! - [`Wallets`]: one way in for both.
+//! - [`Wallets`]: one way in for both;
+//! - [`bridge`]: money from and to other chains.
 //!
 //! Amounts are `U256` in the token's smallest unit (pUSD, USDC.e and shares: millionths); gas is in wei.
 //!
@@ -29,6 +30,7 @@
 
 mod abi;
 mod approvals;
+pub mod bridge;
 mod calls;
 mod eoa;
 mod error;

@@ -7,9 +7,9 @@ use crate::signing::Address;
 #[derive(Debug)]
 pub enum Wallets {
     /// The wallet is the key's own address: a transaction per call, in order.
-    Own(EoaSender),
+    Own(Box<EoaSender>),
     /// A proxy, Safe or deposit wallet: all calls in one transaction of the relayer.
-    Relayed(Relayer),
+    Relayed(Box<Relayer>),
 }
 
 /// What was done.
@@ -34,6 +34,18 @@ pub struct ExecuteError {
     /// What happened to the next. Later calls were not sent.
     #[source]
     pub error: ChainError,
+}
+
+impl From<EoaSender> for Wallets {
+    fn from(sender: EoaSender) -> Wallets {
+        Wallets::Own(Box::new(sender))
+    }
+}
+
+impl From<Relayer> for Wallets {
+    fn from(relayer: Relayer) -> Wallets {
+        Wallets::Relayed(Box::new(relayer))
+    }
 }
 
 impl Wallets {

@@ -399,3 +399,12 @@ async fn endpoints_are_one_or_two_and_on_the_list_of_hosts() {
     assert!(!error.to_string().contains("k3y") && !KEY.is_empty());
     assert_eq!(Endpoints::default().rpc.len(), 1);
 }
+
+#[test]
+fn configuration_with_a_key_in_an_rpc_url_is_never_printed() {
+    let endpoints =
+        Endpoints { rpc: vec!["http://node.example/s3cr3t".into()], ..Endpoints::default() };
+    let error = polydesk_polymarket_api::Http::new(Default::default(), &endpoints).unwrap_err();
+    assert!(error.to_string().contains("endpoints.rpc[0]"), "{error}");
+    assert!(!format!("{error} {error:?} {endpoints:?}").contains("s3cr3t"));
+}

@@ -417,7 +417,7 @@ async fn a_deposit_wallet_on_chain_runs_the_signed_batch() {
     let wallet_kind = Wallet::Deposit(wallet);
     let relayer =
         relayer(&url, wallet_kind, world.chain.clone(), Some(rpc.clone()), ServerClock::system());
-    let wallets = Wallets::Relayed(relayer);
+    let wallets = Wallets::from(relayer);
     assert_eq!(wallets.address(), wallet);
 
     let snapshot = rpc.snapshot(&world.chain).await.unwrap();
@@ -451,7 +451,7 @@ async fn own_keys_and_relayed_wallets_have_one_way_in() {
     let sender =
         polydesk_polymarket_api::chain::EoaSender::new(world.rpc(), &key(), anvil::quick())
             .unwrap();
-    let wallets = Wallets::Own(sender);
+    let wallets = Wallets::from(sender);
     assert_eq!(wallets.address(), OWNER);
     let c = world.c();
     let good = Call::approve(c.collateral, c.adapter, usd(10));

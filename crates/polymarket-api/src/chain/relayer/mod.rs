@@ -147,23 +147,46 @@ impl<'de> Deserialize<'de> for RelayState {
 
 /// A relayed transaction as the relayer tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawRelayed")]
 pub struct Relayed {
     /// The relayer's id.
-    #[serde(alias = "transactionID", alias = "transaction_id")]
     pub id: String,
     /// Where it is.
     pub state: RelayState,
     /// The transaction, once there is one.
-    #[serde(
-        default,
-        alias = "transactionHash",
-        alias = "transaction_hash",
-        deserialize_with = "hash"
-    )]
     pub hash: Option<B256>,
     /// Why it failed.
-    #[serde(default, alias = "error_msg", deserialize_with = "crate::wire::text")]
     pub error: String,
+}
+
+/// Both spellings of its keys, which may come together.
+#[derive(Deserialize)]
+struct RawRelayed {
+    state: RelayState,
+    #[serde(default, rename = "transactionID")]
+    id_of_submission: Option<String>,
+    #[serde(default, rename = "transaction_id")]
+    id_of_look: Option<String>,
+    #[serde(default, rename = "transactionHash", deserialize_with = "hash")]
+    hash_of_submission: Option<B256>,
+    #[serde(default, rename = "transaction_hash", deserialize_with = "hash")]
+    hash_of_look: Option<B256>,
+    #[serde(default, rename = "error_msg", deserialize_with = "crate::wire::text")]
+    error: String,
+}
+
+impl TryFrom<RawRelayed> for Relayed {
+    type Error = &'static str;
+
+    fn try_from(raw: RawRelayed) -> Result<Relayed, &'static str> {
+        let id = raw.id_of_submission.or(raw.id_of_look).filter(|id| !id.is_empty());
+        Ok(Relayed {
+            id: id.ok_or("transactionID is missing")?,
+            state: raw.state,
+            hash: raw.hash_of_submission.or(raw.hash_of_look),
+            error: raw.error,
+        })
+    }
 }
 
 /// A hash that is `""` or null while there is none.
@@ -701,6 +724,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!((seen.state, seen.error.as_str()), (RelayState::Failed, "no"));
+        let both: Relayed = serde_json::from_str(
+            r#"{"transactionID":"a-1","transaction_id":"a-1","state":"STATE_NEW","transaction_hash":"","transactionHash":""}"#,
+        )
+        .unwrap();
+        assert_eq!(both.id, "a-1");
+        assert!(serde_json::from_str::<Relayed>(r#"{"state":"STATE_NEW"}"#).is_err());
         let odd: Relayed = serde_json::from_str(
             r#"{"transaction_id":"a","state":"STATE_X","transaction_hash":null}"#,
         )
