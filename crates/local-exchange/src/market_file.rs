@@ -67,9 +67,10 @@ struct Raw {
 /// The place, the rule it breaks, and how to mend it.
 pub fn market_file(text: &str) -> Result<Vec<Listing>, MarketFileError> {
     let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |s| text[..s.start.min(text.len())].lines().count());
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(0, |before| before.matches('\n').count());
         MarketFileError {
-            place: format!("line {}", line.max(1)),
+            place: format!("line {}", line + 1),
             rule: error.message().to_owned(),
             mend: "see \"Market files\" in docs/scenarios.md",
         }

@@ -487,9 +487,10 @@ impl Scenario {
     /// The place, the rule it breaks, and how to mend it.
     pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
         let scenario: Scenario = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count());
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| before.matches('\n').count() + 1);
             ScenarioError {
-                place: line.map_or("file".to_owned(), |line| format!("line {}", line.max(1))),
+                place: line.map_or("file".to_owned(), |line| format!("line {line}")),
                 rule: error.message().to_owned(),
                 mend: "docs/scenarios.md lists every lever and its fields".to_owned(),
             }

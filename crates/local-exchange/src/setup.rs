@@ -102,6 +102,9 @@ pub struct Rules {
     pub hashes_in_answer: bool,
     /// Whether the grid becomes finer when the price leaves 0.04 to 0.96.
     pub tick_follows_price: bool,
+    /// From a subscription until its first `book`: some 150 ms at the venue, and official clients
+    /// listen only a moment after they have asked.
+    pub snapshot_delay: Span,
     /// A market socket without text `PING` for this long is closed with 1008.
     pub ping_timeout: Span,
     /// Orders in one `POST /orders`.
@@ -120,6 +123,7 @@ impl Default for Rules {
             book_after_trade: true,
             hashes_in_answer: false,
             tick_follows_price: true,
+            snapshot_delay: Span::millis(150),
             ping_timeout: Span::secs(125),
             batch_most: 15,
             cancel_most: 1_000,
@@ -247,12 +251,13 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// For tests: a virtual clock, empty books, settlement at once when time moves.
+    /// For tests: a virtual clock, empty books, no limits, snapshots at once.
     pub fn test() -> Setup {
         Setup {
             clock: Clock::Virtual(TEST_START),
             liquidity: false,
             limits: LimitSetup::lenient(),
+            rules: Rules { snapshot_delay: Span::ZERO, ..Rules::default() },
             ..Setup::default()
         }
     }

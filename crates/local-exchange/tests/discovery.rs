@@ -353,8 +353,14 @@ fn clob_objects_have_the_captured_types() {
         let history =
             ask(format!("/prices-history?market={}&interval=max", token_id(&running, rain)));
         assert_eq!(history.await.json(), json!({ "history": [{ "t": 1_795_521_600, "p": 0.4 }] }));
+        running.advance(Span::secs(2));
         let notes = alice.call("GET", "/notifications", "").await.json();
         assert_eq!(notes[0]["type"], 2);
+        like(
+            &notes[0]["payload"],
+            &fixture("clob_get_notifications.json")[0]["payload"],
+            &["order_id", "transaction_hash", "trade_id", "eventSlug"],
+        );
         let dropped = format!("/notifications?ids={}", notes[0]["id"]);
         alice.call("DELETE", &dropped, "").await;
         assert_eq!(list(&alice.call("GET", "/notifications", "").await.json()).len(), 0);

@@ -468,6 +468,46 @@ fn gtd_orders_leave_a_minute_early_and_delayed_ones_cannot_be_cancelled() {
 }
 
 #[test]
+fn a_session_key_trades_for_the_wallet_it_was_registered_for() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let owner = Trader::new(&running, 0, WalletKind::Deposit);
+        let session = trader(&running, 3);
+        let ask = Ask::limit(&running, rain, Side::Buy, 3_000, 1_000);
+        let (body, id) = session.signed_for(owner.wallet(), &ask);
+        let post = async || session.call("POST", "/order", &body.to_string()).await.json();
+        assert_eq!(
+            post().await["error"],
+            "the order signer address has to be the address of the API KEY"
+        );
+        running.venue(|venue| venue.signer_mut(session.owner).session_of = Some(owner.owner));
+        assert_eq!(post().await["orderID"], id.to_string());
+        // Orders are seen by the key that sent them, not by the owner's.
+        assert_eq!(session.orders().await.len(), 1);
+        assert_eq!(owner.orders().await.len(), 0);
+        assert_eq!(session.orders().await[0]["maker_address"], owner.wallet().to_string());
+        running.check().unwrap();
+    });
+}
+
+#[test]
+fn large_answers_are_compressed_for_whoever_takes_it() {
+    run(async {
+        let running = exchange().await;
+        let url = format!("{}/markets", running.urls().clob);
+        let plain = get(&http(), url.clone()).await;
+        let headers = [("accept-encoding", "gzip, deflate".to_owned())];
+        let reply = send(&http(), "GET", &url, &headers, String::new()).await.unwrap();
+        assert_eq!(reply.header("content-encoding"), Some("gzip"));
+        let mut text = String::new();
+        let mut reader = flate2::read::GzDecoder::new(&reply.body[..]);
+        std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+        assert_eq!(text.as_bytes(), &plain.body[..]);
+    });
+}
+
+#[test]
 fn lists_come_in_pages() {
     run(async {
         let running = exchange().await;

@@ -19,7 +19,7 @@ impl Inner {
             ("GET", [] | [""] | ["ok"]) => Answer::ok(&json!("OK")),
             ("GET", ["time"]) => Answer::ok(&json!(self.shown_now().millis() / 1_000)),
             ("GET", ["version"]) => Answer::ok(&json!({ "version": self.version })),
-            ("GET", ["book"]) => self.with_book(req, |book| wire::book(book)),
+            ("GET", ["book"]) => self.with_book(req, wire::book),
             ("POST", ["books"]) => self.books(req),
             ("GET", ["price"]) => self.price(req),
             ("GET", ["midpoint"]) => self.with_book(req, |book| json!({ "mid": middle(book) })),

@@ -79,8 +79,25 @@ async fn respond(
         headers: parts.headers,
         body,
     };
+    let takes_gzip = req.header("accept-encoding").is_some_and(|all| all.contains("gzip"));
     let (answer, fate) = shared.serve(req).await.ok_or(Closed)?;
+    let answer = if takes_gzip { compressed(answer) } else { answer };
     Ok(Reply::response(answer, fate.cut))
+}
+
+/// Larger answers are compressed for whoever takes it, as the venue's edge does.
+fn compressed(mut answer: Answer) -> Answer {
+    use std::io::Write as _;
+    if answer.body.len() < 1_024 {
+        return answer;
+    }
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let written = writer.write_all(&answer.body).and_then(|()| writer.finish());
+    if let Ok(bytes) = written {
+        answer.body = Bytes::from(bytes);
+        answer = answer.with("Content-Encoding", "gzip");
+    }
+    answer
 }
 
 /// A body that may end before it is whole.

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use bytes::Bytes;
-use polydesk_domain::{Span, Time, Token};
+use polydesk_domain::{Span, Time, Token, TradeStatus};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::Service;
 use super::answer::{Answer, Req};
-use super::hub::Hub;
+use super::hub::{Hub, Marked};
 use crate::levers::{Fate, Levers};
 use crate::limits::{Enforcement, Limits};
 use crate::setup::{Clock, Setup};
 use crate::venue::{BookView, Caller, News, OrderNews, Venue};
-use crate::wire;
+use crate::{text, wire};
 
 /// What a ticking clock is made of.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,9 @@ impl Ticker {
     }
 }
 
+/// Requests kept at least.
+const RECEIVED_MOST: usize = 100_000;
+
 /// A request as it came in, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -121,6 +124,8 @@ pub(crate) struct Inner {
     pub(crate) levers: Levers,
     pub(crate) ticker: Ticker,
     pub(crate) received: Vec<Received>,
+    /// How many of the oldest are gone.
+    forgotten: usize,
     pub(crate) tolerance: Option<Span>,
     pub(crate) version: u32,
     pub(super) hashes_in_answer: bool,
@@ -128,6 +133,9 @@ pub(crate) struct Inner {
     pub(super) cancel_most: usize,
     pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
     pub(crate) feeds: super::prices::Feeds,
+    snapshot_delay: Span,
+    /// Books that subscribers wait for.
+    snapshots: BTreeMap<(Time, u64), (u64, Token)>,
     waiters: BTreeMap<(Time, u64), oneshot::Sender<()>>,
     next_waiter: u64,
     notes: Vec<Note>,
@@ -143,6 +151,7 @@ impl Inner {
             levers: Levers::new(setup.seed, start),
             ticker,
             received: Vec::new(),
+            forgotten: 0,
             tolerance: setup.rules.auth_tolerance,
             version: 2,
             hashes_in_answer: setup.rules.hashes_in_answer,
@@ -150,6 +159,8 @@ impl Inner {
             cancel_most: setup.rules.cancel_most,
             relayed: BTreeMap::new(),
             feeds: super::prices::Feeds::new(setup.seed, start),
+            snapshot_delay: setup.rules.snapshot_delay,
+            snapshots: BTreeMap::new(),
             waiters: BTreeMap::new(),
             next_waiter: 0,
             notes: Vec::new(),
@@ -171,6 +182,7 @@ impl Inner {
             self.levers.next_due(),
             self.feeds.next_due(),
             waiter,
+            self.snapshots.keys().next().map(|(at, _)| *at),
         ];
         dues.into_iter().flatten().min()
     }
@@ -184,6 +196,10 @@ impl Inner {
             self.publish();
             self.feeds.advance(due, &mut self.hub);
             self.hub.advance(due);
+            while let Some(entry) = self.snapshots.first_entry().filter(|e| e.key().0 <= due) {
+                let (id, token) = entry.remove();
+                self.send_book(id, token);
+            }
             while let Some(entry) = self.waiters.first_entry().filter(|e| e.key().0 <= due) {
                 // Whoever waited may be gone.
                 let _ = entry.remove().send(());
@@ -194,6 +210,23 @@ impl Inner {
         self.publish();
     }
 
+    /// Sends a book to a connection, after the venue's usual moment.
+    pub(super) fn snapshot(&mut self, id: u64, token: Token) {
+        if self.snapshot_delay == Span::ZERO {
+            return self.send_book(id, token);
+        }
+        self.next_waiter += 1;
+        let at = self.venue.now() + self.snapshot_delay;
+        self.snapshots.insert((at, self.next_waiter), (id, token));
+    }
+
+    fn send_book(&mut self, id: u64, token: Token) {
+        if let Some(view) = self.venue.book(token) {
+            let marked = Marked::new(vec![token], &wire::book_frame(&view));
+            self.hub.send(id, &marked, &mut self.levers, self.venue.now());
+        }
+    }
+
     /// Hands the venue's news to the sockets and notes.
     pub(crate) fn publish(&mut self) {
         for news in self.venue.take_news() {
@@ -202,23 +235,33 @@ impl Inner {
         }
     }
 
+    /// Fills are noted once they have a transaction, cancels at once.
     fn note(&mut self, news: &News) {
-        let (signers, kind, payload) = match news {
+        let universe = self.venue.universe();
+        let mut notes = Vec::new();
+        match news {
             News::Order { what: OrderNews::Cancellation, order, .. } => {
-                (vec![order.signer], 1, wire::order(order, self.venue.universe()))
+                notes.push((order.signer, 1, wire::notification(order, None, universe)));
             }
-            News::Trade { trade, .. } if trade.status == polydesk_domain::TradeStatus::Matched => {
-                let mut signers: Vec<_> = trade.legs.iter().map(|leg| leg.signer).collect();
-                signers.push(trade.signer);
-                signers.dedup();
-                (signers, 2, wire::trade(trade, &trade.signer, self.venue.universe()))
+            News::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
+                let average = text::average(trade.money(), trade.shares());
+                let taker = (trade.order, trade.shares(), average);
+                let makers =
+                    trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
+                for (id, shares, price) in std::iter::once(taker).chain(makers) {
+                    // The strangers of a tape have no orders.
+                    if let Some(order) = self.venue.order(&id) {
+                        let filled = Some((&**trade, shares, price));
+                        notes.push((order.signer, 2, wire::notification(order, filled, universe)));
+                    }
+                }
             }
             _ => return,
-        };
-        for signer in signers {
+        }
+        let at = self.venue.now().millis() / 1_000;
+        for (signer, kind, payload) in notes {
             let id = self.next_note;
             self.next_note += 1;
-            let at = self.venue.now().millis() / 1_000;
             let value = json!({
                 "id": id, "type": kind, "owner": payload["owner"], "timestamp": at,
                 "payload": payload,
@@ -243,7 +286,19 @@ impl Inner {
     /// What will become of a request, before it is looked at.
     fn receive(&mut self, req: &Req) -> (usize, Fate, Option<Answer>) {
         let account = req.header("POLY_ADDRESS").and_then(wire::address);
-        let index = self.received.len();
+        let number = self.record(req, account);
+        let fate = self.levers.fate(req, account);
+        let edge = self.edge(req);
+        (number, fate, edge)
+    }
+
+    /// Keeps a request for tests to read; its number.
+    pub(super) fn record(&mut self, req: &Req, account: Option<Address>) -> usize {
+        // An exchange that runs for days must not keep everything it ever heard.
+        if self.received.len() >= 2 * RECEIVED_MOST {
+            self.received.drain(..RECEIVED_MOST);
+            self.forgotten += RECEIVED_MOST;
+        }
         self.received.push(Received {
             at: self.venue.now(),
             service: req.service,
@@ -254,9 +309,14 @@ impl Inner {
             body: req.body.clone(),
             status: 0,
         });
-        let fate = self.levers.fate(req, account);
-        let edge = self.edge(req);
-        (index, fate, edge)
+        self.forgotten + self.received.len() - 1
+    }
+
+    pub(super) fn answered(&mut self, number: usize, status: u16) {
+        let index = number.checked_sub(self.forgotten);
+        if let Some(received) = index.and_then(|index| self.received.get_mut(index)) {
+            received.status = status;
+        }
     }
 
     fn edge(&mut self, req: &Req) -> Option<Answer> {
@@ -392,7 +452,7 @@ impl Shared {
 
     /// A request's whole life; None if no answer is given.
     pub(crate) async fn serve(&self, req: Req) -> Option<(Answer, Fate)> {
-        let (index, fate, edge) = self.with(|inner| inner.receive(&req));
+        let (number, fate, edge) = self.with(|inner| inner.receive(&req));
         let now = self.look(|inner| inner.venue.now());
         self.wait_until(now + fate.before).await;
         if fate.lose_request {
@@ -405,9 +465,7 @@ impl Shared {
         };
         let answer = fate.dress(answer);
         let now = self.with(|inner| {
-            if let Some(received) = inner.received.get_mut(index) {
-                received.status = answer.status;
-            }
+            inner.answered(number, answer.status);
             inner.venue.now()
         });
         self.wait_until(now + fate.after).await;

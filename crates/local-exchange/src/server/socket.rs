@@ -16,11 +16,10 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Service;
-use super::answer::Answer;
+use super::answer::{Answer, Req, parse_query};
 use super::http::Reply;
-use super::hub::{Channel, Marked, Out, Wants};
+use super::hub::{Channel, Out, Wants};
 use super::inner::{Inner, Shared};
-use crate::wire;
 
 /// The longest message taken from a client, over all its fragments.
 const MESSAGE_MOST: usize = 1 << 20;
@@ -41,7 +40,21 @@ pub(super) fn upgrade(
         (Service::Rtds, _) => Channel::Rtds,
         _ => return Reply::response(Answer::not_found(), None),
     };
-    if shared.with(|inner| inner.levers.refuses(channel, inner.venue.now())) {
+    let req = Req {
+        service,
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        query: parse_query(request.uri().query().unwrap_or("")),
+        headers: request.headers().clone(),
+        body: bytes::Bytes::new(),
+    };
+    let refused = shared.with(|inner| {
+        let number = inner.record(&req, None);
+        let refused = inner.levers.refuses(channel, inner.venue.now());
+        inner.answered(number, if refused { 403 } else { 101 });
+        refused
+    });
+    if refused {
         return Reply::response(Answer::error(403, "Forbidden"), None);
     }
     let (response, upgraded) = match fastwebsockets::upgrade::upgrade(&mut request) {
@@ -131,15 +144,13 @@ impl Inner {
         let now = self.venue.now();
         let Some(connection) = self.hub.get_mut(id) else { return };
         let channel = connection.channel;
-        match (channel, message) {
-            (Channel::Market | Channel::User | Channel::Rtds, b"PING") => {
-                connection.last_ping = now;
-                if !self.levers.mutes_pong(channel) {
-                    self.hub.put(id, Out::Text("PONG".to_owned()));
-                }
-                return;
+        tracing::debug!(id, ?channel, message = %String::from_utf8_lossy(message), "heard");
+        if channel != Channel::Polybolt && message == b"PING" {
+            connection.last_ping = now;
+            if !self.levers.mutes_pong(channel) {
+                self.hub.put(id, Out::Text("PONG".to_owned()));
             }
-            _ => {}
+            return;
         }
         let Ok(value) = serde_json::from_slice::<Value>(message) else {
             self.hub.put(id, Out::Text("INVALID OPERATION".to_owned()));
@@ -187,10 +198,7 @@ impl Inner {
             return;
         }
         for token in added {
-            if let Some(view) = self.venue.book(token) {
-                let marked = Marked::new(vec![token], &wire::book_frame(&view));
-                self.hub.send(id, &marked, &mut self.levers, self.venue.now());
-            }
+            self.snapshot(id, token);
         }
     }
 

@@ -114,8 +114,9 @@ impl Inner {
         match (req.method.as_str(), rest) {
             ("GET", ["api-keys"]) => {
                 let signer = self.venue.signer(&caller.signer);
-                let keys = signer.map(|signer| signer.keys.values().map(|c| c.key).collect());
-                Answer::ok(&json!({ "apiKeys": keys.unwrap_or_else(Vec::new) }))
+                let keys =
+                    signer.map(|signer| signer.keys.values().map(|c| c.key).collect::<Vec<_>>());
+                Answer::ok(&json!({ "apiKeys": keys.unwrap_or_default() }))
             }
             ("DELETE", ["api-key"]) => {
                 self.venue.delete_key(&caller.key);

@@ -66,6 +66,43 @@ pub(crate) fn order(order: &Order, universe: &Universe) -> Value {
     })
 }
 
+/// The payload of a notification: an order, and the fill or nothing that happened to it.
+pub(crate) fn notification(
+    order: &Order,
+    filled: Option<(&Trade, Shares, String)>,
+    universe: &Universe,
+) -> Value {
+    let market = universe.market(order.token.market());
+    let (trade, matched, price) = match filled {
+        Some((trade, shares, price)) => (Some(trade), shares, price),
+        None => (None, order.matched, text::price(order.limit)),
+    };
+    let none = || format!("0x{}", "0".repeat(64));
+    json!({
+        "asset_id": universe.token_id(order.token),
+        "condition_id": market.condition,
+        "eventSlug": market.event,
+        "icon": "",
+        "image": "",
+        "market": market.condition,
+        "market_slug": market.slug,
+        "matched_size": text::shares(matched),
+        "order_id": order.id,
+        "original_size": text::shares(order.original()),
+        "outcome": outcome(universe, order.token),
+        "outcome_index": order.token.outcome().index(),
+        "owner": order.key,
+        "price": price,
+        "question": market.question,
+        "remaining_size": text::shares(order.original().saturating_sub(order.matched)),
+        "seriesSlug": "",
+        "side": if order.side == Side::Buy { "buy" } else { "sell" },
+        "trade_id": trade.map(|trade| trade.id.to_string()).unwrap_or_default(),
+        "transaction_hash": trade.map(transaction).filter(|hash| !hash.is_empty()).unwrap_or_else(none),
+        "type": "",
+    })
+}
+
 /// A trade as one of its parties sees it.
 pub(crate) fn trade(trade: &Trade, viewer: &Address, universe: &Universe) -> Value {
     let taker = trade.signer == *viewer;

@@ -1,7 +1,6 @@
 //! A client for tests: signs, sends, reads frames. Written against the venue's documents, not against
 //! the exchange's own types.
-#![expect(clippy::allow_attributes, reason = "each test file uses a part of these helpers")]
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part of these helpers")]
 
 use std::future::Future;
 use std::time::Duration;
@@ -159,12 +158,13 @@ impl Ask {
 
 impl Trader {
     pub fn new(running: &Running, index: usize, kind: WalletKind) -> Trader {
-        let account = &running.accounts()[index];
+        let known = running.accounts().get(index).and_then(|account| account.credentials.clone());
+        let fresh = || running.venue(|venue| venue.create_key(TEST_ADDRESSES[index], 0));
         Trader {
             key: TEST_KEYS[index].trim_start_matches("0x").parse().unwrap(),
             owner: TEST_ADDRESSES[index],
             kind,
-            credentials: account.credentials.clone().unwrap(),
+            credentials: known.or_else(fresh).unwrap(),
             http: http(),
             base: running.urls().clob.clone(),
             salt: std::cell::Cell::new(index as u64 * 1_000_000),
@@ -228,9 +228,17 @@ impl Trader {
 
     /// The signed body of an order and its id.
     pub fn signed(&self, ask: &Ask) -> (Value, B256) {
+        self.signed_as(self.wallet(), self.kind.signature_type(), false, ask)
+    }
+
+    /// The same with a session key of somebody's deposit wallet.
+    pub fn signed_for(&self, wallet: Address, ask: &Ask) -> (Value, B256) {
+        self.signed_as(wallet, 3, true, ask)
+    }
+
+    fn signed_as(&self, wallet: Address, kind: u8, session: bool, ask: &Ask) -> (Value, B256) {
         self.salt.set(self.salt.get() + 1);
-        let wallet = self.wallet();
-        let deposit = self.kind.signature_type() == 3;
+        let deposit = kind == 3;
         let stamp = self.seconds * 1_000 + self.salt.get() as i64;
         let message = OrderMessage {
             salt: U256::from(self.salt.get()),
@@ -240,14 +248,15 @@ impl Trader {
             maker_amount: ask.maker,
             taker_amount: ask.taker,
             side: ask.side as u8,
-            signature_type: self.kind.signature_type(),
+            signature_type: kind,
             timestamp: U256::from(stamp as u64),
             metadata: B256::ZERO,
             builder: B256::ZERO,
         };
         let signature = if deposit {
             let inner = self.sign(message.wrapped_digest(ask.contract, 137));
-            message.wrap(ask.contract, 137, &inner)
+            let wrapped = message.wrap(ask.contract, 137, &inner);
+            if session { enveloped(self.owner, &wrapped) } else { wrapped }
         } else {
             self.sign(message.digest(ask.contract, 137)).to_vec()
         };
@@ -315,6 +324,17 @@ impl Trader {
         let page = self.call("GET", "/data/trades", "").await.json();
         page["data"].as_array().unwrap().clone()
     }
+}
+
+/// `abi.encode(bytes32 key, bytes32 0, bytes wrapped)` and the mark of session keys.
+fn enveloped(key: Address, wrapped: &[u8]) -> Vec<u8> {
+    let word = |number: u64| B256::from(U256::from(number)).to_vec();
+    let mut bytes = key.into_word().to_vec();
+    bytes.extend([word(0), word(96), word(wrapped.len() as u64)].concat());
+    bytes.extend_from_slice(wrapped);
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    bytes.extend([0x64, 0x92].repeat(16));
+    bytes
 }
 
 /// A socket that is read frame by frame.
