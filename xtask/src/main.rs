@@ -43,6 +43,9 @@ const WAITING: &[&str] = &[
     "frankenstein",
 ];
 
+/// What could sign: absent where the feature `signer` is off.
+const SIGNING: &[&str] = &["alloy", "alloy-signer-local", "secp256k1", "k256", "eth-keystore"];
+
 /// A second TLS stack: refused in any tree.
 const SECOND_TLS: &[&str] =
     &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "pq-sys", "boring-sys"];
@@ -99,6 +102,13 @@ fn layers() -> Result<(), String> {
         if WAITING.contains(&used.as_str()) {
             broken.push(format!(
                 "bins/backtest has {used} in its tree; a newcomer's first build needs none"
+            ));
+        }
+    }
+    for used in tree("polydesk-polymarket-api", &["--no-default-features"])? {
+        if SIGNING.contains(&used.as_str()) {
+            broken.push(format!(
+                "polymarket-api without `signer` has {used} in its tree; such a process must be unable to sign"
             ));
         }
     }

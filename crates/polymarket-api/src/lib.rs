@@ -8,6 +8,94 @@
 //! - [`Limits`], [`ServerClock`], [`Http`]: what all of it travels on.
 //!
 //! Every error says what to do next ([`ApiError`]), and nothing is ever sent twice that could act twice.
+//! Only configured hosts are reached ([`Egress`]). Without the feature `signer` there is no key, no chain
+//! and no way to move money: market data, discovery and (with API credentials) reading and cancelling.
+//!
+//! # Reading a book
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use polydesk_polymarket_api::{clob::Clob, Endpoints, Http, HttpConfig, Limits, LimitsConfig, ServerClock};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoints = Endpoints::default();
+//! let clock = ServerClock::system();
+//! let http = Http::new(HttpConfig::default(), &endpoints)?;
+//! let limits = Arc::new(Limits::new(LimitsConfig::default(), clock.clone())?);
+//! let clob = Clob::new(http, &endpoints.clob, limits, clock);
+//! clob.sync_clock().await?;
+//! let token = "71321045679252212594626385532706912750332728571942532289631379312455583992563".parse()?;
+//! let book = clob.book(&token).await?;
+//! assert_eq!(book.computed_hash(), book.hash);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Discovering markets
+//!
+//! ```no_run
+//! use futures_util::TryStreamExt;
+//! use polydesk_polymarket_api::gamma::{Gamma, GammaMarket, TakerDelays};
+//!
+//! # async fn example(gamma: Gamma) -> Result<(), Box<dyn std::error::Error>> {
+//! let markets: Vec<GammaMarket> = gamma.markets(vec![("tag_id".into(), "21".into())]).try_collect().await?;
+//! for market in &markets {
+//!     match market.to_market(None, TakerDelays::default()) {
+//!         Ok(market) => println!("{} tick {}", market.slug, market.tick),
+//!         Err(refused) => println!("not traded: {refused}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A wallet's positions and trades
+//!
+//! ```no_run
+//! use futures_util::TryStreamExt;
+//! use polydesk_polymarket_api::data::Data;
+//!
+//! # async fn example(data: Data) -> Result<(), Box<dyn std::error::Error>> {
+//! let wallet = "0x56687bf447db6ffa42ffe2204a05edaa20f55839";
+//! let trades = data.activity_v2(wallet, None, vec![("type".into(), "TRADE".into())]);
+//! let newest: Vec<_> = trades.try_collect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Books that stay live
+//!
+//! ```no_run
+//! use polydesk_domain::Token;
+//! use polydesk_polymarket_api::{clob::Clob, FeedConfig, Http, ServerClock};
+//! use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
+//!
+//! # async fn example(http: Http, clob: Clob, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let (feed, mut items) =
+//!     MarketFeed::start(FeedConfig::default(), http, url, clob, ServerClock::system())?;
+//! feed.subscribe(vec![("101".parse()?, Token(0))]);
+//! while let Some(FeedItem::Market { event, .. }) = items.recv().await {
+//!     println!("{event:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Signing stands in [`signing`], transactions and approvals in [`chain`]; `examples/` has whole programs.
+//!
+//! # Where the venue's sources disagree
+//!
+//! | about | default | otherwise |
+//! |---|---|---|
+//! | signatures of deposit wallets | wrapped (ERC-7739) | [`signing::SignatureForm::Plain`]; ask the wallet with `chain` |
+//! | rounding of market orders | at most 2 and 4 decimals | [`polydesk_domain::Rounding::Sdk`], as the official clients |
+//! | shares of an immediate buy | rounded down | |
+//! | units of sizes in REST orders | shares; what looks like millionths is flagged | [`clob::OpenOrder::sizes`] |
+//! | order of book levels | none relied on | |
+//! | per-signer limits | obeyed though only announced | [`LimitsConfig::signer`] |
+//! | taker delay of up-down markets | 150 ms | [`gamma::TakerDelays`] |
+//! | adapters for split and merge | the pair in force since 2026 | [`signing::Contracts`] |
+//! | page size of Gamma's lists | 100 | the filter `limit` |
 
 mod auth;
 #[cfg(feature = "signer")]

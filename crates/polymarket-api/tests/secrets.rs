@@ -107,16 +107,15 @@ fn an_encrypted_keystore_opens_with_its_password_only() {
     let key: alloy::signers::local::PrivateKeySigner = KEY.parse().unwrap();
     // Light parameters: the format is what is tested, not the work of guessing.
     let mut rng = Plain(7);
-    let name = alloy::signers::local::LocalSigner::encrypt_keystore(
+    alloy::signers::local::LocalSigner::encrypt_keystore(
         folder.path(),
         &mut rng,
         key.to_bytes(),
         "correct horse",
         Some("wallet.json"),
     )
-    .unwrap()
-    .1;
-    let path = folder.path().join(name);
+    .unwrap();
+    let path = folder.path().join("wallet.json");
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let load = |password: &str| {

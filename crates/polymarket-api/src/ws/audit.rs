@@ -35,13 +35,10 @@ type Texts = (Box<str>, Box<str>);
 pub(crate) struct TextBook {
     bids: BTreeMap<u16, Texts>,
     asks: BTreeMap<u16, Texts>,
-    pending: Option<Pending>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    timestamp: Box<str>,
-    hash: Box<str>,
+    /// The last hash heard and its timestamp; the buffers are reused.
+    timestamp: String,
+    hash: String,
+    waits: bool,
 }
 
 impl TextBook {
@@ -49,7 +46,8 @@ impl TextBook {
     pub fn clear(&mut self) {
         self.bids.clear();
         self.asks.clear();
-        self.pending = None;
+        self.hash.clear();
+        self.waits = false;
     }
 
     /// A level of a whole book.
@@ -75,22 +73,32 @@ impl TextBook {
     /// The hash the venue gave for the state after the batch of `timestamp`.
     pub fn expect(&mut self, timestamp: &str, hash: &str) {
         if !hash.is_empty() {
-            self.pending = Some(Pending { timestamp: timestamp.into(), hash: hash.into() });
+            for (slot, text) in [(&mut self.timestamp, timestamp), (&mut self.hash, hash)] {
+                slot.clear();
+                slot.push_str(text);
+            }
+            self.waits = true;
         }
     }
 
     /// Whether a hash of an earlier batch waits to be checked.
     pub fn due(&self, timestamp: &str) -> bool {
-        self.pending.as_ref().is_some_and(|pending| &*pending.timestamp != timestamp)
+        self.waits && self.timestamp != timestamp
     }
     /// Whether any hash waits to be checked.
     pub fn waits(&self) -> bool {
-        self.pending.is_some()
+        self.waits
+    }
+    /// The last hash heard, checked or not; empty when none was.
+    pub fn last_hash(&self) -> &str {
+        &self.hash
     }
 
     /// Checks what waits. The waiting hash is used up.
     pub fn check(&mut self, asset_id: &str, constants: &Constants) -> Verdict {
-        let Some(pending) = self.pending.take() else { return Verdict::Unknown };
+        if !std::mem::take(&mut self.waits) {
+            return Verdict::Unknown;
+        }
         let (Some(tick_size), Some(min_order_size), Some(neg_risk), Some(last_trade_price)) = (
             &constants.tick_size,
             &constants.min_order_size,
@@ -107,7 +115,7 @@ impl TextBook {
         let ours = book_hash(&HashInput {
             market: &constants.market,
             asset_id,
-            timestamp: &pending.timestamp,
+            timestamp: &self.timestamp,
             bids: &bids,
             asks: &asks,
             min_order_size,
@@ -115,7 +123,7 @@ impl TextBook {
             neg_risk,
             last_trade_price: Some(last_trade_price),
         });
-        if ours == *pending.hash { Verdict::Equal } else { Verdict::Differs }
+        if ours == self.hash { Verdict::Equal } else { Verdict::Differs }
     }
 
     fn side(&mut self, bid: bool) -> &mut BTreeMap<u16, Texts> {

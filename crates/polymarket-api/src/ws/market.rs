@@ -884,7 +884,11 @@ impl Shard {
             let silent = state.asked;
             state.asked = false;
             // Asked after a long silence: a change that is older than what may still be under way was missed.
-            let behind = at > state.latest && at + UNDER_WAY < self.shared.clock.now();
+            // Within one millisecond of the venue only the hash tells one state from another.
+            let last_hash = state.book.last_hash();
+            let other = !book.hash.is_empty() && !last_hash.is_empty() && book.hash != last_hash;
+            let missed = at > state.latest || (at == state.latest && other);
+            let behind = missed && at + UNDER_WAY < self.shared.clock.now();
             let missing = state.based.is_none();
             if missing && at >= state.latest {
                 match book.snapshot(token) {
