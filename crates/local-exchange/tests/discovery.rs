@@ -266,6 +266,11 @@ fn prices_walk_on_both_price_sockets() {
             &fixture("rtds_crypto_prices_update.json")["payload"],
             &["symbol", "value", "full_accuracy_value"],
         );
+        running
+            .pull_toml("[[streams]]\nchannel = \"rtds\"\nact = \"drop\"\nfor = \"10s\"")
+            .unwrap();
+        running.advance(Span::secs(5));
+        assert_eq!(rtds.drain().await.len(), 0, "a feed that is alive and silent");
         rtds.say(&wants("nothing", "")).await;
         assert_eq!(rtds.drain().await[0]["statusCode"], 401);
     });
