@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Base URLs without a trailing slash. Loopback addresses may be plain `http` and `ws`; everything else
 /// must be encrypted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Endpoints {
     /// CLOB REST.
@@ -27,6 +27,18 @@ pub struct Endpoints {
     pub geoblock: String,
     /// Polygon JSON-RPC; two independent ones are compared.
     pub rpc: Vec<String>,
+}
+
+/// RPC URLs may hold keys and are not shown.
+impl core::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut map = f.debug_map();
+        for (key, url) in self.all() {
+            let shown = if key.starts_with("rpc") { "(hidden)" } else { url };
+            map.entry(&key, &shown);
+        }
+        map.finish()
+    }
 }
 
 impl Default for Endpoints {

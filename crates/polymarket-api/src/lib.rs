@@ -10,6 +10,8 @@
 //! Every error says what to do next ([`ApiError`]), and nothing is ever sent twice that could act twice.
 
 mod auth;
+#[cfg(feature = "signer")]
+pub mod chain;
 pub mod clob;
 mod clock;
 pub mod data;

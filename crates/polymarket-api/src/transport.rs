@@ -86,8 +86,11 @@ impl Egress {
     pub fn of(endpoints: &Endpoints, more: &[String]) -> Result<Egress, ApiError> {
         let mut egress = Egress::default();
         for (key, url) in endpoints.all() {
-            let wrong =
-                |rule: &str| ApiError::Misconfigured(format!("endpoints.{key} is {url:?}: {rule}"));
+            let wrong = |rule: &str| {
+                // RPC URLs may hold keys.
+                let shown = if key.starts_with("rpc") { "(hidden)" } else { url };
+                ApiError::Misconfigured(format!("endpoints.{key} is {shown:?}: {rule}"))
+            };
             let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
             let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
                 return Err(wrong("it needs a scheme and a host"));

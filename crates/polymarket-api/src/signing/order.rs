@@ -173,6 +173,30 @@ impl OrderSigner {
         timestamp_ms: u64,
         metadata: B256,
     ) -> SignedOrder {
+        self.sign_whole(self.form, args, amounts, salt, timestamp_ms, metadata)
+    }
+
+    /// Signs in a form that need not be the signer's own: to ask a wallet which one it accepts.
+    pub(crate) fn sign_in_form(
+        &self,
+        form: SignatureForm,
+        args: &OrderArgs,
+        amounts: Amounts,
+        salt: u64,
+        timestamp_ms: u64,
+    ) -> SignedOrder {
+        self.sign_whole(form, args, amounts, salt, timestamp_ms, B256::ZERO)
+    }
+
+    fn sign_whole(
+        &self,
+        form: SignatureForm,
+        args: &OrderArgs,
+        amounts: Amounts,
+        salt: u64,
+        timestamp_ms: u64,
+        metadata: B256,
+    ) -> SignedOrder {
         let domain = &self.domains[match args.exchange {
             Exchange::Normal => 0,
             Exchange::NegRisk => 1,
@@ -200,8 +224,7 @@ impl OrderSigner {
         }
         let struct_hash = keccak256(words);
         let id = typed_digest(&domain.separator, &struct_hash);
-        let wrapped =
-            matches!(self.wallet, Wallet::Deposit(_)) && self.form == SignatureForm::Wrapped;
+        let wrapped = matches!(self.wallet, Wallet::Deposit(_)) && form == SignatureForm::Wrapped;
         let signed_digest = if wrapped {
             let mut wrapper = self.wrapper;
             wrapper[32..64].copy_from_slice(struct_hash.as_slice());
