@@ -132,6 +132,7 @@ pub(crate) struct Inner {
     pub(super) batch_most: usize,
     pub(super) cancel_most: usize,
     pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
+    pub(super) relay_nonces: BTreeMap<Address, u64>,
     pub(crate) feeds: super::prices::Feeds,
     snapshot_delay: Span,
     /// Books that subscribers wait for.
@@ -158,6 +159,7 @@ impl Inner {
             batch_most: setup.rules.batch_most,
             cancel_most: setup.rules.cancel_most,
             relayed: BTreeMap::new(),
+            relay_nonces: BTreeMap::new(),
             feeds: super::prices::Feeds::new(setup.seed, start),
             snapshot_delay: setup.rules.snapshot_delay,
             snapshots: BTreeMap::new(),
