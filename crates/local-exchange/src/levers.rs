@@ -14,7 +14,7 @@ use crate::scenario::{
     ReadAct, ReadLever, Scenario, StreamAct, StreamLever, TimeLever,
 };
 use crate::server::answer::{Answer, Req};
-use crate::server::hub::{Channel, Marked};
+use crate::server::hub::{Channel, Marked, Out};
 use crate::server::inner::Inner;
 use crate::venue::{Mode, Walk, WalkRule};
 
@@ -69,6 +69,7 @@ pub(crate) enum Passage {
     Now(String),
     At(Time, String),
     Close(u16, String),
+    Cut,
 }
 
 /// A span of time in which a lever holds.
@@ -209,6 +210,12 @@ impl Levers {
         let mut after = Vec::new();
         for state in &mut self.streams {
             let lever = &state.lever;
+            if state.window.until <= now
+                && let Some(earlier) = state.waiting.remove(&id)
+            {
+                // Nothing came to swap places with while the window was open.
+                after.push(earlier);
+            }
             let market = |key: MarketKey| marked.tokens.iter().any(|t: &Token| t.market() == key);
             let fits = lever.channel == channel
                 && lever.connections.has(number)
@@ -246,6 +253,7 @@ impl Levers {
                     let reason = lever.reason.clone().unwrap_or_default();
                     return vec![Passage::Close(lever.code.unwrap_or(1_012), reason)];
                 }
+                StreamAct::Cut => return vec![Passage::Cut],
                 StreamAct::Refuse => {}
             }
         }
@@ -347,7 +355,7 @@ impl Inner {
         for lever in &scenario.streams {
             let window = Window::new(now, lever.at.0, lever.lasts.map(|lasts| lasts.0));
             let no_frame = lever.event.is_none() && lever.market.is_none();
-            if lever.act == StreamAct::Close && no_frame {
+            if matches!(lever.act, StreamAct::Close | StreamAct::Cut) && no_frame {
                 self.levers.at(window.from, Timed::CloseStreams(lever.clone()));
                 continue;
             }
@@ -412,7 +420,12 @@ impl Inner {
                 Timed::CloseStreams(lever) => {
                     let reason = lever.reason.clone().unwrap_or_default();
                     for (id, number) in self.hub.of(lever.channel) {
-                        if lever.connections.has(number) {
+                        if !lever.connections.has(number) {
+                            continue;
+                        }
+                        if lever.act == StreamAct::Cut {
+                            self.hub.put(id, Out::Cut);
+                        } else {
                             self.hub.close(id, lever.code.unwrap_or(1_012), &reason);
                         }
                     }

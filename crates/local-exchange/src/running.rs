@@ -200,6 +200,18 @@ impl Running {
         })
     }
 
+    /// Waits until so many requests came to a method and path, without a clock: for tests that move
+    /// time only once a request is there.
+    pub async fn arrived(&self, method: &str, path: &str, count: usize) {
+        let is = |one: &&Received| one.method == method && one.path == path;
+        self.shared.until(|inner| inner.received.iter().filter(is).count() >= count).await;
+    }
+
+    /// Waits until something is true of the venue.
+    pub async fn until(&self, mut holds: impl FnMut(&Venue) -> bool) {
+        self.shared.until(|inner| holds(&inner.venue)).await;
+    }
+
     /// Open connections of a socket channel.
     pub fn connections(&self, channel: crate::Channel) -> usize {
         self.shared.look(|inner| inner.hub.of(channel).len())

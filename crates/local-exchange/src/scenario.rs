@@ -302,6 +302,8 @@ pub enum StreamAct {
     Hold,
     /// Instead of the first that fits the connection is closed with `code`.
     Close,
+    /// As `close`, but the connection breaks without a close frame.
+    Cut,
     /// New connections are refused with 403.
     Refuse,
     /// No frames and no `PONG`.

@@ -245,6 +245,51 @@ pub fn auth_digest(address: Address, timestamp: &str, nonce: U256, chain: u64) -
     digest(separator, hash)
 }
 
+/// One call of a deposit wallet's batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletCall {
+    /// Which contract.
+    pub target: Address,
+    /// Native currency sent along.
+    pub value: U256,
+    /// Call data.
+    pub data: Vec<u8>,
+}
+
+/// The digest of a deposit wallet's batch for the relayer.
+pub fn batch_digest(
+    wallet: Address,
+    nonce: U256,
+    deadline: U256,
+    calls: &[WalletCall],
+    chain: u64,
+) -> B256 {
+    const CALL: &str = "Call(address target,uint256 value,bytes data)";
+    let separator = hash_words(&[
+        keccak256(DOMAIN_TYPE),
+        keccak256("DepositWallet"),
+        keccak256("1"),
+        word(chain),
+        wallet.into_word(),
+    ]);
+    let calls: Vec<B256> = calls
+        .iter()
+        .map(|call| {
+            let data = keccak256(&call.data);
+            hash_words(&[keccak256(CALL), call.target.into_word(), call.value.into(), data])
+        })
+        .collect();
+    let batch = format!("Batch(address wallet,uint256 nonce,uint256 deadline,Call[] calls){CALL}");
+    let hash = hash_words(&[
+        keccak256(batch),
+        wallet.into_word(),
+        nonce.into(),
+        deadline.into(),
+        hash_words(&calls),
+    ]);
+    digest(separator, hash)
+}
+
 /// The address whose key made a plain signature over a digest.
 ///
 /// # Errors

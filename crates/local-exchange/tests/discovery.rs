@@ -2,8 +2,10 @@
 
 mod common;
 
+use alloy::primitives::{Address, B256, U256, hex};
 use common::*;
 use polydesk_domain::{Payout, Side, Span};
+use polydesk_local_exchange::typed::{WalletCall, batch_digest};
 use polydesk_local_exchange::wallets::WalletKind;
 use polydesk_local_exchange::{LocalExchange, Running, Setup, demo_markets};
 use serde_json::{Value, json};
@@ -266,6 +268,11 @@ fn prices_walk_on_both_price_sockets() {
             &fixture("rtds_crypto_prices_update.json")["payload"],
             &["symbol", "value", "full_accuracy_value"],
         );
+        running
+            .pull_toml("[[streams]]\nchannel = \"rtds\"\nact = \"drop\"\nfor = \"10s\"")
+            .unwrap();
+        running.advance(Span::secs(5));
+        assert_eq!(rtds.drain().await.len(), 0, "a feed that is alive and silent");
         rtds.say(&wants("nothing", "")).await;
         assert_eq!(rtds.drain().await[0]["statusCode"], 401);
     });
@@ -280,7 +287,7 @@ fn the_relayer_takes_and_the_website_tells_where_one_is() {
         let geo = get(&client, running.urls().geoblock.clone()).await.json();
         like(&geo, &fixture("geoblock.json"), &["blocked", "ip", "country", "region"]);
         let url = format!("{base}/submit");
-        let body = json!({ "type": "WALLET", "from": "0x12" }).to_string();
+        let body = json!({ "type": "SAFE", "from": "0x12" }).to_string();
         let refused = send(&client, "POST", &url, &[], body.clone()).await.unwrap();
         assert_eq!(refused.status, 401);
         let key = [("RELAYER_API_KEY", "k".to_owned())];
@@ -295,6 +302,66 @@ fn the_relayer_takes_and_the_website_tells_where_one_is() {
             assert_eq!(state().await, want);
             running.advance(Span::secs(if want == "STATE_NEW" { 1 } else { 3 }));
         }
+    });
+}
+
+#[test]
+fn a_deposit_wallet_splits_merges_and_redeems_through_the_relayer() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let alice = trader(&running, 0);
+        let client = http();
+        let base = running.urls().relayer.clone();
+        let market: B256 = condition(&running, rain).parse().unwrap();
+        let word = |number: u64| B256::from(U256::from(number)).to_vec();
+        let call = |selector: &str, amount: u64| {
+            let mut data = hex::decode(selector).unwrap();
+            data.extend([word(0), word(0), market.to_vec(), word(160), word(amount)].concat());
+            WalletCall { target: Address::ZERO, value: U256::ZERO, data }
+        };
+        let submit = async |nonce: u64, calls: &[WalletCall]| {
+            let deadline = U256::from(1_795_521_600 + 600);
+            let digest = batch_digest(alice.wallet(), U256::from(nonce), deadline, calls, 137);
+            let rows = calls.iter().map(|call| {
+                json!({ "target": call.target.to_string(), "value": "0",
+                        "data": hex::encode_prefixed(&call.data) })
+            });
+            let body = json!({
+                "type": "WALLET", "from": alice.owner.to_string(), "to": Address::ZERO.to_string(),
+                "nonce": nonce.to_string(), "signature": hex::encode_prefixed(alice.sign(digest)),
+                "metadata": "", "depositWalletParams": {
+                    "depositWallet": alice.wallet().to_string(),
+                    "deadline": deadline.to_string(), "calls": rows.collect::<Vec<_>>(),
+                } });
+            let key = [("RELAYER_API_KEY", "k".to_owned())];
+            let url = format!("{base}/submit");
+            send(&client, "POST", &url, &key, body.to_string()).await.unwrap()
+        };
+        let cash = || running.venue(|venue| venue.cash_of(&alice.wallet()));
+        assert_eq!(submit(0, &[call("72ce4275", 50_000_000)]).await.status, 200);
+        assert_eq!(cash(), polydesk_domain::Usdc::whole(1_000));
+        running.advance(Span::secs(3));
+        assert_eq!(cash(), polydesk_domain::Usdc::whole(950));
+        let stale = submit(0, &[call("9e7212ad", 50_000_000)]).await;
+        assert_eq!(
+            (stale.status, stale.json()["error"].as_str()),
+            (400, Some("batch nonce 0 does not match on-chain nonce 1"))
+        );
+        submit(1, &[call("9e7212ad", 20_000_000)]).await;
+        running.advance(Span::secs(3));
+        assert_eq!(cash(), polydesk_domain::Usdc::whole(970));
+        running.venue(|venue| venue.resolve(rain.market(), Payout::YES));
+        submit(2, &[call("01b7037c", 0)]).await;
+        running.advance(Span::secs(3));
+        assert_eq!(cash(), polydesk_domain::Usdc::whole(970 + 230));
+        let mut later = alice.clone();
+        later.at(&running);
+        assert_eq!(later.balance(Some(&token_id(&running, rain))).await, "0");
+        let mut forged = call("72ce4275", 1);
+        forged.value = U256::from(1);
+        assert_eq!(submit(3, &[forged]).await.status, 400, "signed with another value");
+        running.check().unwrap();
     });
 }
 

@@ -1,7 +1,9 @@
 //! The exchange's own hashing, recovery and derivations against what the official clients made.
 
 use alloy::primitives::{Address, B256, U256, hex};
-use polydesk_local_exchange::typed::{Contract, OrderMessage, auth_digest, recover, recover_order};
+use polydesk_local_exchange::typed::{
+    Contract, OrderMessage, WalletCall, auth_digest, batch_digest, recover, recover_order,
+};
 use polydesk_local_exchange::wallets::WalletKind;
 use serde_json::Value;
 
@@ -144,6 +146,33 @@ fn the_key_handshake_is_recognised() {
             assert_eq!(recover(digest, &signature), Ok(owner), "{client} {}", case["id"]);
         }
     }
+}
+
+#[test]
+fn a_wallets_batch_is_hashed_as_eth_account_hashes_it() {
+    let call = |target: &str, value: u64, data: &str| WalletCall {
+        target: target.parse().unwrap(),
+        value: U256::from(value),
+        data: hex::decode(data).unwrap(),
+    };
+    let calls = [
+        call("0xAdA100Db00Ca00073811820692005400218FcE1f", 0, "72ce4275"),
+        call("0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB", 5, ""),
+    ];
+    let wallet: Address = "0xBc0fF067b7740Eff76C1ca93c875Ba6B890d6B50".parse().unwrap();
+    let deadline = U256::from(1_795_522_200u64);
+    let digest = batch_digest(wallet, U256::from(7), deadline, &calls, 137);
+    // Made with PyPI eth_account's `encode_typed_data` and the first public test key.
+    assert_eq!(
+        hex::encode(digest),
+        "ac1182cd011418eb864f2a3383781ebe66c6151914c43771270dbd20379405b5"
+    );
+    let signature = hex::decode(
+        "6fb81148ed41034fdeab4b1c4eb6f3dad85417f7a83ed03dc1cf11ec29c6daa125f306c7eb45ea32216cb9c60\
+         b39d3bf945ae70159320a66edca27b06cca3a061c",
+    );
+    let owner = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".parse().unwrap();
+    assert_eq!(recover(digest, &signature.unwrap()), Ok(owner));
 }
 
 #[test]

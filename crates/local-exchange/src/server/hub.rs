@@ -18,6 +18,8 @@ pub(crate) enum Out {
     Text(String),
     Pong(Vec<u8>),
     Close(u16, String),
+    /// The connection ends without a word.
+    Cut,
 }
 
 /// Which stream a connection is.
@@ -163,7 +165,7 @@ impl Hub {
 
     /// Puts something on a connection's wire.
     pub(crate) fn put(&mut self, id: u64, out: Out) {
-        let closes = matches!(out, Out::Close(..));
+        let closes = matches!(out, Out::Close(..) | Out::Cut);
         if let Some(connection) = self.connections.get(&id) {
             // Its writer may have ended; its reader will say so.
             let _ = connection.out.send(out);
@@ -192,6 +194,7 @@ impl Hub {
                 Passage::Now(text) => self.put(id, Out::Text(text)),
                 Passage::At(at, text) => self.put_at(id, at, Out::Text(text)),
                 Passage::Close(code, reason) => self.close(id, code, &reason),
+                Passage::Cut => self.put(id, Out::Cut),
             }
         }
     }

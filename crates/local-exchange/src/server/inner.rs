@@ -132,6 +132,7 @@ pub(crate) struct Inner {
     pub(super) batch_most: usize,
     pub(super) cancel_most: usize,
     pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
+    pub(super) relay_nonces: BTreeMap<Address, u64>,
     pub(crate) feeds: super::prices::Feeds,
     snapshot_delay: Span,
     /// Books that subscribers wait for.
@@ -158,6 +159,7 @@ impl Inner {
             batch_most: setup.rules.batch_most,
             cancel_most: setup.rules.cancel_most,
             relayed: BTreeMap::new(),
+            relay_nonces: BTreeMap::new(),
             feeds: super::prices::Feeds::new(setup.seed, start),
             snapshot_delay: setup.rules.snapshot_delay,
             snapshots: BTreeMap::new(),
@@ -194,7 +196,7 @@ impl Inner {
             self.publish();
             self.pull_due(due);
             self.publish();
-            self.feeds.advance(due, &mut self.hub);
+            self.feeds.advance(due, &mut self.hub, &mut self.levers);
             self.hub.advance(due);
             while let Some(entry) = self.snapshots.first_entry().filter(|e| e.key().0 <= due) {
                 let (id, token) = entry.remove();
@@ -367,12 +369,15 @@ impl Inner {
 pub(crate) struct Shared {
     inner: Arc<Mutex<Inner>>,
     changed: Arc<Notify>,
+    /// Counts what happened, for whoever waits for something to be true.
+    turns: watch::Sender<u64>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Shared {
     pub(crate) fn new(inner: Inner, stop: watch::Receiver<bool>) -> Shared {
-        Shared { inner: Arc::new(Mutex::new(inner)), changed: Arc::new(Notify::new()), stop }
+        let (turns, _) = watch::channel(0);
+        Shared { inner: Arc::new(Mutex::new(inner)), changed: Arc::new(Notify::new()), turns, stop }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -391,7 +396,24 @@ impl Shared {
             result
         };
         self.changed.notify_one();
+        self.turns.send_modify(|turns| *turns += 1);
         result
+    }
+
+    /// Waits until something is true; false if the exchange stopped before.
+    pub(crate) async fn until(&self, mut holds: impl FnMut(&Inner) -> bool) -> bool {
+        let mut turns = self.turns.subscribe();
+        let mut stop = self.stop.clone();
+        loop {
+            turns.mark_unchanged();
+            if self.look(&mut holds) {
+                return true;
+            }
+            tokio::select! {
+                _ = turns.changed() => {}
+                _ = stop.wait_for(|stop| *stop) => return false,
+            }
+        }
     }
 
     /// Looks without moving anything.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use polydesk_domain::{Span, Time};
 use serde_json::{Value, json};
 
-use super::hub::{Hub, Out, Wants};
+use super::hub::{Channel, Hub, Marked, Out, Wants};
 use super::inner::Inner;
 use crate::chance::Chance;
+use crate::levers::Levers;
 use crate::{text, wire};
 
 /// Prices come once a second.
@@ -81,7 +82,7 @@ impl Feeds {
     }
 
     /// Sends the prices of the seconds up to now.
-    pub(crate) fn advance(&mut self, now: Time, hub: &mut Hub) {
+    pub(crate) fn advance(&mut self, now: Time, hub: &mut Hub, levers: &mut Levers) {
         self.subscriptions.retain(|subscription| hub.get(subscription.connection).is_some());
         if self.subscriptions.is_empty() || self.next > now {
             return;
@@ -98,7 +99,12 @@ impl Feeds {
             let Some(walk) = self.walks.get(&subscription.symbol) else { continue };
             subscription.seq += 1;
             let frame = update(subscription, now, walk.micros);
-            hub.put(subscription.connection, Out::Text(frame.to_string()));
+            let marked = Marked {
+                event: subscription.channel.clone(),
+                tokens: Vec::new(),
+                text: frame.to_string(),
+            };
+            hub.send(subscription.connection, &marked, levers, now);
         }
     }
 
@@ -160,6 +166,7 @@ impl Inner {
     pub(super) fn hear_polybolt(&mut self, id: u64, value: &Value) {
         let rid = &value["rid"];
         match value["op"].as_str() {
+            Some("ping") if self.levers.mutes_pong(Channel::Polybolt) => {}
             Some("ping") => self.say(id, &json!({ "op": "pong" })),
             Some("auth") => {
                 let auth = &value["auth"];

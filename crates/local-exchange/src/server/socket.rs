@@ -72,10 +72,16 @@ pub(super) fn upgrade(
                 let (out, frames) = unbounded_channel();
                 let id = shared.with(|inner| inner.hub.open(channel, out, inner.venue.now()));
                 let mut stop = shared.stop.clone();
-                tokio::spawn(write(writer, frames));
+                let writing = tokio::spawn(write(writer, frames));
+                let cut = async {
+                    if !writing.await.unwrap_or(false) {
+                        std::future::pending::<()>().await;
+                    }
+                };
                 tokio::select! {
-                    // Dropped only when the whole exchange stops.
+                    // Dropped only when the connection is over for good.
                     () = read(&shared, id, reader) => {}
+                    () = cut => {}
                     _ = stop.wait_for(|stop| *stop) => {}
                 }
                 shared.with(|inner| inner.hub.gone(id));
@@ -86,22 +92,28 @@ pub(super) fn upgrade(
     Reply::empty(response)
 }
 
-async fn write(mut writer: WebSocketWrite<WriteHalf<Stream>>, mut frames: UnboundedReceiver<Out>) {
+/// Writes until the last frame; true if the connection is to break without one.
+async fn write(
+    mut writer: WebSocketWrite<WriteHalf<Stream>>,
+    mut frames: UnboundedReceiver<Out>,
+) -> bool {
     while let Some(out) = frames.recv().await {
         let last = matches!(out, Out::Close(..));
         let frame = match &out {
             Out::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
             Out::Pong(data) => Frame::pong(Payload::Borrowed(data)),
             Out::Close(code, reason) => Frame::close(*code, reason.as_bytes()),
+            Out::Cut => return true,
         };
         let written = match writer.write_frame(frame).await {
             Ok(()) => writer.flush().await,
             Err(error) => Err(error),
         };
         if last || written.is_err() {
-            return;
+            return false;
         }
     }
+    false
 }
 
 async fn read(shared: &Shared, id: u64, mut reader: WebSocketRead<ReadHalf<Stream>>) {

@@ -60,7 +60,47 @@ pub struct Signer {
     pub(crate) last_beat: Option<(Uuid, Time)>,
 }
 
+/// What a wallet does with complete sets on the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetAct {
+    /// Makes them.
+    Split(Shares),
+    /// Gives them back.
+    Merge(Shares),
+    /// Redeems all it holds of a resolved market.
+    Redeem,
+}
+
+/// One call of a relayed transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetCall {
+    /// Whose funds.
+    pub wallet: Address,
+    /// Which market.
+    pub market: MarketKey,
+    /// What.
+    pub act: SetAct,
+}
+
 impl Venue {
+    /// Lets calls on the chain take effect later.
+    pub fn relay(&mut self, at: Time, calls: Vec<SetCall>) {
+        self.schedule(at, super::Due::Chain(calls));
+    }
+
+    pub(super) fn run_calls(&mut self, calls: &[SetCall]) {
+        for call in calls {
+            let done = match call.act {
+                SetAct::Split(shares) => self.split(&call.wallet, call.market, shares),
+                SetAct::Merge(shares) => self.merge(&call.wallet, call.market, shares),
+                SetAct::Redeem => self.redeem(&call.wallet, call.market).is_some(),
+            };
+            if !done {
+                tracing::warn!(?call, "a relayed call had no effect");
+            }
+        }
+    }
+
     pub(super) fn open_account(&mut self, account: &AccountSetup) {
         for (kind, cash) in &account.wallets {
             let address = self.open_wallet(account.owner, *kind);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use polydesk_domain::{MarketKey, OrderHash, Shares, Span, Time, Universe, Usdc};
 use uuid::Uuid;
 
-pub use accounts::{Caller, Credentials, Signer};
+pub use accounts::{Caller, Credentials, SetAct, SetCall, Signer};
 pub use cancel::Cancelled;
 pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
@@ -73,6 +73,8 @@ pub(crate) enum Due {
     ModeOver(Mode),
     /// The next rows of the tape.
     Tape,
+    /// A relayed transaction is mined.
+    Chain(Vec<SetCall>),
 }
 
 /// A setup that cannot be started.
@@ -198,6 +200,7 @@ impl Venue {
                 }
             }
             Due::Tape => self.tape_step(),
+            Due::Chain(calls) => self.run_calls(&calls),
         }
     }
 

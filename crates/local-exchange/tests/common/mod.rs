@@ -176,7 +176,7 @@ impl Trader {
         self.kind.address(self.owner)
     }
 
-    fn sign(&self, digest: B256) -> [u8; 65] {
+    pub fn sign(&self, digest: B256) -> [u8; 65] {
         let context = Secp256k1::signing_only();
         let signature = context.sign_ecdsa_recoverable(Message::from_digest(digest.0), &self.key);
         let (id, compact) = signature.serialize_compact();
