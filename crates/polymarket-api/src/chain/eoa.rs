@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::nonces::Nonces;
-use super::rpc::{Head, Published, Receipt};
+use super::rpc::{Head, Published, Receipt, Seen};
 use super::{Call, ChainError, Rpc};
 use crate::signing::Key;
 
@@ -252,7 +252,7 @@ impl EoaSender {
         let fees = self.fees(&head, call).await?;
         self.affordable(call, gas, fees, None)?;
         if self.state().nonces.unknown() {
-            let next = self.rpc.next_nonce(self.address(), true).await?;
+            let next = self.rpc.next_nonce(self.address()).await?;
             self.state().nonces.chain_says(next);
         }
         let mut state = self.state();
@@ -418,7 +418,7 @@ impl EoaSender {
             Noted::Doubt(text) => Ok(Some(text)),
             Noted::Gone { resync, ended } => {
                 if resync {
-                    let next = self.rpc.next_nonce(self.address(), true).await?;
+                    let next = self.rpc.next_nonce(self.address()).await?;
                     self.state().nonces.chain_says(next);
                 }
                 Err(ended)
@@ -489,16 +489,20 @@ impl EoaSender {
     async fn look(&self, sent: &Sent) -> Result<Look, ChainError> {
         let head: u64 = self.rpc.head().await?.number.to();
         for (hash, _) in sent.versions.iter().rev() {
-            if let Some(receipt) = self.rpc.receipt(*hash).await? {
-                let depth = (head + 1).saturating_sub(receipt.block_number.to());
-                return Ok(if depth >= self.config.confirmations {
-                    Look::Deep(*hash, receipt)
-                } else {
-                    Look::Shallow
-                });
+            match self.rpc.seen(*hash).await? {
+                Seen::Nowhere => {}
+                Seen::Somewhere => return Ok(Look::Shallow),
+                Seen::Everywhere(receipt) => {
+                    let depth = (head + 1).saturating_sub(receipt.block_number.to());
+                    return Ok(if depth >= self.config.confirmations {
+                        Look::Deep(*hash, receipt)
+                    } else {
+                        Look::Shallow
+                    });
+                }
             }
         }
-        let next = self.rpc.next_nonce(self.address(), false).await?;
+        let next = self.rpc.mined_nonce(self.address()).await?;
         Ok(Look::Nowhere { head, next })
     }
 
@@ -555,9 +559,9 @@ enum Noted {
 
 enum Look {
     Deep(B256, Receipt),
-    /// In a block, not deep enough.
+    /// In a block, not deep enough or not yet by every endpoint.
     Shallow,
-    /// In no block; the head's number and the next nonce by mined transactions.
+    /// In no block, by every endpoint; the head's number and the next nonce by mined transactions.
     Nowhere {
         head: u64,
         next: u64,

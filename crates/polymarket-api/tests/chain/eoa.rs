@@ -303,7 +303,20 @@ async fn two_endpoints_must_both_have_the_receipt() {
     let config =
         EoaConfig { deadline_ms: 300, replace_after_ms: 10_000, confirmations: 1, ..quick() };
     let sender = world.sender(rpc, config);
-    let error = sender.send(&approve(&world, 1)).await.unwrap_err();
+    let miner = async {
+        // Blocks go on while it is followed.
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            world.anvil.ask("anvil_mine", json!(["0x1"])).await;
+        }
+    };
+    let call = approve(&world, 1);
+    let (error, ()) = tokio::join!(sender.send(&call), miner);
+    let error = error.unwrap_err();
+    assert!(error.may_have_taken_effect(), "{error}");
+    // However many blocks pass, a transaction that one endpoint shows is not called undone.
+    world.anvil.ask("anvil_mine", json!(["0x5"])).await;
+    let error = sender.settle().await.unwrap_err();
     assert!(error.may_have_taken_effect(), "{error}");
     blind.store(false, Ordering::Relaxed);
     assert_eq!(sender.settle().await.unwrap().len(), 1);
