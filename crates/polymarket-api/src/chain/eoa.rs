@@ -252,7 +252,7 @@ impl EoaSender {
         let fees = self.fees(&head, call).await?;
         self.affordable(call, gas, fees, None)?;
         if self.state().nonces.unknown() {
-            let next = self.rpc.next_nonce(self.address()).await?;
+            let next = self.first_nonce().await?;
             self.state().nonces.chain_says(next);
         }
         let mut state = self.state();
@@ -277,6 +277,27 @@ impl EoaSender {
         }
         state.sent.insert(nonce, sent);
         Ok(Following { sender: self, nonce })
+    }
+
+    /// The nonce to begin with. What an earlier process sent and no block holds yet is waited for: what it
+    /// does is not known, so nothing new may be decided on the state before it.
+    async fn first_nonce(&self) -> Result<u64, ChainError> {
+        let started = Instant::now();
+        loop {
+            let mined = self.rpc.mined_nonce(self.address()).await?;
+            let next = self.rpc.next_nonce(self.address()).await?;
+            if mined >= next {
+                return Ok(next);
+            }
+            if started.elapsed() >= Duration::from_millis(self.config.deadline_ms) {
+                return Err(ChainError::Unknown {
+                    what: format!("earlier transactions of {}", self.address()),
+                    reason: "no block holds them yet; nothing new was signed".into(),
+                    look_for: vec![format!("nonces {mined} to {}", next - 1)],
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(self.config.poll_ms)).await;
+        }
     }
 
     /// What to offer now: room for the base fee to double, never more than the cap.

@@ -322,3 +322,20 @@ async fn two_endpoints_must_both_have_the_receipt() {
     assert_eq!(sender.settle().await.unwrap().len(), 1);
     assert_eq!(world.anvil.count(OWNER).await, 1);
 }
+
+#[tokio::test]
+async fn what_an_earlier_process_sent_is_waited_for() {
+    let Some(world) = World::start().await else { return };
+    world.anvil.ask("evm_setAutomine", json!([false])).await;
+    let call = approve(&world, 9);
+    let earlier = json!([{"from": OWNER, "to": call.target, "data": call.data, "gas": "0x20000"}]);
+    world.anvil.ask("eth_sendTransaction", earlier).await;
+    let config = EoaConfig { deadline_ms: 100, ..quick() };
+    let sender = world.sender(world.rpc(), config);
+    let error = sender.send(&approve(&world, 1)).await.unwrap_err();
+    assert!(error.to_string().contains("nonces 0 to 0"), "{error}");
+    assert!(sender.unsettled().is_empty());
+    world.anvil.ask("anvil_mine", json!(["0x1"])).await;
+    world.anvil.ask("evm_setAutomine", json!([true])).await;
+    assert_eq!(sender.send(&approve(&world, 1)).await.unwrap().nonce, 1);
+}
