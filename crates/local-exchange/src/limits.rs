@@ -14,6 +14,8 @@ pub enum Enforcement {
     Off,
     /// Nothing, but the headers say what would have been.
     Warn,
+    /// The request waits until there is room (windows per address only).
+    Queue,
     /// 429.
     On,
 }
@@ -243,7 +245,7 @@ impl Limits {
                 hits.push_back(now);
             }
         }
-        wait.filter(|_| self.setup.ip == Enforcement::On)
+        wait.filter(|_| matches!(self.setup.ip, Enforcement::On | Enforcement::Queue))
     }
 
     /// Takes `cost` orders of a signer.

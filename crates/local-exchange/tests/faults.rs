@@ -348,6 +348,17 @@ fn limits_refuse_tell_and_forgive() {
                 usize::from(reply.status == 429 && reply.header("retry-after") == Some("10"));
         }
         assert_eq!(refused, 3, "a tenth of the quota of 100, of which 95 % are usable");
+        running.pull_toml("[[limits]]\nip = \"queue\"").unwrap();
+        let asked = tokio::spawn(async move { get(&client, url).await.status });
+        while running.count("GET", "/ok") < 13 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!asked.is_finished(), "the edge lets it wait");
+        while !asked.is_finished() {
+            running.advance(Span::secs(10));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.await.unwrap(), 200);
     });
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use alloy::primitives::{Address, hex};
-use common::{Socket, get, http, run};
+use common::{Socket, get, http, run, send};
 use polydesk_domain::{MarketKey, Outcome, Payout, Price, Shares, Side, Size, Span, Tif, Usdc};
 use polydesk_local_exchange::typed::{Contract, OrderMessage, recover_order};
 use polydesk_local_exchange::venue::{Ending, OrderSpec, Status, Venue, Walk, WalkRule};
@@ -214,6 +214,7 @@ fn any_bytes_may_come_over_the_wire() {
             ["/order", "/orders", "/v1/heartbeats", "/orders-scoring", "/cancel-market-orders"];
         let mut socket = Socket::open(&running.urls().market_socket).await.unwrap();
         let mut feed = Socket::open(&running.urls().rtds).await.unwrap();
+        let mut bolt = Socket::open(&running.urls().polybolt).await.unwrap();
         for round in 0..200 {
             let body = bytes.new_tree(&mut runner).unwrap().current();
             let path = paths[round % paths.len()];
@@ -235,6 +236,24 @@ fn any_bytes_may_come_over_the_wire() {
             }
             socket.say(&body).await;
             feed.say(&body).await;
+            bolt.say(&body).await;
+            if round % 20 == 0 {
+                let mut user = Socket::open(&running.urls().user_socket).await.unwrap();
+                user.say(&body).await;
+                let relayer = format!("{}/submit", running.urls().relayer);
+                let key = [("RELAYER_API_KEY", "k".to_owned())];
+                let reply = send(&alice.http, "POST", &relayer, &key, body.clone()).await.unwrap();
+                assert!(reply.status < 500);
+                let number = format!("{}", u64::MAX / (round as u64 + 1));
+                let token = running.venue(|venue| {
+                    venue.universe().token_id(MarketKey(0).token(Outcome::Yes)).to_string()
+                });
+                let url = format!(
+                    "{}/prices-history?market={token}&fidelity={number}&startTs={number}",
+                    running.urls().clob
+                );
+                assert!(get(&alice.http, url).await.status < 500);
+            }
         }
         let url = format!("{}/ok", running.urls().clob);
         assert_eq!(get(&http(), url).await.status, 200);

@@ -192,7 +192,7 @@ fn a_taker_meets_the_best_price_and_the_first_in_line() {
         let trade = alice.trades().await.remove(0);
         assert_eq!(
             brief(&trade, &["trader_side", "side", "size", "status", "price"]),
-            "TAKER BUY 25.568181 MATCHED 0.440000014"
+            "TAKER BUY 25.568181 MATCHED 0.44"
         );
         assert_eq!(trade["taker_order_id"], id.to_string());
         let makers = trade["maker_orders"].as_array().unwrap();

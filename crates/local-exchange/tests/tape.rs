@@ -110,6 +110,44 @@ fn orders_meet_the_recording_through_the_queue_model() {
 }
 
 #[test]
+fn a_resting_order_waits_its_turn_and_is_filled_by_recorded_trades() {
+    run(async {
+        let running = play("nhl-2026-06-07").await;
+        let (key, _, _) = lively(&running);
+        let token = key.token(Outcome::Yes);
+        let mut alice = Trader::new(&running, 1, WalletKind::Safe);
+        alice.at(&running);
+        let mut socket = Socket::user(&running, &alice).await;
+        let mut bids = Vec::new();
+        // Whoever quotes a tick above the best bid is first in line there.
+        for _ in 0..40 {
+            let book = running.book(token).unwrap();
+            let (bid, ask) = (book.bid().unwrap(), book.ask().unwrap());
+            let price = bid.up(book.market.tick).filter(|up| *up < ask).unwrap_or(bid);
+            let ask = Ask::limit(&running, token, Side::Buy, u64::from(price.units()), 1_000);
+            bids.push(alice.place(&ask.post_only()).await);
+            for _ in 0..5 {
+                running.advance(Span::secs(4));
+                socket.drain().await;
+            }
+            alice.at(&running);
+            if !alice.trades().await.is_empty() {
+                break;
+            }
+        }
+        let trades = alice.trades().await;
+        let trade = trades.last().expect("a recorded trade reached a quote at the top");
+        assert_eq!(trade["trader_side"], "MAKER");
+        let own = &trade["maker_orders"][0];
+        assert!(bids.contains(&own["order_id"].as_str().unwrap().to_owned()), "{trade}");
+        assert_eq!(own["owner"], alice.credentials.key.to_string());
+        assert_eq!((&own["side"], &trade["side"]), (&"BUY".into(), &"SELL".into()));
+        running.advance(Span::secs(120));
+        running.check().unwrap();
+    });
+}
+
+#[test]
 fn a_recording_played_twice_is_the_same() {
     run(async {
         let mut runs = Vec::new();

@@ -8,7 +8,9 @@ use common::*;
 use polydesk_domain::{OrderHash, Price, Role, Shares, Side, Span, Tif};
 use polydesk_local_exchange::Setup;
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
-use polydesk_polymarket_api::clob::request::{Asset, MarketList, OrderFilter, Stretch, TradeFilter};
+use polydesk_polymarket_api::clob::request::{
+    Asset, MarketList, OrderFilter, Stretch, TradeFilter,
+};
 use polydesk_polymarket_api::clob::{NotCanceled, PlacedStatus, TradeState, VenueMode};
 use polydesk_polymarket_api::signing::Key;
 use polydesk_polymarket_api::{ApiError, HttpConfig, Refusal};
@@ -22,7 +24,10 @@ fn keys_are_derived_or_created_and_work() {
         let world = World::new(Setup::test()).await;
         let known = Key::from_hex(TEST_KEYS[0]).unwrap();
         let derived = world.clob.derive_or_create_api_key(&known, 137, 0).await.unwrap();
-        assert_eq!(derived.key, world.exchange.accounts()[0].credentials.as_ref().unwrap().key.to_string());
+        assert_eq!(
+            derived.key,
+            world.exchange.accounts()[0].credentials.as_ref().unwrap().key.to_string()
+        );
         // Another nonce has none yet: deriving is refused, creating works, then deriving finds it.
         assert!(world.clob.derive_api_key(&known, 137, 9).await.is_err());
         let created = world.clob.derive_or_create_api_key(&known, 137, 9).await.unwrap();
@@ -70,7 +75,10 @@ fn public_data_is_read_typed() {
         assert_eq!(mid * rust_decimal::Decimal::TWO, ask + bid);
         assert_eq!(clob.midpoints(&ids).await.unwrap()[&ids[0].to_string()], mid);
         assert_eq!(clob.spreads(&ids).await.unwrap().len(), 2);
-        assert_eq!(clob.prices(&[(ids[0], Side::Buy)]).await.unwrap()[&ids[0].to_string()].buy, Some(bid));
+        assert_eq!(
+            clob.prices(&[(ids[0], Side::Buy)]).await.unwrap()[&ids[0].to_string()].buy,
+            Some(bid)
+        );
         assert_eq!(clob.last_trade_price(&ids[0]).await.unwrap().known(), None);
         assert_eq!(clob.last_trades_prices(&ids).await.unwrap().len(), 2);
         assert_eq!(clob.tick_size(&ids[0]).await.unwrap(), world.market("rain-tomorrow").tick);
@@ -78,14 +86,22 @@ fn public_data_is_read_typed() {
         assert!(clob.neg_risk(&world.token_id(world.token("ada-wins", 0))).await.unwrap());
         clob.legacy_fee_cap(&ids[0]).await.unwrap();
         clob.prices_history(&ids[0], Stretch::Interval("1d"), None).await.unwrap();
-        for list in [MarketList::Full, MarketList::Simplified, MarketList::Sampling, MarketList::SamplingSimplified] {
+        for list in [
+            MarketList::Full,
+            MarketList::Simplified,
+            MarketList::Sampling,
+            MarketList::SamplingSimplified,
+        ] {
             assert!(!clob.all_markets(list).await.unwrap().is_empty(), "{list:?}");
         }
         let condition = world.market("rain-tomorrow").condition;
         assert!(clob.market(&condition).await.unwrap().takes_orders());
         let info = clob.market_info(&condition).await.unwrap();
         assert_eq!(info.tokens[0].id, ids[0].to_string());
-        assert_eq!(clob.market_by_token(&ids[1]).await.unwrap().condition_id, condition.to_string());
+        assert_eq!(
+            clob.market_by_token(&ids[1]).await.unwrap().condition_id,
+            condition.to_string()
+        );
         let missing = clob.book(&polydesk_domain::TokenId::from(5)).await;
         assert!(matches!(missing, Err(ApiError::NotFound(_))), "{missing:?}");
     });
@@ -95,7 +111,8 @@ fn public_data_is_read_typed() {
 fn orders_of_every_wallet_on_every_exchange_rest_match_and_cancel() {
     run(async {
         let world = World::new(Setup::test()).await;
-        let markets: Vec<_> = world.universe.keys().map(|key| world.universe.market(key).clone()).collect();
+        let markets: Vec<_> =
+            world.universe.keys().map(|key| world.universe.market(key).clone()).collect();
         let mut exchanges = std::collections::BTreeSet::new();
         for kind in KINDS {
             let maker = world.trader(0, kind);
@@ -104,30 +121,60 @@ fn orders_of_every_wallet_on_every_exchange_rest_match_and_cancel() {
                 if market.taker_delay > Span::ZERO {
                     continue;
                 }
-                exchanges.insert(format!("{:?}", polydesk_polymarket_api::Exchange::of(market).unwrap()));
+                exchanges.insert(format!(
+                    "{:?}",
+                    polydesk_polymarket_api::Exchange::of(market).unwrap()
+                ));
                 let what = format!("{kind:?} on {}", market.slug);
                 // Rests under the id computed before it was sent.
                 let signed = maker.sign(&ask(market, 0, Side::Buy, 30, 10, Tif::Gtc));
-                let placed = maker.post(&signed).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                let placed =
+                    maker.post(&signed).await.unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert_eq!((placed.id, placed.status), (signed.id(), PlacedStatus::Live), "{what}");
                 let open = maker.clob.open_orders(&OrderFilter::default()).await.unwrap();
-                assert_eq!(open.iter().filter_map(|o| o.hash()).collect::<Vec<_>>(), [signed.id()], "{what}");
+                assert_eq!(
+                    open.iter().filter_map(|o| o.hash()).collect::<Vec<_>>(),
+                    [signed.id()],
+                    "{what}"
+                );
                 assert_eq!(open[0].sizes(), Some((Shares::whole(10), Shares::ZERO)), "{what}");
                 assert_eq!(open[0].token(), Some(market.tokens[0]), "{what}");
                 // The same bytes again are a duplicate, not a second order.
                 let twice = maker.post(&signed).await;
-                assert!(matches!(&twice, Err(ApiError::Refused { why: Refusal::Duplicate, .. })), "{what}: {twice:?}");
+                assert!(
+                    matches!(&twice, Err(ApiError::Refused { why: Refusal::Duplicate, .. })),
+                    "{what}: {twice:?}"
+                );
                 // Somebody sells into half of it.
-                let sold = taker.place(&ask(market, 0, Side::Sell, 30, 5, Tif::Fak)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                let sold = taker
+                    .place(&ask(market, 0, Side::Sell, 30, 5, Tif::Fak))
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert_eq!(sold.status, PlacedStatus::Matched, "{what}");
                 let filter = TradeFilter { market: Some(market.condition), ..Default::default() };
-                for (trader, role, side) in [(&maker, Role::Maker, Side::Buy), (&taker, Role::Taker, Side::Sell)] {
+                for (trader, role, side) in
+                    [(&maker, Role::Maker, Side::Buy), (&taker, Role::Taker, Side::Sell)]
+                {
                     let trades = trader.clob.trades(&filter).await.unwrap();
                     let wallet = trader.signer.maker().to_string();
-                    let trade = trades.iter().find(|t| t.own_legs(&trader.credentials.key, &wallet).is_ok_and(|l| l.iter().any(|l| l.order == signed.id() || l.order == sold.id))).unwrap_or_else(|| panic!("{what}: no trade"));
+                    let trade = trades
+                        .iter()
+                        .find(|t| {
+                            t.own_legs(&trader.credentials.key, &wallet).is_ok_and(|l| {
+                                l.iter().any(|l| l.order == signed.id() || l.order == sold.id)
+                            })
+                        })
+                        .unwrap_or_else(|| panic!("{what}: no trade"));
                     let legs = trade.own_legs(&trader.credentials.key, &wallet).unwrap();
-                    let leg = legs.iter().find(|leg| leg.order == signed.id() || leg.order == sold.id).unwrap();
-                    assert_eq!((leg.role, leg.side, leg.shares, leg.token), (role, side, Shares::whole(5), market.tokens[0]), "{what}");
+                    let leg = legs
+                        .iter()
+                        .find(|leg| leg.order == signed.id() || leg.order == sold.id)
+                        .unwrap();
+                    assert_eq!(
+                        (leg.role, leg.side, leg.shares, leg.token),
+                        (role, side, Shares::whole(5), market.tokens[0]),
+                        "{what}"
+                    );
                 }
                 let order = maker.clob.order(&signed.id()).await.unwrap().unwrap();
                 assert_eq!(order.sizes(), Some((Shares::whole(10), Shares::whole(5))), "{what}");
@@ -135,8 +182,15 @@ fn orders_of_every_wallet_on_every_exchange_rest_match_and_cancel() {
                 let cancelled = maker.clob.cancel(&signed.id()).await.unwrap();
                 assert_eq!(cancelled.canceled, [signed.id()], "{what}");
                 let again = maker.clob.cancel(&signed.id()).await.unwrap();
-                assert!(again.canceled.is_empty() && !matches!(again.not_canceled[0].1, NotCanceled::Other(_)), "{what}: {again:?}");
-                assert!(maker.clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty(), "{what}");
+                assert!(
+                    again.canceled.is_empty()
+                        && !matches!(again.not_canceled[0].1, NotCanceled::Other(_)),
+                    "{what}: {again:?}"
+                );
+                assert!(
+                    maker.clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty(),
+                    "{what}"
+                );
                 world.exchange.advance(Span::secs(30));
                 world.exchange.check().unwrap();
             }
@@ -150,17 +204,27 @@ fn trades_walk_to_their_end_and_balances_follow() {
     run(async {
         let world = World::new(Setup::test()).await;
         let market = world.market("rain-tomorrow");
-        let (maker, taker) = (world.trader(0, WalletKind::Deposit), world.trader(1, WalletKind::Deposit));
-        let before = maker.clob.balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap().balance;
+        let (maker, taker) =
+            (world.trader(0, WalletKind::Deposit), world.trader(1, WalletKind::Deposit));
+        let before = maker
+            .clob
+            .balance_allowance(Asset::Conditional(market.tokens[0]), 3)
+            .await
+            .unwrap()
+            .balance;
         maker.place(&ask(&market, 0, Side::Buy, 40, 20, Tif::Gtc)).await.unwrap();
         taker.place(&ask(&market, 0, Side::Sell, 40, 20, Tif::Fok)).await.unwrap();
         let filter = TradeFilter::default();
         let status = |trades: &[polydesk_polymarket_api::clob::Trade]| trades[0].status.clone();
-        assert!(matches!(status(&maker.clob.trades(&filter).await.unwrap()), TradeState::Matched | TradeState::MatchedNotBroadcasted));
+        assert!(matches!(
+            status(&maker.clob.trades(&filter).await.unwrap()),
+            TradeState::Matched | TradeState::MatchedNotBroadcasted
+        ));
         world.exchange.advance(Span::secs(60));
         assert_eq!(status(&maker.clob.trades(&filter).await.unwrap()), TradeState::Confirmed);
         maker.clob.update_balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap();
-        let after = maker.clob.balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap();
+        let after =
+            maker.clob.balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap();
         assert_eq!(after.balance - before, rust_decimal::Decimal::from(20_000_000));
         assert!(!after.allowances.is_empty());
         world.exchange.check().unwrap();
@@ -183,10 +247,22 @@ fn refusals_are_typed() {
         let mut crossing = ask(&market, 0, Side::Buy, cents, 10, Tif::Gtc);
         crossing.post_only = true;
         assert_eq!(why(trader.place(&crossing).await), Refusal::PostOnlyWouldCross);
-        assert_eq!(why(trader.place(&ask(&market, 0, Side::Buy, 10, 1, Tif::Gtc)).await), Refusal::BelowMinimum);
-        assert_eq!(why(trader.place(&ask(&market, 0, Side::Buy, 90, 999_999, Tif::Gtc)).await), Refusal::Balance);
-        assert_eq!(why(trader.place(&ask(&market, 0, Side::Buy, 1, 5, Tif::Fak)).await), Refusal::FakKilled);
-        assert_eq!(why(trader.place(&ask(&market, 0, Side::Sell, 99, 50, Tif::Fok)).await), Refusal::FokKilled);
+        assert_eq!(
+            why(trader.place(&ask(&market, 0, Side::Buy, 10, 1, Tif::Gtc)).await),
+            Refusal::BelowMinimum
+        );
+        assert_eq!(
+            why(trader.place(&ask(&market, 0, Side::Buy, 90, 999_999, Tif::Gtc)).await),
+            Refusal::Balance
+        );
+        assert_eq!(
+            why(trader.place(&ask(&market, 0, Side::Buy, 1, 5, Tif::Fak)).await),
+            Refusal::FakKilled
+        );
+        assert_eq!(
+            why(trader.place(&ask(&market, 0, Side::Sell, 99, 50, Tif::Fok)).await),
+            Refusal::FokKilled
+        );
         // A price that has fallen off the grid since it was signed for.
         let mut fine = ask(&market, 0, Side::Buy, 10, 10, Tif::Gtc);
         (fine.tick, fine.price) = (polydesk_domain::Tick::Thousandth, "0.105".parse().unwrap());
@@ -218,10 +294,16 @@ fn batches_have_an_outcome_for_each_order() {
         let bodies: Vec<(OrderHash, Vec<u8>)> =
             orders.iter().map(|order| (order.id(), order.body(&trader.credentials.key))).collect();
         let outcomes = trader.clob.place_batch(&bodies).await.unwrap();
-        let told: Vec<_> = outcomes.iter().map(|o| o.as_ref().map(|p| p.status).map_err(|e| e.to_string())).collect();
+        let told: Vec<_> = outcomes
+            .iter()
+            .map(|o| o.as_ref().map(|p| p.status).map_err(|e| e.to_string()))
+            .collect();
         assert!(told[0].is_ok() && told[2].is_ok() && told[1].is_err(), "{told:?}");
         let too_many = vec![bodies[0].clone(); 16];
-        assert!(matches!(trader.clob.place_batch(&too_many).await, Err(ApiError::Misconfigured(_))));
+        assert!(matches!(
+            trader.clob.place_batch(&too_many).await,
+            Err(ApiError::Misconfigured(_))
+        ));
         let ids = [orders[0].id(), orders[1].id(), orders[2].id()];
         let cancelled = trader.clob.cancel_orders(&ids).await.unwrap();
         assert_eq!(cancelled.canceled.len(), 2);
@@ -230,7 +312,12 @@ fn batches_have_an_outcome_for_each_order() {
         for by in 0..3 {
             trader.place(&ask(&market, 1, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap();
             let done = match by {
-                0 => trader.clob.cancel_market(Some(&market.condition), Some(&market.tokens[1])).await,
+                0 => {
+                    trader
+                        .clob
+                        .cancel_market(Some(&market.condition), Some(&market.tokens[1]))
+                        .await
+                }
                 1 => trader.clob.cancel_market(None, Some(&market.tokens[1])).await,
                 _ => trader.clob.cancel_all().await,
             };
@@ -254,8 +341,14 @@ fn a_lost_answer_is_unknown_and_never_sent_again() {
             ("status = 500\nbody = '{\"error\":\"could not insert order\"}'", true),
             ("status = 502\nbody = '<html>bad gateway</html>'\ncontent_type = \"text/html\"", true),
             ("act = \"block_page\"", false),
-            ("body = '{\"success\":true,\"errorMsg\":\"\",\"orderID\":\"0x00\",\"status\":\"live\"}'", true),
-            ("body = '{\"success\":true,\"errorMsg\":\"\",\"orderID\":\"\",\"status\":\"\"}'", true),
+            (
+                "body = '{\"success\":true,\"errorMsg\":\"\",\"orderID\":\"0x00\",\"status\":\"live\"}'",
+                true,
+            ),
+            (
+                "body = '{\"success\":true,\"errorMsg\":\"\",\"orderID\":\"\",\"status\":\"\"}'",
+                true,
+            ),
             ("body = 'null'", true),
             ("act = \"silence_after\"", true),
         ];
@@ -263,7 +356,9 @@ fn a_lost_answer_is_unknown_and_never_sent_again() {
             let sent = world.exchange.count("POST", "/order");
             world
                 .exchange
-                .pull_toml(&format!("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\n{lever}\n"))
+                .pull_toml(&format!(
+                    "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\n{lever}\n"
+                ))
                 .unwrap();
             let signed = trader.sign(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc));
             let outcome = trader.post(&signed).await;
@@ -313,7 +408,10 @@ fn modes_of_the_engine_are_states_the_caller_sees() {
             ("post_only", VenueMode::PostOnly),
         ] {
             let resting = trader.place(&order).await.unwrap();
-            world.exchange.pull_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"10s\"\n")).unwrap();
+            world
+                .exchange
+                .pull_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"10s\"\n"))
+                .unwrap();
             let refused = trader.place(&order).await.unwrap_err();
             assert!(!refused.may_have_taken_effect(), "{act}: {refused}");
             assert_eq!(trader.clob.mode(), mode, "{act}: {refused}");
@@ -411,11 +509,18 @@ fn nothing_but_the_configured_hosts_is_reached() {
             world.clock.clone(),
         );
         let refused = stray.book(&world.token_id(world.token("rain-tomorrow", 0))).await;
-        assert!(matches!(&refused, Err(ApiError::Misconfigured(text)) if text.contains("not among the configured hosts")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(ApiError::Misconfigured(text)) if text.contains("not among the configured hosts")),
+            "{refused:?}"
+        );
         assert!(elsewhere.exchange.received().is_empty(), "something was called");
         // Plain text off loopback is refused before anything is opened.
-        let endpoints = polydesk_polymarket_api::Endpoints { clob: "http://example.org".into(), ..world.endpoints.clone() };
-        let error = polydesk_polymarket_api::Http::new(HttpConfig::default(), &endpoints).unwrap_err();
+        let endpoints = polydesk_polymarket_api::Endpoints {
+            clob: "http://example.org".into(),
+            ..world.endpoints.clone()
+        };
+        let error =
+            polydesk_polymarket_api::Http::new(HttpConfig::default(), &endpoints).unwrap_err();
         assert!(error.to_string().contains("endpoints.clob"), "{error}");
     });
 }

@@ -197,7 +197,7 @@ impl Inner {
                 "side": wire::side(trade.side),
                 "size": text::shares(trade.shares()),
                 "fee_rate_bps": "0",
-                "price": text::average(trade.money(), trade.shares()),
+                "price": wire::price_of(trade),
                 "outcome": wire::outcome(universe, trade.token),
                 "outcome_index": trade.token.outcome().index(),
                 "transaction_hash": wire::transaction(trade),
@@ -232,7 +232,7 @@ impl Inner {
         };
         let from = seconds("startTs").unwrap_or(now - hours * 3_600);
         let to = seconds("endTs").unwrap_or(now);
-        let grain = seconds("fidelity").unwrap_or(1).max(1) * 60;
+        let grain = seconds("fidelity").unwrap_or(1).max(1).saturating_mul(60);
         let mut history: Vec<(i64, Price)> = Vec::new();
         for (at, price) in self.venue.history(token) {
             let at = at.millis() / 1_000;

@@ -244,8 +244,7 @@ impl Inner {
                 notes.push((order.signer, 1, wire::notification(order, None, universe)));
             }
             News::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
-                let average = text::average(trade.money(), trade.shares());
-                let taker = (trade.order, trade.shares(), average);
+                let taker = (trade.order, trade.shares(), wire::price_of(trade));
                 let makers =
                     trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
                 for (id, shares, price) in std::iter::once(taker).chain(makers) {
@@ -287,8 +286,8 @@ impl Inner {
     fn receive(&mut self, req: &Req) -> (usize, Fate, Option<Answer>) {
         let account = req.header("POLY_ADDRESS").and_then(wire::address);
         let number = self.record(req, account);
-        let fate = self.levers.fate(req, account);
-        let edge = self.edge(req);
+        let mut fate = self.levers.fate(req, account);
+        let edge = self.edge(req, &mut fate);
         (number, fate, edge)
     }
 
@@ -319,15 +318,19 @@ impl Inner {
         }
     }
 
-    fn edge(&mut self, req: &Req) -> Option<Answer> {
+    /// The edge refuses a request or lets it wait.
+    fn edge(&mut self, req: &Req, fate: &mut Fate) -> Option<Answer> {
         if self.limits.blocked {
             return Some(Answer::block_page());
         }
         let now = self.venue.now();
         let wait = self.limits.edge(req.service.name(), &req.method, &req.path, now)?;
+        if self.limits.setup.ip == Enforcement::Queue {
+            fate.before = fate.before + wait;
+            return None;
+        }
         let seconds = super::trading::whole_seconds(wait).max(1);
         let answer = Answer::error(429, "Too Many Requests");
-        debug_assert!(self.limits.setup.ip == Enforcement::On);
         Some(answer.with("Retry-After", seconds.to_string()))
     }
 

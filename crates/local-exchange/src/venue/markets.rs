@@ -124,6 +124,11 @@ impl Listed {
         }
     }
 
+    /// Price of the market's last trade, as it was printed on whichever token.
+    pub(crate) fn last_printed(&self) -> Option<Price> {
+        self.last.map(|(_, price, _)| price)
+    }
+
     pub(crate) fn last_of(&self, outcome: Outcome) -> Option<(Price, Side)> {
         let (of, price, side) = self.last?;
         Some(if of == outcome { (price, side) } else { (price.complement(), side.other()) })
@@ -222,7 +227,8 @@ impl Venue {
             hash: String::new(),
             bids: listed.levels(outcome, Side::Buy),
             asks: listed.levels(outcome, Side::Sell),
-            last: listed.last_of(outcome).map(|(price, _)| price),
+            // The market's last price as it was printed: both tokens' books carry the same text.
+            last: listed.last_printed(),
         };
         Some(view.hashed())
     }

@@ -389,7 +389,7 @@ impl Venue {
 pub(super) fn by_price(trade: &Trade) -> Vec<(Price, Shares, Usdc)> {
     let mut levels: Vec<(Price, Shares, Usdc)> = Vec::new();
     for leg in &trade.legs {
-        let price = if leg.token == trade.token { leg.price } else { leg.price.complement() };
+        let price = trade.price_of(leg);
         match levels.last_mut() {
             Some((last, shares, money)) if *last == price => {
                 *shares += leg.shares;

@@ -197,6 +197,10 @@ impl Trade {
     pub fn fee(&self) -> Usdc {
         self.legs.iter().map(|leg| leg.fee).sum()
     }
+    /// What a maker's part cost or brought the taker a share.
+    pub fn price_of(&self, leg: &Leg) -> Price {
+        if leg.token == self.token { leg.price } else { leg.price.complement() }
+    }
     /// Whether an EOA's orders are in it.
     pub fn concerns(&self, signer: &Address) -> bool {
         self.signer == *signer || self.legs.iter().any(|leg| leg.signer == *signer)

@@ -136,7 +136,7 @@ pub(crate) fn trade(trade: &Trade, viewer: &Address, universe: &Universe) -> Val
         "side": side(trade.side),
         "size": text::shares(trade.shares()),
         "fee_rate_bps": "0",
-        "price": text::average(trade.money(), trade.shares()),
+        "price": price_of(trade),
         "status": trade.word(),
         "match_time": (trade.matched_at.millis() / 1_000).to_string(),
         "last_update": (trade.changed_at.millis() / 1_000).to_string(),
@@ -148,6 +148,15 @@ pub(crate) fn trade(trade: &Trade, viewer: &Address, universe: &Universe) -> Val
         "transaction_hash": transaction(trade),
         "maker_orders": makers,
     })
+}
+
+/// The price of a trade: of its one level, or the average over several.
+pub(crate) fn price_of(trade: &Trade) -> String {
+    let mut prices = trade.legs.iter().map(|leg| trade.price_of(leg));
+    match prices.next() {
+        Some(first) if prices.all(|price| price == first) => text::price(first),
+        _ => text::average(trade.money(), trade.shares()),
+    }
 }
 
 pub(crate) fn transaction(trade: &Trade) -> String {

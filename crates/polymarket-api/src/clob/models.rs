@@ -872,7 +872,9 @@ struct RawOrderAnswer {
 
 impl From<RawOrderAnswer> for OrderAnswer {
     fn from(raw: RawOrderAnswer) -> OrderAnswer {
-        let first = |words: [String; 3]| words.into_iter().find(|word| !word.is_empty()).unwrap_or_default();
+        let first = |words: [String; 3]| {
+            words.into_iter().find(|word| !word.is_empty()).unwrap_or_default()
+        };
         OrderAnswer {
             success: raw.success,
             error: first([raw.error_msg, raw.error_snake, raw.error]),

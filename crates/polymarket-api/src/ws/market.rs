@@ -293,9 +293,8 @@ struct TokenState {
     /// How often in a row it was found frozen.
     frozen: u32,
     book: TextBook,
-    checked: Time,
-    /// A wrong hash that the REST book is asked about.
-    disputed: bool,
+    checked: Option<Time>,
+    wrong_in_a_row: u32,
     /// The last print, to recognise it when it comes again.
     print: Option<(Time, polydesk_domain::Price, polydesk_domain::Shares, polydesk_domain::Side)>,
 }
@@ -312,6 +311,8 @@ struct Shard {
     out: Vec<FeedItem>,
     /// Tokens whose book must be asked for over REST.
     wanted: Vec<Token>,
+    /// Tokens whose hash was found wrong just now.
+    wrong: Vec<Token>,
     reports: u64,
 }
 
@@ -335,6 +336,7 @@ impl Shard {
             parser: FrameParser::new(),
             out: Vec::with_capacity(256),
             wanted: Vec::new(),
+            wrong: Vec::new(),
             reports: 0,
         }
     }
@@ -405,7 +407,7 @@ impl Shard {
         }
         let mut ping = tokio::time::interval(millis(config.ping_ms));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let check_every = millis((config.silence_ms / 8).clamp(50, 5_000));
+        let check_every = millis((config.silence_ms / 8).clamp(50, 1_000));
         let mut watch = tokio::time::interval(check_every);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut books: JoinSet<(Vec<Token>, Result<Vec<Book>, ApiError>)> = JoinSet::new();
@@ -501,8 +503,8 @@ impl Shard {
                             asked: false,
                             frozen: 0,
                             book: TextBook::default(),
-                            checked: Time::MIN,
-                            disputed: false,
+                            checked: None,
+                            wrong_in_a_row: 0,
                             print: None,
                         },
                     );
@@ -555,6 +557,14 @@ impl Shard {
         }
     }
 
+    /// Voids the books whose hash was wrong and asks for new ones.
+    fn void_wrong(&mut self, now: Time) {
+        for token in std::mem::take(&mut self.wrong) {
+            self.void(token, now);
+            self.wanted.push(token);
+        }
+    }
+
     async fn void_all(&mut self) {
         let now = self.shared.clock.local();
         let tokens: Vec<Token> = self.states.keys().copied().collect();
@@ -589,6 +599,9 @@ impl Shard {
         let table = std::mem::take(&mut self.table);
         parser.parse(bytes, &table, |message, frame| self.apply(message, frame));
         self.table = table;
+        if !self.wrong.is_empty() {
+            self.void_wrong(self.shared.clock.local());
+        }
         let after = parser.counts();
         if after.malformed > before.malformed {
             self.shared.stats.add(|s| &s.malformed, after.malformed - before.malformed);
@@ -626,8 +639,10 @@ impl Shard {
                         Some(_) => {}
                     }
                     if hashes {
-                        if state.book.due(timestamp) {
-                            check(state, &self.constants, &self.shared, now, &mut self.wanted);
+                        if state.book.due(timestamp)
+                            && differs(state, &self.constants, &self.shared, now)
+                        {
+                            self.wrong.push(row.token);
                         }
                         let bid = row.side == polydesk_domain::Side::Buy;
                         let (price, size) = (row.price_text.text(frame), row.size_text.text(frame));
@@ -669,7 +684,6 @@ impl Shard {
                 state.based = Some(at);
                 state.asked = false;
                 state.frozen = 0;
-                state.disputed = false;
                 if hashes {
                     let constants = self.constants.entry(token.market()).or_default();
                     constants.market = market.to_owned();
@@ -805,14 +819,19 @@ impl Shard {
         );
         let settled = Span::millis(500);
         for state in self.states.values_mut() {
-            if state.book.waits() && state.heard + settled < now {
-                check(state, &self.constants, &self.shared, now, &mut self.wanted);
+            if state.book.waits()
+                && state.heard + settled < now
+                && differs(state, &self.constants, &self.shared, now)
+            {
+                self.wrong.push(state.token);
             }
-            if !state.asked && state.heard + silence < now {
+            let patience = if state.based.is_none() { silence.min(UNBASED) } else { silence };
+            if !state.asked && state.heard + patience < now {
                 state.asked = true;
                 self.wanted.push(state.token);
             }
         }
+        self.void_wrong(now);
         self.wanted.sort_unstable();
         self.wanted.dedup();
         // The rest is asked for when these have come.
@@ -864,8 +883,9 @@ impl Shard {
             }
             let silent = state.asked;
             state.asked = false;
-            let behind = at > state.latest + Span::secs(2);
-            let missing = state.based.is_none() || state.disputed;
+            // Asked after a long silence: a change that is older than what may still be under way was missed.
+            let behind = at > state.latest && at + UNDER_WAY < self.shared.clock.now();
+            let missing = state.based.is_none();
             if missing && at >= state.latest {
                 match book.snapshot(token) {
                     Ok(snapshot) => {
@@ -873,7 +893,6 @@ impl Shard {
                         state.based = Some(at);
                         state.latest = at;
                         state.heard = now;
-                        state.disputed = false;
                         state.book.clear();
                         for (bid, levels) in [(true, &book.bids), (false, &book.asks)] {
                             for level in levels {
@@ -944,34 +963,53 @@ struct LevelRow {
     top: Option<polydesk_domain::Top>,
 }
 
-/// Checks a token's waiting hash; a wrong one asks REST for the book.
-fn check(
+/// How long a frame may be under way before it counts as missing.
+const UNDER_WAY: Span = Span::secs(2);
+/// A token without a book is asked about this often.
+const UNBASED: Span = Span::secs(5);
+
+/// How many wrong hashes in a row of one token are believed: beyond that something else in the hash is not
+/// known here, and books are not voided for it.
+const BELIEVED: u32 = 3;
+/// How long the hashes of such a token are left alone.
+const HASH_REST: Span = Span::secs(600);
+
+/// Checks a token's waiting hash. True when the book here is not the venue's.
+fn differs(
     state: &mut TokenState,
     constants: &BTreeMap<polydesk_domain::MarketKey, Constants>,
     shared: &Shared,
     now: Time,
-    wanted: &mut Vec<Token>,
-) {
-    let pause =
-        Span::millis(i64::try_from(shared.config.hash_check_ms).unwrap_or(i64::MAX / 2_000_000));
-    if now.nanos().saturating_sub(state.checked.nanos()) < pause.as_nanos()
-        && state.checked != Time::MIN
-    {
-        return;
+) -> bool {
+    let pause = if state.wrong_in_a_row >= BELIEVED {
+        HASH_REST
+    } else {
+        Span::millis(i64::try_from(shared.config.hash_check_ms).unwrap_or(i64::MAX / 2_000_000))
+    };
+    if state.checked.is_some_and(|checked| checked + pause > now) {
+        return false;
     }
-    let Some(constants) = constants.get(&state.token.market()) else { return };
-    state.checked = now;
+    let Some(constants) = constants.get(&state.token.market()) else { return false };
+    state.checked = Some(now);
     match state.book.check(&state.text, constants) {
         Verdict::Equal => {
             shared.stats.add(|s| &s.hashes_equal, 1);
-            state.disputed = false;
+            state.wrong_in_a_row = 0;
+            false
         }
-        Verdict::Unknown => shared.stats.add(|s| &s.hashes_unknown, 1),
+        Verdict::Unknown => {
+            shared.stats.add(|s| &s.hashes_unknown, 1);
+            false
+        }
         Verdict::Differs => {
             shared.stats.add(|s| &s.hashes_wrong, 1);
-            tracing::warn!(asset = %state.text, "the book's hash is not the venue's; taking the book over REST");
-            state.disputed = true;
-            wanted.push(state.token);
+            state.wrong_in_a_row += 1;
+            if state.wrong_in_a_row == BELIEVED {
+                tracing::warn!(asset = %state.text, "the token's hashes cannot be reproduced; leaving them alone for a while");
+            } else {
+                tracing::warn!(asset = %state.text, "the book's hash is not the venue's; taking the book over REST");
+            }
+            state.wrong_in_a_row <= BELIEVED
         }
     }
 }

@@ -6,9 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polydesk_domain::{
-    Market, Price, Rounding, Shares, Side, Size, Tif, Token, TokenId, Universe,
-};
+use polydesk_domain::{Market, Price, Rounding, Shares, Side, Size, Tif, Token, TokenId, Universe};
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
 use polydesk_local_exchange::{LocalExchange, Running, Setup};
 use polydesk_polymarket_api::clob::{Clob, Placed};
@@ -91,7 +89,9 @@ impl World {
             WalletKind::Eoa => Wallet::Eoa,
             WalletKind::Proxy => Wallet::Proxy(account.wallets[&kind]),
             WalletKind::Safe => Wallet::Safe(account.wallets[&kind]),
-            WalletKind::Deposit | WalletKind::DepositUups => Wallet::Deposit(account.wallets[&kind]),
+            WalletKind::Deposit | WalletKind::DepositUups => {
+                Wallet::Deposit(account.wallets[&kind])
+            }
         };
         let theirs = account.credentials.clone().unwrap();
         let credentials = Credentials {
@@ -121,7 +121,14 @@ pub struct Trader {
 }
 
 /// A plain order for a test: price in cents, size in whole shares (pUSD for an immediate buy).
-pub fn ask(market: &Market, outcome: usize, side: Side, cents: u16, size: u64, tif: Tif) -> OrderArgs {
+pub fn ask(
+    market: &Market,
+    outcome: usize,
+    side: Side,
+    cents: u16,
+    size: u64,
+    tif: Tif,
+) -> OrderArgs {
     let size = if !tif.rests() && side == Side::Buy {
         Size::Spend(polydesk_domain::Usdc::whole(size as i64))
     } else {
