@@ -9,7 +9,17 @@ use polydesk_polymarket_api::signing::{Address, Chain, U256};
 use polydesk_polymarket_api::{Endpoints, Http, HttpConfig, ServerClock};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
+    match run().await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [rpc, address, rest @ ..] = arguments.as_slice() else {
         return Err("usage: approvals <rpc>[,<rpc>] <address> [trading|both|full] [cap]".into());

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::nonces::Nonces;
-use super::rpc::{Head, Published, Receipt};
+use super::rpc::{Head, Published, Receipt, Seen};
 use super::{Call, ChainError, Rpc};
 use crate::signing::Key;
 
@@ -252,7 +252,7 @@ impl EoaSender {
         let fees = self.fees(&head, call).await?;
         self.affordable(call, gas, fees, None)?;
         if self.state().nonces.unknown() {
-            let next = self.rpc.next_nonce(self.address(), true).await?;
+            let next = self.first_nonce().await?;
             self.state().nonces.chain_says(next);
         }
         let mut state = self.state();
@@ -277,6 +277,27 @@ impl EoaSender {
         }
         state.sent.insert(nonce, sent);
         Ok(Following { sender: self, nonce })
+    }
+
+    /// The nonce to begin with. What an earlier process sent and no block holds yet is waited for: what it
+    /// does is not known, so nothing new may be decided on the state before it.
+    async fn first_nonce(&self) -> Result<u64, ChainError> {
+        let started = Instant::now();
+        loop {
+            let mined = self.rpc.mined_nonce(self.address()).await?;
+            let next = self.rpc.next_nonce(self.address()).await?;
+            if mined >= next {
+                return Ok(next);
+            }
+            if started.elapsed() >= Duration::from_millis(self.config.deadline_ms) {
+                return Err(ChainError::Unknown {
+                    what: format!("earlier transactions of {}", self.address()),
+                    reason: "no block holds them yet; nothing new was signed".into(),
+                    look_for: vec![format!("nonces {mined} to {}", next - 1)],
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(self.config.poll_ms)).await;
+        }
     }
 
     /// What to offer now: room for the base fee to double, never more than the cap.
@@ -418,7 +439,7 @@ impl EoaSender {
             Noted::Doubt(text) => Ok(Some(text)),
             Noted::Gone { resync, ended } => {
                 if resync {
-                    let next = self.rpc.next_nonce(self.address(), true).await?;
+                    let next = self.rpc.next_nonce(self.address()).await?;
                     self.state().nonces.chain_says(next);
                 }
                 Err(ended)
@@ -489,16 +510,20 @@ impl EoaSender {
     async fn look(&self, sent: &Sent) -> Result<Look, ChainError> {
         let head: u64 = self.rpc.head().await?.number.to();
         for (hash, _) in sent.versions.iter().rev() {
-            if let Some(receipt) = self.rpc.receipt(*hash).await? {
-                let depth = (head + 1).saturating_sub(receipt.block_number.to());
-                return Ok(if depth >= self.config.confirmations {
-                    Look::Deep(*hash, receipt)
-                } else {
-                    Look::Shallow
-                });
+            match self.rpc.seen(*hash).await? {
+                Seen::Nowhere => {}
+                Seen::Somewhere => return Ok(Look::Shallow),
+                Seen::Everywhere(receipt) => {
+                    let depth = (head + 1).saturating_sub(receipt.block_number.to());
+                    return Ok(if depth >= self.config.confirmations {
+                        Look::Deep(*hash, receipt)
+                    } else {
+                        Look::Shallow
+                    });
+                }
             }
         }
-        let next = self.rpc.next_nonce(self.address(), false).await?;
+        let next = self.rpc.mined_nonce(self.address()).await?;
         Ok(Look::Nowhere { head, next })
     }
 
@@ -555,9 +580,9 @@ enum Noted {
 
 enum Look {
     Deep(B256, Receipt),
-    /// In a block, not deep enough.
+    /// In a block, not deep enough or not yet by every endpoint.
     Shallow,
-    /// In no block; the head's number and the next nonce by mined transactions.
+    /// In no block, by every endpoint; the head's number and the next nonce by mined transactions.
     Nowhere {
         head: u64,
         next: u64,

@@ -243,32 +243,37 @@ impl Rpc {
         most(answers).map(|gas| gas.to())
     }
 
-    /// The tip the nodes suggest, in wei per gas: the largest, for the caps bound it anyway.
+    /// The tip the nodes suggest, in wei per gas: the smallest, so that no single node makes us pay more.
     pub(crate) async fn suggested_tip(&self) -> Result<u128, ChainError> {
         let answers = self
             .each(async |endpoint| {
                 endpoint.ask::<_, U128>("eth_maxPriorityFeePerGas", (), "suggested tip").await
             })
             .await;
-        most(answers).map(|tip| tip.to())
+        let answers = answers.into_iter().map(|answer| answer.map(core::cmp::Reverse)).collect();
+        most(answers).map(|tip| tip.0.to())
     }
 
-    /// The next nonce of an address: the largest any endpoint knows, for one may not have seen the last
-    /// transactions yet. `pending` counts those in the pool, else only mined ones.
-    pub(crate) async fn next_nonce(
-        &self,
-        owner: Address,
-        pending: bool,
-    ) -> Result<u64, ChainError> {
-        let block = if pending { "pending" } else { "latest" };
+    /// The next nonce of an address, transactions in the pool counted: the largest any endpoint knows, for
+    /// one may not have seen the last transactions yet.
+    pub(crate) async fn next_nonce(&self, owner: Address) -> Result<u64, ChainError> {
+        Ok(self.nonces(owner, "pending").await?.into_iter().max().unwrap_or_default())
+    }
+
+    /// The next nonce of an address by what is in blocks: the smallest, so that a nonce below it is used up
+    /// in the eyes of every endpoint.
+    pub(crate) async fn mined_nonce(&self, owner: Address) -> Result<u64, ChainError> {
+        Ok(self.nonces(owner, "latest").await?.into_iter().min().unwrap_or_default())
+    }
+
+    /// Every endpoint must answer: the one that is silent may be the one that knows more.
+    async fn nonces(&self, owner: Address, block: &'static str) -> Result<Vec<u64>, ChainError> {
         let answers = self
             .each(async |endpoint| {
                 endpoint.ask::<_, U64>("eth_getTransactionCount", (owner, block), "nonce").await
             })
             .await;
-        // Every endpoint must answer: the one that is silent may be the one that knows more.
-        let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(answers.into_iter().max().unwrap_or_default().to())
+        answers.into_iter().map(|nonce| nonce.map(|nonce| nonce.to())).collect()
     }
 
     /// Gives signed bytes to every endpoint and says what they made of it together. Sending the same bytes
@@ -296,6 +301,14 @@ impl Rpc {
 
     /// The receipt of a transaction. `None` until every endpoint has it, in the same block.
     pub async fn receipt(&self, hash: B256) -> Result<Option<Receipt>, ChainError> {
+        Ok(match self.seen(hash).await? {
+            Seen::Everywhere(receipt) => Some(receipt),
+            Seen::Somewhere | Seen::Nowhere => None,
+        })
+    }
+
+    /// Who has the receipt of a transaction.
+    pub(crate) async fn seen(&self, hash: B256) -> Result<Seen, ChainError> {
         let answers = self
             .each(async |endpoint| {
                 endpoint
@@ -304,28 +317,27 @@ impl Rpc {
             })
             .await;
         let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let Some(Some(first)) = answers.first() else { return Ok(None) };
-        for other in &answers[1..] {
-            let Some(other) = other else { return Ok(None) };
-            if other.block_hash != first.block_hash {
-                // One of them has not followed a reorganisation yet.
-                return Ok(None);
-            }
-            if other.status != first.status || other.transaction_hash != first.transaction_hash {
-                return Err(ChainError::Disagreement {
-                    what: format!("the receipt of {hash}"),
-                    first: format!("status {}", first.status),
-                    second: format!("status {}", other.status),
-                });
-            }
-        }
-        if first.transaction_hash != hash {
+        let all = answers.len();
+        let receipts: Vec<Receipt> = answers.into_iter().flatten().collect();
+        let Some(first) = receipts.first() else { return Ok(Seen::Nowhere) };
+        if let Some(other) = receipts.iter().find(|receipt| receipt.transaction_hash != hash) {
             return Err(ChainError::Malformed {
                 what: format!("the receipt of {hash}"),
-                error: format!("it is of {}", first.transaction_hash),
+                error: format!("it is of {}", other.transaction_hash),
             });
         }
-        Ok(Some(first.clone()))
+        // In another block, or in none: one of them has not followed the chain or a reorganisation yet.
+        if receipts.len() < all || receipts.iter().any(|r| r.block_hash != first.block_hash) {
+            return Ok(Seen::Somewhere);
+        }
+        if let Some(other) = receipts.iter().find(|receipt| receipt.status != first.status) {
+            return Err(ChainError::Disagreement {
+                what: format!("the receipt of {hash}"),
+                first: format!("status {}", first.status),
+                second: format!("status {}", other.status),
+            });
+        }
+        Ok(Seen::Everywhere(first.clone()))
     }
 
     /// Why a mined transaction failed: its call again on the state before its block.
@@ -407,6 +419,17 @@ fn most<T: Ord>(answers: Vec<Result<T, ChainError>>) -> Result<T, ChainError> {
         (None, Some(failure)) => Err(failure),
         (None, None) => Err(ChainError::Misconfigured("there is no RPC endpoint".into())),
     }
+}
+
+/// Which endpoints have a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// All, in the same block.
+    Everywhere(Receipt),
+    /// Not all, or in different blocks.
+    Somewhere,
+    /// None.
+    Nowhere,
 }
 
 /// What became of signed bytes.

@@ -22,8 +22,8 @@ pub fn key() -> Key {
     Key::from_hex(KEY).unwrap()
 }
 
-const SKIPPED: &[u8] = b"skipped: anvil is not installed (npm i @foundry-rs/anvil \
-@foundry-rs/anvil-linux-amd64, then set ANVIL to the binary)\n";
+const SKIPPED: &[u8] = b"\nskipped: anvil is not installed (npm i @foundry-rs/anvil \
+@foundry-rs/anvil-linux-amd64, then set ANVIL to the binary);\nnothing was tested on a real EVM\n";
 
 pub struct Anvil {
     child: Child,
@@ -69,8 +69,11 @@ pub fn http(rpc: &[String], relayer: Option<&str>) -> Http {
 impl Anvil {
     pub fn start(args: &[&str]) -> Option<Anvil> {
         let Some(binary) = binary() else {
-            // Written past the test harness, which hides what passing tests print.
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), SKIPPED);
+            // Written past the test harness, which hides what passing tests print, and once.
+            static TOLD: std::sync::Once = std::sync::Once::new();
+            TOLD.call_once(|| {
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), SKIPPED);
+            });
             return None;
         };
         let home = tempfile::tempdir().unwrap();

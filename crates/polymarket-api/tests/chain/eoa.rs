@@ -303,9 +303,39 @@ async fn two_endpoints_must_both_have_the_receipt() {
     let config =
         EoaConfig { deadline_ms: 300, replace_after_ms: 10_000, confirmations: 1, ..quick() };
     let sender = world.sender(rpc, config);
-    let error = sender.send(&approve(&world, 1)).await.unwrap_err();
+    let miner = async {
+        // Blocks go on while it is followed.
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            world.anvil.ask("anvil_mine", json!(["0x1"])).await;
+        }
+    };
+    let call = approve(&world, 1);
+    let (error, ()) = tokio::join!(sender.send(&call), miner);
+    let error = error.unwrap_err();
+    assert!(error.may_have_taken_effect(), "{error}");
+    // However many blocks pass, a transaction that one endpoint shows is not called undone.
+    world.anvil.ask("anvil_mine", json!(["0x5"])).await;
+    let error = sender.settle().await.unwrap_err();
     assert!(error.may_have_taken_effect(), "{error}");
     blind.store(false, Ordering::Relaxed);
     assert_eq!(sender.settle().await.unwrap().len(), 1);
     assert_eq!(world.anvil.count(OWNER).await, 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_sent_is_waited_for() {
+    let Some(world) = World::start().await else { return };
+    world.anvil.ask("evm_setAutomine", json!([false])).await;
+    let call = approve(&world, 9);
+    let earlier = json!([{"from": OWNER, "to": call.target, "data": call.data, "gas": "0x20000"}]);
+    world.anvil.ask("eth_sendTransaction", earlier).await;
+    let config = EoaConfig { deadline_ms: 100, ..quick() };
+    let sender = world.sender(world.rpc(), config);
+    let error = sender.send(&approve(&world, 1)).await.unwrap_err();
+    assert!(error.to_string().contains("nonces 0 to 0"), "{error}");
+    assert!(sender.unsettled().is_empty());
+    world.anvil.ask("anvil_mine", json!(["0x1"])).await;
+    world.anvil.ask("evm_setAutomine", json!([true])).await;
+    assert_eq!(sender.send(&approve(&world, 1)).await.unwrap().nonce, 1);
 }

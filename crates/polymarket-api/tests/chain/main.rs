@@ -4,6 +4,7 @@
 #![cfg(feature = "signer")]
 
 mod anvil;
+mod bridge;
 mod eoa;
 mod reads;
 mod relayer;

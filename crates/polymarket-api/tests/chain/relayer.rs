@@ -501,3 +501,36 @@ async fn a_relayer_that_calls_a_failure_confirmed_is_not_believed() {
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_local_exchange_takes_what_the_official_relayer_takes() {
+    use polydesk_local_exchange::{LocalExchange, Setup};
+    let exchange = Arc::new(LocalExchange::start(Setup::test()).await.unwrap());
+    let url = exchange.urls().relayer.clone();
+    let time = Arc::clone(&exchange);
+    let clock = ServerClock::over(move || time.now());
+    let config = RelayerConfig { poll_ms: 5, max_polls: 200, ..RelayerConfig::default() };
+    let auth = RelayerAuth::ApiKey { key: Secret::new("a-relayer-key"), address: OWNER };
+    let http = http(&[], Some(&url));
+    let wallet = wallets()[0];
+    let chain = Chain::polygon();
+    let relayer =
+        Relayer::new(http, &url, auth, clock, config, chain, Arc::new(key()), wallet, None)
+            .unwrap();
+    let clockwork = async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            exchange.advance(polydesk_domain::Span::secs(1));
+        }
+    };
+    let work = async {
+        relayer.create_wallet().await.unwrap();
+        assert_eq!(relayer.deployed().await, Ok(true));
+        relayer.execute(&calls(), "approve").await.unwrap()
+    };
+    let done = tokio::select! {
+        done = work => done,
+        () = clockwork => unreachable!("it never ends"),
+    };
+    assert!(done.hash.is_some());
+}

@@ -353,7 +353,8 @@ impl Relayer {
         outcome
     }
 
-    /// Looks after a transaction of unknown outcome, if there is one. An error says that it stays unknown.
+    /// Looks after a transaction of unknown outcome, if there is one. An error says that it stays unknown;
+    /// otherwise it is decided, and the chain says how: read balances and approvals before going on.
     pub async fn settle(&self) -> Result<(), ChainError> {
         let mut open = self.open.lock().await;
         self.settle_open(&mut open).await
@@ -381,11 +382,11 @@ impl Relayer {
             return Ok(());
         };
         let next = self.params().await?.1;
-        // Only this key signs for the wallet, so a nonce that moved on was used by the open transaction.
-        let happened = next > signed;
+        // Used up, by it or by another of the owner's transactions (the web site's): it is decided.
+        let decided = next > signed;
         // A batch that did not run by its deadline never will. The clocks may differ a little.
         let over = open.deadline.is_some_and(|end| self.clock.secs() > end + 60);
-        if happened || over {
+        if decided || over {
             *slot = None;
             return Ok(());
         }
