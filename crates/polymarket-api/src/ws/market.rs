@@ -299,6 +299,9 @@ struct TokenState {
     print: Option<(Time, polydesk_domain::Price, polydesk_domain::Shares, polydesk_domain::Side)>,
 }
 
+/// Tokens whose books were asked for over REST, and the answer.
+type AskedBooks = (Vec<Token>, Result<Vec<Book>, ApiError>);
+
 struct Shard {
     shared: Shared,
     place: usize,
@@ -410,7 +413,7 @@ impl Shard {
         let check_every = millis((config.silence_ms / 8).clamp(50, 1_000));
         let mut watch = tokio::time::interval(check_every);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut books: JoinSet<(Vec<Token>, Result<Vec<Book>, ApiError>)> = JoinSet::new();
+        let mut books: JoinSet<AskedBooks> = JoinSet::new();
         let mut last_sign = Instant::now();
         loop {
             tokio::select! {

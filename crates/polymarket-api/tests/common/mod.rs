@@ -1,6 +1,5 @@
 //! A local exchange and our client on it, over real loopback sockets.
-#![expect(clippy::allow_attributes, reason = "each test file uses a part of these helpers")]
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part of these helpers")]
 
 use std::future::Future;
 use std::sync::Arc;
