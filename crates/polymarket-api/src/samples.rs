@@ -264,3 +264,99 @@ fn every_sample_decodes_and_dropped_fields_are_known() {
         gamma_tags: *.requiresTranslation
     "#]].assert_eq(&listed);
 }
+
+/// Every parser of foreign bytes on every sample, damaged: bytes flipped, cut, doubled, values swapped for
+/// strange ones. Errors are fine; a panic is not.
+#[test]
+fn damaged_samples_panic_nowhere() {
+    let rounds: u64 = std::env::var("POLYDESK_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(200)
+        .min(20_000)
+        / 10;
+    let strange: [&[u8]; 14] = [
+        b"null",
+        b"\"\"",
+        b"-1",
+        b"1e400",
+        b"1e-400",
+        b"99999999999999999999999999999999999999",
+        b"[]",
+        b"{}",
+        b"true",
+        b"\"NaN\"",
+        b"\"0x\"",
+        b"\"\\ud800\"",
+        b"\"9223372036854775807\"",
+        b"0.1000000000000000000000000000000000001",
+    ];
+    let mut chance = 0x2545_F491_4F6C_DD1D_u64;
+    let mut draw = move |below: usize| {
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        (chance >> 16) as usize % below.max(1)
+    };
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/wire"));
+    let (mut tried, mut refused) = (0u64, 0u64);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some((_, check)) = TABLE.iter().find(|(prefix, _)| name.starts_with(prefix)) else {
+            continue;
+        };
+        let whole = std::fs::read(&path).unwrap();
+        for _ in 0..rounds.max(5) {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + draw(3) {
+                let at = draw(bytes.len());
+                match draw(5) {
+                    0 => bytes[at] = draw(256) as u8,
+                    1 => bytes.truncate(at),
+                    2 => {
+                        let piece: Vec<u8> =
+                            bytes[at..(at + 1 + draw(40)).min(bytes.len())].to_vec();
+                        bytes.splice(at..at, piece);
+                    }
+                    // A whole value is replaced.
+                    _ => {
+                        if let Some(colon) =
+                            bytes[at..].iter().position(|b| *b == b':').map(|i| at + i + 1)
+                        {
+                            let end =
+                                bytes[colon..].iter().position(|b| matches!(b, b',' | b'}' | b']'));
+                            let end = end.map_or(bytes.len(), |i| colon + i);
+                            bytes.splice(colon..end, strange[draw(strange.len())].iter().copied());
+                        }
+                    }
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            tried += 1;
+            let text = String::from_utf8_lossy(&bytes);
+            refused += u64::from(check(&text).is_err());
+            crate::ws::parse_user_frame(&bytes);
+            crate::ws::read_price_frame(&bytes);
+            for status in [200, 400, 404, 425, 429, 500, 503] {
+                let _ = crate::error::from_answer(crate::Effect::Once, status, None, &bytes, "x");
+            }
+            if let Ok(market) = serde_json::from_slice::<GammaMarket>(&bytes) {
+                let _ = market.to_market(None, TakerDelays::default());
+            }
+            if let Ok(trade) = serde_json::from_slice::<Trade>(&bytes) {
+                let _ = trade.own_legs("x", "y");
+            }
+            if let Ok(book) = serde_json::from_slice::<Book>(&bytes) {
+                let _ =
+                    (book.snapshot(polydesk_domain::Token(0)), book.computed_hash(), book.time());
+            }
+        }
+    }
+    assert!(
+        tried > 500 && refused > tried / 10,
+        "{refused} of {tried} refused: nothing was damaged"
+    );
+}

@@ -1,6 +1,8 @@
 //! From Gamma's description to a tradable market: what is not understood is refused by name. And the
 //! discovery clients against the local exchange.
 
+#![cfg(feature = "signer")]
+
 mod common;
 
 use common::*;
@@ -185,7 +187,6 @@ fn the_life_of_a_market_is_read_from_all_its_flags() {
     }
 }
 
-#[cfg(feature = "signer")]
 #[test]
 fn discovery_lists_what_the_exchange_trades() {
     run(async {

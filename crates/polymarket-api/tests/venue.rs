@@ -42,7 +42,7 @@ fn keys_are_derived_or_created_and_work() {
         assert!(trader.clob.api_keys().await.unwrap().contains(&derived.key));
         assert!(!trader.clob.closed_only().await.unwrap());
         let readonly = trader.clob.create_readonly_key().await.unwrap();
-        assert_eq!(trader.clob.readonly_keys().await.unwrap(), [readonly.clone()]);
+        assert_eq!(trader.clob.readonly_keys().await.unwrap(), std::slice::from_ref(&readonly));
         trader.clob.delete_readonly_key(&readonly).await.unwrap();
         assert!(trader.clob.readonly_keys().await.unwrap().is_empty());
     });
