@@ -326,6 +326,10 @@ pub(crate) fn from_answer(
             }
         }
         400 | 405 | 409 | 413 | 415 | 422 if json.is_some() => {
+            // "Delayed" is no refusal: the order may match a moment later.
+            if effect == Effect::Once && Refusal::read(&text) == Refusal::DelayedByMarket {
+                return lost(text);
+            }
             let order_id = json.as_ref().map(|b| b.order_id.clone()).filter(|id| !id.is_empty());
             ApiError::refused(&text, order_id)
         }

@@ -72,6 +72,8 @@ pub enum Group {
     DataPositions,
     /// Relayer `/submit`.
     Relayer,
+    /// `/v1/heartbeats`: without them the venue cancels everything, so nothing else's pause holds them.
+    Heartbeat,
 }
 
 /// A quota: so many requests in any window.
@@ -205,6 +207,7 @@ fn published(group: Group) -> Quota {
         Group::DataTrades => (200, 0),
         Group::DataPositions => (150, 0),
         Group::Relayer => (25, 0),
+        Group::Heartbeat => (50, 0),
     };
     Quota { burst, sustained }
 }
@@ -246,8 +249,8 @@ pub struct Limits {
     orders: RateLimiter,
     cancels: RateLimiter,
     emergency: RateLimiter,
-    /// Until when the venue asked to be left alone: (orders, cancels, everything else).
-    paused: Mutex<[Option<Time>; 3]>,
+    /// Until when the venue asked to be left alone, by group.
+    paused: Mutex<BTreeMap<Group, Time>>,
     signer: Mutex<SignerState>,
     clock: ServerClock,
 }
@@ -258,7 +261,7 @@ impl core::fmt::Debug for Limits {
     }
 }
 
-const GROUPS: [Group; 26] = [
+const GROUPS: [Group; 27] = [
     Group::Clob,
     Group::Ok,
     Group::Book,
@@ -285,6 +288,7 @@ const GROUPS: [Group; 26] = [
     Group::DataTrades,
     Group::DataPositions,
     Group::Relayer,
+    Group::Heartbeat,
 ];
 
 impl Limits {
@@ -318,7 +322,7 @@ impl Limits {
                 share(signer.cancel_burst - reserve).max(1),
             ),
             emergency: per_second((reserve / 10).max(1), reserve.max(1)),
-            paused: Mutex::new([None; 3]),
+            paused: Mutex::default(),
             signer: Mutex::new(SignerState::default()),
             config,
             clock,
@@ -328,23 +332,33 @@ impl Limits {
     /// Waits for the request's turn, or says how long to stay away. Nothing is taken on an error of the
     /// first check; a request that could never fit is a mistake, not a wait.
     pub async fn admit(&self, group: Group, cost: SignerCost) -> Result<(), ApiError> {
-        let lane = lane(group);
-        if let Some(until) = self.lock_paused()[lane] {
-            let left = until.nanos() - self.clock.local().nanos();
+        // Cancelling everything asks nobody's leave.
+        if cost != SignerCost::Emergency
+            && let Some(until) = self.lock_paused().get(&group)
+        {
+            let left = until.nanos().saturating_sub(self.clock.local().nanos());
             if left > 0 {
                 return Err(throttled(Duration::from_nanos(left as u64), ThrottledBy::Venue));
             }
         }
-        let patience = Duration::from_millis(match lane {
-            2 => self.config.patience_ms,
-            _ => self.config.order_patience_ms,
+        let patience = Duration::from_millis(match group {
+            Group::Order | Group::Orders => self.config.order_patience_ms,
+            Group::Heartbeat => self.config.patience_ms.min(500),
+            Group::Cancel | Group::Cancels | Group::CancelAll | Group::CancelMarket => {
+                self.config.patience_ms.min(2_000)
+            }
+            _ => self.config.patience_ms,
         });
         let turn = async {
             match cost {
                 SignerCost::None => {}
                 SignerCost::Orders(n) => take(&self.orders, n, "orders").await?,
                 SignerCost::Cancels(n) => take(&self.cancels, n, "cancels").await?,
-                SignerCost::Emergency => take(&self.emergency, 1, "cancels").await?,
+                SignerCost::Emergency => {
+                    // Never waits: the venue may refuse it, we do not.
+                    self.emergency.try_acquire(1);
+                    return Ok(());
+                }
             }
             if let Some(windows) = self.groups.get(&group) {
                 windows.burst.acquire(1).await;
@@ -359,13 +373,26 @@ impl Limits {
         })
     }
 
-    /// The venue answered 429 to a request of this group.
+    /// The venue answered 429 to a request of this group. Groups that draw on the signer's buckets pause
+    /// together with their like; nothing pauses anything else.
     pub fn venue_said_wait(&self, group: Group, pause: Duration) {
-        let until = self.clock.local()
-            + polydesk_domain::Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX / 4));
+        let nanos = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX / 4);
+        let until = self.clock.local() + polydesk_domain::Span::nanos(nanos);
+        let together: &[Group] = match group {
+            Group::Order | Group::Orders => &[Group::Order, Group::Orders],
+            Group::Cancel | Group::Cancels => &[Group::Cancel, Group::Cancels],
+            _ => &[group],
+        };
         let mut paused = self.lock_paused();
-        let lane = &mut paused[lane(group)];
-        *lane = Some(lane.map_or(until, |present| present.max(until)));
+        for group in together {
+            let present = paused.entry(*group).or_insert(until);
+            *present = (*present).max(until);
+        }
+    }
+
+    /// The most cancels one request may hold.
+    pub fn cancels_at_once(&self) -> usize {
+        self.cancels.max().clamp(1, 1_000)
     }
 
     /// Takes note of the `Poly-RateLimit-*` headers.
@@ -381,7 +408,7 @@ impl Limits {
         self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    fn lock_paused(&self) -> std::sync::MutexGuard<'_, [Option<Time>; 3]> {
+    fn lock_paused(&self) -> std::sync::MutexGuard<'_, BTreeMap<Group, Time>> {
         self.paused.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -399,15 +426,6 @@ async fn take(bucket: &RateLimiter, n: u32, what: &str) -> Result<(), ApiError> 
     }
     bucket.acquire(n as usize).await;
     Ok(())
-}
-
-/// Orders and cancels pause apart from each other and from the rest.
-fn lane(group: Group) -> usize {
-    match group {
-        Group::Order | Group::Orders => 0,
-        Group::Cancel | Group::Cancels | Group::CancelAll | Group::CancelMarket => 1,
-        _ => 2,
-    }
 }
 
 /// A quarter of the quota at once and the rest evenly: no window of that length holds more than the quota.
@@ -478,7 +496,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_reserve_is_left_when_all_other_cancels_are_spent() {
-        let limits = limits(LimitsConfig { order_patience_ms: 0, ..LimitsConfig::default() });
+        let limits = limits(LimitsConfig { patience_ms: 0, ..LimitsConfig::default() });
         let mut cancels = 0;
         while limits.admit(Group::Cancel, SignerCost::Cancels(10)).await.is_ok() {
             cancels += 1;
@@ -502,5 +520,15 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
         limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.unwrap();
         limits.admit(Group::Book, SignerCost::None).await.unwrap();
+        // Neither a scan of markets nor a refused cancel stops heartbeats or the cancelling of everything.
+        for group in
+            [Group::GammaEvents, Group::Clob, Group::Ledger, Group::Cancel, Group::CancelAll]
+        {
+            limits.venue_said_wait(group, Duration::from_secs(3_600));
+        }
+        for _ in 0..200 {
+            limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
+        }
+        limits.admit(Group::Heartbeat, SignerCost::None).await.unwrap();
     }
 }

@@ -15,8 +15,8 @@ pub enum NoPrice {
     TooThin,
 }
 
-/// The limit price of a market order that walks `levels` (asks for a buy, bids for a sell; REST order:
-/// the best is **last**) for `amount`: pUSD of a buy, shares of a sell. When the book is too thin, a FOK
+/// The limit price of a market order that walks `levels` (asks for a buy, bids for a sell, in any
+/// order) for `amount`: pUSD of a buy, shares of a sell. When the book is too thin, a FOK
 /// (`whole`) has no price and a FAK takes the worst level.
 pub fn walk_price(
     levels: &[(Decimal, Decimal)],
@@ -24,14 +24,20 @@ pub fn walk_price(
     amount: Decimal,
     whole: bool,
 ) -> Result<Decimal, NoPrice> {
+    // The documents and the captures disagree about the order: none is relied on.
+    let mut levels = levels.to_vec();
+    levels.sort_by(|a, b| if buy { a.0.cmp(&b.0) } else { b.0.cmp(&a.0) });
     let mut reached = Decimal::ZERO;
-    for (price, size) in levels.iter().rev() {
-        reached += if buy { price * size } else { *size };
+    for (price, size) in &levels {
+        let level = if buy { price.checked_mul(*size) } else { Some(*size) };
+        // More than a decimal holds is more than any order wants.
+        let sum = level.and_then(|level| reached.checked_add(level)).unwrap_or(Decimal::MAX);
+        reached = sum;
         if reached >= amount {
             return Ok(*price);
         }
     }
-    match levels.first() {
+    match levels.last() {
         None => Err(NoPrice::Empty),
         Some(_) if whole => Err(NoPrice::TooThin),
         Some((price, _)) => Ok(*price),
@@ -79,7 +85,10 @@ pub fn fee_adjusted_spend(
         let whole = (fee / thousand).trunc() + Decimal::ONE;
         let decimals =
             28 - whole.mantissa().unsigned_abs().checked_ilog10().map_or(1, |log| log + 1);
-        let fee = fee.round_dp_with_strategy(decimals - 3, RoundingStrategy::MidpointNearestEven);
+        let fee = fee.round_dp_with_strategy(
+            decimals.checked_sub(3)?,
+            RoundingStrategy::MidpointNearestEven,
+        );
         let per_dollar = Decimal::ONE.checked_add(fee.checked_div(thousand)?)?.normalize();
         if amount.checked_mul(per_dollar)? <= balance {
             return Some(amount);

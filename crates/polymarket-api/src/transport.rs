@@ -30,7 +30,7 @@ use crate::error::{Effect, from_answer};
 use crate::{ApiError, Endpoints};
 
 /// How requests travel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
     /// Longest time to reach a host (name, TCP, TLS), in milliseconds.
@@ -45,7 +45,9 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// Offer HTTP/2. Single requests are a little slower over it; many at once need one connection only.
     pub http2: bool,
-    /// `http://[user:password@]host:port`: everything goes through this CONNECT proxy.
+    /// `http://[user:password@]host:port`: everything goes through this CONNECT proxy. Never printed or
+    /// written out.
+    #[serde(skip_serializing)]
     pub proxy: Option<String>,
     /// What we call ourselves.
     pub user_agent: String,
@@ -53,6 +55,17 @@ pub struct HttpConfig {
     pub extra_roots: Vec<PathBuf>,
     /// Hosts besides those of the endpoints, as `host` or `host:port`.
     pub allow_hosts: Vec<String>,
+}
+
+impl core::fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HttpConfig")
+            .field("http2", &self.http2)
+            .field("proxy", &self.proxy.as_ref().map(|_| "hidden"))
+            .field("extra_roots", &self.extra_roots)
+            .field("allow_hosts", &self.allow_hosts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for HttpConfig {

@@ -72,6 +72,14 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     from.deserialize_any(TextList)
 }
 
+/// A map of texts; it and its values may be null.
+pub(crate) fn text_map<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<std::collections::BTreeMap<String, String>, D::Error> {
+    let map = Option::<std::collections::BTreeMap<String, Loose>>::deserialize(from)?;
+    Ok(map.unwrap_or_default().into_iter().map(|(key, text)| (key, text.0)).collect())
+}
+
 /// A real list that may be null.
 pub(crate) fn vec<'de, D: Deserializer<'de>, T: serde::Deserialize<'de>>(
     from: D,

@@ -482,7 +482,7 @@ fn soak() {
                 turn().await;
             }
         }
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(180);
         loop {
             while let Ok(item) = consumer.items.try_recv() {
                 consumer.take(item);

@@ -128,7 +128,7 @@ fn what_is_not_understood_is_refused_by_name() {
 #[test]
 fn the_clob_has_the_last_word_except_against_a_contradiction() {
     let info = |changes: Value| -> MarketInfo {
-        let mut info = json!({ "c": "x", "mts": 0.001, "mos": 15, "fd": { "r": 0.05, "e": 1, "to": true }, "itode": true });
+        let mut info = json!({ "mts": 0.001, "mos": 15, "fd": { "r": 0.05, "e": 1, "to": true }, "itode": true });
         for (key, value) in changes.as_object().unwrap() {
             info[key] = value.clone();
         }
@@ -177,9 +177,11 @@ fn the_life_of_a_market_is_read_from_all_its_flags() {
             MarketState::Resolved(Payout::NO),
         ),
         (
-            json!({ "closed": true, "outcomePrices": "[\"0.5\",\"0.5\"]" }),
+            json!({ "closed": true, "outcomePrices": "[\"0.5\",\"0.5\"]", "umaResolutionStatus": "resolved" }),
             MarketState::Resolved(Payout::HALF),
         ),
+        // What an untraded market shows is no resolution.
+        (json!({ "closed": true, "outcomePrices": "[\"0.5\",\"0.5\"]" }), MarketState::Closed),
         (json!({ "closed": true, "outcomePrices": "[\"0\",\"0\"]" }), MarketState::Closed),
         (json!({ "closed": false, "outcomePrices": "[\"1\",\"0\"]" }), MarketState::Open),
     ] {

@@ -173,6 +173,7 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
                 proxy: Some("http://user:hunter2hunter2hunter2@127.0.0.1:9".into()),
                 ..http_config()
             };
+            let printed = format!("{proxy:?} {}", serde_json::to_string(&proxy).unwrap());
             let world = World::new(Setup::test()).await;
             let trader = world.trader(0, WalletKind::Deposit);
             secrets.extend([
@@ -189,6 +190,17 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
             );
             let market = world.market("rain-tomorrow");
             let mut say = |text: String| seen += &text;
+            say(printed);
+            let headers = polydesk_polymarket_api::signing::l1_headers(
+                trader.signer.key(),
+                137,
+                1,
+                Default::default(),
+            );
+            let fresh = headers.signature.clone();
+            let shown = format!("{headers:?}");
+            assert!(!shown.contains(&fresh[2..20]), "a fresh signature is shown");
+            say(shown);
             say(format!("{:?} {:#?}", trader.signer, trader.signer.key()));
             say(format!("{:?} {:?}", trader.clob, trader.credentials));
             say(format!("{:?}", trader.clob.auth()));

@@ -20,8 +20,8 @@ use crate::transport::{HttpAnswer, HttpRequest, read_json, sensitive_headers, wi
 use crate::wire::Num;
 use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
 
-pub(crate) use models::side;
 pub use models::*;
+pub(crate) use models::{plausible_shares, side};
 use request::{AuthKind, Request};
 
 /// What the venue takes at present, as its last answers to orders said.
@@ -83,7 +83,9 @@ pub struct Clob {
     limits: Arc<Limits>,
     clock: ServerClock,
     auth: Option<Arc<L2Auth>>,
+    /// The mode and until when it is believed.
     mode: Arc<watch::Sender<VenueMode>>,
+    believed_until: Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl core::fmt::Debug for Clob {
@@ -109,6 +111,7 @@ impl Clob {
             clock,
             auth: None,
             mode: Arc::new(watch::Sender::new(VenueMode::Normal)),
+            believed_until: Arc::default(),
         }
     }
 
@@ -129,9 +132,11 @@ impl Clob {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
-    /// What the venue takes at present.
+    /// What the venue takes at present. A restriction is believed for as long as the venue said, or for half
+    /// a minute; then somebody may try again.
     pub fn mode(&self) -> VenueMode {
-        *self.mode.borrow()
+        let until = self.believed_until.load(std::sync::atomic::Ordering::Relaxed);
+        if self.clock.local().nanos() < until { *self.mode.borrow() } else { VenueMode::Normal }
     }
     /// Wakes whenever the mode changes.
     pub fn watch_mode(&self) -> watch::Receiver<VenueMode> {
@@ -144,7 +149,7 @@ impl Clob {
     pub async fn sync_clock(&self) -> Result<Span, ApiError> {
         let sent = self.clock.local();
         let seconds: i64 = self.get(request::time()).await?;
-        if !(1_500_000_000..10_000_000_000).contains(&seconds) {
+        if !(1_500_000_000..4_000_000_000).contains(&seconds) {
             return Err(malformed(
                 "GET /time",
                 "no Unix seconds of this century",
@@ -366,6 +371,7 @@ impl Clob {
     /// Never repeated. [`ApiError::Unknown`] means: ask [`order`](Self::order), the trades and the user
     /// socket for this id, for minutes, and keep the funds reserved meanwhile.
     pub async fn place(&self, id: OrderHash, body: Vec<u8>) -> Result<Placed, ApiError> {
+        let post_only = is_post_only(&body);
         let request = request::place(body);
         let what = request.what();
         let sent = self
@@ -373,7 +379,7 @@ impl Clob {
             .await
             .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
         let placed = sent.and_then(|answer| placed(id, answer));
-        self.note_mode(&placed);
+        self.note_mode(&placed, post_only);
         placed
     }
 
@@ -401,7 +407,7 @@ impl Clob {
             .await
             .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
         if let Err(error) = &sent {
-            self.note_mode(&Err::<(), _>(error.clone()));
+            self.note_mode(&Err::<(), _>(error.clone()), false);
         }
         let answers = sent?;
         if answers.len() != orders.len() {
@@ -413,7 +419,17 @@ impl Clob {
         }
         let outcomes: Vec<_> =
             orders.iter().zip(answers).map(|((id, _), answer)| placed(*id, answer)).collect();
-        outcomes.iter().for_each(|outcome| self.note_mode(outcome));
+        // A restriction told by any leg counts more than the others' success.
+        let worst = outcomes.iter().position(|o| {
+            matches!(
+                o,
+                Err(ApiError::Refused { why: Refusal::Restricted, .. } | ApiError::CancelOnly)
+            )
+        });
+        let all_post_only = orders.iter().all(|(_, body)| is_post_only(body));
+        if let Some(outcome) = worst.or(Some(0)).and_then(|index| outcomes.get(index)) {
+            self.note_mode(outcome, all_post_only);
+        }
         Ok(outcomes)
     }
 
@@ -424,7 +440,22 @@ impl Clob {
     /// Cancels up to 1000 orders, in requests that fit the signer's bucket.
     pub async fn cancel_orders(&self, orders: &[OrderHash]) -> Result<Cancelled, ApiError> {
         at_most(orders.len(), BATCH_CANCELS, "orders")?;
-        self.cancelled(request::cancel_orders(orders)).await
+        let mut report = Cancelled::default();
+        for chunk in orders.chunks(self.limits.cancels_at_once()) {
+            let part = match self.cancelled(request::cancel_orders(chunk)).await {
+                Ok(part) => part,
+                Err(error) if report == Cancelled::default() => return Err(error),
+                Err(error) => {
+                    // What was done is told; the rest is missing from both lists, as it is from the venue's.
+                    tracing::warn!(%error, "a part of the cancels did not go through");
+                    return Ok(report);
+                }
+            };
+            report.canceled.extend(part.canceled);
+            report.not_canceled.extend(part.not_canceled);
+            report.unreadable.extend(part.unreadable);
+        }
+        Ok(report)
     }
     /// Cancels everything of this account.
     pub async fn cancel_all(&self) -> Result<Cancelled, ApiError> {
@@ -546,7 +577,11 @@ impl Clob {
         let mut id = id.to_owned();
         for _ in 0..2 {
             let request = request::heartbeat(&id);
-            let answer = self.send(&request).await?;
+            // The venue cancels everything after ten seconds: a beat that hangs must leave time for another.
+            let answer = tokio::time::timeout(Duration::from_secs(3), self.send(&request)).await;
+            let answer = answer.unwrap_or_else(|_| {
+                Err(ApiError::Unreachable("POST /v1/heartbeats: no answer within 3 s".into()))
+            })?;
             let expected: Option<Heartbeat> = serde_json::from_slice(&answer.body).ok();
             match (answer.ok(), expected) {
                 (true, Some(beat)) if !beat.heartbeat_id.is_empty() => return Ok(beat.heartbeat_id),
@@ -554,13 +589,8 @@ impl Clob {
                     tracing::warn!("another heartbeat id was expected; adopting it");
                     id = beat.heartbeat_id;
                 }
-                (true, _) => {
-                    return Err(malformed(
-                        &request.what(),
-                        "no heartbeat_id",
-                        &String::from_utf8_lossy(&answer.body),
-                    ));
-                }
+                // Some deployments acknowledge without an id: the one we sent stays.
+                (true, _) => return Ok(id),
                 (false, _) => {
                     return Err(from_answer(
                         request.effect,
@@ -618,7 +648,12 @@ impl Clob {
         for _ in 0..MOST_PAGES {
             let request = request(cursor.as_deref());
             let what = request.what();
+            let own = request.auth == AuthKind::L2;
             let page: Page<T> = self.get(request).await?;
+            // A list of our own that breaks off without saying so is not the whole list.
+            if own && page.next_cursor.is_empty() {
+                return Err(malformed(&what, "a page without next_cursor", ""));
+            }
             let next = page.next().map(str::to_owned);
             rows.extend(page.data);
             if next.is_none() {
@@ -704,19 +739,30 @@ impl Clob {
         Ok(answer)
     }
 
-    fn note_mode<T>(&self, outcome: &Result<T, ApiError>) {
-        let mode = match outcome {
-            Ok(_) => VenueMode::Normal,
-            Err(ApiError::Restarting { .. }) => VenueMode::Restarting,
-            Err(ApiError::PostOnly { .. }) => VenueMode::PostOnly,
-            Err(ApiError::Refused { why: Refusal::Restricted, .. }) => VenueMode::PostOnly,
-            Err(ApiError::CancelOnly) => VenueMode::CancelOnly,
-            Err(ApiError::Disabled(_)) => VenueMode::Disabled,
-            // A business refusal shows a working engine; silence shows nothing.
-            Err(ApiError::Refused { .. }) => VenueMode::Normal,
+    /// Takes note of what an answer to an order shows. A post-only order that is taken shows nothing about
+    /// a post-only window, and neither does a business refusal.
+    fn note_mode<T>(&self, outcome: &Result<T, ApiError>, post_only: bool) {
+        let half_a_minute = Duration::from_secs(30);
+        let (mode, pause) = match outcome {
+            Ok(_) if post_only && self.mode() == VenueMode::PostOnly => return,
+            Ok(_) => (VenueMode::Normal, Duration::ZERO),
+            Err(ApiError::Restarting { pause }) => {
+                (VenueMode::Restarting, (*pause).max(half_a_minute))
+            }
+            Err(ApiError::PostOnly { pause }) => (VenueMode::PostOnly, *pause),
+            Err(ApiError::Refused { why: Refusal::Restricted, .. }) => {
+                (VenueMode::PostOnly, half_a_minute)
+            }
+            Err(ApiError::CancelOnly) => (VenueMode::CancelOnly, half_a_minute),
+            Err(ApiError::Disabled(_)) => (VenueMode::Disabled, half_a_minute),
+            Err(ApiError::Refused { .. }) if self.mode() != VenueMode::PostOnly => {
+                (VenueMode::Normal, Duration::ZERO)
+            }
             Err(_) => return,
         };
-        // A post-only order that is taken does not end a post-only window, but neither does it harm to ask.
+        let until =
+            self.clock.local() + Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
+        self.believed_until.store(until.nanos(), std::sync::atomic::Ordering::Relaxed);
         self.mode.send_if_modified(|present| core::mem::replace(present, mode) != mode);
     }
 }
@@ -788,15 +834,19 @@ impl Clob {
 /// Accepted means all of: success, no error, an id, a known status, and that the id is ours.
 fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
     let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
-    if !error.is_empty() || (!success && order_id.is_empty()) {
-        let text = if error.is_empty() { "no reason given" } else { error.as_str() };
-        // An id beside an error does not make it accepted, but a status might.
-        if matches!(status.as_str(), "live" | "matched") && success {
+    if !error.is_empty() {
+        // A refusal is believed when nothing beside it says that the order exists: no id (or a text that is
+        // known to mean a kill or a refusal), and no status of a living order (likewise).
+        let why = Refusal::read(&error);
+        let known = !matches!(why, Refusal::Other | Refusal::DelayedByMarket);
+        let lives = matches!(status.as_str(), "live" | "matched");
+        let hint = !order_id.is_empty() || !status.is_empty();
+        if lives || why == Refusal::DelayedByMarket || (hint && !known) {
             return Err(ApiError::Unknown(format!(
-                "status {status} together with the error {text:?}"
+                "status {status:?} and id {order_id:?} together with the error {error:?}"
             )));
         }
-        return Err(ApiError::refused(text, (!order_id.is_empty()).then_some(order_id)));
+        return Err(ApiError::refused(&error, (!order_id.is_empty()).then_some(order_id)));
     }
     let status = match status.as_str() {
         "live" => PlacedStatus::Live,
@@ -814,6 +864,25 @@ fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
         Ok(theirs) if theirs == id => Ok(Placed { id, status, trade_ids }),
         _ => Err(ApiError::Unknown(format!("the venue calls the order {order_id:?}, not {id}"))),
     }
+}
+
+/// Whether a body made by this client asks for post-only.
+fn is_post_only(body: &[u8]) -> bool {
+    body.ends_with(b"\"postOnly\":true}")
+}
+
+/// Whether this address may trade at all (`Endpoints::geoblock`): asked at start and every hour.
+pub async fn geoblock(http: &Http, url: &str) -> Result<Geoblock, ApiError> {
+    http.json(HttpRequest {
+        method: http::Method::GET,
+        url: url.to_owned(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        effect: Effect::Read,
+        what: "GET geoblock".into(),
+        gzip: false,
+    })
+    .await
 }
 
 fn unwrap(map: BTreeMap<String, Num>) -> BTreeMap<String, Decimal> {

@@ -215,8 +215,7 @@ pub struct PriceHistory {
 /// One page of a list with a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Page<T> {
-    /// The rows.
-    #[serde(default = "Vec::new")]
+    /// The rows. An answer without them is no empty list.
     pub data: Vec<T>,
     /// `LTE=` at the end.
     #[serde(default, deserialize_with = "wire::text")]
@@ -524,11 +523,19 @@ impl OrderStatus {
     /// Whether the order is out of the book for good. Free text after `CANCELED_` counts.
     pub fn cancelled(&self) -> bool {
         match self {
-            OrderStatus::Live | OrderStatus::Matched | OrderStatus::Delayed => false,
+            // `UNMATCHED` says that a delay passed without a match: the order may well be resting.
+            OrderStatus::Live
+            | OrderStatus::Matched
+            | OrderStatus::Delayed
+            | OrderStatus::Unmatched => false,
             OrderStatus::Unknown(word) => {
                 word.trim_start_matches("ORDER_STATUS_").starts_with("CANCELED")
             }
-            _ => true,
+            OrderStatus::Canceled
+            | OrderStatus::CanceledMarketResolved
+            | OrderStatus::CanceledNotEnoughBalance
+            | OrderStatus::CanceledExpired
+            | OrderStatus::Invalid => true,
         }
     }
 }
@@ -625,13 +632,17 @@ impl OpenOrder {
         self.asset_id.parse().ok()
     }
     /// (original, matched) in shares. `None` when a size is missing, is no size, or looks like
-    /// millionths (a whole number above what any order can be): flagged rather than guessed.
+    /// millionths (a whole number from a million on): flagged rather than guessed.
     pub fn sizes(&self) -> Option<(Shares, Shares)> {
-        let size = |size: Option<Decimal>| {
-            Shares::try_from(size?).ok().filter(|shares| *shares <= Shares::SANE_MAX)
-        };
-        Some((size(self.original_size)?, size(self.size_matched.or(Some(Decimal::ZERO)))?))
+        let matched = self.size_matched.or(Some(Decimal::ZERO));
+        Some((plausible_shares(self.original_size?)?, plausible_shares(matched?)?))
     }
+}
+
+/// Shares, unless the number looks like millionths of them: the documents show those, production decimals.
+pub(crate) fn plausible_shares(size: Decimal) -> Option<Shares> {
+    let millionths = size.normalize().scale() == 0 && size >= Decimal::from(1_000_000);
+    if millionths { None } else { Shares::try_from(size).ok() }
 }
 
 /// The side words of the venue.
@@ -775,48 +786,47 @@ impl Trade {
                 .ok_or_else(|| bad("a size is missing or no number of shares"))
         };
         let taker_side = side(&self.side);
-        if self.trader_side.eq_ignore_ascii_case("TAKER") {
-            return Ok(vec![OwnLeg {
-                order: self
-                    .taker_order_id
-                    .parse()
-                    .map_err(|_| bad("taker_order_id is no order id"))?,
-                token: self.asset_id.parse().map_err(|_| bad("asset_id is no token id"))?,
-                side: taker_side.ok_or_else(|| bad("side is neither BUY nor SELL"))?,
-                role: polydesk_domain::Role::Taker,
-                shares: shares(self.size)?,
-                price: self.price.ok_or_else(|| bad("price is missing"))?,
-            }]);
-        }
         let mine = |order: &&MakerOrder| {
             (!owner.is_empty() && order.owner == owner)
                 || (!wallet.is_empty() && order.maker_address.eq_ignore_ascii_case(wallet))
         };
-        self.maker_orders
-            .iter()
-            .filter(mine)
-            .map(|order| {
-                // Without a side: the same token means the opposite side, the other token the same.
-                let side = side(&order.side).or_else(|| {
-                    let taker = taker_side?;
-                    Some(if order.asset_id == self.asset_id { taker.other() } else { taker })
-                });
-                Ok(OwnLeg {
-                    order: order
-                        .order_id
-                        .parse()
-                        .map_err(|_| bad("a maker order_id is no order id"))?,
-                    token: order
-                        .asset_id
-                        .parse()
-                        .map_err(|_| bad("a maker asset_id is no token id"))?,
-                    side: side.ok_or_else(|| bad("a maker order has no side"))?,
-                    role: polydesk_domain::Role::Maker,
-                    shares: shares(order.matched_amount)?,
-                    price: order.price.ok_or_else(|| bad("a maker order has no price"))?,
-                })
-            })
-            .collect()
+        let mut legs = Vec::new();
+        if self.trader_side.eq_ignore_ascii_case("TAKER") {
+            let order = self.taker_order_id.parse();
+            let token = self.asset_id.parse();
+            legs.push(OwnLeg {
+                order: order.map_err(|_| bad("taker_order_id is no order id"))?,
+                token: token.map_err(|_| bad("asset_id is no token id"))?,
+                side: taker_side.ok_or_else(|| bad("side is neither BUY nor SELL"))?,
+                role: polydesk_domain::Role::Taker,
+                shares: shares(self.size)?,
+                price: self.price.ok_or_else(|| bad("price is missing"))?,
+            });
+        } else if !self.trader_side.eq_ignore_ascii_case("MAKER") {
+            return Err(bad("trader_side is neither TAKER nor MAKER"));
+        }
+        // Both sides can be ours.
+        for order in self.maker_orders.iter().filter(mine) {
+            // Without a side: the same token means the opposite side, the other token the same.
+            let side = side(&order.side).or_else(|| {
+                let taker = taker_side?;
+                Some(if order.asset_id == self.asset_id { taker.other() } else { taker })
+            });
+            let id = order.order_id.parse();
+            let token = order.asset_id.parse();
+            legs.push(OwnLeg {
+                order: id.map_err(|_| bad("a maker order_id is no order id"))?,
+                token: token.map_err(|_| bad("a maker asset_id is no token id"))?,
+                side: side.ok_or_else(|| bad("a maker order has no side"))?,
+                role: polydesk_domain::Role::Maker,
+                shares: shares(order.matched_amount)?,
+                price: order.price.ok_or_else(|| bad("a maker order has no price"))?,
+            });
+        }
+        if legs.is_empty() {
+            return Err(bad("none of its orders is of this key or wallet"));
+        }
+        Ok(legs)
     }
 }
 
@@ -895,10 +905,10 @@ pub struct CancelAnswer {
     #[serde(default, deserialize_with = "wire::vec")]
     pub canceled: Vec<String>,
     /// Order id → reason.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::text_map")]
     pub not_canceled: BTreeMap<String, String>,
     /// The same under an older name.
-    #[serde(default, rename = "notCanceled")]
+    #[serde(default, rename = "notCanceled", deserialize_with = "wire::text_map")]
     pub not_canceled_older: BTreeMap<String, String>,
 }
 

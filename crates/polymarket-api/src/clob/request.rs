@@ -330,7 +330,7 @@ pub fn cancel_market(market: Option<&ConditionId>, token: Option<&TokenId>) -> R
     }
     let mut request = Request::delete("/cancel-market-orders", Group::CancelMarket)
         .l2()
-        .costs(SignerCost::Emergency);
+        .costs(SignerCost::Cancels(1));
     request.body = Some(format!("{{{}}}", parts.join(",")).into_bytes());
     request
 }
@@ -440,7 +440,7 @@ pub fn orders_scoring(orders: &[OrderHash]) -> Request {
 }
 /// `POST /v1/heartbeats`: from the first on, 10 s without another cancel everything.
 pub fn heartbeat(id: &str) -> Request {
-    Request::new(Method::POST, "/v1/heartbeats", Group::Clob)
+    Request::new(Method::POST, "/v1/heartbeats", Group::Heartbeat)
         .json(json!({ "heartbeat_id": id }))
         .l2()
 }

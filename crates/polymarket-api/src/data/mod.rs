@@ -36,7 +36,6 @@ impl core::fmt::Debug for Data {
 /// The envelope of v2 lists.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Envelope<T> {
-    #[serde(default = "Vec::new")]
     data: Vec<T>,
     #[serde(default)]
     pagination: Pagination,

@@ -114,6 +114,23 @@ impl GammaMarket {
         }
 
         let of_info = |value: fn(&MarketInfo) -> Option<Decimal>| info.and_then(value);
+        // The CLOB's answer must be about this very market, its tokens in the same order.
+        if let Some(info) = info {
+            let same =
+                |ours: &str, theirs: &str| theirs.is_empty() || ours.eq_ignore_ascii_case(theirs);
+            if !same(&self.condition_id, &info.condition_id) {
+                return Err(conflict(
+                    "the condition id",
+                    self.condition_id.clone(),
+                    info.condition_id.clone(),
+                ));
+            }
+            let theirs: Vec<&str> = info.tokens.iter().map(|token| token.id.as_str()).collect();
+            if !theirs.is_empty() && theirs != ids.iter().map(String::as_str).collect::<Vec<_>>() {
+                return Err(conflict("the tokens", ids.join(","), theirs.join(",")));
+            }
+        }
+
         let tick = of_info(|i| i.tick).or(self.order_price_min_tick_size);
         let tick = tick.and_then(|tick| Tick::try_from(tick).ok()).ok_or_else(|| {
             wrong("orderPriceMinTickSize", &text(tick), "it must be one of the venue's six ticks")
@@ -252,7 +269,12 @@ impl GammaMarket {
         match (yes, no) {
             (yes, no) if yes == Decimal::ONE && no.is_zero() => Some(Payout::YES),
             (yes, no) if yes.is_zero() && no == Decimal::ONE => Some(Payout::NO),
-            (yes, no) if yes == half && no == half => Some(Payout::HALF),
+            // Half and half is also what an untraded market shows: it counts only when somebody resolved it.
+            (yes, no) if yes == half && no == half => {
+                let resolved = self.automatically_resolved
+                    || matches!(self.uma_resolution_status.as_str(), "resolved" | "settled");
+                resolved.then_some(Payout::HALF)
+            }
             _ => None,
         }
     }

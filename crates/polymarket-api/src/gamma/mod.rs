@@ -50,7 +50,7 @@ pub(crate) struct SportsMarketTypes {
 /// A page of a keyset list.
 #[derive(Debug, serde::Deserialize)]
 struct KeysetPage<T> {
-    #[serde(default = "Vec::new", alias = "events", alias = "markets", alias = "comments")]
+    #[serde(alias = "events", alias = "markets", alias = "comments")]
     rows: Vec<T>,
     #[serde(default, deserialize_with = "wire::text")]
     next_cursor: String,

@@ -9,7 +9,7 @@ use crate::auth::decimal;
 const MESSAGE: &[u8] = b"This message attests that I control the given wallet";
 
 /// Headers of `POST /auth/api-key` and `GET /auth/derive-api-key`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct L1Headers {
     /// `POLY_ADDRESS`, checksummed.
     pub address: String,
@@ -19,6 +19,13 @@ pub struct L1Headers {
     pub timestamp: String,
     /// `POLY_NONCE`: another nonce gives other credentials.
     pub nonce: String,
+}
+
+impl core::fmt::Debug for L1Headers {
+    /// A fresh signature is as good as the credentials it fetches.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "L1Headers({}, signature hidden)", self.address)
+    }
 }
 
 impl L1Headers {

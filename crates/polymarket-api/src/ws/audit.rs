@@ -15,6 +15,10 @@ pub(crate) struct Constants {
     pub min_order_size: Option<String>,
     pub neg_risk: Option<bool>,
     pub last_trade_price: Option<String>,
+    /// Venue time of the last change of the grid.
+    pub tick_at: Option<polydesk_domain::Time>,
+    /// The grid the consumer was told, by an event or by its first book.
+    pub told: Option<polydesk_domain::Tick>,
 }
 
 /// What a check found.

@@ -152,6 +152,21 @@ pub enum Message<'f> {
     },
 }
 
+impl Message<'_> {
+    /// Venue time.
+    pub fn at(&self) -> Time {
+        match self {
+            Message::Changes { at, .. }
+            | Message::Book { at, .. }
+            | Message::Print { at, .. }
+            | Message::Best { at, .. }
+            | Message::Tick { at, .. }
+            | Message::Resolved { at, .. }
+            | Message::NewMarket { at, .. } => *at,
+        }
+    }
+}
+
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -252,7 +267,7 @@ impl FrameParser {
             if frame.get(at) == Some(&b']') && skip_blanks(frame, at + 1) == frame.len() {
                 return;
             }
-            return self.malformed(frame);
+            return self.slow(&frame[at..], true, tokens, sink);
         }
         if frame.get(at) == Some(&b'{')
             && let Some(end) = self.object(frame, at, tokens, &mut sink)

@@ -209,7 +209,8 @@ async fn manage(
         tokens: usize,
     }
     let mut shards: Vec<Option<Member>> = Vec::new();
-    let mut homes: BTreeMap<TokenId, usize> = BTreeMap::new();
+    let mut homes: BTreeMap<TokenId, (usize, Token)> = BTreeMap::new();
+    let mut markets: BTreeMap<polydesk_domain::MarketKey, usize> = BTreeMap::new();
     let mut tasks = JoinSet::new();
     while let Some(order) = orders.recv().await {
         match order {
@@ -224,22 +225,27 @@ async fn manage(
                             .as_ref()
                             .is_some_and(|m| m.tokens < shared.config.tokens_per_connection)
                     };
-                    let home = shards.iter().position(room).unwrap_or_else(|| {
-                        let (to, inbox) = mpsc::unbounded_channel();
-                        let place = shards.iter().position(Option::is_none).unwrap_or(shards.len());
-                        tasks.spawn(Shard::new(shared.clone(), place, inbox).run());
-                        let member = Some(Member { orders: to, tokens: 0 });
-                        if place == shards.len() {
-                            shards.push(member)
-                        } else {
-                            shards[place] = member
-                        }
-                        place
-                    });
+                    // Both outcomes are one book, and a gap is told of the market: they share a connection.
+                    let together = markets.get(&token.market()).copied();
+                    let home =
+                        together.or_else(|| shards.iter().position(room)).unwrap_or_else(|| {
+                            let (to, inbox) = mpsc::unbounded_channel();
+                            let place =
+                                shards.iter().position(Option::is_none).unwrap_or(shards.len());
+                            tasks.spawn(Shard::new(shared.clone(), place, inbox).run());
+                            let member = Some(Member { orders: to, tokens: 0 });
+                            if place == shards.len() {
+                                shards.push(member)
+                            } else {
+                                shards[place] = member
+                            }
+                            place
+                        });
                     if let Some(member) = &mut shards[home] {
                         member.tokens += 1;
                     }
-                    homes.insert(id, home);
+                    homes.insert(id, (home, token));
+                    markets.insert(token.market(), home);
                     batches.entry(home).or_default().push((id, token));
                 }
                 for (home, batch) in batches {
@@ -251,8 +257,11 @@ async fn manage(
             Order::Unsubscribe(tokens) => {
                 let mut batches: BTreeMap<usize, Vec<TokenId>> = BTreeMap::new();
                 for id in tokens {
-                    if let Some(home) = homes.remove(&id) {
+                    if let Some((home, token)) = homes.remove(&id) {
                         batches.entry(home).or_default().push(id);
+                        if !homes.values().any(|(_, other)| *other == token.sibling()) {
+                            markets.remove(&token.market());
+                        }
                     }
                 }
                 for (home, batch) in batches {
@@ -608,6 +617,15 @@ impl Shard {
         let after = parser.counts();
         if after.malformed > before.malformed {
             self.shared.stats.add(|s| &s.malformed, after.malformed - before.malformed);
+            // Whatever it said of these tokens is missing from their books now.
+            for word in bytes.split(|byte| *byte == b'"') {
+                if let Some(token) = self.table.get(word) {
+                    self.wrong.push(token);
+                }
+            }
+            self.wrong.sort_unstable();
+            self.wrong.dedup();
+            self.void_wrong(self.shared.clock.local());
             self.reports += 1;
             if self.reports <= 20 || self.reports.is_multiple_of(1_000) {
                 tracing::warn!(
@@ -624,6 +642,12 @@ impl Shard {
     fn apply(&mut self, message: Message<'_>, frame: &[u8]) {
         let now = self.shared.clock.local();
         let hashes = self.shared.config.hash_check_ms > 0;
+        // One wild time would make everything after it look old: the token would stand still for good.
+        if message.at() > self.shared.clock.now() + FUTURE {
+            self.shared.stats.add(|s| &s.malformed, 1);
+            tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
+            return;
+        }
         match message {
             Message::Changes { at, timestamp, rows } => {
                 for row in rows {
@@ -679,10 +703,28 @@ impl Shard {
             } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
                 state.heard = now;
-                if state.based.is_some_and(|base| at < base) {
+                // Older than what the stream has told since: a late or repeated book would roll it back.
+                if state.based.is_some() && at < state.latest {
                     self.shared.stats.add(|s| &s.stale, 1);
                     return;
                 }
+                let constants = self.constants.entry(token.market()).or_default();
+                if let Some(tick) = tick
+                    && constants.told.replace(tick).is_some_and(|told| told != tick)
+                {
+                    // The grid changed, and the book says so before the announcement: the other
+                    // outcome's book is void with it.
+                    constants.tick_at = Some(at);
+                    let event = Event::Tick { market: token.market(), tick };
+                    self.out.push(FeedItem::Market { received_at: now, venue_at: at, event });
+                    if let Some(sibling) = self.states.get_mut(&token.sibling()) {
+                        sibling.book.clear();
+                        if sibling.based.take().is_some() {
+                            self.wanted.push(token.sibling());
+                        }
+                    }
+                }
+                let Some(state) = self.states.get_mut(&token) else { return };
                 state.latest = state.latest.max(at);
                 state.based = Some(at);
                 state.asked = false;
@@ -792,11 +834,19 @@ impl Shard {
     /// The grid changed: the book is void until the next whole one.
     fn tick(&mut self, token: Token, at: Time, tick: Tick, now: Time) {
         let market = token.market();
+        // Told once for each token, and sometimes again: only a change is a change.
+        let constants = self.constants.entry(market).or_default();
+        if constants.tick_at.is_some_and(|last| at < last) || constants.told == Some(tick) {
+            return;
+        }
+        constants.tick_at = Some(at);
+        constants.told = Some(tick);
         let mut known = false;
         for side in [token, token.sibling()] {
             if let Some(state) = self.states.get_mut(&side) {
                 known = true;
                 state.heard = now;
+                state.latest = state.latest.max(at);
                 state.book.clear();
                 if state.based.take().is_some() {
                     self.wanted.push(side);
@@ -870,6 +920,13 @@ impl Shard {
             let (Some(at), Some(state)) = (book.time(), self.states.get_mut(&token)) else {
                 continue;
             };
+            if at > self.shared.clock.now() + FUTURE {
+                tracing::warn!(
+                    asset = book.asset_id,
+                    "a book from the future over REST is left out"
+                );
+                continue;
+            }
             let constants = self.constants.entry(token.market()).or_default();
             constants.market.clone_from(&book.market);
             constants.neg_risk = Some(book.neg_risk);
@@ -970,6 +1027,8 @@ struct LevelRow {
     top: Option<polydesk_domain::Top>,
 }
 
+/// How far the venue's time may be ahead of ours before it is not believed.
+const FUTURE: Span = Span::secs(3_600);
 /// How long a frame may be under way before it counts as missing.
 const UNDER_WAY: Span = Span::secs(2);
 /// A token without a book is asked about this often.

@@ -176,7 +176,7 @@ impl UserOrder {
     /// Shares matched over its life; nothing said is nothing matched only on a cancellation.
     pub fn matched(&self) -> Option<Shares> {
         match self.size_matched {
-            Some(size) => Shares::try_from(size).ok().filter(|shares| *shares <= Shares::SANE_MAX),
+            Some(size) => crate::clob::plausible_shares(size),
             None if self.cancelled() => Some(Shares::ZERO),
             None => None,
         }

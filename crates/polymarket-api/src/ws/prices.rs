@@ -286,8 +286,11 @@ impl Session {
                             {
                                 for subscription in subscriptions.iter().filter(|s| (&s.channel, &s.symbol) == (&gap.0, &gap.1)) {
                                     tracing::warn!(channel = %gap.0, symbol = %gap.1, "price socket: messages are missing; subscribing again");
-                                    waiting.push_back(polybolt_frame("unsubscribe", subscription));
-                                    waiting.push_back(polybolt_frame("subscribe", subscription));
+                                    let again = polybolt_frame("subscribe", subscription);
+                                    if !waiting.contains(&again) {
+                                        waiting.push_back(polybolt_frame("unsubscribe", subscription));
+                                        waiting.push_back(again);
+                                    }
                                 }
                                 last.remove(&gap);
                             }
@@ -464,7 +467,7 @@ pub(crate) fn polybolt(
     let mut gap = frame.dropped.is_some_and(|n| n > 0);
     if let Some(seq) = frame.seq {
         let before = last.insert(key.clone(), seq);
-        gap |= !frame.snapshot && before.is_some_and(|before| seq != before + 1);
+        gap |= !frame.snapshot && before.is_some_and(|before| before.checked_add(1) != Some(seq));
     }
     Read { items: prices(payload, &frame.channel, false, now), gap: gap.then_some(key) }
 }
@@ -484,7 +487,9 @@ pub(crate) fn rtds(frame: &[u8], now: Time) -> Read {
         tracing::warn!(frame = %String::from_utf8_lossy(&frame[..frame.len().min(200)]), "price socket: malformed message");
         return Read::default();
     };
-    let wei = frame.topic.contains("chainlink") || frame.topic.contains("twap");
+    // Snapshots of the Chainlink topics are labelled `crypto_prices`: their symbols tell them.
+    let slash = frame.payload.as_ref().is_some_and(|payload| payload.symbol.contains('/'));
+    let wei = slash || frame.topic.contains("chainlink") || frame.topic.contains("twap");
     let items =
         frame.payload.map(|payload| prices(payload, &frame.topic, wei, now)).unwrap_or_default();
     Read { items, gap: None }

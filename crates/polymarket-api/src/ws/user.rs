@@ -207,7 +207,10 @@ impl Session {
                                 let item = match message {
                                     UserMessage::Order(order) => UserItem::Order { at, order },
                                     UserMessage::Trade(trade) => UserItem::Trade { at, trade },
-                                    UserMessage::Unknown => continue,
+                                    UserMessage::Unknown => UserItem::Unreadable {
+                                        at,
+                                        excerpt: "a kind of message this client does not know".into(),
+                                    },
                                     UserMessage::Unreadable(excerpt) => {
                                         tracing::warn!(excerpt, "user socket: unreadable message");
                                         UserItem::Unreadable { at, excerpt }
