@@ -12,6 +12,8 @@ use crate::{Outcome, Price, Shares, Side, Tick, Usdc};
 
 /// Levels of one page; two pages a side are enough for most cent-tick books.
 const PAGE: usize = 32;
+/// Pages of the finest grid: a slot for each ten-thousandth from zero to one.
+const MOST_PAGES: usize = 10_001usize.div_ceil(PAGE);
 
 /// A price that is not on the book's grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -269,16 +271,24 @@ impl Book {
         }
         for (side, levels) in [(Side::Buy, bids), (Side::Sell, asks)] {
             let (ladder, _) = Book::place(outcome, side, Price::ZERO);
-            let gone: Vec<_> = self
-                .levels(ladder, Side::Buy)
-                .filter(|(bid, _)| {
-                    let shown = if side == Side::Buy { *bid } else { bid.complement() };
-                    !levels.iter().any(|(price, size)| *price == shown && !size.is_zero())
-                })
-                .collect();
-            for (bid, _) in gone {
-                if let Ok(change) = self.set(ladder, Side::Buy, bid, Shares::ZERO) {
-                    touched(change);
+            // A bit for each level that is shown; what is held and not shown is gone.
+            let mut shown = [0u32; MOST_PAGES];
+            for (price, size) in levels {
+                if let Some(slot) = self.slot(Book::place(outcome, side, *price).1)
+                    && !size.is_zero()
+                {
+                    shown[slot / PAGE] |= 1 << (slot % PAGE);
+                }
+            }
+            for page in (0..self.bids[ladder.index()].occupied.len()).rev() {
+                let mut gone = self.bids[ladder.index()].occupied[page] & !shown[page];
+                while gone != 0 {
+                    let bit = 31 - gone.leading_zeros();
+                    gone ^= 1 << bit;
+                    let bid = self.price(page * PAGE + bit as usize);
+                    if let Ok(change) = self.set(ladder, Side::Buy, bid, Shares::ZERO) {
+                        touched(change);
+                    }
                 }
             }
             for (price, size) in levels {

@@ -8,9 +8,11 @@ use core::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;
 
-use crate::Secret;
+use crate::transport::sensitive;
+use crate::{ApiError, Secret};
 
 /// What `POST /auth/api-key` gives: needed for every private request, worth no money by itself but
 /// able to cancel.
@@ -47,7 +49,15 @@ pub struct L2Auth {
     address: String,
     credentials: Credentials,
     keyed: Hmac<Sha256>,
+    /// Address and key as headers carry them.
+    constant: Option<[HeaderValue; 2]>,
 }
+
+static POLY_ADDRESS: HeaderName = HeaderName::from_static("poly_address");
+static POLY_SIGNATURE: HeaderName = HeaderName::from_static("poly_signature");
+static POLY_TIMESTAMP: HeaderName = HeaderName::from_static("poly_timestamp");
+static POLY_API_KEY: HeaderName = HeaderName::from_static("poly_api_key");
+static POLY_PASSPHRASE: HeaderName = HeaderName::from_static("poly_passphrase");
 
 impl fmt::Debug for L2Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +94,12 @@ impl L2Auth {
         }
         let key = decode_secret(credentials.secret.expose())?;
         let keyed = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| CredentialsError::Secret)?;
-        Ok(L2Auth { address: address.into(), credentials, keyed })
+        let address = address.into();
+        let constant = match (sensitive(&address), sensitive(&credentials.key)) {
+            (Ok(address), Ok(key)) => Some([address, key]),
+            _ => None,
+        };
+        Ok(L2Auth { address, credentials, keyed, constant })
     }
 
     /// The signing address.
@@ -103,13 +118,16 @@ impl L2Auth {
     /// `POLY_SIGNATURE` over `timestamp ‖ METHOD ‖ path ‖ body`: the path without its query, the body
     /// exactly as sent. Some official clients turn `'` into `"` before signing; the venue does not.
     pub fn sign(&self, timestamp: u64, method: &str, path: &str, body: &[u8]) -> String {
+        URL_SAFE.encode(self.mac(decimal(timestamp, &mut [0; 20]), method, path, body))
+    }
+
+    fn mac(&self, timestamp: &[u8], method: &str, path: &str, body: &[u8]) -> [u8; 32] {
         let mut mac = self.keyed.clone();
-        let mut digits = [0; 20];
-        mac.update(decimal(timestamp, &mut digits));
+        mac.update(timestamp);
         mac.update(method.as_bytes());
         mac.update(path.as_bytes());
         mac.update(body);
-        URL_SAFE.encode(mac.finalize().into_bytes())
+        mac.finalize().into_bytes().into()
     }
 
     /// All headers of a request at `timestamp` (Unix seconds by the server's clock).
@@ -122,6 +140,42 @@ impl L2Auth {
             passphrase: self.credentials.passphrase.clone(),
         }
     }
+}
+
+impl L2Auth {
+    /// The same headers as they are sent, all of them marked sensitive. What does not change from one
+    /// request to the next was made once.
+    pub fn header_map(
+        &self,
+        timestamp: u64,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<HeaderMap, ApiError> {
+        let Some([address, key]) = &self.constant else {
+            return Err(ApiError::Misconfigured(
+                "the signing address has characters no header can carry".into(),
+            ));
+        };
+        let mut digits = [0; 20];
+        let timestamp = decimal(timestamp, &mut digits);
+        let mut signature = [0; 44];
+        // 32 bytes are 44 characters.
+        let _ = URL_SAFE.encode_slice(self.mac(timestamp, method, path, body), &mut signature);
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(&POLY_ADDRESS, address.clone());
+        headers.insert(&POLY_SIGNATURE, bytes(&signature)?);
+        headers.insert(&POLY_TIMESTAMP, bytes(timestamp)?);
+        headers.insert(&POLY_API_KEY, key.clone());
+        headers.insert(&POLY_PASSPHRASE, sensitive(self.credentials.passphrase.expose())?);
+        Ok(headers)
+    }
+}
+
+fn bytes(value: &[u8]) -> Result<HeaderValue, ApiError> {
+    core::str::from_utf8(value)
+        .map_err(|_| ApiError::Misconfigured("a header is not text".into()))
+        .and_then(sensitive)
 }
 
 impl L2Headers {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
@@ -244,8 +244,7 @@ impl Http {
     /// [`ApiError::Unknown`] or [`ApiError::Unreachable`] follows from the request's effect.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, ApiError> {
         let HttpRequest { method, url, mut headers, body, effect, what, gzip } = request;
-        let uri: Uri = url
-            .parse()
+        let uri = Uri::try_from(url)
             .map_err(|_| ApiError::Misconfigured(format!("{what}: the URL is malformed")))?;
         headers.insert(USER_AGENT, self.agent.clone());
         if gzip {
@@ -377,12 +376,13 @@ pub(crate) fn sensitive(value: &str) -> Result<HeaderValue, ApiError> {
 }
 
 /// Headers from pairs, all of them sensitive.
+#[cfg(feature = "signer")]
 pub(crate) fn sensitive_headers<'a>(
     pairs: impl IntoIterator<Item = (&'static str, &'a str)>,
 ) -> Result<HeaderMap, ApiError> {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in pairs {
-        let name = HeaderName::from_bytes(name.as_bytes())
+        let name = http::HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| ApiError::Misconfigured(format!("{name} is no header name")))?;
         headers.insert(name, sensitive(value)?);
     }

@@ -16,7 +16,9 @@ use tokio::sync::watch;
 
 use crate::error::{Effect, from_answer};
 use crate::limits::{Limits, SignerState};
-use crate::transport::{HttpAnswer, HttpRequest, read_json, sensitive_headers, with_query};
+#[cfg(feature = "signer")]
+use crate::transport::sensitive_headers;
+use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
 use crate::wire::Num;
 use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
 
@@ -372,10 +374,11 @@ impl Clob {
     /// socket for this id, for minutes, and keep the funds reserved meanwhile.
     pub async fn place(&self, id: OrderHash, body: Vec<u8>) -> Result<Placed, ApiError> {
         let post_only = is_post_only(&body);
-        let request = request::place(body);
+        let mut request = request::place(body);
         let what = request.what();
+        let body = request.body.take().unwrap_or_default();
         let sent = self
-            .send(&request)
+            .send_body(&request, body)
             .await
             .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
         let placed = sent.and_then(|answer| placed(id, answer));
@@ -400,10 +403,11 @@ impl Clob {
             body.extend_from_slice(order);
         }
         body.push(b']');
-        let request = request::place_batch(body, orders.len() as u32);
+        let mut request = request::place_batch(body, orders.len() as u32);
         let what = request.what();
+        let body = request.body.take().unwrap_or_default();
         let sent = self
-            .send(&request)
+            .send_body(&request, body)
             .await
             .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
         if let Err(error) = &sent {
@@ -677,8 +681,12 @@ impl Clob {
 
     /// Waits for its turn, signs, sends, and takes note of what the headers say.
     async fn send(&self, request: &Request) -> Result<HttpAnswer, ApiError> {
+        self.send_body(request, request.body.clone().unwrap_or_default()).await
+    }
+
+    /// The same with a body that need not be kept.
+    async fn send_body(&self, request: &Request, body: Vec<u8>) -> Result<HttpAnswer, ApiError> {
         self.limits.admit(request.group, request.cost).await?;
-        let body = request.body.clone().unwrap_or_default();
         let headers = match request.auth {
             AuthKind::None => HeaderMap::new(),
             AuthKind::L1 => {
@@ -691,9 +699,7 @@ impl Clob {
                 let auth = self.auth.as_ref().ok_or_else(|| {
                     ApiError::Misconfigured(format!("{} needs API credentials", request.what()))
                 })?;
-                let signed =
-                    auth.headers(self.clock.secs(), request.method.as_str(), &request.path, &body);
-                sensitive_headers(signed.pairs())?
+                auth.header_map(self.clock.secs(), request.method.as_str(), &request.path, &body)?
             }
         };
         self.send_signed(request, headers, body).await
@@ -709,7 +715,7 @@ impl Clob {
             .http
             .send(HttpRequest {
                 method: request.method.clone(),
-                url: with_query(format!("{}{}", self.base, request.path), &request.query),
+                url: with_query([&self.base, request.path.as_str()].concat(), &request.query),
                 headers,
                 body: Bytes::from(body),
                 effect: request.effect,

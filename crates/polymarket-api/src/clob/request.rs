@@ -103,7 +103,7 @@ impl Request {
     }
     /// How errors and logs call it.
     pub fn what(&self) -> String {
-        format!("{} {}", self.method, self.path)
+        [self.method.as_str(), " ", &self.path].concat()
     }
 }
 

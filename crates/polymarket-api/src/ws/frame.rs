@@ -298,6 +298,20 @@ impl FrameParser {
             return None;
         }
         loop {
+            // Without blanks, as the venue writes; anything else goes the way below.
+            if let Some(after) = fields.plain(frame, at) {
+                match frame.get(after)? {
+                    b',' => {
+                        at = after + 1;
+                        continue;
+                    }
+                    b'}' => {
+                        at = after + 1;
+                        break;
+                    }
+                    _ => {}
+                }
+            }
             at = skip_blanks(frame, at);
             let (key, after) = string(frame, at)?;
             at = skip_blanks(frame, after);
@@ -366,6 +380,19 @@ impl FrameParser {
             return Some(at + 1);
         }
         loop {
+            if let Some((row, after)) = entry(frame, at, tokens) {
+                self.rows.push(row);
+                match frame.get(after)? {
+                    b',' => {
+                        at = after + 1;
+                        continue;
+                    }
+                    b']' => return Some(after + 1),
+                    // Blanks: read again below.
+                    _ => drop(self.rows.pop()),
+                }
+            }
+            at = skip_blanks(frame, at);
             if frame.get(at) != Some(&b'{') {
                 return None;
             }
@@ -648,6 +675,43 @@ struct Fields {
 }
 
 impl Fields {
+    /// Reads `"key":"value"` of the keys that most messages have, without blanks; the place after it.
+    /// `None` says nothing about the frame: it is left to the careful way.
+    #[inline]
+    fn plain(&mut self, frame: &[u8], at: usize) -> Option<usize> {
+        let (slot, start) = match frame.get(at + 1)? {
+            b'm' => {
+                let start = literal(frame, at, b"\"market\":\"")?;
+                // `0x` and 64 digits; other lengths are read like any other text.
+                if let Some(after) = unbroken::<66>(frame, start) {
+                    self.market = Span(start as u32, after as u32 - 1);
+                    return Some(after);
+                }
+                (&mut self.market, start)
+            }
+            b'h' => {
+                let start = literal(frame, at, b"\"hash\":\"")?;
+                let after = unbroken::<40>(frame, start)?;
+                self.hash = Span(start as u32, after as u32 - 1);
+                return Some(after);
+            }
+            b't' => match literal(frame, at, b"\"timestamp\":\"") {
+                Some(start) => {
+                    let after = unbroken::<13>(frame, start)?;
+                    self.timestamp = Span(start as u32, after as u32 - 1);
+                    return Some(after);
+                }
+                None => (&mut self.tick_size, literal(frame, at, b"\"tick_size\":\"")?),
+            },
+            b'e' => (&mut self.kind, literal(frame, at, b"\"event_type\":\"")?),
+            b'a' => (&mut self.asset_id, literal(frame, at, b"\"asset_id\":\"")?),
+            _ => return None,
+        };
+        let (value, after) = string(frame, start - 1)?;
+        *slot = value;
+        Some(after)
+    }
+
     #[inline]
     fn set(&mut self, name: &[u8], value: Span) {
         let slot = match name {
@@ -807,6 +871,170 @@ fn string(frame: &[u8], at: usize) -> Option<(Span, usize)> {
     None
 }
 
+/// The place after `text`, if it stands at `at`.
+#[inline(always)]
+fn literal<const N: usize>(frame: &[u8], at: usize, text: &[u8; N]) -> Option<usize> {
+    (frame.get(at..)?.first_chunk::<N>()? == text).then_some(at + N)
+}
+
+/// The place after the quote that ends a text of exactly `N` bytes without escapes.
+#[inline(always)]
+fn unbroken<const N: usize>(frame: &[u8], at: usize) -> Option<usize> {
+    let (text, rest) = frame.get(at..)?.split_first_chunk::<N>()?;
+    let broken = text
+        .iter()
+        .fold(false, |broken, byte| broken | (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20));
+    (!broken && rest.first() == Some(&b'"')).then_some(at + N + 1)
+}
+
+/// A price of the usual form (`0.5` to `0.5555`), its text, and the place after its quote.
+#[inline(always)]
+fn plain_price(frame: &[u8], at: usize) -> Option<(Price, Span, usize)> {
+    let text = frame.get(at..)?.first_chunk::<7>()?;
+    if text[0] != b'0' || text[1] != b'.' {
+        return None;
+    }
+    let digit = |i: usize| u16::from(text[i].wrapping_sub(b'0'));
+    let (mut units, mut after, mut grain) = (0u16, 2, 1_000u16);
+    while after < 6 {
+        let next = digit(after);
+        if next > 9 {
+            break;
+        }
+        units = units.wrapping_add(next.wrapping_mul(grain));
+        grain /= 10;
+        after += 1;
+    }
+    if after == 2 || text[after] != b'"' {
+        return None;
+    }
+    Some((Price::new(units)?, Span(at as u32, (at + after) as u32), at + after + 1))
+}
+
+/// A size of the usual form (up to eight digits, up to six decimals), its text, and the place after its
+/// quote.
+#[inline(always)]
+fn plain_size(frame: &[u8], at: usize) -> Option<(Shares, Span, usize)> {
+    const GRAINS: [u64; 7] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    let text = frame.get(at..)?.first_chunk::<17>()?;
+    let (mut micros, mut after) = (0u64, 0usize);
+    while after < 8 {
+        let digit = text[after].wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        micros = micros.wrapping_mul(10).wrapping_add(u64::from(digit));
+        after += 1;
+    }
+    if after == 0 {
+        return None;
+    }
+    let mut decimals = 0usize;
+    if text[after] == b'.' {
+        after += 1;
+        while decimals < 6 {
+            let digit = text[after].wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            micros = micros.wrapping_mul(10).wrapping_add(u64::from(digit));
+            after += 1;
+            decimals += 1;
+        }
+    }
+    if text[after] != b'"' {
+        return None;
+    }
+    let shares = Shares::new(micros.wrapping_mul(GRAINS[decimals]));
+    Some((shares, Span(at as u32, (at + after) as u32), at + after + 1))
+}
+
+/// An entry of a `price_change` as the venue writes them: known keys in any order, no blanks, plain
+/// numbers, a token that was asked for. `None` says nothing about the frame: it is left to the careful way.
+#[inline]
+fn entry(frame: &[u8], at: usize, tokens: &TokenTable) -> Option<(ChangeRow, usize)> {
+    let (mut token, mut side, mut price, mut size) = (None, None, None, None);
+    let (mut bid, mut ask, mut hash) = (None, None, Span::default());
+    if frame.get(at) != Some(&b'{') {
+        return None;
+    }
+    let mut at = at + 1;
+    loop {
+        at = match frame.get(at + 1)? {
+            b'a' => {
+                let (found, after) = tokens.scan(frame, literal(frame, at, b"\"asset_id\":\"")?)?;
+                token = Some(found);
+                after
+            }
+            b'p' => {
+                let found = plain_price(frame, literal(frame, at, b"\"price\":\"")?)?;
+                price = Some((found.0, found.1));
+                found.2
+            }
+            b's' => match literal(frame, at, b"\"size\":\"") {
+                Some(start) => {
+                    let found = plain_size(frame, start)?;
+                    size = Some((found.0, found.1));
+                    found.2
+                }
+                None => match literal(frame, at, b"\"side\":\"BUY\"") {
+                    Some(after) => {
+                        side = Some(Side::Buy);
+                        after
+                    }
+                    None => {
+                        let after = literal(frame, at, b"\"side\":\"SELL\"")?;
+                        side = Some(Side::Sell);
+                        after
+                    }
+                },
+            },
+            b'h' => {
+                let start = literal(frame, at, b"\"hash\":\"")?;
+                let after = unbroken::<40>(frame, start)?;
+                hash = Span(start as u32, after as u32 - 1);
+                after
+            }
+            b'b' => match literal(frame, at, b"\"best_bid\":\"") {
+                Some(start) => {
+                    let found = plain_price(frame, start)?;
+                    bid = Some(found.0);
+                    found.2
+                }
+                None => {
+                    let found = plain_price(frame, literal(frame, at, b"\"best_ask\":\"")?)?;
+                    ask = Some(found.0);
+                    found.2
+                }
+            },
+            _ => return None,
+        };
+        match frame.get(at)? {
+            b',' => at += 1,
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    let ((price, price_text), (size, size_text)) = (price?, size?);
+    let top = match (bid, ask) {
+        (Some(bid), Some(ask)) => Some(inside(bid, ask)),
+        _ => None,
+    };
+    let (token, side) = (token?, side?);
+    Some((ChangeRow { token, side, price, size, top, price_text, size_text, hash }, at + 1))
+}
+
+/// A level as the venue writes them; the rest is left to the careful way.
+#[inline(always)]
+fn level(frame: &[u8], at: usize) -> Option<(LevelRow, usize)> {
+    let at = literal(frame, at, b"{\"price\":\"")?;
+    let (price, price_text, at) = plain_price(frame, at)?;
+    let at = literal(frame, at, b",\"size\":\"")?;
+    let (size, size_text, at) = plain_size(frame, at)?;
+    let after = literal(frame, at, b"}")?;
+    Some((LevelRow { price, size, price_text, size_text }, after))
+}
+
 fn levels(frame: &[u8], at: usize, to: &mut Vec<LevelRow>) -> Option<usize> {
     if frame.get(at) != Some(&b'[') {
         return None;
@@ -816,6 +1044,19 @@ fn levels(frame: &[u8], at: usize, to: &mut Vec<LevelRow>) -> Option<usize> {
         return Some(at + 1);
     }
     loop {
+        if let Some((row, after)) = level(frame, at) {
+            to.push(row);
+            match frame.get(after)? {
+                b',' => {
+                    at = after + 1;
+                    continue;
+                }
+                b']' => return Some(after + 1),
+                // Blanks: read again below.
+                _ => drop(to.pop()),
+            }
+        }
+        at = skip_blanks(frame, at);
         if frame.get(at) != Some(&b'{') {
             return None;
         }
@@ -912,9 +1153,13 @@ fn side(text: &[u8]) -> Option<Side> {
 
 /// An empty bid side is sent as 0, an empty ask side as 1 (or 0).
 fn top(bid: &[u8], ask: &[u8]) -> Option<Top> {
-    let (bid, ask) = (price(bid)?, price(ask)?);
+    Some(inside(price(bid)?, price(ask)?))
+}
+
+#[inline]
+fn inside(bid: Price, ask: Price) -> Top {
     let inside = |price: &Price| *price != Price::ZERO && *price != Price::ONE;
-    Some(Top { bid: Some(bid).filter(inside), ask: Some(ask).filter(inside) })
+    Top { bid: Some(bid).filter(inside), ask: Some(ask).filter(inside) }
 }
 
 fn tick(text: &[u8]) -> Option<Tick> {

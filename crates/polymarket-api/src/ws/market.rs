@@ -753,10 +753,10 @@ impl Shard {
                     }
                 }
                 let levels = |rows: &[super::frame::LevelRow]| {
-                    rows.iter()
-                        .filter(|row| !row.size.is_zero())
-                        .map(|row| (row.price, row.size))
-                        .collect()
+                    let mut levels = Vec::with_capacity(rows.len());
+                    let held = rows.iter().filter(|row| !row.size.is_zero());
+                    levels.extend(held.map(|row| (row.price, row.size)));
+                    levels
                 };
                 self.out.push(FeedItem::Market {
                     received_at: now,

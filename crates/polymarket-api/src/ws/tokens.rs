@@ -5,7 +5,8 @@ use polydesk_domain::{Token, TokenId};
 /// An open-addressing table over the text of token ids. Lookups compare the whole text.
 #[derive(Debug, Clone, Default)]
 pub struct TokenTable {
-    slots: Vec<u32>,
+    /// Hash of the text and number of the entry plus one; zero is empty.
+    slots: Vec<(u32, u32)>,
     entries: Vec<Entry>,
     live: usize,
 }
@@ -74,22 +75,41 @@ impl TokenTable {
         self.entries.iter().filter(|entry| entry.live).map(|entry| (&entry.id, entry.token))
     }
 
+    /// The token whose id stands at `at`, with its closing quote, and the place after that. Ids of other
+    /// lengths than nearly all have are not looked for.
+    #[inline]
+    pub(super) fn scan(&self, frame: &[u8], at: usize) -> Option<(Token, usize)> {
+        let rest = frame.get(at..)?;
+        // What is found equals an id, so nothing in it needs looking at.
+        for len in [77, 76, 78, 75] {
+            if rest.get(len) == Some(&b'"')
+                && let Some(token) = self.get(&rest[..len])
+            {
+                return Some((token, at + len + 1));
+            }
+        }
+        None
+    }
+
     #[inline]
     fn find(&self, text: &[u8]) -> Option<usize> {
         if self.slots.is_empty() {
             return None;
         }
         let mask = self.slots.len() - 1;
-        let mut at = hash(text) as usize & mask;
+        let hash = hash(text);
+        let mut at = hash as usize & mask;
         loop {
             match self.slots[at] {
-                0 => return None,
-                index => {
+                (_, 0) => return None,
+                // The text is compared only where it is nearly sure to be equal.
+                (held, index) if held == (hash >> 32) as u32 => {
                     let index = index as usize - 1;
-                    if &*self.entries[index].text == text {
+                    if equal(&self.entries[index].text, text) {
                         return Some(index);
                     }
                 }
+                _ => {}
             }
             at = (at + 1) & mask;
         }
@@ -97,16 +117,26 @@ impl TokenTable {
 
     fn place(&mut self, index: usize) {
         let mask = self.slots.len() - 1;
-        let mut at = hash(&self.entries[index].text) as usize & mask;
-        while self.slots[at] != 0 {
+        let hash = hash(&self.entries[index].text);
+        let mut at = hash as usize & mask;
+        while self.slots[at].1 != 0 {
             at = (at + 1) & mask;
         }
-        self.slots[at] = index as u32 + 1;
+        self.slots[at] = ((hash >> 32) as u32, index as u32 + 1);
     }
 
     fn grow(&mut self) {
-        self.slots = vec![0; (self.slots.len() * 2).max(64)];
+        self.slots = vec![(0, 0); (self.slots.len() * 2).max(64)];
         (0..self.entries.len()).for_each(|index| self.place(index));
+    }
+}
+
+/// Nearly all ids have 76 to 78 digits: these are compared without asking for the length byte by byte.
+#[inline]
+fn equal(held: &[u8], text: &[u8]) -> bool {
+    match (held.split_first_chunk::<76>(), text.split_first_chunk::<76>()) {
+        (Some((held, held_end)), Some((text, text_end))) => held == text && held_end == text_end,
+        _ => held == text,
     }
 }
 

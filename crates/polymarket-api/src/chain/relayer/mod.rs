@@ -36,7 +36,7 @@ pub enum RelayerAuth {
         address: Address,
     },
     /// `POLY_BUILDER_*` headers, with an HMAC over each request.
-    Builder(L2Auth),
+    Builder(Box<L2Auth>),
 }
 
 impl core::fmt::Debug for RelayerAuth {
@@ -52,7 +52,7 @@ impl RelayerAuth {
     /// From the credentials of a builder.
     pub fn builder(credentials: Credentials) -> Result<RelayerAuth, CredentialsError> {
         // The headers of builders carry no address.
-        L2Auth::new("", credentials).map(RelayerAuth::Builder)
+        L2Auth::new("", credentials).map(|auth| RelayerAuth::Builder(Box::new(auth)))
     }
 
     fn headers(
