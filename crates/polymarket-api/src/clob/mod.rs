@@ -75,6 +75,9 @@ pub struct Cancelled {
     pub not_canceled: Vec<(OrderHash, NotCanceled)>,
     /// Ids that could not be read; they belong to somebody's other client.
     pub unreadable: Vec<String>,
+    /// Why orders that stand in no list were not asked for: a later part of a large batch failed. They must
+    /// be cancelled again.
+    pub incomplete: Option<ApiError>,
 }
 
 /// The CLOB client. Clones share connections, limits, clock and mode.
@@ -450,8 +453,8 @@ impl Clob {
                 Ok(part) => part,
                 Err(error) if report == Cancelled::default() => return Err(error),
                 Err(error) => {
-                    // What was done is told; the rest is missing from both lists, as it is from the venue's.
-                    tracing::warn!(%error, "a part of the cancels did not go through");
+                    // What was done is told, and that the rest was not.
+                    report.incomplete = Some(error);
                     return Ok(report);
                 }
             };
