@@ -9,6 +9,7 @@ use polydesk_domain::{Span, Time};
 #[derive(Clone)]
 pub struct ServerClock {
     local: Arc<dyn Fn() -> Time + Send + Sync>,
+    steady: Arc<dyn Fn() -> Time + Send + Sync>,
     offset: Arc<AtomicI64>,
 }
 
@@ -25,9 +26,9 @@ impl Default for ServerClock {
 }
 
 impl ServerClock {
-    /// Over the system's clock, with no offset yet.
+    /// Over the system's clocks, with no offset yet.
     pub fn system() -> ServerClock {
-        ServerClock::over(|| {
+        let local = || {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "requests are stamped with the time they leave at"
@@ -35,17 +36,40 @@ impl ServerClock {
             let now = std::time::SystemTime::now();
             let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             Time::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-        })
+        };
+        #[expect(clippy::disallowed_methods, reason = "waits must not follow a clock that is set")]
+        let start = std::time::Instant::now();
+        let steady =
+            move || Time::from_nanos(i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX));
+        ServerClock::of(Arc::new(local), Arc::new(steady))
     }
 
-    /// Over any clock: a test's, a replay's.
+    /// Over any clock: a test's, a replay's. Its steady time stands still while that clock runs back.
     pub fn over(local: impl Fn() -> Time + Send + Sync + 'static) -> ServerClock {
-        ServerClock { local: Arc::new(local), offset: Arc::new(AtomicI64::new(0)) }
+        let local: Arc<dyn Fn() -> Time + Send + Sync> = Arc::new(local);
+        let (reads, latest) = (local.clone(), AtomicI64::new(i64::MIN));
+        let steady = move || {
+            let now = reads().nanos();
+            Time::from_nanos(latest.fetch_max(now, Ordering::Relaxed).max(now))
+        };
+        ServerClock::of(local, Arc::new(steady))
+    }
+
+    fn of(
+        local: Arc<dyn Fn() -> Time + Send + Sync>,
+        steady: Arc<dyn Fn() -> Time + Send + Sync>,
+    ) -> ServerClock {
+        ServerClock { local, steady, offset: Arc::new(AtomicI64::new(0)) }
     }
 
     /// The local time.
     pub fn local(&self) -> Time {
         (self.local)()
+    }
+    /// Time that never runs back and is no date: for measuring silence and pauses. A system clock that is
+    /// set does not move it.
+    pub fn steady(&self) -> Time {
+        (self.steady)()
     }
     /// The venue's time as far as known.
     pub fn now(&self) -> Time {
@@ -83,6 +107,20 @@ impl ServerClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steady_time_does_not_run_back() {
+        let now = Arc::new(AtomicI64::new(5));
+        let reads = now.clone();
+        let clock = ServerClock::over(move || Time::from_secs(reads.load(Ordering::Relaxed)));
+        for (set, steady) in [(5, 5), (9, 9), (2, 9), (8, 9), (10, 10)] {
+            now.store(set, Ordering::Relaxed);
+            assert_eq!(clock.local(), Time::from_secs(set));
+            assert_eq!(clock.clone().steady(), Time::from_secs(steady), "set to {set}");
+        }
+        let system = ServerClock::system();
+        assert!(system.steady() <= system.steady());
+    }
 
     #[test]
     fn an_offset_is_taken_when_it_is_larger_than_its_error() {

@@ -98,6 +98,12 @@ impl TextBook {
         &self.hash
     }
 
+    /// Best bid and best ask, in price units.
+    pub fn best(&self) -> (Option<u16>, Option<u16>) {
+        let first = |level: Option<(&u16, &Texts)>| level.map(|(price, _)| *price);
+        (first(self.bids.last_key_value()), first(self.asks.first_key_value()))
+    }
+
     /// Checks what waits. The waiting hash is used up.
     pub fn check(&mut self, asset_id: &str, constants: &Constants) -> Verdict {
         if !std::mem::take(&mut self.waits) {

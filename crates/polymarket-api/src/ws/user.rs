@@ -22,7 +22,8 @@ use crate::{Credentials, FeedConfig, Http, ServerClock};
 /// What the user channel hands over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UserItem {
-    /// A connection is up and subscribed: reconcile over REST now.
+    /// A connection is up and the server has answered behind the subscription (it acknowledges none, so
+    /// this is as much as can be known): reconcile over REST now.
     Connected {
         /// Local time.
         at: Time,
@@ -178,9 +179,7 @@ impl Session {
         if link.send(self.opening()).await.is_err() {
             return "closed before the subscription".into();
         }
-        if self.items.send(UserItem::Connected { at: self.clock.local() }).await.is_err() {
-            return "nobody listens".into();
-        }
+        let mut heard = false;
         let mut ping = tokio::time::interval(millis(self.config.ping_ms.max(1)));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_sign = Instant::now();
@@ -197,12 +196,20 @@ impl Session {
                 }
                 news = link.next() => {
                     last_sign = Instant::now();
+                    let at = self.clock.local();
+                    // Nothing acknowledges a subscription. What the server answers after it shows that it
+                    // has read it: our first ping goes out right behind.
+                    if !heard && matches!(news, Incoming::Message(_)) {
+                        heard = true;
+                        if self.items.send(UserItem::Connected { at }).await.is_err() {
+                            return "nobody listens".into();
+                        }
+                    }
                     match news {
                         Incoming::Ping => {}
                         Incoming::Closed { code, reason } => return format!("closed with {code} {reason}"),
                         Incoming::Message(bytes) if bytes == b"PONG" => {}
                         Incoming::Message(bytes) => {
-                            let at = self.clock.local();
                             for message in parse_user_frame(&bytes) {
                                 let item = match message {
                                     UserMessage::Order(order) => UserItem::Order { at, order },

@@ -1,0 +1,907 @@
+//! What one connection knows of its tokens: which book is in force, and whether it may be believed.
+//!
+//! No sockets and no tasks here: frames, answers and the passing of time go in, items and tokens whose book
+//! must be asked for come out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use polydesk_domain::{
+    Event, Gap, LevelChange, MarketKey, MarketState, Outcome, Payout, Price, Print, Shares, Side,
+    Snapshot, Span, Tick, Time, Token, TokenId, Top,
+};
+
+use super::{FeedConfig, FeedItem, FeedStats};
+use crate::clob::Book;
+use crate::ws::audit::{Constants, TextBook, Verdict};
+use crate::ws::frame::{FrameParser, LevelRow, Message};
+use crate::ws::{NewMarket, TokenTable};
+use crate::{ApiError, ServerClock};
+
+/// How far the venue's time may be ahead of ours before it is not believed.
+const FUTURE: Span = Span::secs(3_600);
+/// How long a frame may be under way before it counts as missing.
+const UNDER_WAY: Span = Span::secs(2);
+/// A token without a book is asked about this often.
+const UNBASED: Span = Span::secs(5);
+/// How long best prices may differ from the book: within a batch they do.
+const CROSSING: Span = Span::secs(1);
+/// How long a book is quiet before its hash is checked without waiting for the next batch.
+const SETTLED: Span = Span::millis(500);
+/// Books asked for in one request.
+const ASKED_AT_ONCE: usize = 200;
+
+/// How many findings in a row against one token are believed: beyond that something else in the hash (or in
+/// the best prices) is not known here, and books are not voided for it.
+const BELIEVED: u32 = 3;
+/// How long such a token's findings are left alone.
+const REST: Span = Span::secs(600);
+
+/// One token's place in its stream.
+struct TokenState {
+    id: TokenId,
+    token: Token,
+    text: Box<str>,
+    /// Venue time of the book in force; `None` while there is none.
+    based: Option<Time>,
+    /// Latest venue time heard of it.
+    latest: Time,
+    /// Steady time at which anything was heard of it (or the connection began).
+    heard: Time,
+    /// Whether a REST comparison is under way.
+    asked: bool,
+    /// How often in a row it was found frozen.
+    frozen: u32,
+    book: TextBook,
+    hash: Trust,
+    best: Trust,
+    /// The best prices the venue told last, and since when (steady) the book has not had them.
+    told: Option<Top>,
+    differs_since: Option<Time>,
+    /// The last print, to recognise it when it comes again.
+    print: Option<(Time, Price, Shares, Side)>,
+}
+
+/// How far one kind of check is believed for a token.
+#[derive(Debug, Default)]
+struct Trust {
+    checked: Option<Time>,
+    wrong_in_a_row: u32,
+}
+
+impl Trust {
+    /// Whether it is time to look again.
+    fn due(&self, now: Time, pause: Span) -> bool {
+        let pause = if self.wrong_in_a_row >= BELIEVED { REST } else { pause };
+        self.checked.is_none_or(|checked| checked + pause <= now)
+    }
+    fn agreed(&mut self, now: Time) {
+        (self.checked, self.wrong_in_a_row) = (Some(now), 0);
+    }
+    /// Whether the finding is to be acted on.
+    fn wrong(&mut self, now: Time) -> bool {
+        self.checked = Some(now);
+        self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
+        self.wrong_in_a_row <= BELIEVED
+    }
+}
+
+/// The two times of a moment: what is told, and what waits are measured by.
+#[derive(Clone, Copy)]
+struct Now {
+    local: Time,
+    steady: Time,
+}
+
+pub(super) struct Books {
+    clock: ServerClock,
+    stats: Arc<FeedStats>,
+    hashes: bool,
+    hash_pause: Span,
+    silence: Span,
+    table: TokenTable,
+    /// By dense token.
+    states: BTreeMap<Token, TokenState>,
+    constants: BTreeMap<MarketKey, Constants>,
+    parser: FrameParser,
+    out: Vec<FeedItem>,
+    /// Tokens whose book must be asked for over REST.
+    wanted: Vec<Token>,
+    /// Tokens whose book was found wrong just now.
+    wrong: Vec<Token>,
+    reports: u64,
+}
+
+impl Books {
+    pub(super) fn new(config: &FeedConfig, clock: ServerClock, stats: Arc<FeedStats>) -> Books {
+        let millis =
+            |millis: u64| Span::millis(i64::try_from(millis).unwrap_or(i64::MAX / 2_000_000));
+        Books {
+            clock,
+            stats,
+            hashes: config.hash_check_ms > 0,
+            hash_pause: millis(config.hash_check_ms),
+            silence: millis(config.silence_ms),
+            table: TokenTable::new(),
+            states: BTreeMap::new(),
+            constants: BTreeMap::new(),
+            parser: FrameParser::new(),
+            out: Vec::with_capacity(256),
+            wanted: Vec::new(),
+            wrong: Vec::new(),
+            reports: 0,
+        }
+    }
+
+    /// Whether no token is followed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+    /// All tokens followed.
+    pub(super) fn ids(&self) -> Vec<TokenId> {
+        self.table.iter().map(|(id, _)| *id).collect()
+    }
+    /// Takes what there is to tell.
+    pub(super) fn told(&mut self) -> impl ExactSizeIterator<Item = FeedItem> + '_ {
+        self.out.drain(..)
+    }
+    /// A token found frozen more than once on this connection.
+    pub(super) fn stuck(&self) -> Option<TokenId> {
+        self.states.values().find(|state| state.frozen > 1).map(|state| state.id)
+    }
+    /// Takes the tokens whose books are to be asked for over REST, with their ids; as many as one request
+    /// holds.
+    pub(super) fn ask(&mut self) -> Option<(Vec<Token>, Vec<TokenId>)> {
+        if self.wanted.is_empty() {
+            return None;
+        }
+        let later = self.wanted.split_off(self.wanted.len().min(ASKED_AT_ONCE));
+        let tokens = std::mem::replace(&mut self.wanted, later);
+        let known = tokens.iter().filter_map(|token| self.states.get(token));
+        let ids = known.map(|state| state.id).collect();
+        Some((tokens, ids))
+    }
+
+    fn now(&self) -> Now {
+        Now { local: self.clock.local(), steady: self.clock.steady() }
+    }
+
+    /// A connection begins: silence counts from here.
+    pub(super) fn begin(&mut self) {
+        let now = self.clock.steady();
+        for state in self.states.values_mut() {
+            (state.heard, state.frozen, state.asked) = (now, 0, false);
+        }
+    }
+
+    /// A connection is over: no book may be believed.
+    pub(super) fn end(&mut self) {
+        self.void_tokens(&self.tokens());
+        self.wanted.clear();
+    }
+
+    /// Follows further tokens; their ids.
+    pub(super) fn add(&mut self, tokens: Vec<(TokenId, Token)>) -> Vec<TokenId> {
+        let heard = self.clock.steady();
+        for (id, token) in &tokens {
+            self.table.insert(*id, *token);
+            let state = TokenState {
+                id: *id,
+                token: *token,
+                text: id.to_string().into(),
+                based: None,
+                latest: Time::MIN,
+                heard,
+                asked: false,
+                frozen: 0,
+                book: TextBook::default(),
+                hash: Trust::default(),
+                best: Trust::default(),
+                told: None,
+                differs_since: None,
+                print: None,
+            };
+            self.states.insert(*token, state);
+        }
+        tokens.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Follows tokens no longer.
+    pub(super) fn remove(&mut self, ids: &[TokenId]) {
+        for id in ids {
+            if let Some(token) = self.table.get(id.decimal().as_bytes()) {
+                self.states.remove(&token);
+                if !self.states.contains_key(&token.sibling()) {
+                    self.constants.remove(&token.market());
+                }
+            }
+            self.table.remove(id);
+        }
+    }
+
+    /// Voids the books of these tokens, or of all, and wants them anew.
+    pub(super) fn resync(&mut self, ids: Option<&[TokenId]>) {
+        let tokens = match ids {
+            None => self.tokens(),
+            Some(ids) => {
+                ids.iter().filter_map(|id| self.table.get(id.decimal().as_bytes())).collect()
+            }
+        };
+        self.void_tokens(&tokens);
+        self.wanted.extend(tokens);
+        self.tidy();
+    }
+
+    fn tokens(&self) -> Vec<Token> {
+        self.states.keys().copied().collect()
+    }
+
+    fn void_tokens(&mut self, tokens: &[Token]) {
+        let now = self.clock.local();
+        tokens.iter().for_each(|token| self.void(*token, now));
+    }
+
+    /// The book of a token is not to be trusted any more.
+    fn void(&mut self, token: Token, now: Time) {
+        let Some(state) = self.states.get_mut(&token) else { return };
+        if !state.forget() {
+            return;
+        }
+        self.out.push(FeedItem::Market {
+            received_at: now,
+            venue_at: now,
+            event: Event::Gap(Gap { market: Some(token.market()) }),
+        });
+        // Both outcomes are one book: the other token's frames cannot be trusted on half of it.
+        self.void_sibling(token);
+    }
+
+    fn void_sibling(&mut self, token: Token) {
+        let sibling = token.sibling();
+        if self.states.get_mut(&sibling).is_some_and(TokenState::forget) {
+            self.wanted.push(sibling);
+        }
+    }
+
+    /// Voids the books that were found wrong and asks for new ones.
+    fn void_wrong(&mut self) {
+        if self.wrong.is_empty() {
+            return;
+        }
+        let mut wrong = std::mem::take(&mut self.wrong);
+        wrong.sort_unstable();
+        wrong.dedup();
+        self.void_tokens(&wrong);
+        self.wanted.append(&mut wrong);
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.wanted.sort_unstable();
+        self.wanted.dedup();
+    }
+
+    /// A text message of the socket.
+    pub(super) fn message(&mut self, bytes: &[u8]) {
+        if bytes == b"PONG" {
+            return;
+        }
+        if !matches!(bytes.iter().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'[')) {
+            // Plain-text errors of the venue, such as INVALID OPERATION.
+            tracing::warn!(text = %String::from_utf8_lossy(&bytes[..bytes.len().min(200)]), "market socket: not JSON");
+            self.stats.add(|s| &s.unknown_kinds, 1);
+            return;
+        }
+        let now = self.now();
+        let before = self.parser.counts();
+        let mut parser = std::mem::take(&mut self.parser);
+        let table = std::mem::take(&mut self.table);
+        parser.parse(bytes, &table, |message, frame| self.apply(message, frame, now));
+        self.table = table;
+        let after = parser.counts();
+        if after.malformed > before.malformed {
+            self.stats.add(|s| &s.malformed, after.malformed - before.malformed);
+            // Whatever it said of these tokens is missing from their books now.
+            let words = bytes.split(|byte| *byte == b'"');
+            self.wrong.extend(words.filter_map(|word| self.table.get(word)));
+            self.reports += 1;
+            if self.reports <= 20 || self.reports.is_multiple_of(1_000) {
+                tracing::warn!(
+                    message = parser.last_malformed(),
+                    count = after.malformed,
+                    "market socket: malformed message"
+                );
+            }
+        }
+        self.stats.add(|s| &s.unknown_kinds, after.unknown_kinds - before.unknown_kinds);
+        self.parser = parser;
+        self.void_wrong();
+    }
+
+    fn tell(&mut self, now: Now, at: Time, event: Event) {
+        self.out.push(FeedItem::Market { received_at: now.local, venue_at: at, event });
+    }
+
+    fn apply(&mut self, message: Message<'_>, frame: &[u8], now: Now) {
+        // One wild time would make everything after it look old: the token would stand still for good.
+        if message.at() > now.local + self.clock.offset() + FUTURE {
+            self.stats.add(|s| &s.malformed, 1);
+            tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
+            return;
+        }
+        match message {
+            Message::Changes { at, timestamp, rows } => {
+                for row in rows {
+                    let Some(state) = self.states.get_mut(&row.token) else { continue };
+                    let newest = at >= state.latest;
+                    state.heard = now.steady;
+                    state.latest = state.latest.max(at);
+                    match state.based {
+                        None => {
+                            self.stats.add(|s| &s.early, 1);
+                            continue;
+                        }
+                        Some(base) if at < base => {
+                            self.stats.add(|s| &s.stale, 1);
+                            continue;
+                        }
+                        Some(_) => {}
+                    }
+                    if self.hashes {
+                        if state.book.due(timestamp)
+                            && state.hash.due(now.steady, self.hash_pause)
+                            && state.hash_differs(&self.constants, &self.stats, now.steady)
+                        {
+                            self.wrong.push(row.token);
+                        }
+                        let (price, size) = (row.price_text.text(frame), row.size_text.text(frame));
+                        let bid = row.side == Side::Buy;
+                        state.book.change(bid, row.price.units(), row.size.is_zero(), price, size);
+                        state.book.expect(timestamp, row.hash.text(frame));
+                        if newest {
+                            state.told = row.top;
+                        }
+                    }
+                    let change = LevelChange {
+                        token: row.token,
+                        side: row.side,
+                        price: row.price,
+                        size: row.size,
+                        top: row.top,
+                    };
+                    self.out.push(FeedItem::Market {
+                        received_at: now.local,
+                        venue_at: at,
+                        event: Event::Level(change),
+                    });
+                }
+                if self.hashes {
+                    // Only after the whole message: inside it a batch may cross.
+                    for row in rows {
+                        if let Some(state) = self.states.get_mut(&row.token) {
+                            state.compare_best(now.steady);
+                        }
+                    }
+                }
+            }
+            Message::Book {
+                token,
+                at,
+                timestamp,
+                market,
+                bids,
+                asks,
+                hash,
+                tick,
+                last_trade_price,
+            } => {
+                let Some(state) = self.states.get_mut(&token) else { return };
+                state.heard = now.steady;
+                // Older than what the stream has told since: a late or repeated book would roll it back.
+                if state.based.is_some() && at < state.latest {
+                    self.stats.add(|s| &s.stale, 1);
+                    return;
+                }
+                let constants = self.constants.entry(token.market()).or_default();
+                if let Some(tick) = tick
+                    && constants.told.replace(tick).is_some_and(|told| told != tick)
+                {
+                    // The grid changed, and the book says so before the announcement: the other
+                    // outcome's book is void with it.
+                    constants.tick_at = Some(at);
+                    self.tell(now, at, Event::Tick { market: token.market(), tick });
+                    self.void_sibling(token);
+                }
+                let Some(state) = self.states.get_mut(&token) else { return };
+                state.forget();
+                state.latest = state.latest.max(at);
+                state.based = Some(at);
+                state.asked = false;
+                state.frozen = 0;
+                if self.hashes {
+                    let constants = self.constants.entry(token.market()).or_default();
+                    constants.market = market.to_owned();
+                    if let Some(tick) = tick {
+                        constants.tick_size = Some(tick.to_string());
+                    }
+                    if !last_trade_price.is_empty() {
+                        constants.last_trade_price = Some(last_trade_price.to_owned());
+                    }
+                    for (bid, levels) in [(true, bids), (false, asks)] {
+                        for level in levels.iter().filter(|level| !level.size.is_zero()) {
+                            let (price, size) =
+                                (level.price_text.text(frame), level.size_text.text(frame));
+                            state.book.load(bid, level.price.units(), price, size);
+                        }
+                    }
+                    state.book.expect(timestamp, hash);
+                    if constants.min_order_size.is_none() {
+                        // The frames lack two constants of the hash: REST has them.
+                        self.wanted.push(token);
+                    }
+                }
+                let levels = |rows: &[LevelRow]| {
+                    let mut levels = Vec::with_capacity(rows.len());
+                    let held = rows.iter().filter(|row| !row.size.is_zero());
+                    levels.extend(held.map(|row| (row.price, row.size)));
+                    levels
+                };
+                let snapshot = Snapshot { token, bids: levels(bids), asks: levels(asks) };
+                self.tell(now, at, Event::Snapshot(Arc::new(snapshot)));
+            }
+            Message::Print { token, at, side, price, price_text, size } => {
+                let Some(state) = self.states.get_mut(&token) else { return };
+                state.heard = now.steady;
+                state.latest = state.latest.max(at);
+                // There is no trade id: the same in every field, twice in a row, is a redelivery.
+                let print = Some((at, price, size, side));
+                if state.print == print {
+                    self.stats.add(|s| &s.duplicates, 1);
+                    return;
+                }
+                state.print = print;
+                if self.hashes {
+                    self.constants.entry(token.market()).or_default().last_trade_price =
+                        Some(price_text.to_owned());
+                }
+                self.tell(now, at, Event::Print(Print { token, side, price, size }));
+            }
+            Message::Best { token, at, top } => {
+                let Some(state) = self.states.get_mut(&token) else { return };
+                let newest = at >= state.latest;
+                state.heard = now.steady;
+                state.latest = state.latest.max(at);
+                if state.based.is_none_or(|base| at < base) {
+                    return;
+                }
+                if self.hashes && newest {
+                    state.told = Some(top);
+                    state.compare_best(now.steady);
+                }
+                self.tell(now, at, Event::Best { token, top });
+            }
+            Message::Tick { token, at, tick } => self.tick(token, at, tick, now),
+            Message::Resolved { market, at, winner } => match winner {
+                Some(token) => {
+                    let payout = match token.outcome() {
+                        Outcome::Yes => Payout::YES,
+                        Outcome::No => Payout::NO,
+                    };
+                    let state = MarketState::Resolved(payout);
+                    self.tell(now, at, Event::State { market: token.market(), state });
+                }
+                // A market we do not follow, or a split resolution: its payouts are read over REST.
+                None => tracing::debug!(market, "resolved without a winner among our tokens"),
+            },
+            Message::NewMarket { json, .. } => match serde_json::from_str::<NewMarket>(json) {
+                Ok(market) => self.out.push(FeedItem::NewMarket(Box::new(market))),
+                Err(error) => {
+                    self.stats.add(|s| &s.malformed, 1);
+                    tracing::warn!(%error, message = %json.chars().take(300).collect::<String>(), "market socket: malformed new_market");
+                }
+            },
+        }
+    }
+
+    /// The grid changed: the book is void until the next whole one.
+    fn tick(&mut self, token: Token, at: Time, tick: Tick, now: Now) {
+        let market = token.market();
+        // Told once for each token, and sometimes again: only a change is a change.
+        let constants = self.constants.entry(market).or_default();
+        if constants.tick_at.is_some_and(|last| at < last) || constants.told == Some(tick) {
+            return;
+        }
+        constants.tick_at = Some(at);
+        constants.told = Some(tick);
+        let mut known = false;
+        for side in [token, token.sibling()] {
+            if let Some(state) = self.states.get_mut(&side) {
+                known = true;
+                state.heard = now.steady;
+                state.latest = state.latest.max(at);
+                if state.forget() {
+                    self.wanted.push(side);
+                }
+            }
+        }
+        if !known {
+            return;
+        }
+        self.constants.entry(market).or_default().tick_size = Some(tick.to_string());
+        self.tell(now, at, Event::Tick { market, tick });
+    }
+
+    /// Time passed: looks for tokens that are silent, for hashes of quiet books, and for best prices that a
+    /// book has not had for too long.
+    pub(super) fn watch(&mut self) {
+        let now = self.clock.steady();
+        for state in self.states.values_mut() {
+            let hash = state.book.waits()
+                && state.heard + SETTLED < now
+                && state.hash.due(now, self.hash_pause)
+                && state.hash_differs(&self.constants, &self.stats, now);
+            if hash || state.best_differs(&self.stats, now) {
+                self.wrong.push(state.token);
+            }
+            let patience =
+                if state.based.is_none() { self.silence.min(UNBASED) } else { self.silence };
+            if !state.asked && state.heard + patience < now {
+                state.asked = true;
+                self.wanted.push(state.token);
+            }
+        }
+        self.void_wrong();
+        self.tidy();
+    }
+
+    /// Books over REST have come: takes constants, installs what is missing, finds frozen tokens. Returns the
+    /// tokens whose subscription must be made anew.
+    pub(super) fn compare(
+        &mut self,
+        tokens: Vec<Token>,
+        answer: Result<Vec<Book>, ApiError>,
+    ) -> Vec<TokenId> {
+        let now = self.now();
+        let mut anew = Vec::new();
+        match answer {
+            Ok(books) => {
+                for book in &books {
+                    anew.extend(self.compare_one(book, now));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "books over REST did not come; asking again");
+            }
+        }
+        // What the answer leaves out (a book that does not exist yet) is simply quiet; what did not come is
+        // asked for again after another silence.
+        for token in tokens {
+            if let Some(state) = self.states.get_mut(&token)
+                && state.asked
+            {
+                (state.asked, state.heard) = (false, now.steady);
+            }
+        }
+        anew
+    }
+
+    fn compare_one(&mut self, book: &Book, now: Now) -> Option<TokenId> {
+        let token = self.table.get(book.asset_id.as_bytes())?;
+        let (Some(at), Some(state)) = (book.time(), self.states.get_mut(&token)) else {
+            return None;
+        };
+        let venue = now.local + self.clock.offset();
+        if at > venue + FUTURE {
+            tracing::warn!(asset = book.asset_id, "a book from the future over REST is left out");
+            return None;
+        }
+        let constants = self.constants.entry(token.market()).or_default();
+        constants.market.clone_from(&book.market);
+        constants.neg_risk = Some(book.neg_risk);
+        for (slot, text) in [
+            (&mut constants.min_order_size, Some(&book.min_order_size)),
+            (&mut constants.tick_size, Some(&book.tick_size)),
+        ] {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                *slot = Some(text.clone());
+            }
+        }
+        if constants.last_trade_price.is_none() {
+            constants.last_trade_price.clone_from(&book.last_trade_price);
+        }
+        let silent = std::mem::take(&mut state.asked);
+        // Asked after a long silence: a change that is older than what may still be under way was missed.
+        // Within one millisecond of the venue only the hash tells one state from another.
+        let last_hash = state.book.last_hash();
+        let other = !book.hash.is_empty() && !last_hash.is_empty() && book.hash != last_hash;
+        let missed = at > state.latest || (at == state.latest && other);
+        let behind = missed && at + UNDER_WAY < venue;
+        if state.based.is_none() {
+            if at < state.latest {
+                // The REST answer is older than the stream: the stream is asked for a new book.
+                return Some(state.id);
+            }
+            match book.snapshot(token) {
+                Ok(snapshot) => {
+                    state.install(book, at, now.steady);
+                    self.stats.add(|s| &s.resyncs, 1);
+                    self.tell(now, at, Event::Snapshot(Arc::new(snapshot)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, asset = book.asset_id, "a book over REST cannot be read");
+                }
+            }
+            return None;
+        }
+        state.heard = now.steady;
+        if !(silent && behind) {
+            return None;
+        }
+        state.frozen += 1;
+        let id = state.id;
+        self.stats.add(|s| &s.frozen, 1);
+        tracing::warn!(asset = book.asset_id, "the token is silent while its book moves");
+        self.void(token, now.local);
+        Some(id)
+    }
+}
+
+impl TokenState {
+    /// Drops the book in force; whether there was one.
+    fn forget(&mut self) -> bool {
+        self.book.clear();
+        (self.told, self.differs_since) = (None, None);
+        self.based.take().is_some()
+    }
+
+    /// Takes a book over REST as the one in force.
+    fn install(&mut self, book: &Book, at: Time, now: Time) {
+        self.forget();
+        (self.based, self.latest, self.heard) = (Some(at), at, now);
+        for (bid, levels) in [(true, &book.bids), (false, &book.asks)] {
+            for level in levels {
+                if let Some(price) =
+                    crate::wire::decimal(&level.price).and_then(|price| Price::try_from(price).ok())
+                {
+                    self.book.load(bid, price.units(), &level.price, &level.size);
+                }
+            }
+        }
+    }
+
+    /// Checks the waiting hash. True when the book here is not the venue's.
+    fn hash_differs(
+        &mut self,
+        constants: &BTreeMap<MarketKey, Constants>,
+        stats: &FeedStats,
+        now: Time,
+    ) -> bool {
+        let Some(constants) = constants.get(&self.token.market()) else { return false };
+        match self.book.check(&self.text, constants) {
+            Verdict::Equal => {
+                stats.add(|s| &s.hashes_equal, 1);
+                self.hash.agreed(now);
+                false
+            }
+            Verdict::Unknown => {
+                stats.add(|s| &s.hashes_unknown, 1);
+                self.hash.checked = Some(now);
+                false
+            }
+            Verdict::Differs => {
+                stats.add(|s| &s.hashes_wrong, 1);
+                let believed = self.hash.wrong(now);
+                self.report("hash", &self.hash);
+                believed
+            }
+        }
+    }
+
+    /// Notes since when the best prices of the book are not those the venue told.
+    fn compare_best(&mut self, now: Time) {
+        let (Some(told), Some(_)) = (self.told, self.based) else { return };
+        if self.book.best() == (told.bid.map(Price::units), told.ask.map(Price::units)) {
+            self.differs_since = None;
+            self.best.wrong_in_a_row = 0;
+        } else if self.differs_since.is_none() {
+            self.differs_since = Some(now);
+        }
+    }
+
+    /// Whether the venue's best prices have been others than the book's for too long.
+    fn best_differs(&mut self, stats: &FeedStats, now: Time) -> bool {
+        if self.differs_since.is_none_or(|since| since + CROSSING > now)
+            || !self.best.due(now, Span::ZERO)
+        {
+            return false;
+        }
+        self.differs_since = None;
+        stats.add(|s| &s.best_wrong, 1);
+        let believed = self.best.wrong(now);
+        self.report("best prices", &self.best);
+        believed
+    }
+
+    fn report(&self, what: &str, trust: &Trust) {
+        if trust.wrong_in_a_row < BELIEVED {
+            tracing::warn!(asset = %self.text, what, "the book is not the venue's; taking the book over REST");
+        } else {
+            tracing::warn!(asset = %self.text, what, "again not the venue's after new books; leaving this alone for a while");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use polydesk_domain::MarketKey;
+
+    use super::*;
+
+    /// Two tokens of one market and a clock that is moved by hand, in milliseconds.
+    struct Desk {
+        books: Books,
+        stats: Arc<FeedStats>,
+        millis: Arc<AtomicI64>,
+        ids: [TokenId; 2],
+    }
+
+    const START: i64 = 1_764_000_000_000;
+
+    impl Desk {
+        fn new(config: FeedConfig) -> Desk {
+            let millis = Arc::new(AtomicI64::new(START));
+            let reads = millis.clone();
+            let clock = ServerClock::over(move || Time::from_millis(reads.load(Ordering::Relaxed)));
+            let stats = Arc::new(FeedStats::default());
+            let mut books = Books::new(&config, clock, stats.clone());
+            let ids = [TokenId::from(11u64), TokenId::from(12u64)];
+            let market = MarketKey(3);
+            books.add(vec![
+                (ids[0], market.token(Outcome::Yes)),
+                (ids[1], market.token(Outcome::No)),
+            ]);
+            Desk { books, stats, millis, ids }
+        }
+        fn pass(&mut self, millis: i64) {
+            self.millis.fetch_add(millis, Ordering::Relaxed);
+            self.books.watch();
+        }
+        fn at(&self) -> i64 {
+            self.millis.load(Ordering::Relaxed)
+        }
+        /// A book of one level a side for both tokens.
+        fn seed(&mut self) {
+            let at = self.at();
+            for id in ["11", "12"] {
+                let frame = format!(
+                    r#"{{"event_type":"book","market":"0x01","asset_id":"{id}","timestamp":"{at}","hash":"","bids":[{{"price":"0.4","size":"10"}}],"asks":[{{"price":"0.6","size":"10"}}]}}"#
+                );
+                self.books.message(frame.as_bytes());
+            }
+        }
+        /// A bid of the first token, and the best prices the venue tells with it.
+        fn bid(&mut self, price: &str, best_bid: &str) {
+            let at = self.at();
+            let frame = format!(
+                r#"{{"event_type":"price_change","market":"0x01","timestamp":"{at}","price_changes":[{{"asset_id":"11","price":"{price}","size":"5","side":"BUY","hash":"","best_bid":"{best_bid}","best_ask":"0.6"}}]}}"#
+            );
+            self.books.message(frame.as_bytes());
+        }
+        fn gaps(&mut self) -> usize {
+            let told = self.books.told();
+            told.filter(|item| matches!(item, FeedItem::Market { event: Event::Gap(_), .. }))
+                .count()
+        }
+        fn asked(&mut self) -> Vec<TokenId> {
+            self.books.ask().map(|(_, ids)| ids).unwrap_or_default()
+        }
+        fn wrong(&self) -> u64 {
+            self.stats.best_wrong.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn best_prices_that_the_book_does_not_have_void_it_after_a_second() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.bid("0.45", "0.45");
+        desk.pass(5_000);
+        assert_eq!((desk.wrong(), desk.gaps()), (0, 0), "they agree");
+        desk.asked();
+        // A level is missing here: 0.47 was lost.
+        desk.bid("0.45", "0.47");
+        desk.pass(900);
+        assert_eq!((desk.wrong(), desk.gaps()), (0, 0), "a batch may still be under way");
+        desk.bid("0.47", "0.47");
+        desk.pass(5_000);
+        assert_eq!((desk.wrong(), desk.gaps()), (0, 0), "it came");
+        desk.bid("0.46", "0.48");
+        desk.pass(1_100);
+        assert_eq!((desk.wrong(), desk.gaps()), (1, 1), "one gap for both outcomes");
+        assert_eq!(desk.asked(), desk.ids, "and both books are wanted anew");
+    }
+
+    #[test]
+    fn best_prices_of_a_meaning_not_known_here_stop_trading_three_times_and_no_more() {
+        let mut desk = Desk::new(FeedConfig::default());
+        for round in 1..=6 {
+            desk.seed();
+            desk.bid("0.45", "0.49");
+            desk.pass(1_100);
+            assert_eq!(desk.gaps(), usize::from(round <= 3), "round {round}");
+        }
+        assert_eq!(desk.wrong(), 3, "then it rests");
+        // Once they agree, all is forgiven.
+        desk.seed();
+        desk.bid("0.45", "0.45");
+        desk.seed();
+        desk.bid("0.45", "0.49");
+        desk.pass(1_100);
+        assert_eq!((desk.wrong(), desk.gaps()), (4, 1));
+    }
+
+    #[test]
+    fn an_older_message_does_not_tell_the_best_prices() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.pass(10);
+        desk.bid("0.45", "0.45");
+        let late = format!(
+            r#"{{"event_type":"best_bid_ask","market":"0x01","asset_id":"11","best_bid":"0.4","best_ask":"0.6","spread":"0.2","timestamp":"{START}"}}"#
+        );
+        desk.books.message(late.as_bytes());
+        desk.pass(5_000);
+        assert_eq!(desk.wrong(), 0);
+    }
+
+    #[test]
+    fn a_resync_of_one_token_voids_its_market_only_and_asks_once() {
+        let mut desk = Desk::new(FeedConfig::default());
+        let other = MarketKey(4).token(Outcome::Yes);
+        let id = TokenId::from(13u64);
+        desk.books.add(vec![(id, other)]);
+        desk.seed();
+        desk.gaps();
+        desk.asked();
+        desk.books.resync(Some(&[desk.ids[1], TokenId::from(99u64)]));
+        assert_eq!(desk.gaps(), 1);
+        assert_eq!(desk.asked(), desk.ids);
+        assert_eq!(desk.books.ask(), None);
+        desk.books.resync(None);
+        assert_eq!(desk.asked().len(), 3);
+    }
+
+    #[test]
+    fn silence_is_asked_about_and_a_failed_answer_is_asked_for_again() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.asked();
+        desk.pass(80_000);
+        assert_eq!(desk.asked(), []);
+        desk.pass(11_000);
+        let (tokens, ids) = desk.books.ask().unwrap();
+        assert_eq!(ids, desk.ids);
+        desk.pass(100_000);
+        assert_eq!(desk.asked(), [], "while the answer is out, nobody asks again");
+        assert_eq!(desk.books.compare(tokens, Err(ApiError::Unreachable("gone".into()))), []);
+        desk.pass(91_000);
+        assert_eq!(desk.asked(), desk.ids);
+    }
+
+    #[test]
+    fn more_books_than_fit_one_request_are_asked_for_in_turn() {
+        let mut desk = Desk::new(FeedConfig::default());
+        let more =
+            (100..700u32).map(|n| (TokenId::from(u64::from(n)), MarketKey(n).token(Outcome::Yes)));
+        desk.books.add(more.collect());
+        desk.books.resync(None);
+        let mut asked = Vec::new();
+        while let Some((_, ids)) = desk.books.ask() {
+            assert!(ids.len() <= ASKED_AT_ONCE);
+            asked.extend(ids);
+        }
+        assert_eq!(asked.len(), 602);
+    }
+}

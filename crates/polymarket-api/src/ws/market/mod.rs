@@ -1,0 +1,163 @@
+//! The market channel: many tokens over several connections, as `domain` events in the order received.
+//!
+//! Each connection (shard) is one task that owns the state of its tokens. A token begins with a whole
+//! book; changes before it, and changes older than it, are dropped. Whatever breaks that (a
+//! disconnection, a wrong hash, a silent token, a tick change) voids the token's book with an
+//! [`Event::Gap`] and asks for a new one, so that a consumer never trades on a book nobody vouches for.
+
+mod books;
+mod config;
+mod manage;
+mod shard;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use config::FeedConfig;
+use polydesk_domain::{Event, Time, Token, TokenId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::NewMarket;
+use crate::clob::Clob;
+use crate::{ApiError, Http, ServerClock};
+
+/// What the feed hands over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FeedItem {
+    /// A market event.
+    Market {
+        /// Local time at which its frame was read.
+        received_at: Time,
+        /// What the venue said; it can run backwards.
+        venue_at: Time,
+        /// What happened.
+        event: Event,
+    },
+    /// A market was created anywhere on the venue.
+    NewMarket(Box<NewMarket>),
+}
+
+/// What happened to the feed as a whole.
+#[derive(Debug, Default)]
+pub struct FeedStats {
+    /// Connections opened.
+    pub connects: AtomicU64,
+    /// Connections lost.
+    pub disconnects: AtomicU64,
+    /// Messages handed over.
+    pub messages: AtomicU64,
+    /// Malformed messages.
+    pub malformed: AtomicU64,
+    /// Messages of unknown kinds.
+    pub unknown_kinds: AtomicU64,
+    /// Changes before the first book of their token.
+    pub early: AtomicU64,
+    /// Changes or prints older than their token's book.
+    pub stale: AtomicU64,
+    /// The same print again.
+    pub duplicates: AtomicU64,
+    /// Hashes that agreed.
+    pub hashes_equal: AtomicU64,
+    /// Hashes that did not: each led to a new book.
+    pub hashes_wrong: AtomicU64,
+    /// Hashes that could not be checked for lack of a constant.
+    pub hashes_unknown: AtomicU64,
+    /// Best prices of the venue that a book did not have for too long: each led to a new book.
+    pub best_wrong: AtomicU64,
+    /// Books taken over REST.
+    pub resyncs: AtomicU64,
+    /// Tokens found silent while the venue's book moved.
+    pub frozen: AtomicU64,
+}
+
+impl FeedStats {
+    fn add(&self, counter: impl Fn(&FeedStats) -> &AtomicU64, n: u64) {
+        counter(self).fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+enum Order {
+    Subscribe(Vec<(TokenId, Token)>),
+    Unsubscribe(Vec<TokenId>),
+    /// These, or all.
+    Resync(Option<Vec<TokenId>>),
+}
+
+/// A running market channel. Dropping it closes all connections.
+pub struct MarketFeed {
+    orders: mpsc::UnboundedSender<Order>,
+    stats: Arc<FeedStats>,
+    shards: watch::Receiver<usize>,
+    _tasks: JoinSet<()>,
+}
+
+impl MarketFeed {
+    /// Starts with no tokens; events come on the returned channel. `clob` is asked for books when hashes
+    /// or silence call for it.
+    pub fn start(
+        config: FeedConfig,
+        http: Http,
+        url: &str,
+        clob: Clob,
+        clock: ServerClock,
+    ) -> Result<(MarketFeed, mpsc::Receiver<FeedItem>), ApiError> {
+        if !(2..=500).contains(&config.tokens_per_connection) {
+            return Err(ApiError::Misconfigured(format!(
+                "feed.tokens_per_connection is {}; it must be from 2 (both outcomes share a connection) to 500 (the venue sends no books above)",
+                config.tokens_per_connection
+            )));
+        }
+        if config.ping_ms == 0 || config.queue == 0 {
+            return Err(ApiError::Misconfigured(
+                "feed.ping_ms and feed.queue must be above 0".into(),
+            ));
+        }
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (items, out) = mpsc::channel(config.queue);
+        let stats = Arc::new(FeedStats::default());
+        let (count, shards) = watch::channel(0);
+        let shared =
+            Shared { config, http, url: url.into(), clob, clock, items, stats: stats.clone() };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(manage::manage(shared, inbox, count));
+        Ok((MarketFeed { orders, stats, shards, _tasks: tasks }, out))
+    }
+
+    /// Adds tokens to the live connections, opening more where needed.
+    pub fn subscribe(&self, tokens: Vec<(TokenId, Token)>) {
+        let _ = self.orders.send(Order::Subscribe(tokens));
+    }
+    /// Takes tokens off.
+    pub fn unsubscribe(&self, tokens: Vec<TokenId>) {
+        let _ = self.orders.send(Order::Unsubscribe(tokens));
+    }
+    /// Voids all books and asks for new ones: after a restart of the venue's engine.
+    pub fn resync_all(&self) {
+        let _ = self.orders.send(Order::Resync(None));
+    }
+    /// The same for some tokens, when a consumer does not believe their books; tokens not followed are left
+    /// out.
+    pub fn resync(&self, tokens: Vec<TokenId>) {
+        let _ = self.orders.send(Order::Resync(Some(tokens)));
+    }
+    /// Counters.
+    pub fn stats(&self) -> &FeedStats {
+        &self.stats
+    }
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        *self.shards.borrow()
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    config: FeedConfig,
+    http: Http,
+    url: Arc<str>,
+    clob: Clob,
+    clock: ServerClock,
+    items: mpsc::Sender<FeedItem>,
+    stats: Arc<FeedStats>,
+}
