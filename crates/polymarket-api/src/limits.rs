@@ -3,8 +3,9 @@
 //!
 //! Sources: the venue's table of IP limits (sliding windows of 10 s and 10 min) and of per-signer buckets.
 //! Refusals were measured from 95 % of a quota on, so [`LimitsConfig::share_percent`] keeps below it.
-//! Cancels have buckets of their own in every respect and never wait behind orders; a part of the
-//! signer's cancel bucket is kept for cancelling everything.
+//! Cancels have buckets of their own in every respect and never wait behind orders. Cancelling everything
+//! asks nobody's leave: ordinary cancels use only a part of the signer's bucket, so that the venue still has
+//! room for it. What the venue tells of a signer's bucket empties ours when it is fuller.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -111,7 +112,8 @@ pub struct LimitsConfig {
     pub patience_ms: u64,
     /// The same for orders: an order that waits is an old decision.
     pub order_patience_ms: u64,
-    /// Part of the signer's cancel bucket kept for cancelling everything, 0 to 90 per cent.
+    /// Part of the signer's cancel bucket that ordinary cancels leave alone, 0 to 90 per cent: it is there
+    /// for cancelling everything.
     pub cancel_reserve_percent: u32,
     /// The signer's tier; the standard one unless the venue says otherwise.
     pub signer: SignerQuota,
@@ -222,7 +224,7 @@ pub enum SignerCost {
     Orders(u32),
     /// So many cancels.
     Cancels(u32),
-    /// Cancels out of the reserve: cancelling everything.
+    /// Cancelling everything: never waits, whatever the buckets hold.
     Emergency,
 }
 
@@ -248,8 +250,9 @@ pub struct Limits {
     groups: BTreeMap<Group, Windows>,
     orders: RateLimiter,
     cancels: RateLimiter,
-    emergency: RateLimiter,
-    /// Until when the venue asked to be left alone, by group.
+    /// Cancels of the signer's bucket that ordinary ones leave alone.
+    reserve: u32,
+    /// Until when (steady time) the venue asked to be left alone, by group.
     paused: Mutex<BTreeMap<Group, Time>>,
     signer: Mutex<SignerState>,
     clock: ServerClock,
@@ -321,7 +324,7 @@ impl Limits {
                 share(signer.cancels_per_second),
                 share(signer.cancel_burst - reserve).max(1),
             ),
-            emergency: per_second((reserve / 10).max(1), reserve.max(1)),
+            reserve,
             paused: Mutex::default(),
             signer: Mutex::new(SignerState::default()),
             config,
@@ -336,7 +339,7 @@ impl Limits {
         if cost != SignerCost::Emergency
             && let Some(until) = self.lock_paused().get(&group)
         {
-            let left = until.nanos().saturating_sub(self.clock.local().nanos());
+            let left = until.nanos().saturating_sub(self.clock.steady().nanos());
             if left > 0 {
                 return Err(throttled(Duration::from_nanos(left as u64), ThrottledBy::Venue));
             }
@@ -354,11 +357,8 @@ impl Limits {
                 SignerCost::None => {}
                 SignerCost::Orders(n) => take(&self.orders, n, "orders").await?,
                 SignerCost::Cancels(n) => take(&self.cancels, n, "cancels").await?,
-                SignerCost::Emergency => {
-                    // Never waits: the venue may refuse it, we do not.
-                    self.emergency.try_acquire(1);
-                    return Ok(());
-                }
+                // The venue may refuse it, we do not.
+                SignerCost::Emergency => return Ok(()),
             }
             if let Some(windows) = self.groups.get(&group) {
                 windows.burst.acquire(1).await;
@@ -377,7 +377,7 @@ impl Limits {
     /// together with their like; nothing pauses anything else.
     pub fn venue_said_wait(&self, group: Group, pause: Duration) {
         let nanos = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX / 4);
-        let until = self.clock.local() + polydesk_domain::Span::nanos(nanos);
+        let until = self.clock.steady() + polydesk_domain::Span::nanos(nanos);
         let together: &[Group] = match group {
             Group::Order | Group::Orders => &[Group::Order, Group::Orders],
             Group::Cancel | Group::Cancels => &[Group::Cancel, Group::Cancels],
@@ -395,12 +395,33 @@ impl Limits {
         self.cancels.max().clamp(1, 1_000)
     }
 
-    /// Takes note of the `Poly-RateLimit-*` headers.
-    pub fn heard(&self, state: SignerState) {
+    /// Takes note of the `Poly-RateLimit-*` headers of an answer to a request of this cost. A bucket of ours
+    /// that is fuller than the venue's is emptied to it: something else signs with this key, or the tier is
+    /// a lower one than configured.
+    pub fn heard(&self, cost: SignerCost, state: SignerState) {
         if state.warned {
             tracing::warn!(remaining = %state.remaining, tier = %state.tier, "the venue warns: over the signer's rate limit");
         }
+        // Fractions and negative numbers occur; what is no number says nothing.
+        let left = state.remaining.trim().parse::<f64>().ok().filter(|left| left.is_finite());
+        if let Some(left) = left.map(|left| left.max(0.0) as usize) {
+            match cost {
+                SignerCost::None => {}
+                SignerCost::Orders(_) => lower(&self.orders, left),
+                SignerCost::Cancels(_) | SignerCost::Emergency => {
+                    lower(&self.cancels, left.saturating_sub(self.reserve as usize));
+                }
+            }
+        }
         *self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
+    }
+
+    /// One request took so many orders down, and each counts as a cancel. Where the venue tells what is left
+    /// in the bucket, that is counted already.
+    pub fn cancelled_at_once(&self, orders: usize) {
+        if self.signer_state().remaining.is_empty() {
+            lower(&self.cancels, self.cancels.balance().saturating_sub(orders));
+        }
     }
 
     /// What the venue last said about the signer's bucket.
@@ -410,6 +431,15 @@ impl Limits {
 
     fn lock_paused(&self) -> std::sync::MutexGuard<'_, BTreeMap<Group, Time>> {
         self.paused.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Empties a bucket down to `left`.
+fn lower(bucket: &RateLimiter, left: usize) {
+    let over = bucket.balance().saturating_sub(left);
+    if over > 0 {
+        // Taken meanwhile by somebody else: then it is lower anyway.
+        bucket.try_acquire(over);
     }
 }
 
@@ -503,6 +533,58 @@ mod tests {
         }
         assert!((3..20).contains(&cancels), "{cancels}");
         limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_is_never_fuller_than_the_venues() {
+        // What the venue says is left, and how many go at once after it: burst 60 (orders) and 120 of which
+        // 36 are kept (cancels), a share of 85 %.
+        let cases: [(&str, usize, usize); 8] = [
+            ("60", 51, 24),
+            ("119.5", 51, 71),
+            ("10", 10, 0),
+            ("46.9", 46, 10),
+            ("-3.25", 0, 0),
+            ("", 51, 71),
+            ("NaN", 51, 71),
+            ("soon", 51, 71),
+        ];
+        for (remaining, orders, cancels) in cases {
+            let limits = limits(LimitsConfig {
+                patience_ms: 0,
+                order_patience_ms: 0,
+                ..LimitsConfig::default()
+            });
+            let said = SignerState { remaining: remaining.into(), ..SignerState::default() };
+            limits.heard(SignerCost::Orders(1), said.clone());
+            let mut went = 0;
+            while limits.admit(Group::Order, SignerCost::Orders(1)).await.is_ok() {
+                went += 1;
+            }
+            assert_eq!(went, orders, "orders after {remaining:?}");
+            limits.heard(SignerCost::Emergency, said);
+            let mut went = 0;
+            while limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.is_ok() {
+                went += 1;
+            }
+            assert_eq!(went, cancels, "cancels after {remaining:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_everything_counts_each_order_it_took_down() {
+        let limits = limits(LimitsConfig { patience_ms: 0, ..LimitsConfig::default() });
+        limits.cancelled_at_once(50);
+        assert_eq!(limits.cancels.balance(), 71 - 50);
+        limits.cancelled_at_once(usize::MAX);
+        assert_eq!(limits.cancels.balance(), 0);
+        limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
+        // The venue's own count is not counted twice.
+        let limits = super::tests::limits(LimitsConfig::default());
+        let said = SignerState { remaining: "70".into(), ..SignerState::default() };
+        limits.heard(SignerCost::Emergency, said);
+        limits.cancelled_at_once(50);
+        assert_eq!(limits.cancels.balance(), 70 - 36);
     }
 
     #[tokio::test(start_paused = true)]

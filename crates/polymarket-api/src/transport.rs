@@ -201,7 +201,7 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// The HTTP client: cheap to clone, one pool behind all clones.
 #[derive(Clone)]
 pub struct Http {
-    client: Client<HttpsConnector<Dial>, Full<Bytes>>,
+    client: Client<Within, Full<Bytes>>,
     sockets: HttpsConnector<Dial>,
     config: Arc<HttpConfig>,
     agent: HeaderValue,
@@ -233,7 +233,10 @@ impl Http {
             .http2_keep_alive_interval(Duration::from_secs(15))
             .http2_keep_alive_while_idle(true)
             .http2_adaptive_window(true)
-            .build(requests);
+            .build(Within {
+                connector: requests,
+                limit: Duration::from_millis(config.connect_timeout_ms),
+            });
         let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
             ApiError::Misconfigured("http.user_agent has characters no header can carry".into())
         })?;
@@ -477,6 +480,34 @@ impl Dial {
             }
         };
         Ok(Dial { egress: Arc::new(egress), way })
+    }
+}
+
+/// Name, TCP and TLS within one limit: a server that takes a connection and then says nothing is one that
+/// was not reached, and nothing was sent to it.
+#[derive(Clone)]
+struct Within {
+    connector: HttpsConnector<Dial>,
+    limit: Duration,
+}
+
+impl Service<Uri> for Within {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, limit) = (self.connector.call(uri), self.limit);
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(format!("no connection within {} ms", limit.as_millis()).into()),
+            }
+        })
     }
 }
 

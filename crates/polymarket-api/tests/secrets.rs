@@ -90,6 +90,23 @@ fn keys_come_from_private_places_only() {
         assert!(matches!(error, KeySourceError::Open { .. }), "{mode:o}: {error}");
         assert!(error.to_string().contains("chmod 600"), "{error}");
     }
+    // A link counts as the file it leads to.
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(
+        KeySource::File(link.clone()).load().unwrap_err(),
+        KeySourceError::Open { mode: 0o660, .. }
+    ));
+    assert!(open(0o600).is_ok() && KeySource::File(link).load().is_ok());
+    // Only root can give a file away; who cannot has nothing to test here.
+    match std::os::unix::fs::chown(&path, Some(54_321), None) {
+        Ok(()) => {
+            let error = open(0o600).unwrap_err();
+            assert!(matches!(error, KeySourceError::Owner { owner: 54_321, .. }), "{error}");
+            assert!(error.to_string().contains("chown"), "{error}");
+        }
+        Err(_) => eprintln!("not root: a file of somebody else's is not tested"),
+    }
     let missing = KeySource::File(folder.path().join("none")).load().unwrap_err();
     assert!(matches!(missing, KeySourceError::Read { .. }));
     let unset = KeySource::Env("POLYDESK_TEST_NO_SUCH_KEY".into()).load().unwrap_err();

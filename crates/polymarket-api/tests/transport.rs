@@ -297,3 +297,32 @@ fn redirects_are_not_followed() {
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     });
 }
+
+#[test]
+fn a_server_that_takes_the_connection_and_never_speaks_was_not_reached() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let config = HttpConfig {
+            connect_timeout_ms: 150,
+            answer_timeout_ms: 50_000,
+            ..HttpConfig::default()
+        };
+        let http = Http::new(config, &endpoints(&url)).unwrap();
+        let silent = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = Vec::new();
+            // Its first words are a TLS greeting, and no request follows before it gives up.
+            stream.read_to_end(&mut hello).await.unwrap();
+            hello
+        };
+        let (error, hello) =
+            tokio::join!(http.send(request(url.clone(), Effect::Once, false)), silent);
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, ApiError::Unreachable(text) if text.contains("within 150 ms")),
+            "{error}"
+        );
+        assert_eq!(hello.first(), Some(&22), "a handshake record");
+    });
+}

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use polydesk_domain::{ConditionId, OrderHash, Side, Span, Tick, Time, TokenId};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::error::{Effect, from_answer};
-use crate::limits::{Limits, SignerState};
+use crate::limits::{Limits, SignerCost, SignerState};
 #[cfg(feature = "signer")]
 use crate::transport::sensitive_headers;
 use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
@@ -141,7 +141,7 @@ impl Clob {
     /// a minute; then somebody may try again.
     pub fn mode(&self) -> VenueMode {
         let until = self.believed_until.load(std::sync::atomic::Ordering::Relaxed);
-        if self.clock.local().nanos() < until { *self.mode.borrow() } else { VenueMode::Normal }
+        if self.clock.steady().nanos() < until { *self.mode.borrow() } else { VenueMode::Normal }
     }
     /// Wakes whenever the mode changes.
     pub fn watch_mode(&self) -> watch::Receiver<VenueMode> {
@@ -466,7 +466,7 @@ impl Clob {
     }
     /// Cancels everything of this account.
     pub async fn cancel_all(&self) -> Result<Cancelled, ApiError> {
-        self.cancelled(request::cancel_all()).await
+        self.cancelled_at_once(request::cancel_all()).await
     }
     /// Cancels everything of a market or token. Neither would be everything, so it is refused.
     pub async fn cancel_market(
@@ -477,7 +477,15 @@ impl Clob {
         if market.is_none() && token.is_none() {
             return Err(ApiError::Misconfigured("cancel_market needs a market or a token".into()));
         }
-        self.cancelled(request::cancel_market(market, token)).await
+        self.cancelled_at_once(request::cancel_market(market, token)).await
+    }
+
+    async fn cancelled_at_once(&self, request: Request) -> Result<Cancelled, ApiError> {
+        // The request itself counts as one, which an emergency did not take beforehand.
+        let itself = usize::from(request.cost == SignerCost::Emergency);
+        let report = self.cancelled(request).await?;
+        self.limits.cancelled_at_once(report.canceled.len() + itself);
+        Ok(report)
     }
 
     async fn cancelled(&self, request: Request) -> Result<Cancelled, ApiError> {
@@ -714,7 +722,7 @@ impl Clob {
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<HttpAnswer, ApiError> {
-        let answer = self
+        let mut answer = self
             .http
             .send(HttpRequest {
                 method: request.method.clone(),
@@ -730,12 +738,13 @@ impl Clob {
             answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         if let Some(remaining) = text("poly-ratelimit-remaining") {
-            self.limits.heard(SignerState {
+            let state = SignerState {
                 remaining,
                 tier: text("poly-ratelimit-tier").unwrap_or_default(),
                 warned: text("poly-ratelimit-warning")
                     .is_some_and(|word| word.eq_ignore_ascii_case("true")),
-            });
+            };
+            self.limits.heard(request.cost, state);
         }
         if answer.status == 429 {
             let until_reset = || {
@@ -743,7 +752,12 @@ impl Clob {
                 Duration::try_from_secs_f64((reset - self.clock.secs() as f64).max(0.0)).ok()
             };
             let pause = answer.retry_after().or_else(until_reset).unwrap_or(Duration::from_secs(1));
-            self.limits.venue_said_wait(request.group, pause.min(Duration::from_secs(3_600)));
+            let pause = pause.min(Duration::from_secs(3_600));
+            self.limits.venue_said_wait(request.group, pause);
+            // The error that is made of this answer names the same pause.
+            if let Ok(seconds) = HeaderValue::from_str(&pause.as_secs_f64().to_string()) {
+                answer.headers.insert(http::header::RETRY_AFTER, seconds);
+            }
         }
         Ok(answer)
     }
@@ -770,7 +784,7 @@ impl Clob {
             Err(_) => return,
         };
         let until =
-            self.clock.local() + Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
+            self.clock.steady() + Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
         self.believed_until.store(until.nanos(), std::sync::atomic::Ordering::Relaxed);
         self.mode.send_if_modified(|present| core::mem::replace(present, mode) != mode);
     }

@@ -1,5 +1,7 @@
 //! Where a key may come from: the environment, a private file, or an encrypted keystore.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use super::{Key, KeyError};
@@ -10,7 +12,8 @@ use crate::Secret;
 pub enum KeySource {
     /// An environment variable with 64 hex digits.
     Env(String),
-    /// A file with 64 hex digits that only its owner may read (mode 0600 or stricter).
+    /// A file with 64 hex digits that belongs to this user (or root) and that nobody else may read or write
+    /// (mode 0600 or stricter).
     File(PathBuf),
     /// An Ethereum JSON keystore (version 3), encrypted.
     Keystore {
@@ -56,6 +59,16 @@ pub enum KeySourceError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file belongs to somebody else, who can read and replace it.
+    #[error("{path} belongs to user {owner}, and this program runs as user {us}; run `chown {us} {path}`", path = path.display())]
+    Owner {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is (user id).
+        owner: u32,
+        /// Who we are (user id).
+        us: u32,
+    },
     /// The content is no key.
     #[error("{place} holds no key")]
     Key {
@@ -89,11 +102,13 @@ impl KeySource {
                 })
             }
             KeySource::File(path) => {
-                private(path)?;
-                let text = std::fs::read_to_string(path)
-                    .map(Secret::new)
+                let mut text = zeroize::Zeroizing::new(String::with_capacity(128));
+                // A key is short: whatever else the file is, it is not read whole.
+                private(path)?
+                    .take(4_096)
+                    .read_to_string(&mut text)
                     .map_err(|source| KeySourceError::Read { path: path.clone(), source })?;
-                Key::from_hex(text.expose()).map_err(|source| KeySourceError::Key {
+                Key::from_hex(&text).map_err(|source| KeySourceError::Key {
                     place: path.display().to_string(),
                     source,
                 })
@@ -128,18 +143,24 @@ fn env(name: &str) -> Result<Secret, KeySourceError> {
     std::env::var(name).map(Secret::new).map_err(|_| KeySourceError::Env(name.to_owned()))
 }
 
-/// Refuses a file that its group or others may read or write.
-fn private(path: &PathBuf) -> Result<(), KeySourceError> {
-    let about = std::fs::metadata(path)
-        .map_err(|source| KeySourceError::Read { path: path.clone(), source })?;
+/// Opens a file that only its owner may read or write, and whose owner is this user (or root). Links are
+/// followed, as mounted secrets are links: what counts is the file that is read, and what is checked is the
+/// handle it is read from.
+fn private(path: &PathBuf) -> Result<File, KeySourceError> {
+    let unread = |source| KeySourceError::Read { path: path.clone(), source };
+    let file = File::open(path).map_err(unread)?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = about.permissions().mode() & 0o777;
+        use std::os::unix::fs::MetadataExt;
+        let about = file.metadata().map_err(unread)?;
+        let mode = about.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeySourceError::Open { path: path.clone(), mode });
         }
+        let us = rustix::process::geteuid().as_raw();
+        if about.uid() != us && about.uid() != 0 {
+            return Err(KeySourceError::Owner { path: path.clone(), owner: about.uid(), us });
+        }
     }
-    let _ = about;
-    Ok(())
+    Ok(file)
 }
