@@ -1,8 +1,11 @@
 //! How fast the client is, beside plainer ways in the same run: `cargo bench -p polydesk-polymarket-api`.
 //!
 //! (a) socket frames into updated books, (b) orders signed and made into requests, (c) the way from a tick
-//! to an order on loopback. `frames`, `orders` or `tick` as an argument measures that part only.
+//! to an order on loopback, beside sockets that do nothing else. `frames`, `orders`, `tick`, or of the last
+//! `bare` or `ours`, as an argument measures that part only.
 
+#[path = "speed/bare.rs"]
+mod bare;
 #[path = "speed/count.rs"]
 mod count;
 #[path = "speed/loopback.rs"]
@@ -43,14 +46,15 @@ fn main() {
         ];
         print("Orders", "order", &measure(&mut subjects, ORDERS, 1.0));
     }
-    if wanted("tick") {
+    let (bare, ours) = (wanted("tick") || wanted("bare"), wanted("tick") || wanted("ours"));
+    if bare || ours {
         loopback::heading();
         for _ in 0..2 {
-            for journal in [false, true] {
-                let name = if journal { "polydesk, journal append" } else { "polydesk" };
-                loopback::tick_to_order(name, &mix, TICKS, move |venue, orders| {
-                    ours::bot(venue, orders, journal);
-                });
+            if bare {
+                bare::lines(&mix, TICKS);
+            }
+            if ours {
+                ours::lines(&mix, TICKS);
             }
         }
     }

@@ -231,6 +231,8 @@ impl Http {
             .timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(config.idle_timeout_ms))
             .http2_keep_alive_interval(Duration::from_secs(15))
+            // Head and body in one buffer: about a microsecond less than gathering them in the kernel.
+            .http1_writev(false)
             .http2_keep_alive_while_idle(true)
             .http2_adaptive_window(true)
             .build(Within {

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p client-peers [-- frames|orders|tick]`
 
+#[path = "../../../../crates/polymarket-api/benches/speed/bare.rs"]
+mod bare;
 #[path = "../../../../crates/polymarket-api/benches/speed/count.rs"]
 mod count;
 #[path = "../../../../crates/polymarket-api/benches/speed/loopback.rs"]
@@ -48,12 +50,8 @@ fn main() {
     if wanted("tick") {
         loopback::heading();
         for _ in 0..2 {
-            for journal in [false, true] {
-                let name = if journal { "polydesk, journal append" } else { "polydesk" };
-                loopback::tick_to_order(name, &mix, TICKS, move |venue, orders| {
-                    ours::bot(venue, orders, journal);
-                });
-            }
+            bare::lines(&mix, TICKS);
+            ours::lines(&mix, TICKS);
             loopback::tick_to_order("polyfill-rs, no journal", &mix, TICKS, polyfill::bot);
             loopback::tick_to_order("official SDK, no journal", &mix, TICKS, official::bot);
         }

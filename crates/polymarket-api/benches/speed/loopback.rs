@@ -86,7 +86,7 @@ impl Venue {
         let (mut held, mut arrived) = (0, now());
         loop {
             let (head, whole) = loop {
-                if let Some(sizes) = request(&buffer[..held]) {
+                if let Some(sizes) = message(&buffer[..held]) {
                     break sizes;
                 }
                 match stream.read(&mut buffer[held..]) {
@@ -148,8 +148,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Length of the head and of the whole request, once it is there.
-fn request(bytes: &[u8]) -> Option<(usize, usize)> {
+/// Length of the head and of the whole HTTP message, once it is there.
+pub fn message(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..head]);
     let body = header(&text, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);

@@ -330,9 +330,16 @@ impl Subject for Parts {
     }
 }
 
+/// The lines of ours in the table of ticks.
+pub fn lines(mix: &Mix, ticks: usize) {
+    for (name, journal) in [("polydesk", false), ("polydesk, journal append", true)] {
+        loopback::tick_to_order(name, mix, ticks, move |venue, orders| bot(venue, orders, journal));
+    }
+}
+
 /// The bot: a book from the socket, a decision, an order over the warm connection. With a journal, the
 /// order is appended to a file before it is sent.
-pub fn bot(venue: &Venue, orders: usize, journal: bool) {
+fn bot(venue: &Venue, orders: usize, journal: bool) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
