@@ -25,16 +25,34 @@ pub struct Endpoints {
     pub relayer: String,
     /// Whether this address may trade. On the web site's host, not the CLOB's.
     pub geoblock: String,
-    /// Polygon JSON-RPC; two independent ones are compared.
+    /// Polygon JSON-RPC; two independent ones are compared. They may hold keys: written out, only scheme
+    /// and host are left of them.
+    #[serde(serialize_with = "hosts_only")]
     pub rpc: Vec<String>,
 }
 
-/// RPC URLs may hold keys and are not shown.
+fn hosts_only<S: serde::Serializer>(urls: &[String], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(urls.iter().map(|url| without_keys(url)))
+}
+
+/// Scheme and host of a URL, and a word in place of whatever else it holds.
+fn without_keys(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "(hidden)".to_owned() };
+    let (place, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (login, host) = match place.rsplit_once('@') {
+        Some((_, host)) => (true, host),
+        None => (false, place),
+    };
+    let hidden = if login || path.len() > 1 { "/(hidden)" } else { "" };
+    format!("{scheme}://{host}{hidden}")
+}
+
+/// RPC URLs may hold keys and are not shown whole.
 impl core::fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut map = f.debug_map();
         for (key, url) in self.all() {
-            let shown = if key.starts_with("rpc") { "(hidden)" } else { url };
+            let shown = if key.starts_with("rpc") { without_keys(url) } else { url.to_owned() };
             map.entry(&key, &shown);
         }
         map.finish()
@@ -78,5 +96,29 @@ impl Endpoints {
         .collect();
         all.extend(self.rpc.iter().enumerate().map(|(i, url)| (format!("rpc[{i}]"), url.as_str())));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_rpc_urls_are_not_shown() {
+        let cases = [
+            ("https://polygon.drpc.org", "https://polygon.drpc.org"),
+            ("https://polygon.drpc.org/", "https://polygon.drpc.org"),
+            ("https://rpc.example/v2/k3y", "https://rpc.example/(hidden)"),
+            ("https://rpc.example:8545?key=k3y", "https://rpc.example:8545/(hidden)"),
+            ("https://me:k3y@rpc.example", "https://rpc.example/(hidden)"),
+            ("https://me:k3y@rpc.example/#k3y", "https://rpc.example/(hidden)"),
+            ("k3y", "(hidden)"),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(without_keys(url), shown, "{url}");
+            let endpoints = Endpoints { rpc: vec![url.to_owned()], ..Endpoints::default() };
+            let text = format!("{endpoints:?} {}", serde_json::to_string(&endpoints).unwrap());
+            assert!(!text.contains("k3y") && text.contains(shown), "{text}");
+        }
     }
 }
