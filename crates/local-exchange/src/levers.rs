@@ -28,6 +28,8 @@ pub(crate) struct Fate {
     pub(crate) silence: bool,
     pub(crate) cut: Option<usize>,
     pub(crate) page: bool,
+    /// What breaks is reset.
+    pub(crate) reset: bool,
     lever: Option<AnswerLever>,
 }
 
@@ -69,7 +71,10 @@ pub(crate) enum Passage {
     Now(String),
     At(Time, String),
     Close(u16, String),
-    Cut,
+    Cut {
+        /// By RST instead of FIN.
+        reset: bool,
+    },
 }
 
 /// A span of time in which a lever holds.
@@ -189,6 +194,7 @@ impl Levers {
                 silence: matches!(lever.act, AnswerAct::SilenceBefore | AnswerAct::SilenceAfter),
                 cut: (lever.act == AnswerAct::Cut).then(|| lever.cut.unwrap_or(usize::MAX)),
                 page: lever.act == AnswerAct::BlockPage,
+                reset: lever.reset,
                 lever: Some(lever.clone()),
             };
         }
@@ -253,7 +259,7 @@ impl Levers {
                     let reason = lever.reason.clone().unwrap_or_default();
                     return vec![Passage::Close(lever.code.unwrap_or(1_012), reason)];
                 }
-                StreamAct::Cut => return vec![Passage::Cut],
+                StreamAct::Cut => return vec![Passage::Cut { reset: lever.reset }],
                 StreamAct::Refuse => {}
             }
         }
@@ -424,7 +430,7 @@ impl Inner {
                             continue;
                         }
                         if lever.act == StreamAct::Cut {
-                            self.hub.put(id, Out::Cut);
+                            self.hub.put(id, Out::Cut { reset: lever.reset });
                         } else {
                             self.hub.close(id, lever.code.unwrap_or(1_012), &reason);
                         }

@@ -185,6 +185,9 @@ pub struct AnswerLever {
     /// After how many bytes `cut` ends the body; half of it if absent.
     #[serde(default)]
     pub cut: Option<usize>,
+    /// A connection that breaks is reset (RST) instead of closed (FIN).
+    #[serde(default)]
+    pub reset: bool,
 }
 
 fn always() -> u32 {
@@ -351,6 +354,9 @@ pub struct StreamLever {
     /// For `alter`.
     #[serde(default)]
     pub replace: Vec<[String; 2]>,
+    /// For `cut`: the connection is reset (RST) instead of closed (FIN).
+    #[serde(default)]
+    pub reset: bool,
 }
 
 /// A lever on limits. What is absent stays as it is.

@@ -7,6 +7,7 @@ use polydesk_domain::{Side, Span};
 use polydesk_local_exchange::wallets::WalletKind;
 use polydesk_local_exchange::{Channel, LimitSetup, LocalExchange, Running, Scenario, Setup};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn trader(running: &Running, index: usize) -> Trader {
     Trader::new(running, index, WalletKind::Eoa)
@@ -451,5 +452,49 @@ fn a_clock_that_is_ahead_refuses_what_seems_old() {
         assert_eq!(alice.call("GET", "/data/orders", "").await.status, 401);
         running.advance(Span::secs(1));
         assert_eq!(alice.call("GET", "/data/orders", "").await.status, 200);
+    });
+}
+
+/// Says something on a connection of its own and reads to its end.
+async fn to_the_end(address: &str, words: &str) -> std::io::Result<Vec<u8>> {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(words.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.map(|_| heard)
+}
+
+#[test]
+fn connections_break_with_a_reset_or_close_in_order() {
+    run(async {
+        let get = "GET /time HTTP/1.1\r\nHost: venue\r\n\r\n";
+        let socket = "GET /ws/market HTTP/1.1\r\nHost: venue\r\nUpgrade: websocket\r\n\
+                      Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let cut = "[[streams]]\nchannel = \"market\"\nact = \"cut\"\nat = \"1s\"";
+        let answers = |act: &str| format!("[[answers]]\nendpoint = \"GET /time\"\nact = \"{act}\"");
+        for (words, lever) in [
+            (get, answers("lose_request")),
+            (get, answers("lose_answer")),
+            (get, answers("cut")),
+            (socket, cut.to_owned()),
+        ] {
+            for reset in [false, true] {
+                let running = exchange().await;
+                running.pull_toml(&format!("{lever}\nreset = {reset}")).unwrap();
+                let address = running.urls().clob.trim_start_matches("http://").to_owned();
+                let ending = tokio::spawn(async move { to_the_end(&address, words).await });
+                while !ending.is_finished() {
+                    if running.connections(Channel::Market) > 0 {
+                        running.advance(Span::secs(1));
+                    }
+                    tokio::task::yield_now().await;
+                }
+                let end = ending.await.unwrap().map_err(|error| error.kind());
+                match reset {
+                    true => assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset), "{lever}"),
+                    false => assert!(end.is_ok(), "{lever}: {end:?}"),
+                }
+            }
+        }
     });
 }

@@ -13,6 +13,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use super::breakable::{Breakable, Reset};
+
 use super::Service;
 use super::answer::{Answer, Req, parse_query};
 use super::inner::Shared;
@@ -39,7 +41,9 @@ pub(crate) async fn listen(shared: Shared, service: Service, listener: TcpListen
         let shared = shared.clone();
         tokio::spawn(async move {
             let mut stop = shared.stop.clone();
-            let handle = service_fn(move |request| respond(shared.clone(), service, request));
+            let (stream, reset) = Breakable::new(stream);
+            let handle =
+                service_fn(move |request| respond(shared.clone(), service, reset.clone(), request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), handle)
                 .with_upgrades();
@@ -61,10 +65,11 @@ struct Closed;
 async fn respond(
     shared: Shared,
     service: Service,
+    reset: Reset,
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Closed> {
     if fastwebsockets::upgrade::is_upgrade_request(&request) {
-        return Ok(socket::upgrade(&shared, service, request));
+        return Ok(socket::upgrade(&shared, service, reset, request));
     }
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, BODY_MOST).collect().await {
@@ -80,7 +85,11 @@ async fn respond(
         body,
     };
     let takes_gzip = req.header("accept-encoding").is_some_and(|all| all.contains("gzip"));
-    let (answer, fate) = shared.serve(req).await.ok_or(Closed)?;
+    let (answer, fate) = shared.serve(req).await.map_err(|broken| {
+        reset.set(broken.reset);
+        Closed
+    })?;
+    reset.set(fate.reset && fate.cut.is_some());
     let answer = if takes_gzip { compressed(answer) } else { answer };
     Ok(Reply::response(answer, fate.cut))
 }

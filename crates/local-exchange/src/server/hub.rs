@@ -19,7 +19,10 @@ pub(crate) enum Out {
     Pong(Vec<u8>),
     Close(u16, String),
     /// The connection ends without a word.
-    Cut,
+    Cut {
+        /// By RST instead of FIN.
+        reset: bool,
+    },
 }
 
 /// Which stream a connection is.
@@ -165,7 +168,7 @@ impl Hub {
 
     /// Puts something on a connection's wire.
     pub(crate) fn put(&mut self, id: u64, out: Out) {
-        let closes = matches!(out, Out::Close(..) | Out::Cut);
+        let closes = matches!(out, Out::Close(..) | Out::Cut { .. });
         if let Some(connection) = self.connections.get(&id) {
             // Its writer may have ended; its reader will say so.
             let _ = connection.out.send(out);
@@ -194,7 +197,7 @@ impl Hub {
                 Passage::Now(text) => self.put(id, Out::Text(text)),
                 Passage::At(at, text) => self.put_at(id, at, Out::Text(text)),
                 Passage::Close(code, reason) => self.close(id, code, &reason),
-                Passage::Cut => self.put(id, Out::Cut),
+                Passage::Cut { reset } => self.put(id, Out::Cut { reset }),
             }
         }
     }

@@ -374,6 +374,13 @@ pub(crate) struct Shared {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// A connection that ends without an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Broken {
+    /// By RST instead of FIN.
+    pub(crate) reset: bool,
+}
+
 impl Shared {
     pub(crate) fn new(inner: Inner, stop: watch::Receiver<bool>) -> Shared {
         let (turns, _) = watch::channel(0);
@@ -476,12 +483,12 @@ impl Shared {
     }
 
     /// A request's whole life; None if no answer is given.
-    pub(crate) async fn serve(&self, req: Req) -> Option<(Answer, Fate)> {
+    pub(crate) async fn serve(&self, req: Req) -> Result<(Answer, Fate), Broken> {
         let (number, fate, edge) = self.with(|inner| inner.receive(&req));
         let now = self.look(|inner| inner.venue.now());
         self.wait_until(now + fate.before).await;
         if fate.lose_request {
-            return self.vanish(&fate).await;
+            return Err(self.vanish(&fate).await);
         }
         let answer = match edge {
             Some(answer) => answer,
@@ -495,17 +502,17 @@ impl Shared {
         });
         self.wait_until(now + fate.after).await;
         if fate.lose_answer {
-            return self.vanish(&fate).await;
+            return Err(self.vanish(&fate).await);
         }
-        Some((answer, fate))
+        Ok((answer, fate))
     }
 
     /// No answer: at once with a closed connection, or with endless silence.
-    async fn vanish(&self, fate: &Fate) -> Option<(Answer, Fate)> {
+    async fn vanish(&self, fate: &Fate) -> Broken {
         if fate.silence {
             let mut stop = self.stop.clone();
             let _ = stop.wait_for(|stop| *stop).await;
         }
-        None
+        Broken { reset: fate.reset }
     }
 }

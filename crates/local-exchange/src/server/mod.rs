@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod auth;
+mod breakable;
 mod clob;
 mod data;
 mod gamma;

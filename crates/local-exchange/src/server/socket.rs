@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Service;
 use super::answer::{Answer, Req, parse_query};
+use super::breakable::Reset;
 use super::http::Reply;
 use super::hub::{Channel, Out, Wants};
 use super::inner::{Inner, Shared};
@@ -30,6 +31,7 @@ type Stream = TokioIo<Upgraded>;
 pub(super) fn upgrade(
     shared: &Shared,
     service: Service,
+    reset: Reset,
     mut request: Request<Incoming>,
 ) -> Response<Reply> {
     let path = request.uri().path().trim_end_matches('/');
@@ -74,8 +76,9 @@ pub(super) fn upgrade(
                 let mut stop = shared.stop.clone();
                 let writing = tokio::spawn(write(writer, frames));
                 let cut = async {
-                    if !writing.await.unwrap_or(false) {
-                        std::future::pending::<()>().await;
+                    match writing.await {
+                        Ok(Some(by_reset)) => reset.set(by_reset),
+                        _ => std::future::pending().await,
                     }
                 };
                 tokio::select! {
@@ -92,28 +95,28 @@ pub(super) fn upgrade(
     Reply::empty(response)
 }
 
-/// Writes until the last frame; true if the connection is to break without one.
+/// Writes until the last frame; if the connection is to break without one, whether by a reset.
 async fn write(
     mut writer: WebSocketWrite<WriteHalf<Stream>>,
     mut frames: UnboundedReceiver<Out>,
-) -> bool {
+) -> Option<bool> {
     while let Some(out) = frames.recv().await {
         let last = matches!(out, Out::Close(..));
         let frame = match &out {
             Out::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
             Out::Pong(data) => Frame::pong(Payload::Borrowed(data)),
             Out::Close(code, reason) => Frame::close(*code, reason.as_bytes()),
-            Out::Cut => return true,
+            Out::Cut { reset } => return Some(*reset),
         };
         let written = match writer.write_frame(frame).await {
             Ok(()) => writer.flush().await,
             Err(error) => Err(error),
         };
         if last || written.is_err() {
-            return false;
+            return None;
         }
     }
-    false
+    None
 }
 
 async fn read(shared: &Shared, id: u64, mut reader: WebSocketRead<ReadHalf<Stream>>) {
