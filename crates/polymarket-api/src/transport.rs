@@ -245,6 +245,14 @@ impl Http {
         Ok(Http { client, sockets, config: Arc::new(config), agent })
     }
 
+    /// The same client with another limit for the head of an answer: for calls that take their time.
+    #[cfg(feature = "signer")]
+    pub(crate) fn patient(&self, limit: Duration) -> Http {
+        let answer_timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let config = HttpConfig { answer_timeout_ms, ..HttpConfig::clone(&self.config) };
+        Http { config: Arc::new(config), ..self.clone() }
+    }
+
     /// Sends and returns whatever answer comes. An error means that no whole answer came; whether that is
     /// [`ApiError::Unknown`] or [`ApiError::Unreachable`] follows from the request's effect.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, ApiError> {

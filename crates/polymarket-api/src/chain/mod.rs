@@ -45,6 +45,8 @@ pub use calls::{Call, MarketKind, condition_v2};
 pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
 pub use reads::{Payout, Snapshot};
-pub use relayer::{RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig};
+pub use relayer::{
+    RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
+};
 pub use rpc::{Head, Receipt, Rpc, RpcConfig};
 pub use wallets::{ExecuteError, Executed, Wallets};

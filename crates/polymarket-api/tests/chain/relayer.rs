@@ -8,7 +8,7 @@ use alloy::primitives::{Address, B256, Bytes, Signature, U256, address, keccak25
 use alloy::sol_types::{SolCall, SolStruct, eip712_domain};
 use polydesk_polymarket_api::chain::{
     Allowance, ApprovalPlan, Call, ChainError, Executed, Relayer, RelayerAuth, RelayerConfig, Rpc,
-    Scope, Wallets,
+    Scope, SessionScope, Wallets,
 };
 use polydesk_polymarket_api::signing::{Chain, Wallet, derived_wallets};
 use polydesk_polymarket_api::{Credentials, L2Auth, Secret, ServerClock};
@@ -120,6 +120,8 @@ struct Script {
     looks: VecDeque<Answer>,
     bodies: Vec<Value>,
     asked: Vec<String>,
+    /// Idempotency keys.
+    names: Vec<String>,
 }
 
 fn turn(answers: &mut VecDeque<Answer>) -> Answer {
@@ -160,6 +162,16 @@ impl Double {
                 let path = asked.path.split('?').next().unwrap();
                 match (asked.method.as_str(), path) {
                     ("POST", "/submit") => {
+                        script.bodies.push(asked.body);
+                        turn(&mut script.submits)
+                    }
+                    (
+                        "POST",
+                        "/v1/session-signers/authorizations" | "/v1/session-signers/revocations",
+                    ) => {
+                        script
+                            .names
+                            .push(asked.headers["idempotency-key"].to_str().unwrap().into());
                         script.bodies.push(asked.body);
                         turn(&mut script.submits)
                     }
@@ -285,6 +297,119 @@ async fn a_session_key_signs_in_an_envelope() {
     body["signature"] = json!(alloy::hex::encode_prefixed(&envelope[128..193]));
     assert_eq!(signer(&body, 137), OWNER);
     assert!(matches!(relayer.create_wallet().await, Err(ChainError::Misconfigured(_))));
+}
+
+/// The session key of these tests.
+const SESSION: Address = address!("0x5555555555555555555555555555555555555555");
+
+/// A submission about a session key as the batch it is signed over.
+fn as_batch(body: &Value, call: &Call) -> Value {
+    json!({
+        "type": "WALLET", "nonce": body["nonce"], "signature": body["signature"],
+        "depositWalletParams": {
+            "depositWallet": body["walletAddress"], "deadline": body["deadline"],
+            "calls": [{ "target": call.target, "value": "0", "data": call.data }],
+        },
+    })
+}
+
+fn session_answer(status: &str) -> Answer {
+    Some((
+        200,
+        json!({"status": status, "fenced": true, "transactionId": "id-1", "transactionHash": ""}),
+    ))
+}
+
+#[tokio::test]
+async fn session_keys_are_registered_and_revoked_by_the_owner() {
+    let wallet = wallets()[0];
+    let place = wallet.funder(OWNER);
+    let until = ServerClock::system().secs() + 3_600;
+    // An answer that is lost and a busy relayer: the same again, to the letter, under the same name.
+    let submits = vec![
+        None,
+        Some((429, json!({"error": "Too Many Requests"}))),
+        session_answer("REGISTRY_PENDING"),
+    ];
+    let double = Double::start(submits, vec![state("STATE_MINED"), state("STATE_CONFIRMED")]).await;
+    let relayer = double.relayer(wallet);
+    let scopes = [SessionScope::Clob, SessionScope::Other("NEW".into())];
+    let done = relayer.authorise_session(SESSION, &scopes, until, " first ").await.unwrap();
+    assert_eq!(done.hash, Some(HASH.parse::<B256>().unwrap()));
+    let bodies = double.bodies();
+    assert!(bodies.len() == 3 && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+    assert_eq!(double.script.lock().unwrap().names, ["first"; 3]);
+    let body = &bodies[0];
+    assert_eq!(body["scopes"], json!(["CLOB", "NEW"]));
+    assert_eq!(body["validUntil"], json!(until.to_string()));
+    assert_eq!(body["sessionSignerAddress"], json!(SESSION.to_checksum(None)));
+    assert_eq!(body["walletAddress"], json!(place.to_checksum(None)));
+    let call = Call::authorise_session(place, SESSION, until);
+    assert_eq!(signer(&as_batch(body, &call), 137), OWNER);
+
+    let double =
+        Double::start(vec![session_answer("PENDING")], vec![state("STATE_CONFIRMED")]).await;
+    let relayer = double.relayer(wallet);
+    let taken = relayer.revoke_session(SESSION, "second").await.unwrap();
+    assert_eq!((taken.status.as_str(), taken.fenced), ("PENDING", true));
+    let body = double.bodies().remove(0);
+    assert_eq!(signer(&as_batch(&body, &Call::revoke_session(place, SESSION)), 137), OWNER);
+    assert!(body.get("scopes").is_none() && body.get("validUntil").is_none());
+    // The next transaction waits until this one is decided.
+    assert_eq!(relayer.settle().await, Ok(()));
+    assert!(
+        double.script.lock().unwrap().asked.contains(&"GET /v1/account/transactions/id-1".into())
+    );
+}
+
+#[tokio::test]
+async fn a_session_key_that_was_not_taken_says_why() {
+    let wallet = wallets()[0];
+    let until = ServerClock::system().secs() + 3_600;
+    let refused = |answer: Answer| async move {
+        let double = Double::start(vec![answer], vec![state("STATE_CONFIRMED")]).await;
+        let relayer = double.relayer(wallet);
+        let done = relayer.authorise_session(SESSION, &[SessionScope::All], until, "x").await;
+        (done.unwrap_err(), double.bodies().len())
+    };
+    let cases = [
+        (session_answer("FAILED"), "its status is FAILED", false, 1),
+        (session_answer("REPAIR_REQUIRED"), "REPAIR_REQUIRED", false, 1),
+        (refusal("call blocked"), "call blocked", false, 1),
+        (Some((401, json!({"error": "unauthorized"}))), "unauthorised", false, 1),
+        (None, "", true, 3),
+        (Some((500, json!({"error": "database"}))), "database", true, 3),
+        (Some((200, json!({"status": "SUBMITTED"}))), "transactionId", true, 3),
+    ];
+    for (answer, words, unknown, times) in cases {
+        let (error, sent) = refused(answer).await;
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!((error.may_have_taken_effect(), sent), (unknown, times), "{error}");
+    }
+    // What is wrong from the start is not sent.
+    let double = Double::start(vec![session_answer("REGISTERED")], vec![]).await;
+    let owner = double.relayer(wallet);
+    let all = [SessionScope::All];
+    for wrong in [
+        owner.authorise_session(Address::ZERO, &all, until, "x").await,
+        owner.authorise_session(OWNER, &all, until, "x").await,
+        owner.authorise_session(SESSION, &[], until, "x").await,
+        owner
+            .authorise_session(SESSION, &[SessionScope::All, SessionScope::Clob], until, "x")
+            .await,
+        owner.authorise_session(SESSION, &all, 1, "x").await,
+        owner.authorise_session(SESSION, &all, until, "  ").await,
+        owner.authorise_session(SESSION, &all, until, "a\nb").await,
+        double.relayer(wallets()[1]).authorise_session(SESSION, &all, until, "x").await,
+        double
+            .relayer(wallet)
+            .with_session_key()
+            .authorise_session(SESSION, &all, until, "x")
+            .await,
+    ] {
+        assert!(matches!(wrong, Err(ChainError::Misconfigured(_))), "{wrong:?}");
+    }
+    assert!(double.bodies().is_empty());
 }
 
 #[tokio::test]

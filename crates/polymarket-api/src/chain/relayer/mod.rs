@@ -6,6 +6,7 @@
 //! it. One transaction of a wallet is under way at a time, for the relayer takes no more.
 
 mod bodies;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::signing::{Chain, Key, Wallet};
 use crate::transport::{HttpRequest, read_json, sensitive_headers, with_query};
 use crate::{ApiError, Credentials, CredentialsError, Http, L2Auth, Secret, ServerClock};
 use bodies::{Batch, Relay};
+pub use sessions::{Revocation, SessionScope};
 
 /// How we show the relayer who pays it.
 #[derive(Clone)]
@@ -97,6 +99,9 @@ pub struct RelayerConfig {
     pub batch_lifetime_s: u64,
     /// Gas of a proxy wallet's transaction where it cannot be estimated.
     pub proxy_gas_limit: u64,
+    /// How long registering or revoking a session key may take to be answered, in milliseconds: the relayer
+    /// simulates and broadcasts before it answers.
+    pub session_timeout_ms: u64,
 }
 
 impl Default for RelayerConfig {
@@ -107,6 +112,7 @@ impl Default for RelayerConfig {
             submit_retries: 10,
             batch_lifetime_s: 600,
             proxy_gas_limit: 200_000,
+            session_timeout_ms: 300_000,
         }
     }
 }
