@@ -216,3 +216,63 @@ fn unpack(archive: &[u8], name: &'static str) -> Result<String, SnapshotError> {
     }
     Err(SnapshotError::Missing(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let path = "/../../fixtures/wire/data_v1_accounting_snapshot.zip";
+        std::fs::read([env!("CARGO_MANIFEST_DIR"), path].concat()).unwrap()
+    }
+
+    #[test]
+    fn an_archive_is_read_to_the_cent() {
+        let snapshot = AccountingSnapshot::read(sample()).unwrap();
+        let decimal = |text: &str| Some(text.parse::<Decimal>().unwrap());
+        let sizes: Vec<_> = snapshot.positions.iter().map(|p| (p.size, p.cur_price)).collect();
+        assert_eq!(sizes, [(decimal("120.5"), decimal("0.4")), (decimal("10"), decimal("0.0645"))]);
+        let equity = snapshot.equity.unwrap();
+        assert_eq!(equity.equity, decimal("173.845"));
+        assert_eq!(equity.valuation_time, Time::parse("2026-10-01T08:00:00Z"));
+        assert_eq!(snapshot.archive, sample());
+    }
+
+    #[test]
+    fn what_is_no_archive_says_why() {
+        let whole = sample();
+        let mut renamed = whole.clone();
+        let at = renamed.windows(10).rposition(|bytes| bytes == b"equity.csv").unwrap();
+        renamed[at] = b'E';
+        for (bytes, error) in [
+            (Vec::new(), SnapshotError::Archive("no central directory")),
+            (b"{\"error\":\"x\"}".to_vec(), SnapshotError::Archive("no central directory")),
+            (whole[..60].to_vec(), SnapshotError::Archive("no central directory")),
+            (renamed, SnapshotError::Missing("equity.csv")),
+        ] {
+            assert_eq!(AccountingSnapshot::read(bytes), Err(error));
+        }
+    }
+
+    proptest! {
+        /// Damage is found or harmless, and never a panic.
+        #[test]
+        fn damaged_archives_panic_nowhere(
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            length in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut bytes = sample();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if cut {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            let _ = AccountingSnapshot::read(bytes);
+        }
+    }
+}

@@ -27,12 +27,7 @@ impl Data {
     }
     /// A wallet's approvals as indexed: a check without a node.
     pub async fn approvals(&self, wallet: &str) -> Result<Vec<Approval>, ApiError> {
-        #[derive(serde::Deserialize)]
-        struct Contracts {
-            #[serde(default, deserialize_with = "crate::wire::vec")]
-            contracts: Vec<Approval>,
-        }
-        let answer: One<Contracts> =
+        let answer: One<ApprovalsAnswer> =
             self.get("/v2/approvals", Group::Data, &with_user(wallet, Vec::new())).await?;
         Ok(answer.data.map(|data| data.contracts).unwrap_or_default())
     }
@@ -94,6 +89,13 @@ pub struct Traded {
     /// Markets.
     #[serde(default, deserialize_with = "wire::opt_int")]
     pub traded: Option<i64>,
+}
+
+/// `GET /v2/approvals`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ApprovalsAnswer {
+    #[serde(default, deserialize_with = "wire::vec")]
+    contracts: Vec<Approval>,
 }
 
 /// A spender's allowance as indexed.

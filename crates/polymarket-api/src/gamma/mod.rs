@@ -54,7 +54,7 @@ pub type Filters = Vec<(String, String)>;
 
 /// A page of a keyset list.
 #[derive(Debug, serde::Deserialize)]
-struct KeysetPage<T> {
+pub(crate) struct KeysetPage<T> {
     #[serde(alias = "events", alias = "markets", alias = "comments")]
     rows: Vec<T>,
     #[serde(default, deserialize_with = "wire::text")]
