@@ -383,7 +383,7 @@ async fn clob_keys(world: &World) {
     world.clob.with_auth(auth).delete_api_key().await.unwrap();
     assert_eq!(clob.api_keys().await.unwrap().len(), 1);
     let readonly = clob.create_readonly_key().await.unwrap();
-    assert_eq!(clob.readonly_keys().await.unwrap(), [readonly.clone()]);
+    assert_eq!(clob.readonly_keys().await.unwrap(), std::slice::from_ref(&readonly));
     clob.delete_readonly_key(&readonly).await.unwrap();
     assert!(!clob.closed_only().await.unwrap());
 

@@ -149,7 +149,7 @@ impl Inner {
                 "market_slug": market.slug,
             }))
         };
-        listed(req, false, tokens.iter().filter_map(row).collect(), 1_000)
+        Answer::ok(&json!({ "data": tokens.iter().filter_map(row).collect::<Vec<_>>() }))
     }
 
     pub(super) fn resolutions(&self, req: &Req) -> Answer {
@@ -169,6 +169,14 @@ impl Inner {
                 "transaction_hash": null,
             }))
         };
-        listed(req, false, self.market_named(req).iter().filter_map(row).collect(), 1_000)
+        let mut keys = self.market_named(req);
+        let named = |name: &str, is: &str| req.params(name).any(|wanted| wanted == is);
+        let views = self.venue.market_views();
+        let wanted = views.iter().filter(|view| {
+            named("event_id", &wire::event_number(view).to_string())
+                || named("question_id", &wire::question_id(view))
+        });
+        keys.extend(wanted.map(|view| view.key));
+        Answer::ok(&json!({ "data": keys.iter().filter_map(row).collect::<Vec<_>>() }))
     }
 }

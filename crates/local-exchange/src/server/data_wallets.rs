@@ -109,7 +109,7 @@ impl Inner {
                 "CLOSED" => held.size.is_zero(),
                 _ => true,
             });
-            own.sort_by(|a, b| b.1.size.cmp(&a.1.size));
+            own.sort_by_key(|(_, held)| std::cmp::Reverse(held.size));
             let page = own.iter().skip(offset).take(limit.min(500));
             let rows: Vec<Value> = page
                 .map(|((owner, _), held)| wire::market_position(owner, outcome, held, &view))

@@ -1,4 +1,7 @@
-//! The CLOB over REST: market data, keys, orders, cancels, own orders and trades, balances.
+//! The CLOB over REST: market data, keys, orders, cancels, own orders and trades, balances, rewards.
+//!
+//! This file has the client itself, orders and own state; a subject each: [`request`] every request as data,
+//! `public` market data, `keys`, `rewards`, `builders`, `notifications`, `heartbeat`.
 
 mod builders;
 mod geoblock;

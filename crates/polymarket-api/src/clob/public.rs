@@ -108,7 +108,8 @@ impl Clob {
     pub async fn market(&self, condition: &ConditionId) -> Result<ClobMarket, ApiError> {
         self.get(request::market(condition)).await
     }
-    /// The trading parameters of a market: the best single source for order entry.
+    /// The trading parameters of a market: the best single source for order entry, and where its fee is. There
+    /// are no fee tiers to ask for.
     pub async fn market_info(&self, condition: &ConditionId) -> Result<MarketInfo, ApiError> {
         self.get(request::market_info(condition)).await
     }
