@@ -243,7 +243,7 @@ fn sums_over_wallets_and_markets_have_the_shape_of_the_samples() {
                 "data_v2_oi.json",
                 "/data/0",
                 &["value"],
-                "600",
+                "3000",
             ),
             ("/v2/oi", "/data/0", "data_v2_oi.json", "/data/1", &["condition_id"], "GLOBAL"),
             ("/oi", "/0", "data_v1_oi.json", "/2", &["market"], "GLOBAL"),

@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 use common::*;
 use futures_util::TryStreamExt;
 use polydesk_domain::{ConditionId, Side, Span, Tif, Time};
-use polydesk_local_exchange::Setup;
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
+use polydesk_local_exchange::{Received, Setup};
 use polydesk_polymarket_api::clob::request::{
     Asset, MarketList, OrderFilter, Stretch, TradeFilter,
 };
@@ -35,7 +35,8 @@ use serde_json::Value;
 enum Proof {
     /// Called over sockets: the local exchange answers.
     Local,
-    /// Decoded from `fixtures/wire/`; the local exchange has nothing true to say.
+    /// Called too, but a lever gives the answer, from `fixtures/wire/`: the local exchange has nothing true
+    /// to say.
     Fixture(&'static str),
     /// Another form of the same, never sent: `method` names the call that does it.
     Twin,
@@ -204,9 +205,9 @@ fn the_table_is_the_documentation() {
 # Endpoints and calls
 
 Every REST endpoint of the venue's documentation, and the call of `polydesk-polymarket-api` for it. This page
-is written by the test `endpoints` of that crate (`UPDATE_EXPECT=1`), which also makes each call marked
-*local* over sockets against `crates/local-exchange`; *fixture* means that the answer is decoded from
-`fixtures/wire/`, because the local exchange would have to invent it.
+is written by the test `endpoints` of that crate (`UPDATE_EXPECT=1`), which also makes each call
+over sockets against `crates/local-exchange`. *Local*: it answers from its own state. *Fixture*: the answer is
+one of `fixtures/wire/`, because the local exchange would have to invent it.
 
 *Twin*: another form of the same, not sent. Of reads in batches the POST form is used, because long lists do
 not fit a URL; of Gamma's lists the keyset form, because the lists by offset are deprecated.
@@ -260,24 +261,41 @@ fn fixture(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The next answer of an endpoint is a fixture.
+fn answer_with(world: &World, endpoint: &str, name: &str) {
+    let lever = format!(
+        "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nstatus = 200\nbody = '''{}'''\n",
+        fixture(name)
+    );
+    world.exchange.pull_toml(&lever).unwrap_or_else(|error| panic!("{name}: {error}"));
+}
+
 fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-/// The row a request belongs to: of those that fit, the one with the most parts given.
-fn row_of(method: &str, path: &str) -> Option<&'static str> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let fits = |endpoint: &'static str| {
-        let (verb, pattern) = endpoint.split_once(' ').unwrap();
-        let pattern: Vec<&str> = pattern.split('?').next().unwrap().split('/').collect();
-        let open = |part: &str| part.starts_with('{');
-        let same = pattern.len() == parts.len()
-            && pattern.iter().zip(&parts).all(|(p, part)| open(p) || p == part);
-        (verb == method && same).then(|| pattern.iter().filter(|part| !open(part)).count())
+/// The row a request belongs to: of those that fit, the one with the most parts given, and the first of
+/// equals.
+fn row_of(request: &Received) -> Option<usize> {
+    let service = match request.service.name() {
+        "clob" => "CLOB",
+        "gamma" => "Gamma",
+        "data" => "Data",
+        _ => "Web site",
     };
-    // The first of equals.
-    let scored = TABLE.iter().rev().filter_map(|row| Some((fits(row.1)?, row.1)));
-    scored.max_by_key(|(given, _)| *given).map(|(_, row)| row)
+    let parts: Vec<&str> = request.path.split('/').collect();
+    let open = |part: &str| part.starts_with('{');
+    let fits = |(index, row): (usize, &Row)| {
+        let (verb, pattern) = row.1.split_once(' ')?;
+        let pattern: Vec<&str> = pattern.split('?').next()?.split('/').collect();
+        let same = row.0.starts_with(service)
+            && verb == request.method
+            && pattern.len() == parts.len()
+            && pattern.iter().zip(&parts).all(|(p, part)| open(p) || p == part);
+        same.then(|| (pattern.iter().filter(|part| !open(part)).count(), index))
+    };
+    let scored = TABLE.iter().enumerate().rev().filter_map(fits);
+    scored.max_by_key(|(given, _)| *given).map(|(_, index)| index)
 }
 
 #[test]
@@ -293,18 +311,18 @@ fn every_local_endpoint_is_called_and_nothing_else() {
         let mut called = BTreeSet::new();
         for request in world.exchange.received() {
             let what = format!("{} {}", request.method, request.path);
-            let row = row_of(&request.method, &request.path);
-            called.insert(row.unwrap_or_else(|| panic!("{what} stands in no row")));
+            called.insert(row_of(&request).unwrap_or_else(|| panic!("{what} stands in no row")));
         }
-        let missing: Vec<_> = TABLE
+        // Rows with a query share their path with the row before them.
+        let wrong: Vec<_> = TABLE
             .iter()
-            .filter(|row| row.3 == Local && !row.1.contains('?') && !called.contains(row.1))
-            .map(|row| row.1)
+            .enumerate()
+            .filter(|(index, row)| {
+                !row.1.contains('?') && called.contains(index) == (row.3 == Twin)
+            })
+            .map(|(_, row)| row)
             .collect();
-        assert!(missing.is_empty(), "not called: {missing:?}");
-        let twins: Vec<_> =
-            TABLE.iter().filter(|row| row.3 == Twin && called.contains(row.1)).collect();
-        assert!(twins.is_empty(), "called in spite of their twins: {twins:?}");
+        assert!(wrong.is_empty(), "not called, or called in spite of its twin: {wrong:?}");
     });
 }
 
@@ -398,6 +416,18 @@ async fn clob_keys(world: &World) {
         keys.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| key.key).collect()
     };
     assert_eq!(active(clob).await, [made[0].key.clone(), made[1].key.clone()]);
+    // An answer that cannot be read may have made a key; what it says is not repeated.
+    let broken = "[[answers]]\nendpoint = \"POST /auth/builder-api-key\"\ncalls = \"1\"\n\
+                  body = '{\"key\":\"k\",\"secret\":\"hunter2\"'\n";
+    world.exchange.pull_toml(broken).unwrap();
+    match clob.create_builder_key().await {
+        Err(ApiError::Unknown(text)) => assert!(!text.contains("hunter2"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    let made_unseen = active(clob).await.split_off(2);
+    world.exchange.venue(|venue| {
+        venue.revoke_builder_keys(|key| made_unseen.contains(&key.credentials.key.to_string()))
+    });
     let forged = Credentials {
         key: made[0].key.clone(),
         secret: Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
@@ -412,7 +442,8 @@ async fn clob_keys(world: &World) {
     assert_eq!(active(clob).await, [made[1].key.clone()]);
     clob.delete_builder_key_of_account().await.unwrap();
     assert!(active(clob).await.is_empty());
-    assert_eq!(clob.builder_keys().await.unwrap().len(), 2, "revoked keys stay listed");
+    let listed = clob.builder_keys().await.unwrap().len();
+    assert_eq!(listed, 2 + made_unseen.len(), "revoked keys stay listed");
     assert!(clob.delete_builder_key_of_account().await.is_err());
     assert_eq!(active(&other.clob).await, [theirs.key]);
 
@@ -519,6 +550,15 @@ async fn gamma(world: &World) {
     let comments: Vec<Comment> =
         gamma.comments(CommentsOn::Event, &event.id, Vec::new()).try_collect().await.unwrap();
     assert!(comments.is_empty());
+    // A page behind a cursor, then the last one.
+    answer_with(world, "GET /comments/keyset", "gamma_comments_keyset");
+    let comments: Vec<Comment> =
+        gamma.comments(CommentsOn::Event, &event.id, Vec::new()).try_collect().await.unwrap();
+    assert_eq!(comments.len(), 2);
+    let last = world.exchange.received();
+    let last = last.iter().rfind(|request| request.path == "/comments/keyset").unwrap();
+    let cursor = fixture("gamma_comments_keyset")["next_cursor"].as_str().unwrap().to_owned();
+    assert!(last.query.contains(&("after_cursor".to_owned(), cursor)), "{:?}", last.query);
     let page = gamma.comments_page(CommentsOn::Series, "1", 40, 0, Vec::new()).await.unwrap();
     assert!(page.is_empty());
     assert!(gamma.comment_thread("101").await.unwrap().is_empty());
@@ -658,6 +698,12 @@ async fn data(world: &World, condition: &ConditionId) {
     let acts: Vec<ComboActivity> =
         data.combo_activity(&wallet, Vec::new()).try_collect().await.unwrap();
     assert!(combos.is_empty() && acts.is_empty());
+    answer_with(world, "GET /v2/biggest-winners", "data_v2_biggest_winners");
+    let wins: Vec<BiggestWinner> = data.biggest_winners(Vec::new()).try_collect().await.unwrap();
+    assert_eq!(wins.iter().map(|win| win.kind.as_str()).collect::<Vec<_>>(), ["market", "combo"]);
+    answer_with(world, "GET /v2/approvals", "data_v2_approvals");
+    let approvals = data.approvals(&wallet).await.unwrap();
+    assert_eq!(approvals.iter().map(|a| a.approved).collect::<Vec<_>>(), [true, false]);
     let fresh = data.status().await.unwrap().unwrap();
     assert_eq!((fresh.computed_at, fresh.serving.lag_seconds.as_str()), {
         (Some(world.clock.now()), "0")

@@ -57,8 +57,8 @@ impl Data {
     ) -> impl Stream<Item = Result<TokenV2, ApiError>> + Send + use<> {
         self.cursor("/v2/tokens", Group::Data, vec![("condition".into(), csv(conditions))])
     }
-    /// How far resolutions are, for up to 20 conditions. By event or question: as the filters
-    /// [`resolutions_of`](Self::resolutions_of) takes.
+    /// How far resolutions are, for up to 20 conditions. [`resolutions_of`](Self::resolutions_of) asks by
+    /// event or question.
     pub fn resolutions(
         &self,
         conditions: &[ConditionId],
