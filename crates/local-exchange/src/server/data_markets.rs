@@ -42,7 +42,10 @@ impl Inner {
                                     "outcomeIndex": outcome.index(), "name": "",
                                     "profileImage": "" })
                         } else {
-                            json!({ "proxy_wallet": format!("{address:#x}"), "amount": amount })
+                            json!({ "proxy_wallet": format!("{address:#x}"), "amount": amount,
+                                    "token_id": universe.token_id(token), "name": "",
+                                    "outcome_index": outcome.index(), "pseudonym": "",
+                                    "display_username_public": true, "verified": false })
                         }
                     })
                     .collect();

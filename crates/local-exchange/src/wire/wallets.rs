@@ -20,6 +20,8 @@ pub(crate) fn volume((shares, money, count): (Shares, Usdc, usize)) -> Value {
 pub(crate) fn pnl_point(at: i64, sums: (Shares, Usdc, usize), realized: Usdc, fees: Usdc) -> Value {
     let mut point = volume(sums);
     point["timestamp"] = json!(at);
+    // There is no chain to count blocks of.
+    point["source_block"] = json!(0);
     point["realized_pnl"] = number(&text::money(realized));
     point["realized_market_pnl"] = number(&text::money(realized));
     point["realized_lp_pnl"] = json!(0);

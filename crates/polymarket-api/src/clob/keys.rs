@@ -42,7 +42,9 @@ impl Clob {
     }
     /// The account's builder keys, revoked ones too.
     pub async fn builder_keys(&self) -> Result<Vec<BuilderKey>, ApiError> {
-        self.get(request::builder_keys()).await
+        // None may be null.
+        let keys: Option<Vec<BuilderKey>> = self.get(request::builder_keys()).await?;
+        Ok(keys.unwrap_or_default())
     }
     /// Revokes a builder key, signed by that key itself, as the official Python client does since 2026.
     pub async fn delete_builder_key(&self, key: &Credentials) -> Result<(), ApiError> {

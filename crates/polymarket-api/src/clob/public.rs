@@ -127,7 +127,10 @@ impl Clob {
         &self,
         conditions: &[ConditionId],
     ) -> Result<Vec<LiveActivity>, ApiError> {
-        self.get(request::live_activities(conditions)).await
+        // None may be null.
+        let found: Option<Vec<LiveActivity>> =
+            self.get(request::live_activities(conditions)).await?;
+        Ok(found.unwrap_or_default())
     }
     /// Past prices of a token.
     pub async fn prices_history(

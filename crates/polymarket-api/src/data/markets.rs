@@ -196,6 +196,9 @@ pub struct HolderV2 {
     /// Place; 999 for none.
     #[serde(default, deserialize_with = "wire::opt_int")]
     pub outcome_index: Option<i64>,
+    /// Shown.
+    #[serde(default, deserialize_with = "wire::flag")]
+    pub display_username_public: bool,
     /// Verified.
     #[serde(default, deserialize_with = "wire::flag")]
     pub verified: bool,

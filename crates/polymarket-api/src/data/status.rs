@@ -1,6 +1,7 @@
 //! How far behind the chain the Data API is.
 
 use polydesk_domain::Time;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::Data;
@@ -19,9 +20,9 @@ pub struct Freshness {
     /// When it was measured.
     #[serde(default, deserialize_with = "wire::opt_time")]
     pub computed_at: Option<Time>,
-    /// How long ago that is, in whole seconds.
-    #[serde(default, deserialize_with = "wire::text")]
-    pub age_seconds: String,
+    /// How long ago that is, in seconds.
+    #[serde(default, deserialize_with = "wire::opt")]
+    pub age_seconds: Option<Decimal>,
     /// What answers are made from.
     #[serde(default)]
     pub serving: Serving,
@@ -34,8 +35,8 @@ pub struct Freshness {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Serving {
     /// Seconds behind, of the worst part.
-    #[serde(default, deserialize_with = "wire::text")]
-    pub lag_seconds: String,
+    #[serde(default, deserialize_with = "wire::opt")]
+    pub lag_seconds: Option<Decimal>,
     /// Which that is.
     #[serde(default, deserialize_with = "wire::text")]
     pub worst: String,
@@ -51,8 +52,8 @@ pub struct Mechanism {
     #[serde(default, deserialize_with = "wire::text")]
     pub name: String,
     /// Seconds behind.
-    #[serde(default, deserialize_with = "wire::text")]
-    pub age_seconds: String,
+    #[serde(default, deserialize_with = "wire::opt")]
+    pub age_seconds: Option<Decimal>,
     /// Blocks behind.
     #[serde(default, deserialize_with = "wire::opt_int")]
     pub blocks_behind: Option<i64>,
