@@ -206,6 +206,147 @@ fn the_data_api_tells_what_wallets_did_and_hold() {
 }
 
 #[test]
+fn sums_over_wallets_and_markets_have_the_shape_of_the_samples() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let (alice, bob) = (trader(&running, 0), trader(&running, 1));
+        bob.place(&Ask::limit(&running, rain, Side::Sell, 4_000, 2_000)).await;
+        alice.place(&Ask::limit(&running, rain, Side::Buy, 4_000, 2_000)).await;
+        running.advance(Span::secs(5));
+        let client = http();
+        let market = get(&client, format!("{}/markets?slug=rain-tomorrow", running.urls().gamma));
+        let market = market.await.json();
+        let event = market[0]["events"][0]["id"].as_str().unwrap().to_owned();
+        let at = running.now().millis() / 1_000;
+        let fill = |path: &str| {
+            path.replace("ALICE", &alice.wallet().to_string())
+                .replace("RAIN", &condition(&running, rain))
+                .replace("TOKEN", &token_id(&running, rain))
+                .replace("EVENT", &event)
+                .replace("NOW", &at.to_string())
+        };
+        let base = running.urls().data.clone();
+        let ask = |path: &str| get(&client, format!("{base}{}", fill(path)));
+        for (path, at, sample, sample_at, fields, values) in [
+            (
+                "/v1/market-positions?market=RAIN&user=ALICE",
+                "/0/positions/0",
+                "data_v1_market_positions.json",
+                "/0/positions/0",
+                &["size", "currPrice", "outcome"][..],
+                "220 0.4 Yes",
+            ),
+            (
+                "/v2/oi?condition_id=RAIN",
+                "/data/0",
+                "data_v2_oi.json",
+                "/data/0",
+                &["value"],
+                "3000",
+            ),
+            ("/v2/oi", "/data/0", "data_v2_oi.json", "/data/1", &["condition_id"], "GLOBAL"),
+            ("/oi", "/0", "data_v1_oi.json", "/2", &["market"], "GLOBAL"),
+            (
+                "/live-volume?id=EVENT",
+                "/0",
+                "data_v1_live_volume.json",
+                "/0",
+                &["total", "markets"],
+                "8 [{\"market\":\"RAIN\",\"value\":8}]",
+            ),
+            (
+                "/v2/live-volume?event_id=EVENT",
+                "/data",
+                "data_v2_live_volume.json",
+                "/data",
+                &["taker_volume_total"],
+                "20",
+            ),
+            (
+                "/v2/user-stats?user=ALICE",
+                "/data",
+                "data_v2_user_stats.json",
+                "/data",
+                &["trades", "biggest_win"],
+                "1 0",
+            ),
+            (
+                "/v2/user-volume?user=ALICE",
+                "/data",
+                "data_v2_user_volume.json",
+                "/data",
+                &["volume", "volume_usdc", "trade_count"],
+                "20 8 1",
+            ),
+            (
+                "/v2/user-volume?user=ALICE&end=1",
+                "/data",
+                "data_v2_user_volume.json",
+                "/data",
+                &["volume", "trade_count"],
+                "0 0",
+            ),
+            (
+                "/v2/user-pnl?user=ALICE&interval=1w",
+                "/data/points/0",
+                "data_v2_user_pnl.json",
+                "/data/points/0",
+                &["realized_pnl", "trade_count"],
+                "0 1",
+            ),
+            (
+                "/v2/prices-history?token_id=TOKEN&interval=1h",
+                "/data/0",
+                "data_v2_prices_history.json",
+                "/data/0",
+                &["price", "resolution_seconds"],
+                "0.4 0",
+            ),
+            (
+                "/v2/prices-history?token_id=TOKEN&as_of=NOW",
+                "/data/0",
+                "data_v2_prices_history.json",
+                "/data/0",
+                &["price"],
+                "0.4",
+            ),
+            ("/v2/status", "/data", "data_v2_status.json", "/data", &["age_seconds"], "0"),
+        ] {
+            let found = ask(path).await.json();
+            let found = found.pointer(at).unwrap_or_else(|| panic!("{path}: {found}"));
+            like(found, fixture(sample).pointer(sample_at).unwrap(), fields);
+            assert_eq!(brief(found, fields), fill(values), "{path}");
+        }
+        for (path, status, parameter) in [
+            ("/v2/user-stats", 400, "user"),
+            ("/v2/live-volume", 400, "event_id"),
+            ("/v2/prices-history?interval=1h", 400, "token_id"),
+            ("/v2/prices-history?token_id=TOKEN", 400, "interval"),
+            ("/v2/prices-history?token_id=TOKEN&interval=1h&start=1", 400, "interval"),
+            (
+                "/v2/prices-history?token_id=TOKEN&interval=1h&bucket_seconds=5",
+                400,
+                "bucket_seconds",
+            ),
+            ("/v2/prices-history?token_id=TOKEN&as_of=1&bucket_seconds=60", 400, "bucket_seconds"),
+            ("/v2/biggest-winners", 404, ""),
+            ("/v1/accounting/snapshot", 400, ""),
+        ] {
+            let reply = ask(path).await;
+            let named = reply.json()["parameter"].as_str().unwrap_or_default().to_owned();
+            assert_eq!((reply.status, named.as_str()), (status, parameter), "{path}");
+        }
+        // Two files, each as long as its directory says.
+        let archive = ask("/v1/accounting/snapshot?user=ALICE").await;
+        assert_eq!(archive.header("content-type"), Some("application/zip"));
+        let text = String::from_utf8_lossy(&archive.body);
+        assert!(text.starts_with("PK\u{3}\u{4}"));
+        assert!(text.contains(&fill("\nRAIN,TOKEN,220,0.4,2026-11-24T12:00:05Z\n")), "{text}");
+    });
+}
+
+#[test]
 fn prices_walk_on_both_price_sockets() {
     run(async {
         let running = exchange().await;

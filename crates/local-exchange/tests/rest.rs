@@ -492,6 +492,52 @@ fn a_session_key_trades_for_the_wallet_it_was_registered_for() {
 }
 
 #[test]
+fn builder_and_session_keys_are_their_accounts_own() {
+    run(async {
+        let running = exchange().await;
+        let (alice, bob) = (trader(&running, 0), trader(&running, 1));
+        let path = "/auth/builder-api-key";
+        let made = alice.call("POST", path, "").await.json();
+        assert!(["key", "secret", "passphrase"].iter().all(|field| made[field].is_string()));
+        let listed = alice.call("GET", path, "").await.json();
+        assert_eq!((&listed[0]["key"], listed[0].get("revokedAt")), (&made["key"], None));
+        assert_eq!(bob.call("GET", path, "").await.json(), json!([]));
+        assert_eq!(bob.call("DELETE", path, "").await.status, 404);
+        // A builder key signs as an API key does, under headers of its own.
+        let as_builder = |name: &'static str, value: &str| {
+            alice
+                .headers_of(&made["secret"], "DELETE", path)
+                .into_iter()
+                .map(|(known, old)| (known, if known == name { value.to_owned() } else { old }))
+                .chain([
+                    ("POLY_BUILDER_API_KEY", made["key"].as_str().unwrap().to_owned()),
+                    ("POLY_BUILDER_PASSPHRASE", made["passphrase"].as_str().unwrap().to_owned()),
+                ])
+                .collect::<Vec<_>>()
+        };
+        let url = format!("{}{path}", running.urls().clob);
+        for (name, value, status) in [
+            ("POLY_BUILDER_SIGNATURE", "AAAA", 401),
+            ("POLY_BUILDER_TIMESTAMP", "1", 401),
+            ("", "", 200),
+            ("", "", 401),
+        ] {
+            let headers = as_builder(name, value);
+            let reply = send(&http(), "DELETE", &url, &headers, String::new()).await.unwrap();
+            assert_eq!(reply.status, status, "{name}");
+        }
+        let listed = alice.call("GET", path, "").await.json();
+        assert_eq!(listed[0]["revokedAt"], "2026-11-24T12:00:00Z");
+        // Session keys are shown to the owner of the wallet.
+        running.venue(|venue| venue.signer_mut(bob.owner).session_of = Some(alice.owner));
+        let shown = alice.call("GET", "/v1/user/session-signers", "").await.json();
+        assert_eq!(shown["signers"][0]["address"], bob.owner.to_string());
+        let none = bob.call("GET", "/v1/user/session-signers", "").await.json();
+        assert_eq!(none["signers"], json!([]));
+    });
+}
+
+#[test]
 fn large_answers_are_compressed_for_whoever_takes_it() {
     run(async {
         let running = exchange().await;

@@ -58,6 +58,10 @@ static POLY_SIGNATURE: HeaderName = HeaderName::from_static("poly_signature");
 static POLY_TIMESTAMP: HeaderName = HeaderName::from_static("poly_timestamp");
 static POLY_API_KEY: HeaderName = HeaderName::from_static("poly_api_key");
 static POLY_PASSPHRASE: HeaderName = HeaderName::from_static("poly_passphrase");
+static BUILDER_SIGNATURE: HeaderName = HeaderName::from_static("poly_builder_signature");
+static BUILDER_TIMESTAMP: HeaderName = HeaderName::from_static("poly_builder_timestamp");
+static BUILDER_API_KEY: HeaderName = HeaderName::from_static("poly_builder_api_key");
+static BUILDER_PASSPHRASE: HeaderName = HeaderName::from_static("poly_builder_passphrase");
 
 impl fmt::Debug for L2Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,6 +172,24 @@ impl L2Auth {
         headers.insert(&POLY_TIMESTAMP, bytes(timestamp)?);
         headers.insert(&POLY_API_KEY, key.clone());
         headers.insert(&POLY_PASSPHRASE, sensitive(self.credentials.passphrase.expose())?);
+        Ok(headers)
+    }
+
+    /// The headers of a builder key: the same HMAC under other names, without an address.
+    pub(crate) fn builder_header_map(
+        &self,
+        timestamp: u64,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<HeaderMap, ApiError> {
+        let mut digits = [0; 20];
+        let signature = self.sign(timestamp, method, path, body);
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(&BUILDER_API_KEY, sensitive(&self.credentials.key)?);
+        headers.insert(&BUILDER_PASSPHRASE, sensitive(self.credentials.passphrase.expose())?);
+        headers.insert(&BUILDER_SIGNATURE, sensitive(&signature)?);
+        headers.insert(&BUILDER_TIMESTAMP, bytes(decimal(timestamp, &mut digits))?);
         Ok(headers)
     }
 }

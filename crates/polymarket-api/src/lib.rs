@@ -1,8 +1,8 @@
 //! A complete client for Polymarket (CLOB V2 and ExchangeV3).
 //!
-//! - [`clob`]: order books, keys, orders, cancels, own orders and trades, balances;
-//! - [`gamma`]: markets, events, series, tags, search, and the conversion to a tradable market;
-//! - [`data`]: positions, activity, trades, holders, leaderboards, resolutions;
+//! - [`clob`]: order books, keys, orders, cancels, own orders and trades, balances, rewards;
+//! - [`gamma`]: markets, events, series, tags, comments, search, and the conversion to a tradable market;
+//! - [`data`]: positions, activity, trades, holders, volumes, leaderboards, builders, resolutions;
 //! - [`ws`]: market, user and price sockets that stay connected;
 //! - [`signing`] (feature `signer`): keys, orders of every wallet type, wallet addresses;
 //! - [`Limits`], [`ServerClock`], [`Http`]: what all of it travels on.
@@ -81,6 +81,16 @@
 //! # }
 //! ```
 //!
+//! # Which call for which endpoint
+//!
+//! `docs/endpoints.md` lists every documented endpoint with its call; a test makes them all.
+//!
+//! Fees have no endpoint of their own that counts: a market's are in [`clob::Clob::market_info`] (and in
+//! Gamma's market), a builder's in [`clob::Clob::builder_fees`], and
+//! [`legacy_fee_cap`](clob::Clob::legacy_fee_cap) is only a cap of old. Nothing lists fee or volume tiers: an
+//! account's tier comes in the header `Poly-RateLimit-Tier` of answers to orders and is kept in
+//! [`Limits::signer_state`].
+//!
 //! Signing stands in [`signing`], transactions and approvals in [`chain`]; `examples/` has whole programs.
 //!
 //! # Where the venue's sources disagree
@@ -96,6 +106,9 @@
 //! | taker delay of up-down markets | 150 ms | [`gamma::TakerDelays`] |
 //! | adapters for split and merge | the pair in force since 2026 | [`signing::Contracts`] |
 //! | page size of Gamma's lists | 100 | the filter `limit` |
+//! | who signs the end of a builder key | the builder key | [`clob::Clob::delete_builder_key_of_account`] |
+//! | what `/markets/live-activity` gives | a market, as the documents say; older clients call it trades | |
+//! | `payouts` of [`data::Resolution`] | as sent | millionths, says the official Python client |
 
 mod auth;
 #[cfg(feature = "signer")]

@@ -129,6 +129,12 @@ const TABLE: &[(&str, Check)] = &[
     ("clob_auth_derive_api_key", check::<crate::Credentials>),
     ("clob_auth_api_keys", check::<ApiKeysAnswer>),
     ("clob_auth_get_api_keys", check::<ApiKeysAnswer>),
+    ("clob_auth_create_builder_api_key", check::<crate::Credentials>),
+    ("clob_auth_builder_api_keys", check::<Vec<BuilderKey>>),
+    ("clob_get_session_signers", check::<SessionSigners>),
+    ("clob_live_activity_one", check::<LiveActivity>),
+    ("clob_live_activity_list", check::<Vec<LiveActivity>>),
+    ("clob_get_rebates_current", check::<Option<Vec<Rebate>>>),
     ("clob_auth_closed_only", check::<ClosedOnlyAnswer>),
     ("clob_balance_allowance", check::<BalanceAllowance>),
     ("clob_get_balance_allowance", check::<BalanceAllowance>),
@@ -178,6 +184,9 @@ const TABLE: &[(&str, Check)] = &[
     ("clob_post_orders_body", not_an_answer),
     ("clob_signed_order_object", not_an_answer),
     ("geoblock", check::<Geoblock>),
+    ("gamma_comments_keyset", check::<KeysetPage<Comment>>),
+    ("gamma_comments", check::<Vec<Comment>>),
+    ("gamma_related_tags", check::<Vec<RelatedTag>>),
     ("gamma_event_sports", check::<Vec<GammaEvent>>),
     ("gamma_event", check::<Vec<GammaEvent>>),
     ("gamma_market", check::<GammaMarket>),
@@ -190,6 +199,10 @@ const TABLE: &[(&str, Check)] = &[
     ("data_v1_activity", check::<Vec<Activity>>),
     ("data_v1_closed_positions", check::<Vec<ClosedPosition>>),
     ("data_v1_holders", check::<Vec<TokenHolders>>),
+    ("data_v1_market_positions", check::<Vec<MarketPositions>>),
+    ("data_v1_builders_leaderboard", check::<Vec<Builder>>),
+    ("data_v1_builders_volume", check::<Vec<BuilderDay>>),
+    ("data_v1_accounting_snapshot", not_an_answer), // an archive, read by its own tests
     ("data_v1_leaderboard", check::<Vec<Leader>>),
     ("data_v1_live_volume", check::<Vec<LiveVolume>>),
     ("data_v1_oi", check::<Vec<OpenInterest>>),
@@ -197,6 +210,22 @@ const TABLE: &[(&str, Check)] = &[
     ("data_v1_traded", check::<Traded>),
     ("data_v1_trades", check::<Vec<PublicTrade>>),
     ("data_v1_value", check::<Vec<crate::data::Value>>),
+    ("data_v2_positions_combos", check::<Envelope<ComboPosition>>),
+    ("data_v2_activity_combos", check::<Envelope<ComboActivity>>),
+    ("data_v2_user_stats", check::<One<UserStats>>),
+    ("data_v2_user_volume", check::<One<UserVolume>>),
+    ("data_v2_user_pnl", check::<One<UserPnl>>),
+    ("data_v2_leaderboard_standing", check::<One<Standing>>),
+    ("data_v2_leaderboard", check::<Envelope<LeaderV2>>),
+    ("data_v2_biggest_winners", check::<Envelope<BiggestWinner>>),
+    ("data_v2_builders", check::<Envelope<BuilderV2>>),
+    ("data_v2_oi", check::<Envelope<OpenInterestV2>>),
+    ("data_v2_live_volume", check::<One<LiveVolumeV2>>),
+    ("data_v2_prices_history", check::<Envelope<PricePointV2>>),
+    ("data_v2_approvals", check::<One<ApprovalsAnswer>>),
+    ("data_v2_status", check::<One<Freshness>>),
+    ("data_v2_value", check::<One<crate::data::Value>>),
+    ("data_v2_holders", check::<Envelope<HoldersV2>>),
     ("data_v2_positions", check::<Envelope<PositionV2>>),
     ("data_v2_trades", check::<Envelope<TradeV2>>),
     ("ws_market_new_market", check::<NewMarket>),
@@ -255,7 +284,15 @@ fn every_sample_decodes_and_dropped_fields_are_known() {
         })
         .collect();
     expect_test::expect![[r#"
+        clob_get_rewards_markets: total_count
+        data_v2_activity_combos: pagination.limit pagination.offset
+        data_v2_biggest_winners: pagination.limit pagination.offset
+        data_v2_builders: pagination.limit pagination.offset
+        data_v2_holders: pagination.limit pagination.offset
+        data_v2_leaderboard: pagination.limit pagination.offset
         data_v2_positions: pagination.limit pagination.offset
+        data_v2_positions_combos: pagination.limit pagination.offset
+        data_v2_prices_history: pagination.limit pagination.offset
         data_v2_trades: pagination.limit pagination.offset
         gamma_event: *.countryName *.cyom *.deploying *.electionType *.estimateValue *.gmpChartMode *.markets.*.deploying *.markets.*.hasReviewedDates *.markets.*.pendingDeployment *.markets.*.requiresTranslation *.markets.*.seriesColor *.markets.*.showGmpOutcome *.markets.*.showGmpSeries *.pendingDeployment *.requiresTranslation *.showAllOutcomes *.showMarketImages *.sortBy *.tags.*.createdBy *.tags.*.isCarousel *.tags.*.requiresTranslation *.tags.*.updatedBy
         gamma_event_sports: *.cyom *.deploying *.eventMetadata *.markets.*.comboStatus *.markets.*.deploying *.markets.*.hasReviewedDates *.markets.*.pendingDeployment *.markets.*.requiresTranslation *.pendingDeployment *.requiresTranslation *.series.*.requiresTranslation *.showAllOutcomes *.showMarketImages *.sport *.tags.*.requiresTranslation *.tags.*.updatedBy *.teams

@@ -62,6 +62,11 @@ pub(crate) fn opt_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time
     }
 }
 
+/// The same where 0 stands for none.
+pub(crate) fn known_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+    Ok(opt_time(from)?.filter(|time| time.nanos() != 0))
+}
+
 /// `true`, or absent and null as false.
 pub(crate) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(Option::<bool>::deserialize(from)?.unwrap_or(false))

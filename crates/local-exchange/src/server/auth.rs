@@ -48,7 +48,7 @@ impl Inner {
         if sound { Ok(caller) } else { Err(bad()) }
     }
 
-    fn timely(&self, timestamp: &str) -> bool {
+    pub(super) fn timely(&self, timestamp: &str) -> bool {
         let Ok(seconds) = timestamp.parse::<i64>() else { return false };
         let Some(tolerance) = self.tolerance else { return true };
         let apart = Time::from_secs(seconds).until(self.shown_now());

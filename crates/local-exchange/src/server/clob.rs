@@ -1,5 +1,7 @@
 //! Public CLOB endpoints, and the way to the private ones.
 
+use std::ops::RangeInclusive;
+
 use polydesk_domain::{Outcome, Price, Side, Token};
 use serde_json::{Value, json};
 
@@ -45,7 +47,11 @@ impl Inner {
             ("GET", ["sampling-simplified-markets"]) => {
                 self.market_page(req, wire::simplified, true)
             }
-            ("GET", ["markets", "live-activity", condition]) => self.activity_of(condition),
+            ("POST", ["markets", "live-activity"]) => self.activities(req),
+            ("GET", ["markets", "live-activity", condition]) => match self.market_by(condition) {
+                Some(view) => Answer::ok(&wire::live_activity(&view)),
+                None => Answer::error(404, "market not found"),
+            },
             ("GET", ["markets", condition]) => match self.market_by(condition) {
                 Some(view) => Answer::ok(&wire::market(&view)),
                 None => Answer::error(404, "market not found"),
@@ -56,9 +62,12 @@ impl Inner {
             },
             ("GET", ["markets-by-token", token]) => self.market_by_token(token),
             ("GET", ["prices-history"]) => self.prices_history(req),
+            ("POST", ["batch-prices-history"]) => self.batch_prices_history(req),
             ("GET", ["fees", "builder-fees", _]) => Answer::error(404, "builder not found"),
+            ("GET", ["builder", "trades"]) => Answer::ok(&wire::page(Vec::new(), None, 100)),
             ("GET", ["rebates", "current"]) => Answer::ok(&json!([])),
-            ("GET", ["rewards", "markets", "current" | "multi"]) => self.rewarded(req),
+            ("GET", ["rewards", "markets", "current"]) => self.rewarded(req),
+            ("GET", ["rewards", "markets", "multi"]) => self.rewarded_found(req),
             ("GET", ["rewards", "markets", condition]) => self.rewarded_one(condition),
             _ => self.private(req, &parts),
         }
@@ -178,35 +187,6 @@ impl Inner {
         Answer::ok(&wire::page(rows, req.param("next_cursor"), 1_000))
     }
 
-    fn activity_of(&self, condition: &str) -> Answer {
-        let Some(view) = self.market_by(condition) else {
-            return Answer::error(404, "market not found");
-        };
-        let universe = self.venue.universe();
-        let of_market = self.venue.trades().iter().filter(|t| t.token.market() == view.key);
-        let rows = of_market.map(|trade| {
-            json!({
-                "event_type": "trade",
-                "market": { "condition_id": view.listing.market.condition,
-                            "asset_id": universe.token_id(trade.token),
-                            "question": view.listing.market.question, "icon": "",
-                            "slug": view.listing.market.slug },
-                "user": { "address": trade.wallet.to_checksum(None), "username": "",
-                          "profile_picture": "", "optimized_profile_picture": "",
-                          "pseudonym": "" },
-                "side": wire::side(trade.side),
-                "size": text::shares(trade.shares()),
-                "fee_rate_bps": "0",
-                "price": wire::price_of(trade),
-                "outcome": wire::outcome(universe, trade.token),
-                "outcome_index": trade.token.outcome().index(),
-                "transaction_hash": wire::transaction(trade),
-                "timestamp": (trade.matched_at.millis() / 1_000).to_string(),
-            })
-        });
-        Answer::ok(&Value::Array(rows.collect()))
-    }
-
     fn market_by_token(&self, token: &str) -> Answer {
         let Some(token) = self.venue.token(token) else { return Answer::error(404, NO_BOOK) };
         let market = self.venue.universe().market(token.market());
@@ -217,26 +197,68 @@ impl Inner {
         }))
     }
 
+    fn activities(&self, req: &Req) -> Answer {
+        let Ok(named) = serde_json::from_slice::<Vec<String>>(&req.body) else {
+            return Answer::error(400, "Invalid payload");
+        };
+        let known = named.iter().filter_map(|condition| self.market_by(condition));
+        Answer::ok(&known.map(|view| wire::live_activity(&view)).collect())
+    }
+
     fn prices_history(&self, req: &Req) -> Answer {
         let token = req.param("market").and_then(|token| self.venue.token(token));
         let Some(token) = token else { return Answer::ok(&json!({ "history": [] })) };
         let seconds = |name| req.param(name).and_then(|text| text.parse::<i64>().ok());
-        let now = self.shown_now().millis() / 1_000;
-        let hours = match req.param("interval") {
-            Some("1h") => 1,
-            Some("6h") => 6,
-            Some("1d") => 24,
-            Some("1w") => 168,
-            Some("1m") => 720,
-            _ => 1_000_000,
+        let stretch = (seconds("startTs"), seconds("endTs"));
+        let grain = seconds("fidelity").unwrap_or(1);
+        let history = self.points(token, req.param("interval"), stretch, grain);
+        Answer::ok(&json!({ "history": history }))
+    }
+
+    fn batch_prices_history(&self, req: &Req) -> Answer {
+        let body: Value = serde_json::from_slice(&req.body).unwrap_or(Value::Null);
+        let Some(named) = body["markets"].as_array().filter(|named| named.len() <= 20) else {
+            return Answer::error(400, "Invalid payload");
         };
-        let from = seconds("startTs").unwrap_or(now - hours * 3_600);
-        let to = seconds("endTs").unwrap_or(now);
-        let grain = seconds("fidelity").unwrap_or(1).max(1).saturating_mul(60);
+        let stretch = (body["start_ts"].as_i64(), body["end_ts"].as_i64());
+        let grain = body["fidelity"].as_i64().unwrap_or(1);
+        let mut all = serde_json::Map::new();
+        for id in named.iter().filter_map(Value::as_str) {
+            let Some(token) = self.venue.token(id) else { continue };
+            let points = self.points(token, body["interval"].as_str(), stretch, grain);
+            all.insert(id.to_owned(), points);
+        }
+        Answer::ok(&json!({ "history": all }))
+    }
+
+    /// Past prices as the CLOB writes them, the last of each `grain` minutes.
+    fn points(
+        &self,
+        token: Token,
+        interval: Option<&str>,
+        (start, end): (Option<i64>, Option<i64>),
+        grain: i64,
+    ) -> Value {
+        let now = self.shown_now().millis() / 1_000;
+        let from = start.unwrap_or_else(|| now - interval_seconds(interval));
+        let history =
+            self.sampled(token, from..=end.unwrap_or(now), grain.max(1).saturating_mul(60));
+        let point =
+            |(t, price): &(i64, Price)| json!({ "t": t, "p": wire::number(&text::price(*price)) });
+        history.iter().map(point).collect()
+    }
+
+    /// Times and prices of a token's trades, the last of each `grain` seconds.
+    pub(super) fn sampled(
+        &self,
+        token: Token,
+        stretch: RangeInclusive<i64>,
+        grain: i64,
+    ) -> Vec<(i64, Price)> {
         let mut history: Vec<(i64, Price)> = Vec::new();
         for (at, price) in self.venue.history(token) {
             let at = at.millis() / 1_000;
-            if !(from..=to).contains(&at) {
+            if !stretch.contains(&at) {
                 continue;
             }
             match history.last_mut() {
@@ -244,10 +266,30 @@ impl Inner {
                 _ => history.push((at, price)),
             }
         }
-        let points = history
-            .iter()
-            .map(|(t, price)| json!({ "t": t, "p": wire::number(&text::price(*price)) }));
-        Answer::ok(&json!({ "history": points.collect::<Vec<_>>() }))
+        history
+    }
+
+    /// Markets with rewards by words of the question, tag, and Gamma's numbers.
+    fn rewarded_found(&self, req: &Req) -> Answer {
+        let words = req.param("q").unwrap_or_default().to_lowercase();
+        let any = |name: &str, is: &dyn Fn(&str) -> bool| {
+            let mut wanted = req.params(name).peekable();
+            wanted.peek().is_none() || wanted.any(is)
+        };
+        let fits = |view: &&MarketView| {
+            view.listing.market.question.to_lowercase().contains(&words)
+                && any("tag_slug", &|slug| view.listing.tags.iter().any(|tag| tag == slug))
+                && any("market_id", &|id| view.number.to_string() == id)
+                && any("event_id", &|id| wire::event_number(view).to_string() == id)
+        };
+        let views = self.venue.market_views();
+        let rows = views.iter().filter(fits).filter_map(|view| {
+            let mut row = reward_row(view)?;
+            wire::widen_reward(&mut row, view);
+            Some(row)
+        });
+        let size = req.count("page_size").unwrap_or(100).clamp(1, 500);
+        Answer::ok(&wire::page(rows.collect(), req.param("next_cursor"), size))
     }
 
     fn rewarded(&self, req: &Req) -> Answer {
@@ -283,6 +325,19 @@ fn reward_row(view: &MarketView) -> Option<Value> {
             "total_rewards": 0, "total_days": 1,
         }],
     }))
+}
+
+/// How far back a word reaches. `1m` is a month.
+pub(super) fn interval_seconds(word: Option<&str>) -> i64 {
+    let hours = match word {
+        Some("1h") => 1,
+        Some("6h") => 6,
+        Some("1d") => 24,
+        Some("1w") => 168,
+        Some("1m") => 720,
+        _ => 1_000_000,
+    };
+    hours * 3_600
 }
 
 fn side_word(word: &str) -> Option<Side> {

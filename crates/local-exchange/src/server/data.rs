@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
-use polydesk_domain::{MarketKey, Outcome, Shares, Side, Token, TradeStatus, Usdc};
+use polydesk_domain::{Shares, Side, Token, TradeStatus, Usdc};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Req};
 use super::inner::Inner;
-use crate::text;
 use crate::wire::{self, Fill, Held};
 
 impl Inner {
@@ -23,7 +22,19 @@ impl Inner {
             None => (path.strip_prefix("/v1").unwrap_or(path), true),
         };
         let user = req.param("user").and_then(wire::address);
-        let needs_user = ["/positions", "/closed-positions", "/activity", "/value", "/traded"];
+        let needs_user: &[&str] = &[
+            "/positions",
+            "/closed-positions",
+            "/activity",
+            "/value",
+            "/traded",
+            "/user-stats",
+            "/user-volume",
+            "/user-pnl",
+            "/positions/combos",
+            "/activity/combos",
+            "/accounting/snapshot",
+        ];
         if needs_user.contains(&path)
             && user.is_none()
             && (path != "/positions" || camel || req.param("condition_id").is_none())
@@ -36,37 +47,34 @@ impl Inner {
             "/activity" => self.activity_rows(req, user, camel),
             "/positions" => self.positions(req, user, camel, false),
             "/closed-positions" => self.positions(req, user, camel, true),
-            "/value" => {
-                let user = user.unwrap_or_default();
-                let value = wire::number(&text::money(self.worth(&user)));
-                if camel {
-                    Answer::ok(&json!([{ "user": format!("{user:#x}"), "value": value }]))
-                } else {
-                    Answer::ok(&json!({ "data": { "value": value } }))
-                }
-            }
-            "/traded" => {
-                let user = user.unwrap_or_default();
-                let mut markets: Vec<_> =
-                    self.fills(Some(user)).iter().map(|fill| fill.token.market()).collect();
-                markets.sort();
-                markets.dedup();
-                let traded = markets.len();
-                Answer::ok(&json!({ "user": format!("{user:#x}"), "traded": traded }))
+            "/market-positions" if camel => self.market_positions(req, user),
+            "/positions/combos" | "/activity/combos" if !camel => {
+                // Nothing here makes combos.
+                listed(req, camel, Vec::new(), 1_000)
             }
             "/holders" => self.holders(req, camel),
             "/oi" => self.open_interest(req, camel),
             "/tokens" if !camel => self.tokens(req),
             "/resolutions" if !camel => self.resolutions(req),
-            "/live-volume" => Answer::ok(&json!([{ "total": 0, "markets": [] }])),
+            "/live-volume" => self.live_volume(req, camel),
+            "/prices-history" if !camel => self.price_points(req),
+            // Nobody is ranked here.
+            "/leaderboard" if !camel && user.is_some() => Answer::ok(&json!({ "data": null })),
             "/leaderboard" => listed(req, camel, Vec::new(), 50),
-            "/status" => Answer::ok(&json!({ "data": { "status": "ok" } })),
-            _ => Answer::error(404, "not found"),
+            // No builder is registered.
+            "/builders/leaderboard" => listed(req, camel, Vec::new(), 50),
+            "/builders/volume" if camel => Answer::ok(&json!([])),
+            "/builders/volume" => Answer::ok(&json!({ "data": [] })),
+            "/status" if !camel => Answer::ok(&json!({ "data": wire::freshness(&self.venue) })),
+            _ => match user {
+                Some(user) => self.data_of(req, path, &user, camel),
+                None => Answer::error(404, "not found"),
+            },
         }
     }
 
     /// Fills that have not failed, newest first.
-    fn fills(&self, user: Option<Address>) -> Vec<Fill> {
+    pub(super) fn fills(&self, user: Option<Address>) -> Vec<Fill> {
         let settled = self.venue.trades().iter().rev();
         settled
             .filter(|trade| trade.status != TradeStatus::Failed)
@@ -118,7 +126,7 @@ impl Inner {
     }
 
     /// What each wallet and token has seen.
-    fn held(&self, user: Option<Address>) -> BTreeMap<(Address, Token), Held> {
+    pub(super) fn held(&self, user: Option<Address>) -> BTreeMap<(Address, Token), Held> {
         let mut all: BTreeMap<(Address, Token), Held> = BTreeMap::new();
         for fill in self.fills(user) {
             let held = all.entry((fill.wallet, fill.token)).or_default();
@@ -181,119 +189,17 @@ impl Inner {
         listed(req, camel, rows, if closed { 50 } else { 500 })
     }
 
-    fn worth(&self, user: &Address) -> Usdc {
+    pub(super) fn worth(&self, user: &Address) -> Usdc {
         let value = |(token, shares): (&Token, &Shares)| {
             let view = self.venue.market_view(token.market())?;
             Some(view.price(token.outcome()).notional_floor(*shares))
         };
         self.venue.shares_of(user).iter().filter_map(value).sum()
     }
-
-    fn market_named(&self, req: &Req) -> Vec<MarketKey> {
-        let universe = self.venue.universe();
-        let texts = req.params("market").chain(req.params("condition_id"));
-        texts.filter_map(|text| universe.key(&text.parse().ok()?)).collect()
-    }
-
-    fn holders(&self, req: &Req, camel: bool) -> Answer {
-        let universe = self.venue.universe();
-        let mut groups = Vec::new();
-        for key in self.market_named(req) {
-            for outcome in Outcome::BOTH {
-                let token = key.token(outcome);
-                let mut holders: Vec<_> = self
-                    .venue
-                    .ledger()
-                    .wallets()
-                    .map(|(address, wallet)| (wallet.holding(token).settled, address))
-                    .filter(|(shares, _)| !shares.is_zero())
-                    .collect();
-                holders.sort_by(|a, b| b.cmp(a));
-                let rows: Vec<Value> = holders
-                    .iter()
-                    .map(|(shares, address)| {
-                        let amount = wire::number(&text::shares(*shares));
-                        if camel {
-                            json!({ "proxyWallet": format!("{address:#x}"), "bio": "",
-                                    "asset": universe.token_id(token), "pseudonym": "",
-                                    "amount": amount, "displayUsernamePublic": true,
-                                    "outcomeIndex": outcome.index(), "name": "",
-                                    "profileImage": "" })
-                        } else {
-                            json!({ "proxy_wallet": format!("{address:#x}"), "amount": amount })
-                        }
-                    })
-                    .collect();
-                let name = if camel { "token" } else { "token_id" };
-                groups.push(json!({ name: universe.token_id(token), "holders": rows }));
-            }
-        }
-        listed(req, camel, groups, 500)
-    }
-
-    fn open_interest(&self, req: &Req, camel: bool) -> Answer {
-        let universe = self.venue.universe();
-        let row = |key: MarketKey| {
-            let token = key.token(Outcome::Yes);
-            let wallets = self.venue.ledger().wallets();
-            let shares = wallets.map(|(_, wallet)| wallet.holding(token).settled).sum();
-            json!({ "market": universe.market(key).condition,
-                    "value": wire::number(&text::shares(shares)) })
-        };
-        listed(req, camel, self.market_named(req).into_iter().map(row).collect(), 500)
-    }
-
-    fn tokens(&self, req: &Req) -> Answer {
-        let universe = self.venue.universe();
-        let mut tokens: Vec<Token> =
-            req.params("token_id").filter_map(|id| self.venue.token(id)).collect();
-        for key in self.market_named(req) {
-            tokens.extend(Outcome::BOTH.map(|outcome| key.token(outcome)));
-        }
-        let row = |token: &Token| {
-            let view = self.venue.market_view(token.market())?;
-            let market = &view.listing.market;
-            let index = token.outcome().index();
-            let resolved = view.closed_at.is_some();
-            Some(json!({
-                "token_id": universe.token_id(*token), "condition_id": market.condition,
-                "outcome_index": index, "clob_index": index, "outcome": market.labels[index],
-                "opposite_token_id": market.tokens[1 - index], "resolved": resolved,
-                "final_price": resolved.then(|| {
-                    wire::number(&text::price(view.price(token.outcome())))
-                }),
-                "closed": resolved, "neg_risk": market.neg_risk.is_some(),
-                "neg_risk_market_id": market.neg_risk.as_ref().map(|group| group.group.clone()),
-                "question_index": view.key.0, "event_id": wire::event_number(&view).to_string(),
-                "market_slug": market.slug,
-            }))
-        };
-        listed(req, false, tokens.iter().filter_map(row).collect(), 1_000)
-    }
-
-    fn resolutions(&self, req: &Req) -> Answer {
-        let row = |key: &MarketKey| {
-            let view = self.venue.market_view(*key)?;
-            let resolved = view.closed_at;
-            let price = |outcome| wire::number(&text::price(view.price(outcome)));
-            Some(json!({
-                "condition_id": view.listing.market.condition,
-                "question_id": wire::question_id(&view),
-                "status": if resolved.is_some() { "resolved" } else { "initialized" },
-                "price": resolved.map(|_| price(Outcome::Yes)),
-                "proposed_price": null, "was_disputed": false,
-                "payouts": resolved.map(|_| [price(Outcome::Yes), price(Outcome::No)]),
-                "resolution_source": "", "reporter": "UMA_OO",
-                "resolved_at": resolved.map(|at| at.millis() / 1_000),
-                "transaction_hash": null,
-            }))
-        };
-        listed(req, false, self.market_named(req).iter().filter_map(row).collect(), 1_000)
-    }
 }
 
 /// A list in the envelope of its version.
-fn listed(req: &Req, camel: bool, rows: Vec<Value>, most: usize) -> Answer {
+pub(super) fn listed(req: &Req, camel: bool, rows: Vec<Value>, most: usize) -> Answer {
     let limit = req.count("limit").unwrap_or(100);
     if camel {
         let offset = req.count("offset").unwrap_or(0);
@@ -314,7 +220,7 @@ fn listed(req: &Req, camel: bool, rows: Vec<Value>, most: usize) -> Answer {
     }))
 }
 
-fn wrong(camel: bool, parameter: &str) -> Answer {
+pub(super) fn wrong(camel: bool, parameter: &str) -> Answer {
     if camel {
         return Answer::error(400, &format!("required query param '{parameter}' not provided"));
     }

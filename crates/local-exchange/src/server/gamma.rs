@@ -18,7 +18,7 @@ impl Inner {
         let path = req.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match parts.as_slice() {
-            ["status"] => Answer::ok(&json!("OK")),
+            ["status"] => Answer::text(200, "text/plain; charset=utf-8", "OK"),
             ["markets", "keyset"] => self.market_keyset(req, now),
             ["markets"] => {
                 let rows: Vec<_> = self.found(req).collect();
@@ -56,11 +56,14 @@ impl Inner {
             ["tags"] => old_list(req, self.tags()),
             ["tags", "slug", slug] => one(self.tags(), |tag| tag["slug"] == *slug),
             ["tags", id] => one(self.tags(), |tag| tag["id"] == *id),
-            ["tags", _, "related-tags"] | ["tags", _, "related-tags", "tags"] => {
-                Answer::ok(&json!([]))
-            }
+            // No two tags share a market here.
+            ["tags", _, "related-tags"]
+            | ["tags", _, "related-tags", "tags"]
+            | ["tags", "slug", _, "related-tags"]
+            | ["tags", "slug", _, "related-tags", "tags"] => Answer::ok(&json!([])),
             ["series"] | ["comments"] | ["teams"] => Answer::ok(&json!([])),
             ["comments", "keyset"] => Answer::ok(&json!({ "comments": [] })),
+            ["comments", _] | ["comments", "user_address", _] => Answer::ok(&json!([])),
             ["series", _] => Answer::error(404, "id not found"),
             ["sports"] => Answer::ok(&json!([{
                 "sport": "local", "image": "", "resolution": "", "ordering": "home",

@@ -9,7 +9,7 @@ use super::answer::{Answer, Req};
 use super::inner::Inner;
 use crate::limits::{Enforcement, Verdict};
 use crate::typed::Contract;
-use crate::venue::{Caller, Credentials, Mode, Order, Placed, Refusal, Status};
+use crate::venue::{Caller, Mode, Order, Placed, Refusal, Status};
 use crate::wallets::WalletKind;
 use crate::{text, wire};
 
@@ -22,6 +22,11 @@ impl Inner {
         match (req.method.as_str(), parts) {
             ("POST", ["auth", "api-key"]) => return self.create_key(req),
             ("GET", ["auth", "derive-api-key"]) => return self.derive_key(req),
+            ("DELETE", ["auth", "builder-api-key"])
+                if req.header("POLY_BUILDER_API_KEY").is_some() =>
+            {
+                return self.revoke_builder_key(req);
+            }
             _ => {}
         }
         const PRIVATE: &[&str] = &[
@@ -38,7 +43,6 @@ impl Inner {
             "v1",
             "heartbeats",
             "rewards",
-            "builder",
         ];
         if !parts.first().is_some_and(|first| PRIVATE.contains(first)) {
             return Answer::not_found();
@@ -60,7 +64,6 @@ impl Inner {
             }
             ("GET", ["data", "order", id] | ["order", id]) => self.data_order(&caller, id),
             ("GET", ["data", "trades"]) => self.data_trades(&caller, req),
-            ("GET", ["builder", "trades"]) => Answer::ok(&wire::page(Vec::new(), None, PAGE)),
             ("GET", ["balance-allowance"]) => self.balance(&caller, req),
             ("GET" | "PUT", ["balance-allowance", "update"]) | ("PUT", ["balance-allowance"]) => {
                 self.refresh_balances(&caller);
@@ -75,7 +78,10 @@ impl Inner {
             }
             ("GET" | "POST", ["orders-scoring"]) => self.scoring(&caller, req),
             ("POST", ["v1", "heartbeats"]) => self.heartbeat(&caller, req),
-            ("POST", ["heartbeats"]) => Answer::ok(&json!({ "status": "ok" })),
+            ("POST", ["heartbeats"]) => {
+                self.venue.beat_without_id(&caller);
+                Answer::ok(&json!({ "status": "ok" }))
+            }
             ("GET", ["rewards", "user", "percentages"]) => Answer::ok(&json!({})),
             ("GET", ["rewards", "user", "total"]) => Answer::ok(&json!([])),
             ("GET", ["rewards", "user"] | ["rewards", "user", "markets"]) => {
@@ -83,66 +89,6 @@ impl Inner {
             }
             ("GET", ["v1", "user", "session-signers"]) => self.session_signers(&caller),
             (_, ["auth", rest @ ..]) => self.keys(&caller, req, rest),
-            _ => Answer::not_found(),
-        }
-    }
-
-    fn create_key(&mut self, req: &Req) -> Answer {
-        let (signer, nonce) = match self.wallet_auth(req) {
-            Ok(who) => who,
-            Err(answer) => return answer,
-        };
-        match self.venue.create_key(signer, nonce) {
-            Some(credentials) => Answer::ok(&credentials_json(&credentials)),
-            None => Answer::error(400, "Could not create api key"),
-        }
-    }
-
-    fn derive_key(&mut self, req: &Req) -> Answer {
-        let (signer, nonce) = match self.wallet_auth(req) {
-            Ok(who) => who,
-            Err(answer) => return answer,
-        };
-        match self.venue.derive_key(&signer, nonce) {
-            Some(credentials) => Answer::ok(&credentials_json(credentials)),
-            None => Answer::error(400, "Could not derive api key!"),
-        }
-    }
-
-    fn keys(&mut self, caller: &Caller, req: &Req, rest: &[&str]) -> Answer {
-        let body: Value = serde_json::from_slice(&req.body).unwrap_or(Value::Null);
-        match (req.method.as_str(), rest) {
-            ("GET", ["api-keys"]) => {
-                let signer = self.venue.signer(&caller.signer);
-                let keys =
-                    signer.map(|signer| signer.keys.values().map(|c| c.key).collect::<Vec<_>>());
-                Answer::ok(&json!({ "apiKeys": keys.unwrap_or_default() }))
-            }
-            ("DELETE", ["api-key"]) => {
-                self.venue.delete_key(&caller.key);
-                Answer::ok(&json!("OK"))
-            }
-            ("POST", ["readonly-api-key"]) => {
-                Answer::ok(&json!({ "apiKey": self.venue.create_readonly(caller.signer) }))
-            }
-            ("GET", ["readonly-api-keys"]) => Answer::ok(&json!({
-                "readonlyApiKeys": self.venue.readonly_keys(&caller.signer)
-            })),
-            ("DELETE", ["readonly-api-key"]) => {
-                let key = body["key"].as_str().and_then(|key| key.parse().ok());
-                let gone = key.is_some_and(|key| self.venue.delete_readonly(&caller.signer, &key));
-                Answer::ok(&json!(gone))
-            }
-            ("GET", ["ban-status", "closed-only"]) => {
-                let closed = self.venue.signer(&caller.signer).is_some_and(|s| s.closed_only);
-                Answer::ok(&json!({ "closed_only": closed }))
-            }
-            ("POST", ["builder-api-key"]) => {
-                let key = self.venue.create_readonly(Address::ZERO);
-                Answer::ok(&json!({ "key": key, "secret": "", "passphrase": "" }))
-            }
-            ("GET", ["builder-api-key"]) => Answer::ok(&json!([])),
-            ("DELETE", ["builder-api-key"]) => Answer::ok(&json!("OK")),
             _ => Answer::not_found(),
         }
     }
@@ -458,19 +404,6 @@ impl Inner {
             ),
         }
     }
-
-    fn session_signers(&self, caller: &Caller) -> Answer {
-        let of = self.venue.signer(&caller.signer).and_then(|entry| entry.session_of);
-        Answer::ok(&json!({ "session_signers": of.map(|owner| vec![owner]).unwrap_or_default() }))
-    }
-}
-
-fn credentials_json(credentials: &Credentials) -> Value {
-    json!({
-        "apiKey": credentials.key,
-        "secret": credentials.secret,
-        "passphrase": credentials.passphrase,
-    })
 }
 
 fn order_id(text: &str) -> Option<OrderHash> {

@@ -60,6 +60,19 @@ pub struct Signer {
     pub(crate) last_beat: Option<(Uuid, Time)>,
 }
 
+/// A key of a builder: it vouches for relayed transactions, not for orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderKey {
+    /// Key, secret, passphrase.
+    pub credentials: Credentials,
+    /// Whose account made it.
+    pub signer: Address,
+    /// When.
+    pub created: Time,
+    /// When it was revoked.
+    pub revoked: Option<Time>,
+}
+
 /// What a wallet does with complete sets on the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetAct {
@@ -148,16 +161,49 @@ impl Venue {
         if self.signers.get(&signer).is_some_and(|entry| entry.keys.contains_key(&nonce)) {
             return None;
         }
-        let passphrase: [u8; 32] = self.chance.bytes();
-        let credentials = Credentials {
-            key: self.chance.uuid(),
-            secret: URL_SAFE.encode(self.chance.bytes::<32>()),
-            passphrase: alloy::primitives::hex::encode(passphrase),
-        };
+        let credentials = self.new_credentials();
         self.keys.insert(credentials.key, Caller { key: credentials.key, signer, nonce });
         let entry = self.signers.entry(signer).or_default();
         entry.keys.insert(nonce, credentials.clone());
         Some(credentials)
+    }
+
+    fn new_credentials(&mut self) -> Credentials {
+        let passphrase: [u8; 32] = self.chance.bytes();
+        Credentials {
+            key: self.chance.uuid(),
+            secret: URL_SAFE.encode(self.chance.bytes::<32>()),
+            passphrase: alloy::primitives::hex::encode(passphrase),
+        }
+    }
+
+    /// A new builder key of an EOA's account.
+    pub fn create_builder_key(&mut self, signer: Address) -> Credentials {
+        let credentials = self.new_credentials();
+        let created = self.now;
+        let key = BuilderKey { credentials: credentials.clone(), signer, created, revoked: None };
+        self.builder_keys.push(key);
+        credentials
+    }
+
+    /// All builder keys ever made, in order.
+    pub fn builder_keys(&self) -> &[BuilderKey] {
+        &self.builder_keys
+    }
+
+    /// Revokes the builder keys that fit and are not revoked yet; how many were.
+    pub fn revoke_builder_keys(&mut self, fits: impl Fn(&BuilderKey) -> bool) -> usize {
+        let now = self.now;
+        let active = |key: &&mut BuilderKey| key.revoked.is_none() && fits(key);
+        let gone = self.builder_keys.iter_mut().filter(active);
+        gone.map(|key| key.revoked = Some(now)).count()
+    }
+
+    /// The session keys that sign for an EOA's deposit wallet.
+    pub fn session_keys(&self, owner: &Address) -> impl Iterator<Item = Address> {
+        let of = *owner;
+        let all = self.signers.iter();
+        all.filter(move |(_, signer)| signer.session_of == Some(of)).map(|(address, _)| *address)
     }
 
     /// The credentials of an EOA and nonce.

@@ -32,11 +32,24 @@ impl Venue {
             return Err(BeatError { expected });
         }
         signer.last_beat = Some((next, now));
+        self.watch();
+        Ok(next)
+    }
+
+    /// Takes a heartbeat without an id; one that is expected stays so.
+    pub fn beat_without_id(&mut self, caller: &Caller) {
+        let (now, new) = (self.now, self.chance.uuid());
+        let signer = self.signers.entry(caller.signer).or_default();
+        let id = signer.last_beat.map_or(new, |(expected, _)| expected);
+        signer.last_beat = Some((id, now));
+        self.watch();
+    }
+
+    fn watch(&mut self) {
         if !self.sweeping {
             self.sweeping = true;
-            self.schedule(now + SWEEP, Due::Sweep);
+            self.schedule(self.now + SWEEP, Due::Sweep);
         }
-        Ok(next)
     }
 
     pub(super) fn sweep(&mut self) {

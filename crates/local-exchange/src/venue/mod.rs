@@ -22,7 +22,7 @@ use std::sync::Arc;
 use polydesk_domain::{MarketKey, OrderHash, Shares, Span, Time, Universe, Usdc};
 use uuid::Uuid;
 
-pub use accounts::{Caller, Credentials, SetAct, SetCall, Signer};
+pub use accounts::{BuilderKey, Caller, Credentials, SetAct, SetCall, Signer};
 pub use cancel::Cancelled;
 pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
@@ -102,6 +102,7 @@ pub struct Venue {
     signers: BTreeMap<alloy::primitives::Address, Signer>,
     keys: BTreeMap<Uuid, Caller>,
     readonly: BTreeMap<Uuid, alloy::primitives::Address>,
+    builder_keys: Vec<BuilderKey>,
     ledger: Ledger,
     orders: BTreeMap<OrderHash, Order>,
     trades: Vec<Trade>,
@@ -133,6 +134,7 @@ impl Venue {
             signers: BTreeMap::new(),
             keys: BTreeMap::new(),
             readonly: BTreeMap::new(),
+            builder_keys: Vec::new(),
             ledger: Ledger::default(),
             orders: BTreeMap::new(),
             trades: Vec::new(),

@@ -353,3 +353,30 @@ pub(crate) fn seconds(at: polydesk_domain::Time) -> String {
         .to_string()
         .replace(".000Z", "Z")
 }
+
+/// What a widget about a market shows.
+pub(crate) fn live_activity(view: &MarketView) -> Value {
+    let market = &view.listing.market;
+    json!({
+        "condition_id": market.condition, "id": view.number, "question": market.question,
+        "market_slug": market.slug, "event_slug": market.event, "icon": "", "image": "",
+        "tags": view.listing.tags,
+    })
+}
+
+/// What `/rewards/markets/multi` tells beyond the other lists of rewards.
+pub(crate) fn widen_reward(row: &mut Value, view: &MarketView) {
+    let spread = match view.top {
+        (Some(bid), Some(ask)) => i128::from(ask.units()) - i128::from(bid.units()),
+        _ => 0,
+    };
+    let market = &view.listing.market;
+    row["market_id"] = json!(view.number.to_string());
+    row["event_id"] = json!(super::event_number(view).to_string());
+    row["group_item_title"] = json!(view.listing.group_title);
+    row["spread"] = number(&text::micros(spread * 100));
+    row["volume_24hr"] = number(&text::money(view.volume));
+    row["one_day_price_change"] = json!(0);
+    row["created_at"] = json!(seconds(view.listed_at));
+    row["end_date"] = json!(market.closes.map(seconds));
+}

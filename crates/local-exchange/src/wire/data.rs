@@ -114,8 +114,12 @@ impl Held {
     fn average(&self) -> String {
         text::average(self.cost, self.bought)
     }
-    fn cost_of(&self, shares: Shares) -> Usdc {
+    pub(super) fn cost_of(&self, shares: Shares) -> Usdc {
         self.cost.scale_floor(shares.micros(), self.bought.micros())
+    }
+    /// What sales brought beyond what was sold had cost.
+    pub(crate) fn realized(&self) -> Usdc {
+        self.proceeds - self.cost_of(self.sold)
     }
 }
 
@@ -133,7 +137,7 @@ pub(crate) fn position_row(
     let price = view.price(token.outcome());
     let value = price.notional_floor(held.size);
     let initial = held.cost_of(held.size);
-    let realized = held.proceeds - held.cost_of(held.sold);
+    let realized = held.realized();
     let gain = value - initial;
     let percent = |gain: Usdc, of: Usdc| match of.micros() {
         0 => number("0"),

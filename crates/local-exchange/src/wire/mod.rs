@@ -5,12 +5,14 @@ mod data;
 mod gamma;
 mod order;
 mod socket;
+mod wallets;
 
 pub(crate) use clob::*;
 pub(crate) use data::*;
 pub(crate) use gamma::*;
 pub(crate) use order::*;
 pub(crate) use socket::*;
+pub(crate) use wallets::*;
 
 use serde_json::{Number, Value};
 

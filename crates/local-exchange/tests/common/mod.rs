@@ -211,6 +211,21 @@ impl Trader {
         ]
     }
 
+    /// A builder key's signature over a request without a body.
+    pub fn headers_of(
+        &self,
+        secret: &Value,
+        method: &str,
+        path: &str,
+    ) -> Vec<(&'static str, String)> {
+        let stamp = self.seconds.to_string();
+        let secret = URL_SAFE.decode(secret.as_str().unwrap()).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
+        mac.update(format!("{stamp}{method}{path}").as_bytes());
+        let signature = URL_SAFE.encode(mac.finalize().into_bytes());
+        vec![("POLY_BUILDER_SIGNATURE", signature), ("POLY_BUILDER_TIMESTAMP", stamp)]
+    }
+
     /// Follows a virtual clock.
     pub fn at(&mut self, running: &Running) {
         self.seconds = running.now().millis() / 1_000;

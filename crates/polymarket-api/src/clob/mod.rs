@@ -1,7 +1,18 @@
-//! The CLOB over REST: market data, keys, orders, cancels, own orders and trades, balances.
+//! The CLOB over REST: market data, keys, orders, cancels, own orders and trades, balances, rewards.
+//!
+//! This file has the client itself, orders and own state; a subject each: [`request`] every request as data,
+//! `public` market data, `keys`, `rewards`, `builders`, `notifications`, `heartbeat`.
 
+mod builders;
+mod geoblock;
+mod heartbeat;
+mod keys;
 mod models;
+mod notifications;
+mod own;
+mod public;
 pub mod request;
+mod rewards;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,22 +20,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use polydesk_domain::{ConditionId, OrderHash, Side, Span, Tick, Time, TokenId};
+use polydesk_domain::{ConditionId, OrderHash, Span, Time, TokenId};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::error::{Effect, from_answer};
 use crate::limits::{Limits, SignerCost, SignerState};
-#[cfg(feature = "signer")]
-use crate::transport::sensitive_headers;
 use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
 use crate::wire::Num;
 use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
 
+pub use builders::*;
+pub use geoblock::*;
+pub use heartbeat::*;
+pub use keys::*;
 pub use models::*;
-pub(crate) use models::{plausible_shares, side};
+pub use notifications::*;
+pub use own::*;
+pub(crate) use own::{plausible_shares, side};
 use request::{AuthKind, Request};
+pub use rewards::*;
 
 /// What the venue takes at present, as its last answers to orders said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,7 +164,7 @@ impl Clob {
         self.mode.subscribe()
     }
 
-    // ---- public ----
+    // ---- the venue itself ----
 
     /// `GET /time`, as a measurement of the server's clock. Returns the offset in use.
     pub async fn sync_clock(&self) -> Result<Span, ApiError> {
@@ -177,196 +193,6 @@ impl Clob {
     /// `GET /ok`: also keeps a connection warm.
     pub async fn ok(&self) -> Result<(), ApiError> {
         self.get::<String>(request::ok()).await.map(|_| ())
-    }
-    /// The book of a token.
-    pub async fn book(&self, token: &TokenId) -> Result<Book, ApiError> {
-        self.get(request::book(token)).await
-    }
-    /// Books of up to 500 tokens; the order is not the one asked for, unknown tokens are missing.
-    pub async fn books(&self, tokens: &[TokenId]) -> Result<Vec<Book>, ApiError> {
-        at_most(tokens.len(), 500, "tokens")?;
-        self.get(request::books(tokens)).await
-    }
-    /// Best bid (`Buy`) or best ask (`Sell`); `None` for an empty side.
-    pub async fn price(&self, token: &TokenId, side: Side) -> Result<Option<Decimal>, ApiError> {
-        Ok(self.get::<PriceAnswer>(request::price(token, side)).await?.price)
-    }
-    /// Prices of several tokens.
-    pub async fn prices(
-        &self,
-        list: &[(TokenId, Side)],
-    ) -> Result<BTreeMap<String, SidePrices>, ApiError> {
-        at_most(list.len(), 500, "tokens")?;
-        self.get(request::prices(list)).await
-    }
-    /// Middle of the book.
-    pub async fn midpoint(&self, token: &TokenId) -> Result<Option<Decimal>, ApiError> {
-        let answer: MidAnswer = self.get(request::midpoint(token)).await?;
-        Ok(answer.mid.or(answer.mid_price))
-    }
-    /// Middles of several books.
-    pub async fn midpoints(
-        &self,
-        tokens: &[TokenId],
-    ) -> Result<BTreeMap<String, Decimal>, ApiError> {
-        at_most(tokens.len(), 500, "tokens")?;
-        self.get::<BTreeMap<String, Num>>(request::midpoints(tokens)).await.map(unwrap)
-    }
-    /// Best ask less best bid.
-    pub async fn spread(&self, token: &TokenId) -> Result<Option<Decimal>, ApiError> {
-        Ok(self.get::<SpreadAnswer>(request::spread(token)).await?.spread)
-    }
-    /// Spreads of several books, bare or wrapped in `spreads`.
-    pub async fn spreads(&self, tokens: &[TokenId]) -> Result<BTreeMap<String, Decimal>, ApiError> {
-        #[derive(serde::Deserialize)]
-        #[serde(untagged)]
-        enum Answer {
-            Wrapped { spreads: BTreeMap<String, Num> },
-            Bare(BTreeMap<String, Num>),
-        }
-        at_most(tokens.len(), 500, "tokens")?;
-        Ok(match self.get(request::spreads(tokens)).await? {
-            Answer::Wrapped { spreads } => unwrap(spreads),
-            Answer::Bare(spreads) => unwrap(spreads),
-        })
-    }
-    /// Price of the last trade.
-    pub async fn last_trade_price(&self, token: &TokenId) -> Result<LastTrade, ApiError> {
-        self.get(request::last_trade_price(token)).await
-    }
-    /// Prices of the last trades of up to 500 tokens.
-    pub async fn last_trades_prices(&self, tokens: &[TokenId]) -> Result<Vec<LastTrade>, ApiError> {
-        at_most(tokens.len(), 500, "tokens")?;
-        self.get(request::last_trades_prices(tokens)).await
-    }
-    /// The price grid.
-    pub async fn tick_size(&self, token: &TokenId) -> Result<Tick, ApiError> {
-        let tick = self.get::<TickAnswer>(request::tick_size(token)).await?.minimum_tick_size;
-        Tick::try_from(tick).map_err(|_| {
-            malformed("GET /tick-size", "none of the venue's six ticks", &tick.to_string())
-        })
-    }
-    /// Whether the token's market belongs to a neg-risk group.
-    pub async fn neg_risk(&self, token: &TokenId) -> Result<bool, ApiError> {
-        Ok(self.get::<NegRiskAnswer>(request::neg_risk(token)).await?.neg_risk)
-    }
-    /// The legacy fee cap in basis points. Do not compute fees from it.
-    pub async fn legacy_fee_cap(&self, token: &TokenId) -> Result<Decimal, ApiError> {
-        Ok(self.get::<FeeRateAnswer>(request::fee_rate(token)).await?.base_fee)
-    }
-    /// One page of a list of markets.
-    pub async fn markets(
-        &self,
-        list: request::MarketList,
-        cursor: Option<&str>,
-    ) -> Result<Page<ClobMarket>, ApiError> {
-        self.get(request::markets(list, cursor)).await
-    }
-    /// All pages of a list of markets.
-    pub async fn all_markets(
-        &self,
-        list: request::MarketList,
-    ) -> Result<Vec<ClobMarket>, ApiError> {
-        self.pages(|cursor| request::markets(list, cursor)).await
-    }
-    /// One market.
-    pub async fn market(&self, condition: &ConditionId) -> Result<ClobMarket, ApiError> {
-        self.get(request::market(condition)).await
-    }
-    /// The trading parameters of a market: the best single source for order entry.
-    pub async fn market_info(&self, condition: &ConditionId) -> Result<MarketInfo, ApiError> {
-        self.get(request::market_info(condition)).await
-    }
-    /// Which market a token belongs to.
-    pub async fn market_by_token(&self, token: &TokenId) -> Result<MarketOfToken, ApiError> {
-        self.get(request::market_by_token(token)).await
-    }
-    /// Past prices of a token.
-    pub async fn prices_history(
-        &self,
-        token: &TokenId,
-        stretch: request::Stretch,
-        fidelity_minutes: Option<u32>,
-    ) -> Result<PriceHistory, ApiError> {
-        self.get(request::prices_history(token, stretch, fidelity_minutes)).await
-    }
-    /// Past prices of up to 20 tokens.
-    pub async fn batch_prices_history(
-        &self,
-        tokens: &[TokenId],
-        start: Time,
-        end: Time,
-        fidelity_minutes: Option<u32>,
-    ) -> Result<BTreeMap<String, Vec<PricePoint>>, ApiError> {
-        #[derive(serde::Deserialize)]
-        #[serde(untagged)]
-        enum Answer {
-            Wrapped { history: BTreeMap<String, Vec<PricePoint>> },
-            Bare(BTreeMap<String, Vec<PricePoint>>),
-        }
-        at_most(tokens.len(), 20, "tokens")?;
-        Ok(
-            match self
-                .get(request::batch_prices_history(tokens, start, end, fidelity_minutes))
-                .await?
-            {
-                Answer::Wrapped { history } | Answer::Bare(history) => history,
-            },
-        )
-    }
-    /// Markets with rewards.
-    pub async fn rewards_current(&self) -> Result<Vec<RewardMarket>, ApiError> {
-        self.pages(request::rewards_current).await
-    }
-    /// Rewards of one market.
-    pub async fn rewards_market(
-        &self,
-        condition: &ConditionId,
-    ) -> Result<Vec<RewardMarket>, ApiError> {
-        self.pages(|cursor| request::rewards_market(condition, cursor)).await
-    }
-    /// Maker rebates of a day (`YYYY-MM-DD`).
-    pub async fn rebates(&self, date: &str, maker_address: &str) -> Result<Vec<Rebate>, ApiError> {
-        self.get(request::rebates(date, maker_address)).await
-    }
-    /// A builder's fees.
-    pub async fn builder_fees(&self, code: &str) -> Result<BuilderFees, ApiError> {
-        self.get(request::builder_fees(code)).await
-    }
-    /// Trades attributed to a builder.
-    pub async fn builder_trades(&self, code: &str) -> Result<Vec<BuilderTrade>, ApiError> {
-        self.pages(|cursor| request::builder_trades(code, cursor)).await
-    }
-
-    // ---- keys ----
-
-    /// The API keys of the account.
-    pub async fn api_keys(&self) -> Result<Vec<String>, ApiError> {
-        Ok(self.get::<ApiKeysAnswer>(request::api_keys()).await?.keys)
-    }
-    /// Deletes the calling key.
-    pub async fn delete_api_key(&self) -> Result<(), ApiError> {
-        self.get::<serde_json::Value>(request::delete_api_key()).await.map(|_| ())
-    }
-    /// Makes a key that can only read.
-    pub async fn create_readonly_key(&self) -> Result<String, ApiError> {
-        Ok(self.get::<ReadonlyKeyAnswer>(request::create_readonly_key()).await?.key)
-    }
-    /// The keys that can only read.
-    pub async fn readonly_keys(&self) -> Result<Vec<String>, ApiError> {
-        Ok(self.get::<ReadonlyKeysAnswer>(request::readonly_keys()).await?.keys)
-    }
-    /// Deletes a key that can only read.
-    pub async fn delete_readonly_key(&self, key: &str) -> Result<(), ApiError> {
-        self.get::<serde_json::Value>(request::delete_readonly_key(key)).await.map(|_| ())
-    }
-    /// Whether the account may only reduce. No record means no restriction.
-    pub async fn closed_only(&self) -> Result<bool, ApiError> {
-        match self.get::<ClosedOnlyAnswer>(request::closed_only()).await {
-            Ok(answer) => Ok(answer.closed_only),
-            Err(ApiError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     // ---- orders ----
@@ -549,80 +375,6 @@ impl Clob {
         }
         Err(from_answer(effect, answer.status, answer.retry_after(), &answer.body, &what))
     }
-    /// Messages of the venue.
-    pub async fn notifications(&self, signature_type: u8) -> Result<Vec<Notification>, ApiError> {
-        self.get(request::notifications(signature_type)).await
-    }
-    /// Dismisses messages.
-    pub async fn dismiss_notifications(&self, ids: &[String]) -> Result<(), ApiError> {
-        self.get::<serde_json::Value>(request::dismiss_notifications(ids)).await.map(|_| ())
-    }
-    /// Whether an order counts for rewards.
-    pub async fn order_scoring(&self, order: &OrderHash) -> Result<bool, ApiError> {
-        Ok(self.get::<ScoringAnswer>(request::order_scoring(order)).await?.scoring)
-    }
-    /// Whether orders count for rewards.
-    pub async fn orders_scoring(
-        &self,
-        orders: &[OrderHash],
-    ) -> Result<BTreeMap<String, bool>, ApiError> {
-        self.get(request::orders_scoring(orders)).await
-    }
-    /// Rewards of the account on a day (`YYYY-MM-DD`).
-    pub async fn rewards_user(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
-        self.pages(|cursor| request::rewards_user(date, cursor)).await
-    }
-    /// The same, summed by asset.
-    pub async fn rewards_user_total(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
-        self.get(request::rewards_user_total(date)).await
-    }
-    /// The same, by market.
-    pub async fn rewards_user_markets(&self, date: &str) -> Result<Vec<RewardMarket>, ApiError> {
-        self.pages(|cursor| request::rewards_user_markets(date, cursor)).await
-    }
-    /// Shares of the rewards by market.
-    pub async fn rewards_user_percentages(&self) -> Result<BTreeMap<String, Decimal>, ApiError> {
-        self.get::<BTreeMap<String, Num>>(request::rewards_user_percentages()).await.map(unwrap)
-    }
-
-    /// The dead-man switch. Give the id of the last answer, or `""` to begin; returns the id to send next.
-    /// From the first one on, 10 s without another cancel all open orders: send every 5 s, from one place.
-    /// A wrong id is mended by adopting the one the venue expects.
-    pub async fn heartbeat(&self, id: &str) -> Result<String, ApiError> {
-        let mut id = id.to_owned();
-        for _ in 0..2 {
-            let request = request::heartbeat(&id);
-            // The venue cancels everything after ten seconds: a beat that hangs must leave time for another.
-            let answer = tokio::time::timeout(Duration::from_secs(3), self.send(&request)).await;
-            let answer = answer.unwrap_or_else(|_| {
-                Err(ApiError::Unreachable("POST /v1/heartbeats: no answer within 3 s".into()))
-            })?;
-            let expected: Option<Heartbeat> = serde_json::from_slice(&answer.body).ok();
-            match (answer.ok(), expected) {
-                (true, Some(beat)) if !beat.heartbeat_id.is_empty() => return Ok(beat.heartbeat_id),
-                (false, Some(beat)) if answer.status == 400 && !beat.heartbeat_id.is_empty() => {
-                    tracing::warn!("another heartbeat id was expected; adopting it");
-                    id = beat.heartbeat_id;
-                }
-                // Some deployments acknowledge without an id: the one we sent stays.
-                (true, _) => return Ok(id),
-                (false, _) => {
-                    return Err(from_answer(
-                        request.effect,
-                        answer.status,
-                        answer.retry_after(),
-                        &answer.body,
-                        &request.what(),
-                    ));
-                }
-            }
-        }
-        Err(ApiError::Refused {
-            why: Refusal::Other,
-            text: "the heartbeat id was refused twice: is another process sending heartbeats for this key?".into(),
-            order_id: None,
-        })
-    }
 
     // ---- plumbing ----
 
@@ -700,11 +452,10 @@ impl Clob {
         self.limits.admit(request.group, request.cost).await?;
         let headers = match request.auth {
             AuthKind::None => HeaderMap::new(),
-            AuthKind::L1 => {
-                return Err(ApiError::Misconfigured(format!(
-                    "{} needs the wallet's key",
-                    request.what()
-                )));
+            AuthKind::L1 | AuthKind::Builder => {
+                let key = if request.auth == AuthKind::L1 { "the wallet's" } else { "a builder's" };
+                let text = format!("{} needs {key} key", request.what());
+                return Err(ApiError::Misconfigured(text));
             }
             AuthKind::L2 => {
                 let auth = self.auth.as_ref().ok_or_else(|| {
@@ -790,70 +541,6 @@ impl Clob {
     }
 }
 
-#[cfg(feature = "signer")]
-impl Clob {
-    /// Makes API credentials for the key (and nonce). Refused when there are some already.
-    pub async fn create_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<crate::Credentials, ApiError> {
-        self.l1(request::create_api_key(), key, chain_id, nonce).await
-    }
-    /// The credentials made before for the key (and nonce).
-    pub async fn derive_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<crate::Credentials, ApiError> {
-        self.l1(request::derive_api_key(), key, chain_id, nonce).await
-    }
-    /// Derives, and creates only when there is nothing to derive.
-    pub async fn derive_or_create_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<crate::Credentials, ApiError> {
-        match self.derive_api_key(key, chain_id, nonce).await {
-            Err(ApiError::Refused { .. } | ApiError::NotFound(_)) => {
-                self.create_api_key(key, chain_id, nonce).await
-            }
-            other => other,
-        }
-    }
-
-    async fn l1<T: DeserializeOwned>(
-        &self,
-        request: Request,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<T, ApiError> {
-        self.limits.admit(request.group, request.cost).await?;
-        let nonce = alloy::primitives::U256::from(nonce);
-        let signed = crate::signing::l1_headers(key, chain_id, self.clock.secs(), nonce);
-        let headers = sensitive_headers(signed.pairs())?;
-        let answer = self.send_signed(&request, headers, Vec::new()).await?;
-        if !answer.ok() {
-            return Err(from_answer(
-                request.effect,
-                answer.status,
-                answer.retry_after(),
-                &answer.body,
-                &request.what(),
-            ));
-        }
-        // Never quoted: it holds the secret.
-        let mut body = answer.body;
-        let read = simd_json::serde::from_slice(&mut body);
-        zeroize::Zeroize::zeroize(&mut body);
-        read.map_err(|_| malformed(&request.what(), "no API credentials", ""))
-    }
-}
-
 /// Accepted means all of: success, no error, an id, a known status, and that the id is ours.
 fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
     let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
@@ -892,20 +579,6 @@ fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
 /// Whether a body made by this client asks for post-only.
 fn is_post_only(body: &[u8]) -> bool {
     body.ends_with(b"\"postOnly\":true}")
-}
-
-/// Whether this address may trade at all (`Endpoints::geoblock`): asked at start and every hour.
-pub async fn geoblock(http: &Http, url: &str) -> Result<Geoblock, ApiError> {
-    http.json(HttpRequest {
-        method: http::Method::GET,
-        url: url.to_owned(),
-        headers: HeaderMap::new(),
-        body: Bytes::new(),
-        effect: Effect::Read,
-        what: "GET geoblock".into(),
-        gzip: false,
-    })
-    .await
 }
 
 fn unwrap(map: BTreeMap<String, Num>) -> BTreeMap<String, Decimal> {

@@ -18,6 +18,8 @@ pub enum AuthKind {
     L1,
     /// The API key's HMAC.
     L2,
+    /// A builder key's HMAC.
+    Builder,
 }
 
 /// A request, ready to be signed and sent.
@@ -89,6 +91,10 @@ impl Request {
         self.auth = AuthKind::L1;
         self
     }
+    fn builder(mut self) -> Request {
+        self.auth = AuthKind::Builder;
+        self
+    }
     fn once(mut self) -> Request {
         self.effect = Effect::Once;
         self
@@ -135,7 +141,7 @@ pub fn books(list: &[TokenId]) -> Request {
 pub fn price(token: &TokenId, side: Side) -> Request {
     Request::get("/price", Group::Book).with("token_id", token).with("side", word(side))
 }
-/// `POST /prices`.
+/// `POST /prices`. The GET form with comma lists gives the same and cannot hold long lists.
 pub fn prices(list: &[(TokenId, Side)]) -> Request {
     let body = list
         .iter()
@@ -163,19 +169,19 @@ pub fn spreads(list: &[TokenId]) -> Request {
 pub fn last_trade_price(token: &TokenId) -> Request {
     Request::get("/last-trade-price", Group::Book).with("token_id", token)
 }
-/// `POST /last-trades-prices`, up to 500.
+/// `POST /last-trades-prices`, up to 500. The GET form with a comma list gives the same.
 pub fn last_trades_prices(list: &[TokenId]) -> Request {
     Request::ask("/last-trades-prices", tokens(list), Group::Books)
 }
-/// `GET /tick-size`.
+/// `GET /tick-size`; `/tick-size/{token}` gives the same.
 pub fn tick_size(token: &TokenId) -> Request {
     Request::get("/tick-size", Group::TickSize).with("token_id", token)
 }
-/// `GET /neg-risk`.
+/// `GET /neg-risk`; `/neg-risk/{token}` gives the same.
 pub fn neg_risk(token: &TokenId) -> Request {
     Request::get("/neg-risk", Group::TickSize).with("token_id", token)
 }
-/// `GET /fee-rate`, a legacy cap.
+/// `GET /fee-rate`, a legacy cap; `/fee-rate/{token}` gives the same.
 pub fn fee_rate(token: &TokenId) -> Request {
     Request::get("/fee-rate", Group::TickSize).with("token_id", token)
 }
@@ -215,6 +221,15 @@ pub fn market_info(condition: &ConditionId) -> Request {
 pub fn market_by_token(token: &TokenId) -> Request {
     Request::get(format!("/markets-by-token/{token}"), Group::Clob)
 }
+/// `GET /markets/live-activity/{condition_id}`.
+pub fn live_activity(condition: &ConditionId) -> Request {
+    Request::get(format!("/markets/live-activity/{condition}"), Group::Clob)
+}
+/// `POST /markets/live-activity`.
+pub fn live_activities(conditions: &[ConditionId]) -> Request {
+    let body = conditions.iter().map(|condition| json!(condition)).collect();
+    Request::ask("/markets/live-activity", body, Group::Clob)
+}
 
 /// Which stretch of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,17 +253,15 @@ pub fn prices_history(token: &TokenId, stretch: Stretch, fidelity: Option<u32>) 
 }
 
 /// `POST /batch-prices-history`, up to 20 tokens.
-pub fn batch_prices_history(
-    list: &[TokenId],
-    start: Time,
-    end: Time,
-    fidelity: Option<u32>,
-) -> Request {
-    let mut body = json!({
-        "markets": list,
-        "start_ts": start.nanos() / 1_000_000_000,
-        "end_ts": end.nanos() / 1_000_000_000,
-    });
+pub fn batch_prices_history(list: &[TokenId], stretch: Stretch, fidelity: Option<u32>) -> Request {
+    let mut body = json!({ "markets": list });
+    match stretch {
+        Stretch::Interval(interval) => body["interval"] = interval.into(),
+        Stretch::Between(start, end) => {
+            body["start_ts"] = (start.nanos() / 1_000_000_000).into();
+            body["end_ts"] = (end.nanos() / 1_000_000_000).into();
+        }
+    }
     if let Some(fidelity) = fidelity {
         body["fidelity"] = fidelity.into();
     }
@@ -282,6 +295,26 @@ pub fn readonly_keys() -> Request {
 /// `DELETE /auth/readonly-api-key`.
 pub fn delete_readonly_key(key: &str) -> Request {
     Request::delete("/auth/readonly-api-key", Group::Auth).json(json!({ "key": key })).l2()
+}
+/// `POST /auth/builder-api-key`.
+pub fn create_builder_key() -> Request {
+    Request::new(Method::POST, "/auth/builder-api-key", Group::Auth).l2().once()
+}
+/// `GET /auth/builder-api-key`.
+pub fn builder_keys() -> Request {
+    Request::get("/auth/builder-api-key", Group::Auth).l2()
+}
+/// `DELETE /auth/builder-api-key`, signed by the builder key that is to go.
+pub fn delete_builder_key() -> Request {
+    Request::delete("/auth/builder-api-key", Group::Auth).builder()
+}
+/// `DELETE /auth/builder-api-key`, signed by the account.
+pub fn delete_builder_key_of_account() -> Request {
+    Request::delete("/auth/builder-api-key", Group::Auth).l2()
+}
+/// `GET /v1/user/session-signers`.
+pub fn session_signers() -> Request {
+    Request::get("/v1/user/session-signers", Group::Auth).l2()
 }
 /// `GET /auth/ban-status/closed-only`.
 pub fn closed_only() -> Request {
@@ -355,7 +388,7 @@ pub fn open_orders(filter: &OrderFilter, cursor: Option<&str>) -> Request {
         .with_some("next_cursor", cursor)
         .l2()
 }
-/// `GET /data/order/{id}`.
+/// `GET /data/order/{id}`; `/order/{id}` is its older path.
 pub fn order(id: &OrderHash) -> Request {
     Request::get(format!("/data/order/{id}"), Group::Ledger).l2()
 }
@@ -379,16 +412,20 @@ pub struct TradeFilter {
 
 /// `GET /data/trades`.
 pub fn trades(filter: &TradeFilter, cursor: Option<&str>) -> Request {
+    narrowed(Request::get("/data/trades", Group::Ledger), filter)
+        .with_some("next_cursor", cursor)
+        .l2()
+}
+
+fn narrowed(request: Request, filter: &TradeFilter) -> Request {
     let secs = |time: Option<Time>| time.map(|time| time.nanos() / 1_000_000_000);
-    Request::get("/data/trades", Group::Ledger)
+    request
         .with_some("id", filter.id.as_ref())
         .with_some("market", filter.market)
         .with_some("asset_id", filter.token)
         .with_some("maker_address", filter.maker_address.as_ref())
         .with_some("before", secs(filter.before))
         .with_some("after", secs(filter.after))
-        .with_some("next_cursor", cursor)
-        .l2()
 }
 
 /// Whose balance.
@@ -418,7 +455,7 @@ fn balance(path: &str, group: Group, asset: Asset, signature_type: u8) -> Reques
 pub fn balance_allowance(asset: Asset, signature_type: u8) -> Request {
     balance("/balance-allowance", Group::Balance, asset, signature_type)
 }
-/// `GET /balance-allowance/update`: the venue reads the chain again.
+/// `GET /balance-allowance/update`: the venue reads the chain again. `PUT /balance-allowance` does the same.
 pub fn update_balance_allowance(asset: Asset, signature_type: u8) -> Request {
     balance("/balance-allowance/update", Group::BalanceUpdate, asset, signature_type)
 }
@@ -434,7 +471,7 @@ pub fn dismiss_notifications(ids: &[String]) -> Request {
 pub fn order_scoring(order: &OrderHash) -> Request {
     Request::get("/order-scoring", Group::Ledger).with("order_id", order).l2()
 }
-/// `POST /orders-scoring`.
+/// `POST /orders-scoring`. The GET form with a comma list gives the same.
 pub fn orders_scoring(orders: &[OrderHash]) -> Request {
     Request::ask("/orders-scoring", orders.iter().map(|o| json!(o)).collect(), Group::Ledger).l2()
 }
@@ -443,6 +480,10 @@ pub fn heartbeat(id: &str) -> Request {
     Request::new(Method::POST, "/v1/heartbeats", Group::Heartbeat)
         .json(json!({ "heartbeat_id": id }))
         .l2()
+}
+/// `POST /heartbeats`: the same switch without ids.
+pub fn heartbeat_without_id() -> Request {
+    Request::new(Method::POST, "/heartbeats", Group::Heartbeat).l2()
 }
 /// `GET /rewards/markets/current`.
 pub fn rewards_current(cursor: Option<&str>) -> Request {
@@ -453,27 +494,43 @@ pub fn rewards_market(condition: &ConditionId, cursor: Option<&str>) -> Request 
     Request::get(format!("/rewards/markets/{condition}"), Group::Clob)
         .with_some("next_cursor", cursor)
 }
+/// `GET /rewards/markets/multi`.
+pub fn rewards_markets(filters: &[(String, String)], cursor: Option<&str>) -> Request {
+    let mut request = Request::get("/rewards/markets/multi", Group::Clob);
+    request.query.extend_from_slice(filters);
+    if !filters.iter().any(|(key, _)| key == "page_size") {
+        request = request.with("page_size", 500);
+    }
+    request.with_some("next_cursor", cursor)
+}
 /// `GET /rewards/user`; `date` is `YYYY-MM-DD`.
-pub fn rewards_user(date: &str, cursor: Option<&str>) -> Request {
+pub fn rewards_user(date: &str, signature_type: u8, cursor: Option<&str>) -> Request {
     Request::get("/rewards/user", Group::Clob)
         .with("date", date)
+        .with("signature_type", signature_type)
         .with_some("next_cursor", cursor)
         .l2()
 }
 /// `GET /rewards/user/total`.
-pub fn rewards_user_total(date: &str) -> Request {
-    Request::get("/rewards/user/total", Group::Clob).with("date", date).l2()
+pub fn rewards_user_total(date: &str, signature_type: u8) -> Request {
+    Request::get("/rewards/user/total", Group::Clob)
+        .with("date", date)
+        .with("signature_type", signature_type)
+        .l2()
 }
 /// `GET /rewards/user/markets`.
-pub fn rewards_user_markets(date: &str, cursor: Option<&str>) -> Request {
+pub fn rewards_user_markets(date: &str, signature_type: u8, cursor: Option<&str>) -> Request {
     Request::get("/rewards/user/markets", Group::Clob)
         .with("date", date)
+        .with("signature_type", signature_type)
         .with_some("next_cursor", cursor)
         .l2()
 }
 /// `GET /rewards/user/percentages`.
-pub fn rewards_user_percentages() -> Request {
-    Request::get("/rewards/user/percentages", Group::Clob).l2()
+pub fn rewards_user_percentages(signature_type: u8) -> Request {
+    Request::get("/rewards/user/percentages", Group::Clob)
+        .with("signature_type", signature_type)
+        .l2()
 }
 /// `GET /rebates/current`; `date` is `YYYY-MM-DD`.
 pub fn rebates(date: &str, maker_address: &str) -> Request {
@@ -488,9 +545,8 @@ pub fn builder_fees(code: &str) -> Request {
     Request::get(path, Group::Clob)
 }
 /// `GET /builder/trades`.
-pub fn builder_trades(code: &str, cursor: Option<&str>) -> Request {
-    Request::get("/builder/trades", Group::Ledger)
-        .with("builder_code", code)
+pub fn builder_trades(code: &str, filter: &TradeFilter, cursor: Option<&str>) -> Request {
+    narrowed(Request::get("/builder/trades", Group::Ledger).with("builder_code", code), filter)
         .with_some("next_cursor", cursor)
 }
 

@@ -1,7 +1,13 @@
 //! Gamma: what markets, events, series, tags and teams there are. No authentication.
 
+mod comments;
 mod convert;
-mod models;
+mod events;
+mod markets;
+mod search;
+mod series;
+mod sports;
+mod tags;
 
 use std::sync::Arc;
 
@@ -11,13 +17,19 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 
-use crate::error::Effect;
+use crate::error::{Effect, from_answer};
 use crate::limits::{Group, Limits, SignerCost};
-use crate::transport::{HttpRequest, encode, with_query};
+use crate::transport::{HttpAnswer, HttpRequest, encode, read_json, with_query};
 use crate::{ApiError, Http, wire};
 
+pub use comments::*;
 pub use convert::{MarketRefused, TakerDelays};
-pub use models::*;
+pub use events::*;
+pub use markets::*;
+pub use search::*;
+pub use series::*;
+pub use sports::*;
+pub use tags::*;
 
 /// The most rows of a keyset page.
 pub const PAGE: usize = 100;
@@ -40,16 +52,9 @@ impl core::fmt::Debug for Gamma {
 /// lists. Closed markets are left out unless asked for.
 pub type Filters = Vec<(String, String)>;
 
-/// `GET /sports/market-types`.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct SportsMarketTypes {
-    #[serde(rename = "marketTypes", default)]
-    types: Vec<String>,
-}
-
 /// A page of a keyset list.
 #[derive(Debug, serde::Deserialize)]
-struct KeysetPage<T> {
+pub(crate) struct KeysetPage<T> {
     #[serde(alias = "events", alias = "markets", alias = "comments")]
     rows: Vec<T>,
     #[serde(default, deserialize_with = "wire::text")]
@@ -106,10 +111,6 @@ impl Gamma {
     pub async fn market_by_slug(&self, slug: &str) -> Result<GammaMarket, ApiError> {
         self.get(&path("/markets/slug/", slug), Group::GammaMarkets, &[]).await
     }
-    /// Tags of a market.
-    pub async fn market_tags(&self, id: &str) -> Result<Vec<Tag>, ApiError> {
-        self.get(&(path("/markets/", id) + "/tags"), Group::GammaMarkets, &[]).await
-    }
     /// One event by Gamma's number.
     pub async fn event(&self, id: &str) -> Result<GammaEvent, ApiError> {
         self.get(&path("/events/", id), Group::GammaEvents, &[]).await
@@ -118,61 +119,13 @@ impl Gamma {
     pub async fn event_by_slug(&self, slug: &str) -> Result<GammaEvent, ApiError> {
         self.get(&path("/events/slug/", slug), Group::GammaEvents, &[]).await
     }
-    /// Tags of an event.
-    pub async fn event_tags(&self, id: &str) -> Result<Vec<Tag>, ApiError> {
-        self.get(&(path("/events/", id) + "/tags"), Group::GammaEvents, &[]).await
-    }
-    /// Tags, at most 100 at a time.
-    pub async fn tags(&self, limit: usize, offset: usize) -> Result<Vec<Tag>, ApiError> {
-        self.get("/tags", Group::GammaTags, &page(limit.min(100), offset)).await
-    }
-    /// One tag by slug.
-    pub async fn tag_by_slug(&self, slug: &str) -> Result<Tag, ApiError> {
-        self.get(&path("/tags/slug/", slug), Group::GammaTags, &[]).await
-    }
-    /// Series, at most 50 at a time.
-    pub async fn series(
-        &self,
-        limit: usize,
-        offset: usize,
-        filters: Filters,
-    ) -> Result<Vec<Series>, ApiError> {
-        let mut query = page(limit.min(50), offset);
-        query.extend(filters);
-        self.get("/series", Group::Gamma, &query).await
-    }
-    /// One series by Gamma's number.
-    pub async fn series_by_id(&self, id: &str) -> Result<Series, ApiError> {
-        self.get(&path("/series/", id), Group::Gamma, &[]).await
-    }
-    /// Leagues.
-    pub async fn sports(&self) -> Result<Vec<Sport>, ApiError> {
-        self.get("/sports", Group::Gamma, &[]).await
-    }
-    /// Kinds of sports markets.
-    pub async fn sports_market_types(&self) -> Result<Vec<String>, ApiError> {
-        Ok(self.get::<SportsMarketTypes>("/sports/market-types", Group::Gamma, &[]).await?.types)
-    }
-    /// Teams, at most 100 at a time.
-    pub async fn teams(
-        &self,
-        limit: usize,
-        offset: usize,
-        filters: Filters,
-    ) -> Result<Vec<Team>, ApiError> {
-        let mut query = page(limit.min(100), offset);
-        query.extend(filters);
-        self.get("/teams", Group::Gamma, &query).await
-    }
-    /// Full-text search.
-    pub async fn search(&self, words: &str, filters: Filters) -> Result<Search, ApiError> {
-        let mut query = vec![("q".to_owned(), words.to_owned())];
-        query.extend(filters);
-        self.get("/public-search", Group::GammaSearch, &query).await
-    }
-    /// A wallet's public profile.
-    pub async fn profile(&self, wallet: &str) -> Result<Profile, ApiError> {
-        self.get("/public-profile", Group::Gamma, &[("address".into(), wallet.into())]).await
+    /// Whether Gamma is up: the words of `GET /status`, `OK` when it is.
+    pub async fn status(&self) -> Result<String, ApiError> {
+        let group = Group::Gamma;
+        let answer = fetch(&self.http, &self.limits, &self.base, "/status", group, &[]).await?;
+        // Plain text; quoted where a deployment makes it JSON.
+        let text = String::from_utf8_lossy(&answer.body);
+        Ok(text.trim().trim_matches('"').chars().take(200).collect())
     }
 
     fn keyset<T: DeserializeOwned + Send + 'static>(
@@ -233,11 +186,24 @@ pub(crate) async fn get<T: DeserializeOwned>(
     group: Group,
     query: &[(String, String)],
 ) -> Result<T, ApiError> {
+    let answer = fetch(http, limits, base, path, group, query).await?;
+    read_json(answer, Effect::Read, &format!("GET {path}"))
+}
+
+/// The same without reading the answer, for what is no JSON; a status that is not 2xx is an error.
+pub(crate) async fn fetch(
+    http: &Http,
+    limits: &Limits,
+    base: &str,
+    path: &str,
+    group: Group,
+    query: &[(String, String)],
+) -> Result<HttpAnswer, ApiError> {
     let mut tries = 0;
     loop {
         limits.admit(group, SignerCost::None).await?;
-        let answer = http
-            .json(HttpRequest {
+        let sent = http
+            .send(HttpRequest {
                 method: Method::GET,
                 url: with_query(format!("{base}{path}"), query),
                 headers: HeaderMap::new(),
@@ -247,6 +213,14 @@ pub(crate) async fn get<T: DeserializeOwned>(
                 gzip: true,
             })
             .await;
+        let answer = sent.and_then(|answer| {
+            if answer.ok() {
+                return Ok(answer);
+            }
+            let pause = answer.retry_after();
+            let what = format!("GET {path}");
+            Err(from_answer(Effect::Read, answer.status, pause, &answer.body, &what))
+        });
         let pause = match &answer {
             Err(ApiError::Unreachable(_)) => core::time::Duration::from_millis(200 << tries),
             Err(ApiError::Throttled { pause, .. }) => {
