@@ -676,6 +676,14 @@ async fn data(world: &World, condition: &ConditionId) {
     let event = vec![("event_id".to_owned(), market.events[0].id.clone())];
     let of_event: Vec<_> = data.resolutions_of(event).try_collect().await.unwrap();
     assert_eq!(of_event, ends);
+    let other = world.market("new-protocol");
+    let key = world.universe.key(&other.condition).unwrap();
+    world.exchange.venue(|venue| venue.resolve(key, polydesk_domain::Payout::NO));
+    let ends: Vec<_> = data.resolutions(&[other.condition]).try_collect().await.unwrap();
+    assert_eq!((ends[0].status.as_str(), ends[0].reporter.as_str()), ("resolved", "UMA_OO"));
+    assert_eq!((ends[0].price, ends[0].payouts.join(" ")), {
+        (Some(Decimal::ZERO), "0 1000000".to_owned())
+    });
     for (window, bucket, count) in [
         (Window::Interval("1d"), None, 1),
         (Window::Interval("1d"), Some(60), 1),

@@ -1,6 +1,6 @@
 //! Data API: markets seen from outside.
 
-use polydesk_domain::{MarketKey, Outcome, Shares, Token, Usdc};
+use polydesk_domain::{MarketKey, Outcome, ProtocolVersion, Shares, Token, Usdc};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Req};
@@ -149,7 +149,13 @@ impl Inner {
                 "closed": resolved, "neg_risk": market.neg_risk.is_some(),
                 "neg_risk_market_id": market.neg_risk.as_ref().map(|group| group.group.clone()),
                 "question_index": view.key.0, "event_id": wire::event_number(&view).to_string(),
-                "market_slug": market.slug,
+                "market_slug": market.slug, "title": market.question, "event_slug": market.event,
+                "structural_condition_id": null,
+                "module": match (&market.version, &market.neg_risk) {
+                    (ProtocolVersion::V2, Some(_)) => "neg_risk",
+                    (ProtocolVersion::V2, None) => "binary",
+                    _ => "v1_ctf",
+                },
             }))
         };
         Answer::ok(&json!({ "data": tokens.iter().filter_map(row).collect::<Vec<_>>() }))
@@ -166,8 +172,14 @@ impl Inner {
                 "status": if resolved.is_some() { "resolved" } else { "initialized" },
                 "price": resolved.map(|_| price(Outcome::Yes)),
                 "proposed_price": null, "was_disputed": false,
-                "payouts": resolved.map(|_| [price(Outcome::Yes), price(Outcome::No)]),
-                "resolution_source": "", "reporter": "UMA_OO",
+                // Millionths, as the official client reads them.
+                "payouts": resolved.map(|_| {
+                    Outcome::BOTH.map(|outcome| i64::from(view.price(outcome).units()) * 100)
+                }),
+                "extended_review": false, "new_version_q": false,
+                "last_update_timestamp": resolved.unwrap_or(view.listed_at).millis() / 1_000,
+                "resolution_source": resolved.map(|_| "reported"),
+                "reporter": resolved.map(|_| "UMA_OO"),
                 "resolved_at": resolved.map(|at| at.millis() / 1_000),
                 "transaction_hash": null,
             }))

@@ -58,6 +58,11 @@ def fresh_key(world, account):
     one.set_api_creds(made)
     check("api keys", len(one.get_api_keys()["apiKeys"]), 2)
     check("closed only", one.get_closed_only_mode(), {"closed_only": False})
+    builder = one.create_builder_api_key()
+    check("builder key", set(builder), {"key", "secret", "passphrase"})
+    check("builder keys", [row["key"] for row in one.get_builder_api_keys()], [builder["key"]])
+    check("builder key revoked", one.revoke_builder_api_key(), "OK")
+    check("revoked at", "revokedAt" in one.get_builder_api_keys()[0], True)
     check("delete", one.delete_api_key(), "OK")
 
 
@@ -96,6 +101,8 @@ def read(world, maker):
     check("market info", [token["t"] for token in info["t"]], market["tokens"])
     check("market", maker.get_market(market["condition_id"])["market_slug"], market["slug"])
     check("rewards", len(maker.get_current_rewards()), 1)
+    shown = maker.get_market_trades_events(market["condition_id"])
+    check("live activity", shown["market_slug"], market["slug"])
 
 
 def trade(world, maker, taker, kind):

@@ -262,7 +262,7 @@ pub struct TokenV2 {
     /// Condition id.
     #[serde(default, deserialize_with = "wire::text")]
     pub condition_id: String,
-    /// Protocol-v2 module.
+    /// Which contracts made it: `v1_ctf`, `binary`, `neg_risk`, `combo`.
     #[serde(default, deserialize_with = "wire::text")]
     pub module: String,
     /// Place.
@@ -298,6 +298,12 @@ pub struct TokenV2 {
     /// Event.
     #[serde(default, deserialize_with = "wire::text")]
     pub event_id: String,
+    /// Event.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub event_slug: String,
+    /// Question.
+    #[serde(default, deserialize_with = "wire::text")]
+    pub title: String,
     /// Slug.
     #[serde(default, deserialize_with = "wire::text")]
     pub market_slug: String,
@@ -318,6 +324,18 @@ pub struct Resolution {
     /// initialized, posed, proposed, challenged, reproposed, disputed, active, arbitration, resolved.
     #[serde(default, deserialize_with = "wire::text")]
     pub status: String,
+    /// Looked at for longer.
+    #[serde(default, deserialize_with = "wire::flag")]
+    pub extended_review: bool,
+    /// The rules of the question were changed.
+    #[serde(default, rename = "new_version_q", deserialize_with = "wire::flag")]
+    pub rules_updated: bool,
+    /// Last change.
+    #[serde(default, deserialize_with = "wire::opt_time")]
+    pub last_update_timestamp: Option<Time>,
+    /// What was proposed after a dispute. 69 stands for none.
+    #[serde(default, deserialize_with = "wire::opt")]
+    pub reproposed_price: Option<Decimal>,
     /// What was proposed. 69 stands for none.
     #[serde(default, deserialize_with = "wire::opt")]
     pub proposed_price: Option<Decimal>,
@@ -330,10 +348,10 @@ pub struct Resolution {
     /// [yes, no], as sent. UNCERTAIN in what: the official Python client reads millionths of a dollar.
     #[serde(default, deserialize_with = "wire::list")]
     pub payouts: Vec<String>,
-    /// Where the answer is read.
+    /// How the payout was found: `reported` or `derived`.
     #[serde(default, deserialize_with = "wire::text")]
     pub resolution_source: String,
-    /// UMA_OO, CHAINLINK, EOA.
+    /// UMA_OO, CHAINLINK, EOA; empty before it is resolved.
     #[serde(default, deserialize_with = "wire::text")]
     pub reporter: String,
     /// When.
