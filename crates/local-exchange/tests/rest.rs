@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use polydesk_domain::{Outcome, Price, Shares, Side, Span, Usdc};
-use polydesk_local_exchange::venue::OrderSpec;
+use polydesk_local_exchange::venue::{OrderSpec, Session};
 use polydesk_local_exchange::wallets::WalletKind;
 use polydesk_local_exchange::{LocalExchange, Setup};
 use serde_json::json;
@@ -481,7 +481,9 @@ fn a_session_key_trades_for_the_wallet_it_was_registered_for() {
             post().await["error"],
             "the order signer address has to be the address of the API KEY"
         );
-        running.venue(|venue| venue.signer_mut(session.owner).session_of = Some(owner.owner));
+        running.venue(|venue| {
+            venue.signer_mut(session.owner).session = Some(Session::of(owner.owner))
+        });
         assert_eq!(post().await["orderID"], id.to_string());
         // Orders are seen by the key that sent them, not by the owner's.
         assert_eq!(session.orders().await.len(), 1);
@@ -529,7 +531,7 @@ fn builder_and_session_keys_are_their_accounts_own() {
         let listed = alice.call("GET", path, "").await.json();
         assert_eq!(listed[0]["revokedAt"], "2026-11-24T12:00:00Z");
         // Session keys are shown to the owner of the wallet.
-        running.venue(|venue| venue.signer_mut(bob.owner).session_of = Some(alice.owner));
+        running.venue(|venue| venue.signer_mut(bob.owner).session = Some(Session::of(alice.owner)));
         let shown = alice.call("GET", "/v1/user/session-signers", "").await.json();
         assert_eq!(shown["signers"][0]["address"], bob.owner.to_string());
         let none = bob.call("GET", "/v1/user/session-signers", "").await.json();

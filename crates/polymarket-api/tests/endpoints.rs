@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use common::*;
 use futures_util::TryStreamExt;
 use polydesk_domain::{ConditionId, Side, Span, Tif, Time};
+use polydesk_local_exchange::venue::Session;
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
 use polydesk_local_exchange::{Received, Setup};
 use polydesk_polymarket_api::clob::request::{
@@ -451,7 +452,7 @@ async fn clob_keys(world: &World) {
     let session = Key::from_hex(TEST_KEYS[3]).unwrap().address();
     assert!(clob.session_signers().await.unwrap().signers.is_empty());
     let owner = key.address();
-    world.exchange.venue(|venue| venue.signer_mut(session).session_of = Some(owner));
+    world.exchange.venue(|venue| venue.signer_mut(session).session = Some(Session::of(owner)));
     let found = clob.session_signers().await.unwrap();
     let wallet = world.exchange.accounts()[0].wallets[&WalletKind::Deposit];
     assert_eq!(found.wallet, wallet.to_string());

@@ -4,15 +4,18 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::*;
 use polydesk_domain::{OrderHash, Price, Role, Shares, Side, Span, Tif};
 use polydesk_local_exchange::Setup;
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
+use polydesk_polymarket_api::chain::{Relayer, RelayerAuth, RelayerConfig, SessionScope};
 use polydesk_polymarket_api::clob::request::{
     Asset, MarketList, OrderFilter, Stretch, TradeFilter,
 };
 use polydesk_polymarket_api::clob::{NotCanceled, PlacedStatus, TradeState, VenueMode};
-use polydesk_polymarket_api::signing::Key;
+use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, Wallet};
 use polydesk_polymarket_api::{ApiError, HttpConfig, Refusal};
 
 const KINDS: [WalletKind; 4] =
@@ -544,5 +547,69 @@ fn stale_and_partial_reads_are_read_as_they_are() {
         assert!(trader.clob.order(&placed.id).await.unwrap().is_some());
         world.exchange.advance(Span::secs(6));
         assert_eq!(trader.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_session_key_trades_from_its_registration_to_its_revocation() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let market = world.market("rain-tomorrow");
+        let owner = world.trader(0, WalletKind::Deposit);
+        let account = &world.exchange.accounts()[0];
+        let wallet = Wallet::Deposit(account.wallets[&WalletKind::Deposit]);
+        let relayer = Relayer::new(
+            world.http.clone(),
+            &world.endpoints.relayer,
+            RelayerAuth::builder(owner.credentials.clone()).unwrap(),
+            world.clock.clone(),
+            RelayerConfig { poll_ms: 1, max_polls: 100_000, ..RelayerConfig::default() },
+            Chain::polygon(),
+            Arc::new(Key::from_hex(TEST_KEYS[0]).unwrap()),
+            wallet,
+            None,
+        )
+        .unwrap();
+        // The session key is another account of the venue, signing for the owner's wallet.
+        let own = world.trader(2, WalletKind::Eoa);
+        let key = Key::from_hex(TEST_KEYS[2]).unwrap();
+        let session = key.address();
+        let signer = OrderSigner::new(key, wallet, &Chain::polygon()).with_session_key();
+        let desk = Trader { signer, ..own };
+        let asked = ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc);
+        let refused = desk.place(&asked).await;
+        assert!(
+            matches!(&refused, Err(ApiError::Refused { why: Refusal::Signer, .. })),
+            "{refused:?}"
+        );
+
+        let relayer = Arc::new(relayer);
+        let until = world.clock.secs() + 3_600;
+        let registering = tokio::spawn({
+            let relayer = relayer.clone();
+            async move {
+                let scopes = [SessionScope::Clob];
+                relayer.authorise_session(session, &scopes, until, "register").await
+            }
+        });
+        while !registering.is_finished() {
+            world.exchange.advance(Span::millis(100));
+            tokio::task::yield_now().await;
+        }
+        registering.await.unwrap().unwrap();
+        let listed = owner.clob.session_signers().await.unwrap();
+        assert_eq!(listed.signers[0].scopes, ["CLOB"]);
+        let placed = desk.place(&asked).await.unwrap();
+        assert_eq!(desk.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
+        desk.clob.cancel(&placed.id).await.unwrap();
+
+        let gone = relayer.revoke_session(session, "revoke").await.unwrap();
+        assert!(gone.fenced);
+        assert!(owner.clob.session_signers().await.unwrap().signers.is_empty());
+        assert!(matches!(
+            desk.place(&asked).await,
+            Err(ApiError::Refused { why: Refusal::Signer, .. })
+        ));
+        world.exchange.check().unwrap();
     });
 }

@@ -133,6 +133,8 @@ pub(crate) struct Inner {
     pub(super) cancel_most: usize,
     pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
     pub(super) relay_nonces: BTreeMap<Address, u64>,
+    /// What was asked and answered about session keys, by idempotency key.
+    pub(super) session_answers: BTreeMap<String, (Bytes, serde_json::Value)>,
     pub(crate) feeds: super::prices::Feeds,
     snapshot_delay: Span,
     /// Books that subscribers wait for.
@@ -160,6 +162,7 @@ impl Inner {
             cancel_most: setup.rules.cancel_most,
             relayed: BTreeMap::new(),
             relay_nonces: BTreeMap::new(),
+            session_answers: BTreeMap::new(),
             feeds: super::prices::Feeds::new(setup.seed, start),
             snapshot_delay: setup.rules.snapshot_delay,
             snapshots: BTreeMap::new(),

@@ -8,9 +8,6 @@ use crate::venue::{Caller, Credentials};
 use crate::wallets::WalletKind;
 use crate::wire;
 
-/// 2100-01-01 in Unix seconds.
-const NEVER: u64 = 4_102_444_800;
-
 impl Inner {
     pub(super) fn create_key(&mut self, req: &Req) -> Answer {
         let (signer, nonce) = match self.wallet_auth(req) {
@@ -114,11 +111,11 @@ impl Inner {
         Answer::ok(&json!("OK"))
     }
 
-    /// The session keys of the caller's deposit wallet. They do not end here.
+    /// The session keys of the caller's deposit wallet.
     pub(super) fn session_signers(&self, caller: &Caller) -> Answer {
-        let signers = self.venue.session_keys(&caller.signer).map(|address| {
-            json!({ "address": address.to_checksum(None), "scopes": ["ALL"],
-                    "valid_until": NEVER })
+        let signers = self.venue.session_keys(&caller.signer).map(|(address, session)| {
+            json!({ "address": address.to_checksum(None), "scopes": session.scopes,
+                    "valid_until": session.valid_until })
         });
         let signers: Vec<Value> = signers.collect();
         let wallet = WalletKind::Deposit.address(caller.signer).to_checksum(None);

@@ -1,7 +1,7 @@
 //! The relayer's shapes (wallets without gas) and the website's geoblock.
 //!
 //! Batches of deposit wallets are checked (signature, nonce, deadline) and their splits, merges and
-//! redemptions take effect when they are mined. Transactions of proxies and Safes are taken unchecked
+//! redemptions take effect when they are mined, the registrations of session keys too. Transactions of proxies and Safes are taken unchecked
 //! and move nothing: for those the handle splits, merges and redeems.
 
 use alloy::primitives::{Address, U256, hex};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Req};
 use super::inner::Inner;
 use crate::typed::{WalletCall, batch_digest, recover};
-use crate::venue::{SetAct, SetCall};
+use crate::venue::{Session, SetAct, SetCall};
 use crate::wallets::WalletKind;
 use crate::wire;
 
@@ -23,6 +23,24 @@ const MINED: Span = Span::secs(3);
 pub(crate) struct Relayed {
     at: Time,
     hash: String,
+}
+
+/// A batch of a deposit wallet and its signature.
+struct Signed {
+    owner: Address,
+    wallet: Address,
+    nonce: U256,
+    deadline: U256,
+    signature: Vec<u8>,
+}
+
+fn number(value: &Value) -> Option<U256> {
+    value.as_str()?.parse().ok()
+}
+
+/// Whether a request shows who pays.
+fn keyed(req: &Req) -> bool {
+    req.header("RELAYER_API_KEY").is_some() || req.header("POLY_BUILDER_API_KEY").is_some()
 }
 
 impl Inner {
@@ -55,17 +73,15 @@ impl Inner {
                 Some(id) => self.relayed_one(id),
                 None => Answer::error(400, "id is required"),
             },
-            ("POST", ["v1", "session-signers", "authorizations" | "revocations"]) => {
-                self.submit_relayed(req)
+            ("POST", ["v1", "session-signers", act @ ("authorizations" | "revocations")]) => {
+                self.session_signer(req, *act == "authorizations")
             }
             _ => Answer::not_found(),
         }
     }
 
     fn submit_relayed(&mut self, req: &Req) -> Answer {
-        let keyed =
-            req.header("RELAYER_API_KEY").is_some() || req.header("POLY_BUILDER_API_KEY").is_some();
-        if !keyed {
+        if !keyed(req) {
             return Answer::error(401, "invalid authorization");
         }
         let Ok(body) = serde_json::from_slice::<Value>(&req.body) else {
@@ -83,18 +99,98 @@ impl Inner {
                 Err(text) => return Answer::error(400, &text),
             }
         }
+        Answer::ok(&json!({ "transactionID": self.enter(), "state": "STATE_NEW" }))
+    }
+
+    /// A transaction that is under way from now on; its id.
+    fn enter(&mut self) -> String {
         let id = self.venue.chance.uuid().to_string();
         let hash = alloy::primitives::keccak256(id.as_bytes()).to_string();
         let at = self.venue.now();
         self.relayed.insert(id.clone(), Relayed { at, hash });
-        Answer::ok(&json!({ "transactionID": id, "state": "STATE_NEW" }))
+        id
+    }
+
+    /// A session key is registered or revoked. The same idempotency key with the same body is the same
+    /// operation; with another body it is refused.
+    fn session_signer(&mut self, req: &Req, authorises: bool) -> Answer {
+        if !keyed(req) || (authorises && req.header("POLY_BUILDER_API_KEY").is_none()) {
+            return Answer::error(401, "invalid authorization");
+        }
+        let Some(name) = req.header("Idempotency-Key").filter(|name| !name.is_empty()) else {
+            return Answer::error(400, "Idempotency-Key is required");
+        };
+        let name = name.to_owned();
+        if let Some((body, answer)) = self.session_answers.get(&name) {
+            return match *body == req.body {
+                true => Answer::ok(answer),
+                false => Answer::error(409, "Idempotency-Key was used for another request"),
+            };
+        }
+        match self.session_batch(&req.body, authorises) {
+            Ok(answer) => {
+                let reply = Answer::ok(&answer);
+                self.session_answers.insert(name, (req.body.clone(), answer));
+                reply
+            }
+            Err(text) => Answer::error(400, &text),
+        }
+    }
+
+    fn session_batch(&mut self, body: &[u8], authorises: bool) -> Result<Value, String> {
+        let bad = || "invalid payload".to_owned();
+        let body: Value = serde_json::from_slice(body).map_err(|_| bad())?;
+        let text = |key: &str| body[key].as_str();
+        let wallet = text("walletAddress").and_then(wire::address).ok_or_else(bad)?;
+        let key = text("sessionSignerAddress").and_then(wire::address).ok_or_else(bad)?;
+        let owner = self.venue.ledger().wallet(&wallet).map(|known| known.owner);
+        let owner = owner.ok_or("unknown wallet")?;
+        let scopes: Option<Vec<String>> = body["scopes"]
+            .as_array()
+            .map(|all| all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect());
+        let until = text("validUntil").and_then(|until| until.parse::<u64>().ok());
+        let mut words = vec![U256::from_be_slice(key.as_slice())];
+        let selector: [u8; 4] = match authorises {
+            true => {
+                words.push(U256::from(until.ok_or_else(bad)?));
+                [0x24, 0x01, 0x7f, 0xae]
+            }
+            false => [0xe6, 0x3f, 0x95, 0x2f],
+        };
+        let data = words.iter().fold(selector.to_vec(), |mut data, word| {
+            data.extend(word.to_be_bytes::<32>());
+            data
+        });
+        let call = WalletCall { target: wallet, value: U256::ZERO, data };
+        let signed = Signed {
+            owner,
+            wallet,
+            nonce: number(&body["nonce"]).ok_or_else(bad)?,
+            deadline: number(&body["deadline"]).ok_or_else(bad)?,
+            signature: hex::decode(text("signature").ok_or_else(bad)?).map_err(|_| bad())?,
+        };
+        let scopes = scopes.unwrap_or_default();
+        let all = scopes.iter().any(|scope| scope == "ALL");
+        if authorises && (scopes.is_empty() || (all && scopes.len() > 1)) {
+            return Err("invalid scopes".to_owned());
+        }
+        self.check_batch(&signed, &[call])?;
+        let id = self.enter();
+        if authorises {
+            let session = Session { of: owner, scopes, valid_until: until.unwrap_or(0) };
+            self.venue.authorise_session(self.venue.now() + MINED, key, session);
+            return Ok(
+                json!({ "status": "SUBMITTED", "transactionId": id, "transactionHash": "" }),
+            );
+        }
+        self.venue.revoke_session(&key, &owner);
+        Ok(json!({ "status": "FENCED", "fenced": true, "transactionId": id }))
     }
 
     /// Checks a deposit wallet's batch and reads what it does with sets. Other calls (approvals) change
     /// nothing here.
     fn wallet_batch(&mut self, body: &Value) -> Result<Vec<SetCall>, String> {
         let bad = || "invalid payload".to_owned();
-        let number = |value: &Value| value.as_str().and_then(|t| t.parse::<U256>().ok());
         let owner = body["from"].as_str().and_then(wire::address).ok_or_else(bad)?;
         let params = &body["depositWalletParams"];
         let wallet = params["depositWallet"].as_str().and_then(wire::address).ok_or_else(bad)?;
@@ -108,10 +204,18 @@ impl Inner {
                 data: hex::decode(call["data"].as_str().ok_or_else(bad)?).map_err(|_| bad())?,
             });
         }
-        let known = self.venue.ledger().wallet(&wallet).is_some_and(|known| known.owner == owner);
         let signature = hex::decode(body["signature"].as_str().ok_or_else(bad)?);
-        let digest = batch_digest(wallet, nonce, deadline, &calls, self.venue.chain_id());
-        let by = recover(digest, &signature.map_err(|_| bad())?);
+        let signature = signature.map_err(|_| bad())?;
+        self.check_batch(&Signed { owner, wallet, nonce, deadline, signature }, &calls)?;
+        Ok(calls.iter().filter_map(|call| self.set_call(wallet, &call.data)).collect())
+    }
+
+    /// Checks who signed a batch, for what and until when, and uses its nonce up.
+    fn check_batch(&mut self, signed: &Signed, calls: &[WalletCall]) -> Result<(), String> {
+        let Signed { owner, wallet, nonce, deadline, ref signature } = *signed;
+        let known = self.venue.ledger().wallet(&wallet).is_some_and(|known| known.owner == owner);
+        let digest = batch_digest(wallet, nonce, deadline, calls, self.venue.chain_id());
+        let by = recover(digest, signature);
         if !known || by != Ok(owner) {
             return Err("invalid signature".to_owned());
         }
@@ -124,7 +228,7 @@ impl Inner {
             return Err(format!("batch nonce {nonce} does not match on-chain nonce {expected}"));
         }
         *expected += 1;
-        Ok(calls.iter().filter_map(|call| self.set_call(wallet, &call.data)).collect())
+        Ok(())
     }
 
     /// A call of an adapter: `split`, `merge` and `redeem` name the condition in their third word.

@@ -322,7 +322,7 @@ impl Inner {
 
     /// The wallet a signature type means for a caller.
     pub(super) fn wallet_of(&self, signer: Address, signature_type: u8) -> Option<Address> {
-        let owner = self.venue.signer(&signer).and_then(|entry| entry.session_of).unwrap_or(signer);
+        let owner = self.venue.session(&signer).map_or(signer, |session| session.of);
         let mut kinds = WalletKind::ALL.into_iter().rev();
         let known = |kind: &WalletKind| {
             kind.signature_type() == signature_type

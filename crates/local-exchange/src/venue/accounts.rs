@@ -56,8 +56,26 @@ pub struct Signer {
     /// May only reduce.
     pub closed_only: bool,
     /// For whose deposit wallet it signs, if it is a session key.
-    pub session_of: Option<Address>,
+    pub session: Option<Session>,
     pub(crate) last_beat: Option<(Uuid, Time)>,
+}
+
+/// What a session key may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The EOA whose deposit wallet it signs for.
+    pub of: Address,
+    /// Its scopes, in the venue's words.
+    pub scopes: Vec<String>,
+    /// Unix seconds from which on it signs no more.
+    pub valid_until: u64,
+}
+
+impl Session {
+    /// Everything, to the end of the century.
+    pub fn of(owner: Address) -> Session {
+        Session { of: owner, scopes: vec!["ALL".to_owned()], valid_until: 4_102_444_800 }
+    }
 }
 
 /// A key of a builder: it vouches for relayed transactions, not for orders.
@@ -199,11 +217,33 @@ impl Venue {
         gone.map(|key| key.revoked = Some(now)).count()
     }
 
-    /// The session keys that sign for an EOA's deposit wallet.
-    pub fn session_keys(&self, owner: &Address) -> impl Iterator<Item = Address> {
+    /// The session keys that sign for an EOA's deposit wallet at present.
+    pub fn session_keys(&self, owner: &Address) -> impl Iterator<Item = (Address, &Session)> {
         let of = *owner;
-        let all = self.signers.iter();
-        all.filter(move |(_, signer)| signer.session_of == Some(of)).map(|(address, _)| *address)
+        let own = self.signers.keys().filter_map(|key| Some((*key, self.session(key)?)));
+        own.filter(move |(_, session)| session.of == of)
+    }
+
+    /// What an EOA may do as a session key at present.
+    pub fn session(&self, key: &Address) -> Option<&Session> {
+        let seconds = u64::try_from(self.now.millis() / 1_000).unwrap_or(0);
+        self.signers.get(key)?.session.as_ref().filter(|session| seconds < session.valid_until)
+    }
+
+    /// Lets a session key sign from later on.
+    pub fn authorise_session(&mut self, at: Time, key: Address, session: Session) {
+        self.schedule(at, super::Due::Session(key, session));
+    }
+
+    /// Takes a session key's power away. It need not have come to it yet.
+    pub fn revoke_session(&mut self, key: &Address, owner: &Address) {
+        let ours = |due: &super::Due| matches!(due, super::Due::Session(k, s) if k == key && s.of == *owner);
+        self.queue.retain(|_, due| !ours(due));
+        let signer = self.signers.get_mut(key);
+        if let Some(signer) = signer.filter(|s| s.session.as_ref().is_some_and(|s| s.of == *owner))
+        {
+            signer.session = None;
+        }
     }
 
     /// The credentials of an EOA and nonce.

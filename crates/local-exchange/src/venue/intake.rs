@@ -208,7 +208,7 @@ impl Venue {
             let text = format!("'{}' address in closed only mode", caller.signer);
             return Err(Refusal::whole(text));
         }
-        let session = standing.session_of;
+        let session = self.session(&caller.signer).map(|session| session.of);
         self.check_wallet(caller, message, session)?;
         let contract = self.contract(token);
         self.check_signature(caller, sent, contract, session)?;

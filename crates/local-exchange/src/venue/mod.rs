@@ -22,7 +22,7 @@ use std::sync::Arc;
 use polydesk_domain::{MarketKey, OrderHash, Shares, Span, Time, Universe, Usdc};
 use uuid::Uuid;
 
-pub use accounts::{BuilderKey, Caller, Credentials, SetAct, SetCall, Signer};
+pub use accounts::{BuilderKey, Caller, Credentials, Session, SetAct, SetCall, Signer};
 pub use cancel::Cancelled;
 pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
@@ -75,6 +75,8 @@ pub(crate) enum Due {
     Tape,
     /// A relayed transaction is mined.
     Chain(Vec<SetCall>),
+    /// A session key is registered.
+    Session(alloy::primitives::Address, Session),
 }
 
 /// A setup that cannot be started.
@@ -203,6 +205,7 @@ impl Venue {
             }
             Due::Tape => self.tape_step(),
             Due::Chain(calls) => self.run_calls(&calls),
+            Due::Session(key, session) => self.signer_mut(key).session = Some(session),
         }
     }
 
