@@ -6,7 +6,9 @@ use polydesk_domain::RejectReason;
 
 /// What went wrong, by what the caller should do.
 ///
-/// Only [`ApiError::Unknown`] may have taken effect. For everything else nothing happened.
+/// [`ApiError::Unknown`] may have taken effect, and after [`ApiError::Duplicate`] an earlier request has. For
+/// everything else nothing happened, but for a cancel whose answer was lost: it is told as unreachable, for
+/// it can be sent again without harm, and it may have cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -20,6 +22,10 @@ pub enum ApiError {
         /// The order, where the venue names it.
         order_id: Option<String>,
     },
+    /// The venue has this very order already: an earlier request that looked lost was not. It may rest, be
+    /// filled or be over: ask for it by its id, and never replace it before that.
+    #[error("the venue has this order already: {0}")]
+    Duplicate(String),
     /// Too many requests. Nothing took effect; safe to send again after the pause.
     #[error("throttled for {} ms by {by}", pause.as_millis())]
     Throttled {
@@ -31,7 +37,7 @@ pub enum ApiError {
     /// The request may have taken effect and no proof either way came. Ask before acting.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// Nothing was sent, or what was sent changes nothing: safe to repeat.
+    /// Nothing was sent, or what was sent may be sent again without harm (a read, a cancel).
     #[error("not reached: {0}")]
     Unreachable(String),
     /// The matching engine restarts (HTTP 425). Books may be empty or stale afterwards.
@@ -61,7 +67,7 @@ pub enum ApiError {
     /// The request cannot be made: configuration or arguments are wrong.
     #[error("misconfigured: {0}")]
     Misconfigured(String),
-    /// An answer to a harmless request could not be read.
+    /// An answer to a request that may be repeated (a read, a cancel) could not be read.
     #[error("malformed answer to {to}: {error}; it began {excerpt:?}")]
     Malformed {
         /// Which request.
@@ -115,7 +121,7 @@ pub enum Refusal {
     BelowMarketableMinimum,
     /// Too many decimals.
     Accuracy,
-    /// The same order exists: treat as placed.
+    /// The same order exists. It is told as [`ApiError::Duplicate`], never inside a refusal.
     Duplicate,
     /// A post-only order would have crossed.
     PostOnlyWouldCross,
@@ -222,9 +228,9 @@ impl Refusal {
 }
 
 impl ApiError {
-    /// Whether the request may have taken effect.
+    /// Whether the order (or whatever it was) may be there: by this request, or by an earlier one.
     pub fn may_have_taken_effect(&self) -> bool {
-        matches!(self, ApiError::Unknown(_))
+        matches!(self, ApiError::Unknown(_) | ApiError::Duplicate(_))
     }
 
     /// Whether asking again later can help, and when at the earliest.
@@ -239,10 +245,10 @@ impl ApiError {
     }
 
     pub(crate) fn refused(text: &str, order_id: Option<String>) -> ApiError {
-        ApiError::Refused {
-            why: Refusal::read(text),
-            text: text.chars().take(300).collect(),
-            order_id,
+        let (why, text) = (Refusal::read(text), text.chars().take(300).collect());
+        match why {
+            Refusal::Duplicate => ApiError::Duplicate(text),
+            why => ApiError::Refused { why, text, order_id },
         }
     }
 }
@@ -312,6 +318,10 @@ pub(crate) fn from_answer(
         425 => ApiError::Restarting { pause: pause(1) },
         401 => ApiError::Unauthorised(text),
         403 => ApiError::Unauthorised(format!("HTTP 403: {text}")),
+        404 if json.is_some() && Refusal::read(&text) == Refusal::UnknownToken => match effect {
+            Effect::Read => ApiError::NotFound(text),
+            _ => ApiError::refused(&text, None),
+        },
         404 if json.is_some() => ApiError::NotFound(text),
         503 if json.is_some() => {
             let words = text.to_ascii_lowercase();
@@ -388,6 +398,19 @@ mod tests {
             503_post_only_mode: post-only 79
         "#]]
         .assert_eq(&seen);
+    }
+
+    #[test]
+    fn an_order_the_venue_has_already_is_not_gone() {
+        let body = br#"{"error":"order 0xab is invalid. Duplicated."}"#;
+        let error = from_answer(Effect::Once, 400, None, body, "POST /order");
+        assert!(matches!(&error, ApiError::Duplicate(text) if text.contains("0xab")), "{error:?}");
+        assert!(error.may_have_taken_effect());
+        let body = br#"{"error":"No orderbook exists for the requested token id"}"#;
+        let order = from_answer(Effect::Once, 404, None, body, "POST /order");
+        assert!(matches!(order, ApiError::Refused { why: Refusal::UnknownToken, .. }), "{order:?}");
+        let read = from_answer(Effect::Read, 404, None, body, "GET /book");
+        assert!(matches!(read, ApiError::NotFound(_)), "{read:?}");
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn orders_of_every_wallet_on_every_exchange_rest_match_and_cancel() {
                 // The same bytes again are a duplicate, not a second order.
                 let twice = maker.post(&signed).await;
                 assert!(
-                    matches!(&twice, Err(ApiError::Refused { why: Refusal::Duplicate, .. })),
+                    matches!(&twice, Err(error @ ApiError::Duplicate(_)) if error.may_have_taken_effect()),
                     "{what}: {twice:?}"
                 );
                 // Somebody sells into half of it.
@@ -611,5 +611,106 @@ fn a_session_key_trades_from_its_registration_to_its_revocation() {
             Err(ApiError::Refused { why: Refusal::Signer, .. })
         ));
         world.exchange.check().unwrap();
+    });
+}
+
+#[test]
+fn an_answer_to_a_cancel_counts_for_what_it_says_only() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let market = world.market("rain-tomorrow");
+        let trader = world.trader(0, WalletKind::Eoa);
+        let order = trader.place(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap().id;
+        let lever = |endpoint: &str, body: &str| {
+            let toml =
+                format!("[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nbody = '{body}'\n");
+            world.exchange.pull_toml(&toml).unwrap();
+        };
+        // Neither list: it is no answer, and certainly not "nothing was open".
+        for body in ["{}", "{\"error\":\"x\"}", "null", "\"OK\"", "[]", "<html>"] {
+            lever("DELETE /cancel-all", body);
+            let nothing = trader.clob.cancel_all().await;
+            assert!(matches!(nothing, Err(ApiError::Malformed { .. })), "{body}: {nothing:?}");
+        }
+        for body in ["{\"canceled\":[]}", "{\"canceled\":null,\"not_canceled\":null}"] {
+            lever("DELETE /cancel-all", body);
+            assert_eq!(trader.clob.cancel_all().await.unwrap(), Default::default(), "{body}");
+            // Asked for by name and not named in the answer.
+            lever("DELETE /order", body);
+            assert_eq!(trader.clob.cancel(&order).await.unwrap().unanswered, [order], "{body}");
+        }
+        let other = OrderHash::from_bytes([7; 32]);
+        let asked = [order, other];
+        let named =
+            format!("{{\"canceled\":[],\"not_canceled\":{{\"{other}\":\"Order not found\"}}}}");
+        lever("DELETE /orders", &named);
+        let report = trader.clob.cancel_orders(&asked).await.unwrap();
+        assert_eq!(report.unanswered, [order]);
+        assert_eq!(report.not_canceled, [(other, NotCanceled::NotFound)]);
+    });
+}
+
+#[test]
+fn rows_of_a_batch_that_name_each_others_orders_tell_nothing() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let market = world.market("rain-tomorrow");
+        let trader = world.trader(0, WalletKind::Eoa);
+        let signed: Vec<_> = [20, 21]
+            .iter()
+            .map(|cents| trader.sign(&ask(&market, 0, Side::Buy, *cents, 10, Tif::Gtc)))
+            .collect();
+        let row = |id: OrderHash, error: &str, status: &str| {
+            format!(
+                "{{\"success\":true,\"errorMsg\":\"{error}\",\"orderID\":\"{id}\",\"status\":\"{status}\"}}"
+            )
+        };
+        let body = format!(
+            "[{},{}]",
+            row(signed[1].id(), "not enough balance / allowance", ""),
+            row(signed[0].id(), "", "live")
+        );
+        let toml =
+            format!("[[answers]]\nendpoint = \"POST /orders\"\ncalls = \"1\"\nbody = '{body}'\n");
+        world.exchange.pull_toml(&toml).unwrap();
+        let owner = &trader.credentials.key;
+        let batch: Vec<_> = signed.iter().map(|order| (order.id(), order.body(owner))).collect();
+        let outcomes = trader.clob.place_batch(&batch).await.unwrap();
+        for outcome in outcomes {
+            assert!(matches!(outcome, Err(ApiError::Unknown(_))), "{outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn only_an_acknowledgement_is_a_heartbeat() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let trader = world.trader(0, WalletKind::Eoa);
+        let expected = "{\"heartbeat_id\":\"5f0f4ef0-0000-4000-8000-000000000000\"";
+        let cases = [
+            ("<html>maintenance</html>".to_owned(), false, false),
+            ("{\"error\":\"no such key\"}".to_owned(), false, false),
+            ("[]".to_owned(), false, false),
+            ("{}".to_owned(), true, true),
+            (format!("{expected},\"error\":null}}"), true, true),
+            // Refused with 200, and the id it names is not the one the exchange wants: refused again.
+            (format!("{expected},\"error_msg\":\"Invalid Heartbeat ID\"}}"), false, false),
+            ("\"OK\"".to_owned(), false, true),
+        ];
+        for (body, with_id, without_id) in cases {
+            for endpoint in ["POST /v1/heartbeats", "POST /heartbeats"] {
+                world
+                    .exchange
+                    .pull_toml(&format!(
+                        "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nstatus = 200\nbody = '{body}'\n"
+                    ))
+                    .unwrap();
+            }
+            let beat = trader.clob.heartbeat("").await;
+            assert_eq!(beat.is_ok(), with_id, "{body}: {beat:?}");
+            let beat = trader.clob.heartbeat_without_id().await;
+            assert_eq!(beat.is_ok(), without_id, "{body}: {beat:?}");
+        }
     });
 }

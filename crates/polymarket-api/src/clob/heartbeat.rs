@@ -19,15 +19,24 @@ impl Clob {
         for _ in 0..2 {
             let request = request::heartbeat(&id);
             let answer = self.beat(&request).await?;
-            let expected: Option<Heartbeat> = serde_json::from_slice(&answer.body).ok();
+            let expected = Heartbeat::read(&answer);
             match (answer.ok(), expected) {
-                (true, Some(beat)) if !beat.heartbeat_id.is_empty() => return Ok(beat.heartbeat_id),
-                (false, Some(beat)) if answer.status == 400 && !beat.heartbeat_id.is_empty() => {
+                // Refused is refused, whatever the status.
+                (ok, Some(beat))
+                    if (ok || answer.status == 400)
+                        && (!ok || beat.refused())
+                        && !beat.heartbeat_id.is_empty() =>
+                {
                     tracing::warn!("another heartbeat id was expected; adopting it");
                     id = beat.heartbeat_id;
                 }
-                // Some deployments acknowledge without an id: the one we sent stays.
-                (true, _) => return Ok(id),
+                (true, Some(beat)) if !beat.refused() => {
+                    // Some deployments acknowledge without an id: the one we sent stays.
+                    let none = beat.heartbeat_id.is_empty();
+                    return Ok(if none { id } else { beat.heartbeat_id });
+                }
+                // A page or words instead of an answer are no beat: the venue would cancel everything.
+                (true, _) => return Err(no_beat(&request, &answer)),
                 (false, _) => {
                     return Err(from_answer(
                         request.effect,
@@ -52,7 +61,17 @@ impl Clob {
         let request = request::heartbeat_without_id();
         let answer = self.beat(&request).await?;
         if answer.ok() {
-            return Ok(());
+            // Nothing, "OK" or an object without an error.
+            let words: Result<serde_json::Value, _> = serde_json::from_slice(&answer.body);
+            return match words {
+                Ok(serde_json::Value::Object(_)) => match Heartbeat::read(&answer) {
+                    Some(beat) if !beat.refused() => Ok(()),
+                    _ => Err(no_beat(&request, &answer)),
+                },
+                Ok(serde_json::Value::String(_) | serde_json::Value::Null) => Ok(()),
+                Err(_) if answer.body.is_empty() => Ok(()),
+                _ => Err(no_beat(&request, &answer)),
+            };
         }
         let pause = answer.retry_after();
         Err(from_answer(request.effect, answer.status, pause, &answer.body, &request.what()))
@@ -64,6 +83,22 @@ impl Clob {
         answer.unwrap_or_else(|_| {
             Err(ApiError::Unreachable(format!("{}: no answer within 3 s", request.what())))
         })
+    }
+}
+
+fn no_beat(request: &Request, answer: &HttpAnswer) -> ApiError {
+    let excerpt = String::from_utf8_lossy(&answer.body[..answer.body.len().min(200)]);
+    super::malformed(&request.what(), "it does not acknowledge the heartbeat", &excerpt)
+}
+
+impl Heartbeat {
+    /// An object; a list would pass for one without fields.
+    fn read(answer: &HttpAnswer) -> Option<Heartbeat> {
+        let object = answer.body.trim_ascii_start().starts_with(b"{");
+        object.then(|| serde_json::from_slice(&answer.body).ok()).flatten()
+    }
+    fn refused(&self) -> bool {
+        !self.error.is_empty() || !self.error_msg.is_empty()
     }
 }
 

@@ -23,7 +23,9 @@ impl Clob {
     }
     /// Makes a key that can only read.
     pub async fn create_readonly_key(&self) -> Result<String, ApiError> {
-        Ok(self.get::<ReadonlyKeyAnswer>(request::create_readonly_key()).await?.key)
+        let request = request::create_readonly_key();
+        let answer = self.send(&request).await?;
+        Ok(read_secret::<ReadonlyKeyAnswer>(answer, &request)?.key)
     }
     /// The keys that can only read.
     pub async fn readonly_keys(&self) -> Result<Vec<String>, ApiError> {
@@ -139,8 +141,15 @@ fn accepted(answer: HttpAnswer, request: &Request) -> Result<(), ApiError> {
     if answer.ok() { Ok(()) } else { Err(refused(&answer, request)) }
 }
 
-/// Credentials are never quoted in an error.
 fn read_credentials(answer: HttpAnswer, request: &Request) -> Result<Credentials, ApiError> {
+    read_secret(answer, request)
+}
+
+/// Credentials are never quoted in an error.
+fn read_secret<T: serde::de::DeserializeOwned>(
+    answer: HttpAnswer,
+    request: &Request,
+) -> Result<T, ApiError> {
     if !answer.ok() {
         return Err(refused(&answer, request));
     }

@@ -91,9 +91,27 @@ pub struct Cancelled {
     pub not_canceled: Vec<(OrderHash, NotCanceled)>,
     /// Ids that could not be read; they belong to somebody's other client.
     pub unreadable: Vec<String>,
+    /// Asked for by id and in no list of the answer: whether they rest is not known. Cancel them again.
+    pub unanswered: Vec<OrderHash>,
     /// Why orders that stand in no list were not asked for: a later part of a large batch failed. They must
     /// be cancelled again.
     pub incomplete: Option<ApiError>,
+}
+
+/// A mode and until when it is believed, by [`ServerClock::steady`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModeNote {
+    /// What the venue was heard to take.
+    pub mode: VenueMode,
+    /// From then on it counts as [`VenueMode::Normal`].
+    pub until: Time,
+}
+
+impl ModeNote {
+    /// The mode at a steady time.
+    pub fn at(&self, steady: Time) -> VenueMode {
+        if steady < self.until { self.mode } else { VenueMode::Normal }
+    }
 }
 
 /// The CLOB client. Clones share connections, limits, clock and mode.
@@ -104,9 +122,9 @@ pub struct Clob {
     limits: Arc<Limits>,
     clock: ServerClock,
     auth: Option<Arc<L2Auth>>,
-    /// The mode and until when it is believed.
-    mode: Arc<watch::Sender<VenueMode>>,
-    believed_until: Arc<std::sync::atomic::AtomicI64>,
+    mode: Arc<watch::Sender<ModeNote>>,
+    /// When the last restriction was heard (steady nanoseconds): older requests do not lift it.
+    restricted: Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl core::fmt::Debug for Clob {
@@ -131,8 +149,11 @@ impl Clob {
             limits,
             clock,
             auth: None,
-            mode: Arc::new(watch::Sender::new(VenueMode::Normal)),
-            believed_until: Arc::default(),
+            mode: Arc::new(watch::Sender::new(ModeNote {
+                mode: VenueMode::Normal,
+                until: Time::MIN,
+            })),
+            restricted: Arc::default(),
         }
     }
 
@@ -156,11 +177,11 @@ impl Clob {
     /// What the venue takes at present. A restriction is believed for as long as the venue said, or for half
     /// a minute; then somebody may try again.
     pub fn mode(&self) -> VenueMode {
-        let until = self.believed_until.load(std::sync::atomic::Ordering::Relaxed);
-        if self.clock.steady().nanos() < until { *self.mode.borrow() } else { VenueMode::Normal }
+        self.mode.borrow().at(self.clock.steady())
     }
-    /// Wakes whenever the mode changes.
-    pub fn watch_mode(&self) -> watch::Receiver<VenueMode> {
+    /// Wakes whenever a restriction is heard, or lifted by an order that was taken. That it runs out wakes
+    /// nobody: the note says when.
+    pub fn watch_mode(&self) -> watch::Receiver<ModeNote> {
         self.mode.subscribe()
     }
 
@@ -203,6 +224,7 @@ impl Clob {
     /// socket for this id, for minutes, and keep the funds reserved meanwhile.
     pub async fn place(&self, id: OrderHash, body: Vec<u8>) -> Result<Placed, ApiError> {
         let post_only = is_post_only(&body);
+        let left = self.clock.steady();
         let mut request = request::place(body);
         let what = request.what();
         let body = request.body.take().unwrap_or_default();
@@ -211,7 +233,7 @@ impl Clob {
             .await
             .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
         let placed = sent.and_then(|answer| placed(id, answer));
-        self.note_mode(&placed, post_only);
+        self.note_mode(&placed, post_only, left);
         placed
     }
 
@@ -232,6 +254,7 @@ impl Clob {
             body.extend_from_slice(order);
         }
         body.push(b']');
+        let left = self.clock.steady();
         let mut request = request::place_batch(body, orders.len() as u32);
         let what = request.what();
         let body = request.body.take().unwrap_or_default();
@@ -240,7 +263,7 @@ impl Clob {
             .await
             .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
         if let Err(error) = &sent {
-            self.note_mode(&Err::<(), _>(error.clone()), false);
+            self.note_mode(&Err::<(), _>(error.clone()), false, left);
         }
         let answers = sent?;
         if answers.len() != orders.len() {
@@ -249,6 +272,14 @@ impl Clob {
                 answers.len(),
                 orders.len()
             )));
+        }
+        // Rows belong to orders by their place. One that names another order shows that they do not.
+        let strayed = orders.iter().zip(&answers).find_map(|((id, _), answer)| {
+            let named: OrderHash = answer.order_id.parse().ok()?;
+            (named != *id).then(|| format!("{what}: the row of {id} names {named}"))
+        });
+        if let Some(text) = strayed {
+            return Ok(orders.iter().map(|_| Err(ApiError::Unknown(text.clone()))).collect());
         }
         let outcomes: Vec<_> =
             orders.iter().zip(answers).map(|((id, _), answer)| placed(*id, answer)).collect();
@@ -261,21 +292,21 @@ impl Clob {
         });
         let all_post_only = orders.iter().all(|(_, body)| is_post_only(body));
         if let Some(outcome) = worst.or(Some(0)).and_then(|index| outcomes.get(index)) {
-            self.note_mode(outcome, all_post_only);
+            self.note_mode(outcome, all_post_only, left);
         }
         Ok(outcomes)
     }
 
     /// Cancels one order.
     pub async fn cancel(&self, order: &OrderHash) -> Result<Cancelled, ApiError> {
-        self.cancelled(request::cancel_order(order)).await
+        self.cancelled(request::cancel_order(order), std::slice::from_ref(order)).await
     }
     /// Cancels up to 1000 orders, in requests that fit the signer's bucket.
     pub async fn cancel_orders(&self, orders: &[OrderHash]) -> Result<Cancelled, ApiError> {
         at_most(orders.len(), BATCH_CANCELS, "orders")?;
         let mut report = Cancelled::default();
         for chunk in orders.chunks(self.limits.cancels_at_once()) {
-            let part = match self.cancelled(request::cancel_orders(chunk)).await {
+            let part = match self.cancelled(request::cancel_orders(chunk), chunk).await {
                 Ok(part) => part,
                 Err(error) if report == Cancelled::default() => return Err(error),
                 Err(error) => {
@@ -287,6 +318,7 @@ impl Clob {
             report.canceled.extend(part.canceled);
             report.not_canceled.extend(part.not_canceled);
             report.unreadable.extend(part.unreadable);
+            report.unanswered.extend(part.unanswered);
         }
         Ok(report)
     }
@@ -309,13 +341,28 @@ impl Clob {
     async fn cancelled_at_once(&self, request: Request) -> Result<Cancelled, ApiError> {
         // The request itself counts as one, which an emergency did not take beforehand.
         let itself = usize::from(request.cost == SignerCost::Emergency);
-        let report = self.cancelled(request).await?;
+        let report = self.cancelled(request, &[]).await?;
         self.limits.cancelled_at_once(report.canceled.len() + itself);
         Ok(report)
     }
 
-    async fn cancelled(&self, request: Request) -> Result<Cancelled, ApiError> {
-        let answer: CancelAnswer = self.get(request).await?;
+    /// `asked` are the orders named in the request, if it names any.
+    async fn cancelled(
+        &self,
+        request: Request,
+        asked: &[OrderHash],
+    ) -> Result<Cancelled, ApiError> {
+        let left = self.clock.steady();
+        let answer: CancelAnswer = match self.get(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Cancels are taken in every mode but these two; that one was taken shows nothing.
+                if matches!(error, ApiError::Restarting { .. } | ApiError::Disabled(_)) {
+                    self.note_mode(&Err::<(), _>(error.clone()), false, left);
+                }
+                return Err(error);
+            }
+        };
         let mut report = Cancelled::default();
         for id in answer.canceled {
             match id.parse() {
@@ -323,12 +370,17 @@ impl Clob {
                 Err(_) => report.unreadable.push(id),
             }
         }
-        for (id, reason) in answer.not_canceled.into_iter().chain(answer.not_canceled_older) {
+        for (id, reason) in answer.not_canceled {
             match id.parse() {
                 Ok(order) => report.not_canceled.push((order, NotCanceled::read(&reason))),
                 Err(_) => report.unreadable.push(id),
             }
         }
+        let told = |order: &OrderHash| {
+            report.canceled.contains(order) || report.not_canceled.iter().any(|(o, _)| o == order)
+        };
+        let unanswered = asked.iter().filter(|order| !told(order)).copied().collect();
+        report.unanswered = unanswered;
         Ok(report)
     }
 
@@ -513,12 +565,15 @@ impl Clob {
         Ok(answer)
     }
 
-    /// Takes note of what an answer to an order shows. A post-only order that is taken shows nothing about
-    /// a post-only window, and neither does a business refusal.
-    fn note_mode<T>(&self, outcome: &Result<T, ApiError>, post_only: bool) {
+    /// Takes note of what an answer to an order shows that left at `left` (steady). A post-only order that is
+    /// taken shows nothing about a post-only window; a business refusal shows nothing, for it may come before
+    /// the mode is looked at; and an order that left before a restriction was heard does not lift it.
+    fn note_mode<T>(&self, outcome: &Result<T, ApiError>, post_only: bool, left: Time) {
+        use std::sync::atomic::Ordering::Relaxed;
         let half_a_minute = Duration::from_secs(30);
         let (mode, pause) = match outcome {
             Ok(_) if post_only && self.mode() == VenueMode::PostOnly => return,
+            Ok(_) if left.nanos() < self.restricted.load(Relaxed) => return,
             Ok(_) => (VenueMode::Normal, Duration::ZERO),
             Err(ApiError::Restarting { pause }) => {
                 (VenueMode::Restarting, (*pause).max(half_a_minute))
@@ -529,15 +584,20 @@ impl Clob {
             }
             Err(ApiError::CancelOnly) => (VenueMode::CancelOnly, half_a_minute),
             Err(ApiError::Disabled(_)) => (VenueMode::Disabled, half_a_minute),
-            Err(ApiError::Refused { .. }) if self.mode() != VenueMode::PostOnly => {
-                (VenueMode::Normal, Duration::ZERO)
-            }
             Err(_) => return,
         };
-        let until =
-            self.clock.steady() + Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
-        self.believed_until.store(until.nanos(), std::sync::atomic::Ordering::Relaxed);
-        self.mode.send_if_modified(|present| core::mem::replace(present, mode) != mode);
+        let now = self.clock.steady();
+        if mode != VenueMode::Normal {
+            self.restricted.store(now.nanos(), Relaxed);
+        }
+        // Nothing the venue asks for is longer than an hour.
+        let pause = Span::nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
+        let note = ModeNote { mode, until: now + pause.min(Span::secs(3_600)) };
+        self.mode.send_if_modified(|present| {
+            let changed = present.mode != mode;
+            *present = note;
+            changed || mode != VenueMode::Normal
+        });
     }
 }
 

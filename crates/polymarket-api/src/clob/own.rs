@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{OrderHash, Shares, Side, Time, TokenId};
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::wire::{self, words};
 
@@ -411,18 +411,54 @@ impl From<RawOrderAnswer> for OrderAnswer {
     }
 }
 
-/// What a cancel did. HTTP 200 even when nothing was cancelled.
+/// What a cancel did. HTTP 200 even when nothing was cancelled; but an answer with neither list says nothing,
+/// and is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawCancelAnswer")]
 pub struct CancelAnswer {
     /// Order ids that are out of the book.
-    #[serde(default, deserialize_with = "wire::vec")]
     pub canceled: Vec<String>,
-    /// Order id → reason.
-    #[serde(default, deserialize_with = "wire::text_map")]
+    /// Order id → reason, also under its older name `notCanceled`.
     pub not_canceled: BTreeMap<String, String>,
-    /// The same under an older name.
-    #[serde(default, rename = "notCanceled", deserialize_with = "wire::text_map")]
-    pub not_canceled_older: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RawCancelAnswer {
+    #[serde(default)]
+    canceled: Listed<Vec<String>>,
+    #[serde(default)]
+    not_canceled: Listed<BTreeMap<String, String>>,
+    #[serde(default, rename = "notCanceled")]
+    not_canceled_older: Listed<BTreeMap<String, String>>,
+}
+
+/// A field that is there, if only as null, or is not.
+#[derive(Default)]
+struct Listed<T>(Option<T>);
+
+impl<'de> Deserialize<'de> for Listed<Vec<String>> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::vec(from).map(Some).map(Listed)
+    }
+}
+impl<'de> Deserialize<'de> for Listed<BTreeMap<String, String>> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::text_map(from).map(Some).map(Listed)
+    }
+}
+
+impl TryFrom<RawCancelAnswer> for CancelAnswer {
+    type Error = &'static str;
+
+    fn try_from(raw: RawCancelAnswer) -> Result<CancelAnswer, &'static str> {
+        let RawCancelAnswer { canceled, not_canceled, not_canceled_older } = raw;
+        if canceled.0.is_none() && not_canceled.0.is_none() && not_canceled_older.0.is_none() {
+            return Err("neither canceled nor not_canceled is there");
+        }
+        let mut kept = not_canceled.0.unwrap_or_default();
+        kept.extend(not_canceled_older.0.unwrap_or_default());
+        Ok(CancelAnswer { canceled: canceled.0.unwrap_or_default(), not_canceled: kept })
+    }
 }
 
 /// Why an order was not cancelled.
