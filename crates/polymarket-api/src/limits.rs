@@ -71,17 +71,45 @@ pub enum Group {
     DataTrades,
     /// Data `/positions` and `/closed-positions`, v1 and v2.
     DataPositions,
-    /// Relayer `/submit`.
-    Relayer,
     /// `/v1/heartbeats`: without them the venue cancels everything, so nothing else's pause holds them.
     Heartbeat,
+}
+
+impl Group {
+    /// The group all requests of a service count in together. Gamma and Data charge theirs themselves.
+    fn service(self) -> Option<Group> {
+        match self {
+            Group::Clob
+            | Group::Gamma
+            | Group::GammaEvents
+            | Group::GammaMarkets
+            | Group::GammaSearch
+            | Group::GammaTags
+            | Group::Data
+            | Group::DataTrades
+            | Group::DataPositions => None,
+            _ => Some(Group::Clob),
+        }
+    }
+
+    /// Cancels and heartbeats: nothing else's traffic holds them back.
+    fn never_waits(self) -> bool {
+        matches!(
+            self,
+            Group::Cancel
+                | Group::Cancels
+                | Group::CancelAll
+                | Group::CancelMarket
+                | Group::Heartbeat
+        )
+    }
 }
 
 /// A quota: so many requests in any window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Requests in any 10 seconds (relayer: in any minute).
+    /// Requests in any 10 seconds.
     pub burst: u32,
     /// Requests in any 10 minutes; 0 for no such limit.
     #[serde(default)]
@@ -172,9 +200,15 @@ impl LimitsConfig {
             );
         }
         for (group, quota) in &self.quotas {
+            // As it is written in the file.
+            let name = serde_json::to_string(group).unwrap_or_default();
             check(
                 (1..=10_000_000).contains(&quota.burst),
-                format!("limits.quotas.{group:?}.burst is {}; it must be above 0", quota.burst),
+                format!(
+                    "limits.quotas.{}.burst is {}; it must be from 1 to 10000000",
+                    name.trim_matches('"'),
+                    quota.burst
+                ),
             );
         }
         problems
@@ -208,7 +242,6 @@ fn published(group: Group) -> Quota {
         Group::Data => (800, 0),
         Group::DataTrades => (200, 0),
         Group::DataPositions => (150, 0),
-        Group::Relayer => (25, 0),
         Group::Heartbeat => (50, 0),
     };
     Quota { burst, sustained }
@@ -264,7 +297,7 @@ impl core::fmt::Debug for Limits {
     }
 }
 
-const GROUPS: [Group; 27] = [
+const GROUPS: [Group; 26] = [
     Group::Clob,
     Group::Ok,
     Group::Book,
@@ -290,7 +323,6 @@ const GROUPS: [Group; 27] = [
     Group::Data,
     Group::DataTrades,
     Group::DataPositions,
-    Group::Relayer,
     Group::Heartbeat,
 ];
 
@@ -306,9 +338,8 @@ impl Limits {
             .into_iter()
             .map(|group| {
                 let quota = config.quotas.get(&group).copied().unwrap_or_else(|| published(group));
-                let window = if group == Group::Relayer { 60 } else { 10 };
                 let windows = Windows {
-                    burst: bucket(share(quota.burst), Duration::from_secs(window)),
+                    burst: bucket(share(quota.burst), Duration::from_secs(10)),
                     sustained: (quota.sustained > 0)
                         .then(|| bucket(share(quota.sustained), Duration::from_secs(600))),
                 };
@@ -352,24 +383,42 @@ impl Limits {
             }
             _ => self.config.patience_ms,
         });
+        let (signer, n, what) = match cost {
+            // The venue may refuse it, we do not.
+            SignerCost::Emergency => return Ok(()),
+            SignerCost::None => (None, 0, ""),
+            SignerCost::Orders(n) => (Some(&self.orders), n, "orders"),
+            SignerCost::Cancels(n) => (Some(&self.cancels), n, "cancels"),
+        };
+        let service = group.service().and_then(|service| self.groups.get(&service));
+        let windows = self.groups.get(&group);
+        // The signer's tokens last: they are the scarce ones, and none is taken for what does not go.
         let turn = async {
-            match cost {
-                SignerCost::None => {}
-                SignerCost::Orders(n) => take(&self.orders, n, "orders").await?,
-                SignerCost::Cancels(n) => take(&self.cancels, n, "cancels").await?,
-                // The venue may refuse it, we do not.
-                SignerCost::Emergency => return Ok(()),
+            match service {
+                // Counted and let through.
+                Some(service) if group.never_waits() => drop(service.burst.try_acquire(1)),
+                Some(service) => service.burst.acquire(1).await,
+                None => {}
             }
-            if let Some(windows) = self.groups.get(&group) {
+            if let Some(windows) = windows {
                 windows.burst.acquire(1).await;
                 if let Some(sustained) = &windows.sustained {
                     sustained.acquire(1).await;
                 }
             }
-            Ok(())
+            match signer {
+                Some(bucket) => take(bucket, n, what).await,
+                None => Ok(()),
+            }
         };
         tokio::time::timeout(patience, turn).await.unwrap_or_else(|_| {
-            Err(throttled(patience.max(Duration::from_millis(50)), ThrottledBy::Ourselves))
+            let burst = windows.map(|windows| room_in(&windows.burst, 1));
+            let sustained = windows.and_then(|windows| windows.sustained.as_ref());
+            let sustained = sustained.map(|bucket| room_in(bucket, 1));
+            let signer = signer.map(|bucket| room_in(bucket, n as usize));
+            let pause = [burst, sustained, signer].into_iter().flatten().max();
+            let least = Duration::from_millis(50);
+            Err(throttled(pause.unwrap_or(least).max(least), ThrottledBy::Ourselves))
         })
     }
 
@@ -434,6 +483,13 @@ impl Limits {
     }
 }
 
+/// How long until a bucket holds so many.
+fn room_in(bucket: &RateLimiter, n: usize) -> Duration {
+    let missing = n.saturating_sub(bucket.balance());
+    let refills = missing.div_ceil(bucket.refill().max(1));
+    bucket.interval().saturating_mul(u32::try_from(refills).unwrap_or(u32::MAX))
+}
+
 /// Empties a bucket down to `left`.
 fn lower(bucket: &RateLimiter, left: usize) {
     let over = bucket.balance().saturating_sub(left);
@@ -459,7 +515,7 @@ async fn take(bucket: &RateLimiter, n: u32, what: &str) -> Result<(), ApiError> 
 }
 
 /// A quarter of the quota at once and the rest evenly: no window of that length holds more than the quota.
-fn bucket(quota: u32, window: Duration) -> RateLimiter {
+pub(crate) fn bucket(quota: u32, window: Duration) -> RateLimiter {
     let at_once = (quota / 4).max(1);
     let rate = u64::from(quota.saturating_sub(at_once).max(1));
     refilled(at_once, window.as_micros() as u64 / rate.max(1))

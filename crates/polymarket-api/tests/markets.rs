@@ -166,6 +166,11 @@ fn the_life_of_a_market_is_read_from_all_its_flags() {
         (json!({ "enableOrderBook": false }), MarketState::Paused),
         (json!({ "archived": true }), MarketState::Closed),
         (json!({ "umaResolutionStatus": "disputed" }), MarketState::Disputed),
+        (
+            json!({ "closed": true, "umaResolutionStatus": "disputed",
+                    "outcomePrices": "[\"1\", \"0\"]" }),
+            MarketState::Disputed,
+        ),
         // Closed while it still says that it takes orders: seen in production.
         (json!({ "closed": true }), MarketState::Closed),
         (

@@ -143,6 +143,9 @@ fn an_encrypted_keystore_opens_with_its_password_only() {
         .load()
     };
     assert_eq!(load("correct horse").unwrap().address(), key.address());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(load("correct horse"), Err(KeySourceError::Open { mode: 0o640, .. })));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let error = load("battery staple").unwrap_err();
     assert!(matches!(error, KeySourceError::Keystore { .. }), "{error}");
     assert!(!format!("{error:?} {error}").contains("battery"));

@@ -589,7 +589,7 @@ fn a_session_key_trades_from_its_registration_to_its_revocation() {
             let relayer = relayer.clone();
             async move {
                 let scopes = [SessionScope::Clob];
-                relayer.authorise_session(session, &scopes, until, "register").await
+                relayer.authorise_session(session, &scopes, until).await
             }
         });
         while !registering.is_finished() {
@@ -603,7 +603,7 @@ fn a_session_key_trades_from_its_registration_to_its_revocation() {
         assert_eq!(desk.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
         desk.clob.cancel(&placed.id).await.unwrap();
 
-        let gone = relayer.revoke_session(session, "revoke").await.unwrap();
+        let gone = relayer.revoke_session(session).await.unwrap();
         assert!(gone.fenced);
         assert!(owner.clob.session_signers().await.unwrap().signers.is_empty());
         assert!(matches!(

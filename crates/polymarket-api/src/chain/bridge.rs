@@ -5,6 +5,9 @@
 //! It hands out addresses; whoever sends to them trusts the service with that money. Nothing is sent from
 //! here, and no address of an answer is ever paid by the bot itself.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use polydesk_domain::Time;
@@ -203,16 +206,25 @@ pub struct BridgeTransfer {
 }
 
 /// The bridge's client.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Bridge {
     http: Http,
     base: String,
+    /// The venue takes 50 requests in ten seconds.
+    turns: Arc<leaky_bucket::RateLimiter>,
+}
+
+impl core::fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Bridge({})", self.base)
+    }
 }
 
 impl Bridge {
     /// A client at `base`, which is [`BASE`] outside of tests.
     pub fn new(http: Http, base: &str) -> Bridge {
-        Bridge { http, base: base.trim_end_matches('/').to_owned() }
+        let turns = Arc::new(crate::limits::bucket(42, Duration::from_secs(10)));
+        Bridge { http, base: base.trim_end_matches('/').to_owned(), turns }
     }
 
     /// What can come in and go out, and from how much on.
@@ -270,6 +282,7 @@ impl Bridge {
             what: format!("bridge {path}"),
             gzip: true,
         };
+        self.turns.acquire(1).await;
         self.http.json(request).await
     }
 }

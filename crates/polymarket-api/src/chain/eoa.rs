@@ -248,7 +248,8 @@ impl EoaSender {
         // Both endpoints must say that it works; one alone may lie about the estimate, which the caps bound.
         self.rpc.call(&head, Some(self.address()), call).await?;
         let estimate = self.rpc.estimate_gas(self.address(), call).await?;
-        let gas = estimate.saturating_add(estimate / 100 * self.config.gas_margin_percent);
+        let margin = (estimate / 100).saturating_mul(self.config.gas_margin_percent);
+        let gas = estimate.saturating_add(margin);
         let fees = self.fees(&head, call).await?;
         self.affordable(call, gas, fees, None)?;
         if self.state().nonces.unknown() {
@@ -256,6 +257,8 @@ impl EoaSender {
             self.state().nonces.chain_says(next);
         }
         let mut state = self.state();
+        // Again with the lock held, for another transaction may have been entered meanwhile.
+        self.affordable_beside(&state, call, gas, fees, None)?;
         let Some(nonce) = state.nonces.take() else {
             return Err(ChainError::Unreachable("the next nonce is not known".into()));
         };
@@ -327,6 +330,17 @@ impl EoaSender {
         fees: Fees,
         replaces: Option<u64>,
     ) -> Result<(), ChainError> {
+        self.affordable_beside(&self.state(), call, gas, fees, replaces)
+    }
+
+    fn affordable_beside(
+        &self,
+        state: &State,
+        call: &Call,
+        gas: u64,
+        fees: Fees,
+        replaces: Option<u64>,
+    ) -> Result<(), ChainError> {
         let too_much = |needs: U256, cap: String| {
             let needs = format!("{} gwei", gwei_up(needs.saturating_to()));
             Err(ChainError::TooExpensive { what: call.words.clone(), needs, cap })
@@ -336,7 +350,6 @@ impl EoaSender {
             let cap = format!("max_cost_gwei is {}", self.config.max_cost_gwei);
             return too_much(worst, cap);
         }
-        let state = self.state();
         let mut total = state.spent.saturating_add(worst);
         for sent in state.sent.values().filter(|sent| Some(sent.nonce) != replaces) {
             total = total.saturating_add(self::worst(sent.gas, sent.fees.max));
@@ -514,7 +527,7 @@ impl EoaSender {
                 Seen::Nowhere => {}
                 Seen::Somewhere => return Ok(Look::Shallow),
                 Seen::Everywhere(receipt) => {
-                    let depth = (head + 1).saturating_sub(receipt.block_number.to());
+                    let depth = head.saturating_add(1).saturating_sub(receipt.block_number.to());
                     return Ok(if depth >= self.config.confirmations {
                         Look::Deep(*hash, receipt)
                     } else {

@@ -27,7 +27,7 @@ impl Nonces {
     pub(super) fn take(&mut self) -> Option<u64> {
         let mut nonce = self.floor?;
         while self.out.contains(&nonce) {
-            nonce += 1;
+            nonce = nonce.checked_add(1)?;
         }
         self.out.insert(nonce);
         Some(nonce)
@@ -36,7 +36,7 @@ impl Nonces {
     /// Its transaction is in a block.
     pub(super) fn used(&mut self, nonce: u64) {
         self.out.remove(&nonce);
-        self.chain_says(nonce + 1);
+        self.chain_says(nonce.saturating_add(1));
     }
 
     /// Its transaction surely reached nobody: it is free again.

@@ -78,10 +78,11 @@ impl Data {
         filters: Filters,
     ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<T> {
         let data = self.clone();
-        let pages = stream::try_unfold(Some(String::new()), move |cursor| {
+        let pages = stream::try_unfold((Some(String::new()), 0), move |(cursor, number)| {
             let (data, mut query) = (data.clone(), filters.clone());
             async move {
                 let Some(cursor) = cursor else { return Ok(None) };
+                crate::gamma::no_end(list, number)?;
                 if !cursor.is_empty() {
                     query.push(("cursor".into(), cursor.clone()));
                 }
@@ -95,7 +96,7 @@ impl Data {
                     });
                 }
                 let next = page.pagination.has_more.then_some(next);
-                Ok(Some((stream::iter(page.data.into_iter().map(Ok)), next)))
+                Ok(Some((stream::iter(page.data.into_iter().map(Ok)), (next, number + 1))))
             }
         });
         pages.try_flatten().boxed()

@@ -77,6 +77,14 @@ pub enum SnapshotError {
     /// A file is missing.
     #[error("the archive has no {0}")]
     Missing(&'static str),
+    /// A column is missing, or a row has fewer cells than there are columns.
+    #[error("{file}: a row without {column}")]
+    Column {
+        /// Which file.
+        file: &'static str,
+        /// Which column.
+        column: &'static str,
+    },
     /// A value is no number or time.
     #[error("{file}: {column} is {value:?}")]
     Value {
@@ -97,8 +105,8 @@ impl AccountingSnapshot {
         let mut snapshot = AccountingSnapshot { archive, ..AccountingSnapshot::default() };
         for row in rows(&positions, "positions.csv") {
             snapshot.positions.push(SnapshotPosition {
-                condition_id: row.text("conditionId"),
-                asset: row.text("asset"),
+                condition_id: row.text("conditionId")?,
+                asset: row.text("asset")?,
                 size: row.number("size")?,
                 cur_price: row.number("curPrice")?,
                 valuation_time: row.time("valuationTime")?,
@@ -123,18 +131,19 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn cell(&self, column: &str) -> &str {
-        self.cells.get(column).copied().unwrap_or_default()
+    fn cell(&self, column: &'static str) -> Result<&str, SnapshotError> {
+        let cell = self.cells.get(column).copied();
+        cell.ok_or(SnapshotError::Column { file: self.file, column })
     }
-    fn text(&self, column: &str) -> String {
-        self.cell(column).to_owned()
+    fn text(&self, column: &'static str) -> Result<String, SnapshotError> {
+        self.cell(column).map(str::to_owned)
     }
     fn read<T>(
         &self,
         column: &'static str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, SnapshotError> {
-        let cell = self.cell(column);
+        let cell = self.cell(column)?;
         if cell.is_empty() {
             return Ok(None);
         }
@@ -156,7 +165,8 @@ impl Row<'_> {
 /// Ids, numbers and times only: no cell has a comma of its own.
 fn rows<'a>(text: &'a str, file: &'static str) -> Vec<Row<'a>> {
     let cells = |line: &'a str| line.split(',').map(|cell| cell.trim().trim_matches('"'));
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines =
+        text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
     let Some(head) = lines.next() else { return Vec::new() };
     lines.map(|line| Row { file, cells: cells(head).zip(cells(line)).collect() }).collect()
 }
@@ -254,6 +264,20 @@ mod tests {
         ] {
             assert_eq!(AccountingSnapshot::read(bytes), Err(error));
         }
+    }
+
+    #[test]
+    fn a_row_without_a_column_is_no_wallet_without_a_size() {
+        let read = |text: &str| {
+            let table = rows(text, "positions.csv");
+            table.iter().map(|row| row.number("size")).collect::<Result<Vec<_>, _>>()
+        };
+        let missing = Err(SnapshotError::Column { file: "positions.csv", column: "size" });
+        assert_eq!(read("\u{feff}size,asset\n1.5,7"), Ok(vec![Some(Decimal::new(15, 1))]));
+        assert_eq!(read("asset,size\n7,"), Ok(vec![None]), "empty is not missing");
+        assert_eq!(read("asset,size\n7"), missing);
+        assert_eq!(read("asset,shares\n7,1"), missing);
+        assert_eq!(read("asset,size"), Ok(vec![]));
     }
 
     proptest! {

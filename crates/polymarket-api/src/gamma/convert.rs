@@ -239,20 +239,15 @@ impl GammaMarket {
 
     /// Where the market is in its life. Every flag must agree that it is open.
     pub fn state(&self) -> MarketState {
+        // Prices of 1 and 0 are a proposal while somebody disputes it.
+        if self.uma_resolution_status == "disputed" {
+            return MarketState::Disputed;
+        }
         if self.closed {
-            if let Some(payout) = self.payout() {
-                return MarketState::Resolved(payout);
-            }
-            return match self.uma_resolution_status.as_str() {
-                "disputed" => MarketState::Disputed,
-                _ => MarketState::Closed,
-            };
+            return self.payout().map_or(MarketState::Closed, MarketState::Resolved);
         }
         if self.archived {
             return MarketState::Closed;
-        }
-        if self.uma_resolution_status == "disputed" {
-            return MarketState::Disputed;
         }
         if self.active && self.accepting_orders && self.enable_order_book {
             MarketState::Open

@@ -135,10 +135,11 @@ impl Gamma {
         filters: Filters,
     ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<T> {
         let gamma = self.clone();
-        let pages = stream::try_unfold(Some(String::new()), move |cursor| {
+        let pages = stream::try_unfold((Some(String::new()), 0), move |(cursor, number)| {
             let (gamma, filters) = (gamma.clone(), filters.clone());
             async move {
                 let Some(cursor) = cursor else { return Ok(None) };
+                no_end(list, number)?;
                 let mut query = filters;
                 if !query.iter().any(|(key, _)| key == "limit") {
                     query.push(("limit".into(), PAGE.to_string()));
@@ -158,7 +159,7 @@ impl Gamma {
                     }
                     next => Some(next.to_owned()),
                 };
-                Ok(Some((stream::iter(page.rows.into_iter().map(Ok)), next)))
+                Ok(Some((stream::iter(page.rows.into_iter().map(Ok)), (next, number + 1))))
             }
         });
         pages.try_flatten().boxed()
@@ -175,6 +176,20 @@ impl Gamma {
         }
         get(&self.http, &self.limits, &self.base, path, group, query).await
     }
+}
+
+/// A list of more pages than this goes round in circles.
+const MOST_PAGES: u32 = 20_000;
+
+pub(crate) fn no_end(list: &str, page: u32) -> Result<(), ApiError> {
+    if page < MOST_PAGES {
+        return Ok(());
+    }
+    Err(ApiError::Malformed {
+        to: format!("GET {list}"),
+        error: format!("more than {MOST_PAGES} pages"),
+        excerpt: String::new(),
+    })
 }
 
 /// A read that is repeated twice when it was not reached.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Key, KeyError};
 use crate::Secret;
@@ -114,12 +114,14 @@ impl KeySource {
                 })
             }
             KeySource::Keystore { path, password } => {
-                private(path)?;
+                let file = private(path)?;
                 let password = password.load()?;
                 let wrong = || KeySourceError::Keystore { path: path.clone() };
-                let signer =
-                    alloy::signers::local::LocalSigner::decrypt_keystore(path, password.expose())
-                        .map_err(|_| wrong())?;
+                let signer = alloy::signers::local::LocalSigner::decrypt_keystore(
+                    checked(path, &file),
+                    password.expose(),
+                )
+                .map_err(|_| wrong())?;
                 let bytes = zeroize::Zeroizing::new(signer.to_bytes().0);
                 Key::from_bytes(&bytes).map_err(|_| wrong())
             }
@@ -141,6 +143,22 @@ impl PasswordSource {
 
 fn env(name: &str) -> Result<Secret, KeySourceError> {
     std::env::var(name).map(Secret::new).map_err(|_| KeySourceError::Env(name.to_owned()))
+}
+
+/// Where the library finds the very file that was checked, not whatever stands at its path by now.
+fn checked(path: &Path, file: &File) -> PathBuf {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let _ = path;
+        PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        // Another file there would have to open with the same password.
+        let _ = file;
+        path.to_owned()
+    }
 }
 
 /// Opens a file that only its owner may read or write, and whose owner is this user (or root). Links are

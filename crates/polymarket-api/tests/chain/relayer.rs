@@ -334,11 +334,12 @@ async fn session_keys_are_registered_and_revoked_by_the_owner() {
     let double = Double::start(submits, vec![state("STATE_MINED"), state("STATE_CONFIRMED")]).await;
     let relayer = double.relayer(wallet);
     let scopes = [SessionScope::Clob, SessionScope::Other("NEW".into())];
-    let done = relayer.authorise_session(SESSION, &scopes, until, " first ").await.unwrap();
+    let done = relayer.authorise_session(SESSION, &scopes, until).await.unwrap();
     assert_eq!(done.hash, Some(HASH.parse::<B256>().unwrap()));
     let bodies = double.bodies();
     assert!(bodies.len() == 3 && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
-    assert_eq!(double.script.lock().unwrap().names, ["first"; 3]);
+    let names = double.script.lock().unwrap().names.clone();
+    assert!(names[0].len() == 66 && names.iter().all(|name| *name == names[0]), "{names:?}");
     let body = &bodies[0];
     assert_eq!(body["scopes"], json!(["CLOB", "NEW"]));
     assert_eq!(body["validUntil"], json!(until.to_string()));
@@ -350,7 +351,7 @@ async fn session_keys_are_registered_and_revoked_by_the_owner() {
     let double =
         Double::start(vec![session_answer("PENDING")], vec![state("STATE_CONFIRMED")]).await;
     let relayer = double.relayer(wallet);
-    let taken = relayer.revoke_session(SESSION, "second").await.unwrap();
+    let taken = relayer.revoke_session(SESSION).await.unwrap();
     assert_eq!((taken.status.as_str(), taken.fenced), ("PENDING", true));
     let body = double.bodies().remove(0);
     assert_eq!(signer(&as_batch(&body, &Call::revoke_session(place, SESSION)), 137), OWNER);
@@ -363,13 +364,27 @@ async fn session_keys_are_registered_and_revoked_by_the_owner() {
 }
 
 #[tokio::test]
+async fn a_transaction_the_relayer_forgot_is_decided_by_its_nonce() {
+    let gone = Some((404, json!({"error": "transaction not found"})));
+    let looks = std::iter::repeat_n(state("STATE_NEW"), 20).chain([gone]).collect();
+    let double = Double::start(vec![accepted()], looks).await;
+    let relayer = double.relayer(wallets()[0]);
+    let open = relayer.execute(&calls(), "").await.unwrap_err();
+    assert!(open.may_have_taken_effect(), "{open}");
+    // Not used yet: it may still run.
+    assert!(relayer.settle().await.unwrap_err().may_have_taken_effect());
+    double.script.lock().unwrap().nonce = 4;
+    assert_eq!(relayer.settle().await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_session_key_that_was_not_taken_says_why() {
     let wallet = wallets()[0];
     let until = ServerClock::system().secs() + 3_600;
     let refused = |answer: Answer| async move {
         let double = Double::start(vec![answer], vec![state("STATE_CONFIRMED")]).await;
         let relayer = double.relayer(wallet);
-        let done = relayer.authorise_session(SESSION, &[SessionScope::All], until, "x").await;
+        let done = relayer.authorise_session(SESSION, &[SessionScope::All], until).await;
         (done.unwrap_err(), double.bodies().len())
     };
     let cases = [
@@ -386,26 +401,36 @@ async fn a_session_key_that_was_not_taken_says_why() {
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!((error.may_have_taken_effect(), sent), (unknown, times), "{error}");
     }
+    // Throttled three times: nothing took effect, and the wallet is free. Once an answer was lost, no later
+    // answer takes that back.
+    let busy = || Some((429, json!({"error": "Too Many Requests"})));
+    let long = Some((429, json!({"error": "Too Many Requests", "retry_after_seconds": 3_000})));
+    for (answers, unknown, times) in [
+        (vec![busy(), busy(), busy()], false, 3),
+        (vec![long], false, 1),
+        (vec![None, busy(), busy()], true, 3),
+        (vec![None, refusal("call blocked")], true, 2),
+    ] {
+        let double = Double::start(answers, vec![state("STATE_CONFIRMED")]).await;
+        let relayer = double.relayer(wallet);
+        let done = relayer.authorise_session(SESSION, &[SessionScope::All], until).await;
+        let error = done.unwrap_err();
+        assert_eq!(error.may_have_taken_effect(), unknown, "{error}");
+        assert_eq!(double.bodies().len(), times, "{error}");
+        assert_eq!(relayer.settle().await.is_err(), unknown, "{error}");
+    }
     // What is wrong from the start is not sent.
     let double = Double::start(vec![session_answer("REGISTERED")], vec![]).await;
     let owner = double.relayer(wallet);
     let all = [SessionScope::All];
     for wrong in [
-        owner.authorise_session(Address::ZERO, &all, until, "x").await,
-        owner.authorise_session(OWNER, &all, until, "x").await,
-        owner.authorise_session(SESSION, &[], until, "x").await,
-        owner
-            .authorise_session(SESSION, &[SessionScope::All, SessionScope::Clob], until, "x")
-            .await,
-        owner.authorise_session(SESSION, &all, 1, "x").await,
-        owner.authorise_session(SESSION, &all, until, "  ").await,
-        owner.authorise_session(SESSION, &all, until, "a\nb").await,
-        double.relayer(wallets()[1]).authorise_session(SESSION, &all, until, "x").await,
-        double
-            .relayer(wallet)
-            .with_session_key()
-            .authorise_session(SESSION, &all, until, "x")
-            .await,
+        owner.authorise_session(Address::ZERO, &all, until).await,
+        owner.authorise_session(OWNER, &all, until).await,
+        owner.authorise_session(SESSION, &[], until).await,
+        owner.authorise_session(SESSION, &[SessionScope::All, SessionScope::Clob], until).await,
+        owner.authorise_session(SESSION, &all, 1).await,
+        double.relayer(wallets()[1]).authorise_session(SESSION, &all, until).await,
+        double.relayer(wallet).with_session_key().authorise_session(SESSION, &all, until).await,
     ] {
         assert!(matches!(wrong, Err(ChainError::Misconfigured(_))), "{wrong:?}");
     }

@@ -1,7 +1,8 @@
 //! Gasless transactions of proxy, Safe and deposit wallets: sign, submit, follow.
 //!
-//! The relayer pays the gas and is believed about nothing that matters: what it calls confirmed is looked up
-//! on the chain where RPC endpoints are given. Whatever leaves is [`Effect::Once`]: a lost answer is
+//! The relayer pays the gas and is not believed where the chain can be asked: what it calls confirmed or failed is
+//! looked up under the hash it names, where RPC endpoints are given. Without them, and where it names no hash, its
+//! word is all there is. Whatever leaves is [`Effect::Once`]: a lost answer is
 //! [`ChainError::Unknown`], and nothing more is signed for the wallet until there is proof of what became of
 //! it. One transaction of a wallet is under way at a time, for the relayer takes no more.
 
@@ -99,6 +100,8 @@ pub struct RelayerConfig {
     pub batch_lifetime_s: u64,
     /// Gas of a proxy wallet's transaction where it cannot be estimated.
     pub proxy_gas_limit: u64,
+    /// Submissions a minute; the venue takes 25.
+    pub submits_per_minute: u32,
     /// How long registering or revoking a session key may take to be answered, in milliseconds: the relayer
     /// simulates and broadcasts before it answers.
     pub session_timeout_ms: u64,
@@ -112,6 +115,7 @@ impl Default for RelayerConfig {
             submit_retries: 10,
             batch_lifetime_s: 600,
             proxy_gas_limit: 200_000,
+            submits_per_minute: 20,
             session_timeout_ms: 300_000,
         }
     }
@@ -223,6 +227,9 @@ struct Open {
     look_for: Vec<String>,
 }
 
+/// A longer pause than this is the caller's to wait for: the wallet is not held meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The relayer, for one wallet.
 pub struct Relayer {
     http: Http,
@@ -235,6 +242,7 @@ pub struct Relayer {
     wallet: Wallet,
     session: bool,
     rpc: Option<Arc<Rpc>>,
+    submits: leaky_bucket::RateLimiter,
     /// Held while a transaction of the wallet is under way. What a caller that gave up leaves in it is
     /// settled by the next.
     open: Mutex<Option<Open>>,
@@ -270,6 +278,12 @@ impl Relayer {
             ));
         }
         let base = base.trim_end_matches('/').to_owned();
+        if config.submits_per_minute == 0 {
+            return Err(ChainError::Misconfigured(
+                "relayer.submits_per_minute is 0; it must be from 1 to 25".into(),
+            ));
+        }
+        let submits = crate::limits::bucket(config.submits_per_minute, Duration::from_secs(60));
         Ok(Relayer {
             http,
             base,
@@ -281,6 +295,7 @@ impl Relayer {
             wallet,
             session: false,
             rpc,
+            submits,
             open: Mutex::new(None),
         })
     }
@@ -374,14 +389,20 @@ impl Relayer {
             look_for: open.look_for.clone(),
         };
         if let Some(id) = &open.id {
-            let seen = self.transaction(id).await?;
-            let outcome = self.wait(seen, &open.what).await;
-            if matches!(&outcome, Err(error) if error.may_have_taken_effect()) {
-                return outcome.map(|_| ());
+            match self.transaction(id).await {
+                Ok(seen) => {
+                    let outcome = self.wait(seen, &open.what).await;
+                    if matches!(&outcome, Err(error) if error.may_have_taken_effect()) {
+                        return outcome.map(|_| ());
+                    }
+                    // Confirmed, failed or refused: known either way.
+                    *slot = None;
+                    return Ok(());
+                }
+                // It knows the id no more: nonce and deadline decide.
+                Err(ChainError::Refused { .. }) => {}
+                Err(error) => return Err(error),
             }
-            // Confirmed, failed or refused: known either way.
-            *slot = None;
-            return Ok(());
         }
         let Some(signed) = open.nonce else {
             *slot = None;
@@ -433,7 +454,11 @@ impl Relayer {
                     Duration::ZERO
                 }
                 Submitting::Busy(_) => pause,
-                Submitting::Other(ChainError::Throttled { pause: asked, .. }) => pause.max(*asked),
+                Submitting::Other(ChainError::Throttled { pause: asked, .. })
+                    if *asked <= PATIENCE =>
+                {
+                    pause.max(*asked)
+                }
                 Submitting::Other(_) => return Err(error.into_error()),
             };
             if attempt >= self.config.submit_retries {
@@ -472,6 +497,9 @@ impl Relayer {
                     Err(error @ ChainError::Reverted { .. }) => return Err(error),
                     Err(error) => doubt = error.to_string(),
                 },
+                RelayState::Failed | RelayState::Invalid if self.contradicted(&seen).await => {
+                    doubt = "the relayer says that it failed, and the chain shows it done".into();
+                }
                 RelayState::Failed => {
                     let reason = reason(&seen, "it failed");
                     return Err(ChainError::Reverted {
@@ -493,6 +521,13 @@ impl Relayer {
         let mut look_for = vec![format!("relayer transaction {}", seen.id)];
         look_for.extend(seen.hash.map(|hash| format!("transaction {hash}")));
         Err(ChainError::Unknown { what: what.to_owned(), reason: doubt, look_for })
+    }
+
+    /// Whether the chain shows as done what the relayer calls failed.
+    async fn contradicted(&self, seen: &Relayed) -> bool {
+        let (Some(rpc), Some(hash)) = (&self.rpc, seen.hash) else { return false };
+        let receipt = rpc.receipt(hash).await.ok().flatten();
+        receipt.is_some_and(|receipt| receipt.status.to::<u64>() == 1)
     }
 
     async fn on_chain(&self, seen: &Relayed, what: &str) -> Result<bool, ChainError> {
@@ -611,6 +646,7 @@ impl Relayer {
     /// Submits. An error also says whether the answer was lost.
     async fn post(&self, body: &Value, leaving: Open) -> Result<Relayed, (Submitting, bool)> {
         let send = async {
+            self.submits.acquire(1).await;
             let body = Bytes::from(body.to_string());
             let headers = self.auth.headers(&self.clock, &Method::POST, "/submit", &body)?;
             let name = "relayer /submit";

@@ -1,19 +1,20 @@
 //! Session keys of a deposit wallet: registered and revoked by its owner, through the relayer.
 //!
-//! Both are batches of the wallet that the relayer also enters into the venue's registry. Each carries an
-//! idempotency key, so a request whose answer was lost is sent again to the letter, and nothing happens twice.
+//! Both are batches of the wallet that the relayer also enters into the venue's registry. Each request carries an
+//! idempotency key of its own (the hash of its body), so one whose answer was lost is sent again to the letter,
+//! and nothing happens twice.
 //!
 //! Source: `POST /v1/session-signers/authorizations` and `/revocations` as polymarket-client 0.14.0 speaks them.
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, keccak256};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Open, RelayState, Relayed, Relayer, Submitting};
+use super::{Open, PATIENCE, RelayState, Relayed, Relayer, Submitting};
 use crate::chain::{Call, ChainError};
 use crate::error::Effect;
 use crate::signing::Wallet;
@@ -74,8 +75,8 @@ impl Relayer {
     /// 4315 hours from now) and waits until the transaction is confirmed. The venue lists the key a little
     /// later ([`Clob::session_signers`](crate::clob::Clob::session_signers)): only then can it trade.
     ///
-    /// `idempotency` names this operation: the same name with the same content happens once, also after a
-    /// restart, as long as the batch it was signed for is good.
+    /// After a restart ask which keys the venue lists before registering one again: a second registration is
+    /// another operation.
     ///
     /// # Errors
     /// [`ChainError::Misconfigured`] for anything but the owner of a deposit wallet, for the zero address or
@@ -85,7 +86,6 @@ impl Relayer {
         session: Address,
         scopes: &[SessionScope],
         valid_until: u64,
-        idempotency: &str,
     ) -> Result<Relayed, ChainError> {
         let wallet = self.owned_deposit_wallet(session)?;
         let wrong = |rule: &str| ChainError::Misconfigured(format!("a session key {rule}"));
@@ -104,9 +104,8 @@ impl Relayer {
         let mut open = self.open.lock().await;
         self.settle_open(&mut open).await?;
         let what = call.words.clone();
-        let taken: Authorisation = self
-            .session_call(&mut open, "authorizations", call, session, more, idempotency)
-            .await?;
+        let taken: Authorisation =
+            self.session_call(&mut open, "authorizations", call, session, more).await?;
         if ["FAILED", "SUPERSEDED", "REPAIR_REQUIRED"].contains(&taken.status.as_str()) {
             *open = None;
             return Err(ChainError::refused(&what, &format!("its status is {}", taken.status)));
@@ -132,19 +131,14 @@ impl Relayer {
     ///
     /// # Errors
     /// As [`authorise_session`](Relayer::authorise_session).
-    pub async fn revoke_session(
-        &self,
-        session: Address,
-        idempotency: &str,
-    ) -> Result<Revocation, ChainError> {
+    pub async fn revoke_session(&self, session: Address) -> Result<Revocation, ChainError> {
         let wallet = self.owned_deposit_wallet(session)?;
         let call = Call::revoke_session(wallet, session);
         let what = call.words.clone();
         let mut open = self.open.lock().await;
         self.settle_open(&mut open).await?;
-        let taken: Revocation = self
-            .session_call(&mut open, "revocations", call, session, json!({}), idempotency)
-            .await?;
+        let taken: Revocation =
+            self.session_call(&mut open, "revocations", call, session, json!({})).await?;
         if taken.status == "FAILED" {
             *open = None;
             return Err(ChainError::refused(&what, "its status is FAILED"));
@@ -178,16 +172,7 @@ impl Relayer {
         call: Call,
         session: Address,
         more: Value,
-        idempotency: &str,
     ) -> Result<T, ChainError> {
-        let idempotency = HeaderValue::from_str(idempotency.trim())
-            .ok()
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| {
-                ChainError::Misconfigured(
-                    "an idempotency key is a name of printable characters".into(),
-                )
-            })?;
         let (signed, leaving) = self.sign(&[call], "", None).await?;
         let mut body = json!({
             "deadline": signed["depositWalletParams"]["deadline"],
@@ -200,31 +185,37 @@ impl Relayer {
             body.extend(more.clone());
         }
         let body = Bytes::from(body.to_string());
+        let name = keccak256(&body).to_string();
+        let idempotency = HeaderValue::from_str(&name)
+            .map_err(|_| ChainError::Misconfigured(format!("{name} is no header value")))?;
         let path = format!("/v1/session-signers/{path}");
         let http = self.http.patient(Duration::from_millis(self.config.session_timeout_ms));
         *open = Some(leaving.clone());
+        // Whether an answer was lost: then it may have been processed, whatever the last answer says.
+        let mut lost = false;
         let mut sent = 0;
         let error = loop {
             sent += 1;
             let pause = Duration::from_millis(self.config.poll_ms);
-            match self.session_post(&http, &path, &body, &idempotency).await {
+            let error = match self.session_post(&http, &path, &body, &idempotency).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if sent > AGAIN => break error,
-                Err(ApiError::Throttled { pause: asked, .. }) => {
-                    tokio::time::sleep(pause.max(asked)).await;
+                Err(error) => error,
+            };
+            lost |= error.may_have_taken_effect();
+            match &error {
+                _ if sent > AGAIN => break error,
+                ApiError::Throttled { pause: asked, .. } if *asked <= PATIENCE => {
+                    tokio::time::sleep(pause.max(*asked)).await;
                 }
-                Err(error) if error.may_have_taken_effect() => tokio::time::sleep(pause).await,
-                Err(error) => break error,
+                error if error.may_have_taken_effect() => tokio::time::sleep(pause).await,
+                _ => break error,
             }
         };
-        if sent == 1 && !error.may_have_taken_effect() {
-            *open = None;
-        }
         let Open { what, look_for, .. } = leaving;
-        if sent > 1 && !matches!(error, ApiError::Throttled { .. }) {
-            // An earlier one of these may have been processed, whatever the last answer says.
+        if lost {
             return Err(ChainError::Unknown { what, reason: error.to_string(), look_for });
         }
+        *open = None;
         Err(Submitting::read(&what, error, &look_for).into_error())
     }
 
