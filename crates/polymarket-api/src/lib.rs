@@ -108,6 +108,9 @@
 //! | page size of Gamma's lists | 100 | the filter `limit` |
 //! | who signs the end of a builder key | the builder key | [`clob::Clob::delete_builder_key_of_account`] |
 //! | what `/markets/live-activity` gives | a market, as the documents say; older clients call it trades | |
+//! | quotas of Data v2 | the lower figure, 800 in ten seconds together with v1 | [`LimitsConfig::quotas`] |
+//! | source of `price.crypto` | none assumed: each price names its own | [`ws::PriceSubscription`] `provider` |
+//! | whether hashes of both tokens carry one last trade price | they do, as far as samples show | `hash_check_ms = 0` switches the check off |
 //! | `payouts` of [`data::Resolution`] | as sent | millionths, says the official Python client |
 
 mod auth;
