@@ -20,7 +20,8 @@ pub struct FeedConfig {
     pub retry_first_ms: u64,
     /// The longest such pause, in milliseconds.
     pub retry_most_ms: u64,
-    /// Check the venue's book hash, at most this often for a token (milliseconds); 0 switches it off.
+    /// Check the venue's book hash, at most this often for a token (milliseconds); 0 switches it off,
+    /// and with it the comparison with the venue's best prices.
     pub hash_check_ms: u64,
     /// Events the consumer may be behind before the connections back up.
     pub queue: usize,

@@ -36,6 +36,16 @@ pub enum FeedItem {
     },
     /// A market was created anywhere on the venue.
     NewMarket(Box<NewMarket>),
+    /// The book of a token cannot be verified: its hashes, or the best prices told with it, were not the
+    /// venue's three times in a row, each time after a new book. Books are not voided for it any more until
+    /// they agree again or a new connection begins; do not trust this one with more than you would an
+    /// unchecked feed.
+    Unverified {
+        /// Which.
+        token: Token,
+        /// Local time at which checking was given up.
+        at: Time,
+    },
 }
 
 /// What happened to the feed as a whole.
@@ -55,15 +65,18 @@ pub struct FeedStats {
     pub early: AtomicU64,
     /// Changes or prints older than their token's book.
     pub stale: AtomicU64,
+    /// Changes older than one that was applied already: each led to a new book.
+    pub reordered: AtomicU64,
     /// The same print again.
     pub duplicates: AtomicU64,
     /// Hashes that agreed.
     pub hashes_equal: AtomicU64,
-    /// Hashes that did not: each led to a new book.
+    /// Hashes that did not: each of the first three in a row led to a new book, the third also to
+    /// [`FeedItem::Unverified`].
     pub hashes_wrong: AtomicU64,
     /// Hashes that could not be checked for lack of a constant.
     pub hashes_unknown: AtomicU64,
-    /// Best prices of the venue that a book did not have for too long: each led to a new book.
+    /// Best prices of the venue that a book did not have for too long: likewise.
     pub best_wrong: AtomicU64,
     /// Books taken over REST.
     pub resyncs: AtomicU64,
