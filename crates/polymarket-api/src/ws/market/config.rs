@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedConfig {
-    /// Tokens on one connection. The venue stops sending books above 500; 200 is what works.
+    /// Tokens on one connection; a market takes two, also while one of its tokens is followed. The venue
+    /// stops sending books above 500; 200 is what works.
     pub tokens_per_connection: usize,
     /// Ask for `best_bid_ask`, `new_market` and `market_resolved`.
     pub custom_features: bool,

@@ -7,11 +7,12 @@
 
 mod books;
 mod config;
+mod created;
 mod manage;
 mod shard;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub use config::FeedConfig;
 use polydesk_domain::{Event, Time, Token, TokenId};
@@ -34,7 +35,7 @@ pub enum FeedItem {
         /// What happened.
         event: Event,
     },
-    /// A market was created anywhere on the venue.
+    /// A market was created anywhere on the venue. Every connection hears of it; it is handed over once.
     NewMarket(Box<NewMarket>),
     /// The book of a token cannot be verified: its hashes, or the best prices told with it, were not the
     /// venue's three times in a row, each time after a new book. Books are not voided for it any more until
@@ -82,6 +83,8 @@ pub struct FeedStats {
     pub resyncs: AtomicU64,
     /// Tokens found silent while the venue's book moved.
     pub frozen: AtomicU64,
+    /// Tasks of connections that ended by a defect of this client and were begun anew.
+    pub panics: AtomicU64,
 }
 
 impl FeedStats {
@@ -97,7 +100,7 @@ enum Order {
     Resync(Option<Vec<TokenId>>),
 }
 
-/// A running market channel. Dropping it closes all connections.
+/// A running market channel. Dropping it closes all connections, and so does dropping its channel of items.
 pub struct MarketFeed {
     orders: mpsc::UnboundedSender<Order>,
     stats: Arc<FeedStats>,
@@ -130,8 +133,16 @@ impl MarketFeed {
         let (items, out) = mpsc::channel(config.queue);
         let stats = Arc::new(FeedStats::default());
         let (count, shards) = watch::channel(0);
-        let shared =
-            Shared { config, http, url: url.into(), clob, clock, items, stats: stats.clone() };
+        let shared = Shared {
+            config,
+            http,
+            url: url.into(),
+            clob,
+            clock,
+            items,
+            stats: stats.clone(),
+            created: Arc::default(),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(manage::manage(shared, inbox, count));
         Ok((MarketFeed { orders, stats, shards, _tasks: tasks }, out))
@@ -173,4 +184,5 @@ struct Shared {
     clock: ServerClock,
     items: mpsc::Sender<FeedItem>,
     stats: Arc<FeedStats>,
+    created: Arc<Mutex<created::Created>>,
 }
