@@ -574,7 +574,8 @@ impl Books {
             if let Some(state) = self.states.get_mut(&side) {
                 known = true;
                 state.heard = now.steady;
-                state.latest = state.latest.max(at);
+                // Not `latest`: the venue need not move a book's time for its grid, and such a book over
+                // REST, of the new grid, is the one wanted.
                 if state.forget() {
                     self.wanted.push(side);
                 }
@@ -662,8 +663,10 @@ impl Books {
             constants.last_trade_price.clone_from(&book.last_trade_price);
         }
         let silent = std::mem::take(&mut state.asked);
-        let tick = crate::wire::decimal(&book.tick_size).and_then(|tick| Tick::try_from(tick).ok());
-        let other_grid = tick.is_some() && constants.told.is_some() && tick != constants.told;
+        let read = |text: &str| Tick::try_from(crate::wire::decimal(text)?).ok();
+        let tick = read(&book.tick_size);
+        let known = constants.told.or_else(|| read(constants.tick_size.as_deref()?));
+        let other_grid = tick.is_some() && known.is_some() && tick != known;
         // A book from before the grid changed is a book of the old grid, unless it says that it is not: the
         // venue need not move a book's time when only the grid changes.
         let before_grid =
@@ -677,15 +680,14 @@ impl Books {
         if !book.tick_size.is_empty() {
             constants.tick_size = Some(book.tick_size.clone());
         }
-        if let Some(tick) = tick {
-            constants.told = Some(tick);
-            if other_grid {
-                // The announcement was lost: no book of the old grid may stay in force.
-                constants.tick_at = Some(at);
-                state.forget();
-                self.tell(now, at, Event::Tick { market: token.market(), tick });
-                self.void_sibling(token);
-            }
+        // The first grid heard here is not told, so it does not count as told either: the announcement may
+        // still be under way.
+        if let (Some(tick), true) = (tick, other_grid) {
+            // The announcement was lost, or is late: no book of the old grid may stay in force.
+            (constants.told, constants.tick_at) = (Some(tick), Some(at));
+            state.forget();
+            self.tell(now, at, Event::Tick { market: token.market(), tick });
+            self.void_sibling(token);
         }
         let state = self.states.get_mut(&token)?;
         // Asked after a long silence: a change that is older than what may still be under way was missed.
@@ -1014,10 +1016,20 @@ mod tests {
         let mut desk = Desk::new(FeedConfig::default());
         desk.seed();
         desk.tick_at(START + 200);
-        desk.books.end();
-        desk.books.begin();
         desk.rest(START + 150, "0.001", "0.4");
         assert_eq!(desk.based(), [true, false]);
+    }
+
+    #[test]
+    fn a_grid_first_heard_over_rest_does_not_swallow_its_announcement() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.rest(START, "0.001", "0.4");
+        desk.events();
+        desk.tick_at(START - 10);
+        let told = desk.events();
+        assert_eq!(count(&told, |e| matches!(e, Event::Tick { tick: Tick::Thousandth, .. })), 1);
+        assert_eq!(desk.based(), [false; 2]);
     }
 
     #[test]
