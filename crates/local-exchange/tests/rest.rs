@@ -431,6 +431,26 @@ fn batches_partly_fail_and_never_exceed_fifteen() {
 }
 
 #[test]
+fn a_batch_that_is_refused_as_a_whole_has_placed_nothing() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let alice = trader(&running, 0);
+        let good = alice.signed(&Ask::limit(&running, rain, Side::Buy, 3_000, 1_000)).0;
+        let mut foreign = alice.signed(&Ask::limit(&running, rain, Side::Buy, 3_100, 1_000)).0;
+        foreign["owner"] = json!(trader(&running, 1).credentials.key);
+        let batch = json!([good, foreign]).to_string();
+        let reply = alice.call("POST", "/orders", &batch).await;
+        assert_eq!(reply.status, 400);
+        assert_eq!(reply.json()["error"], "the order owner has to be the owner of the API KEY");
+        assert_eq!(alice.orders().await.len(), 0);
+        // The first one by itself is still new to the venue.
+        let reply = alice.call("POST", "/orders", &json!([good]).to_string()).await.json();
+        assert_eq!(reply[0]["status"], "live");
+    });
+}
+
+#[test]
 fn gtd_orders_leave_a_minute_early_and_delayed_ones_cannot_be_cancelled() {
     run(async {
         let running = exchange().await;
@@ -481,9 +501,14 @@ fn a_session_key_trades_for_the_wallet_it_was_registered_for() {
             post().await["error"],
             "the order signer address has to be the address of the API KEY"
         );
-        running.venue(|venue| {
-            venue.signer_mut(session.owner).session = Some(Session::of(owner.owner))
-        });
+        let scoped = |scope: &str| {
+            let scopes = vec![scope.to_owned()];
+            let made = Session { scopes, ..Session::of(owner.owner) };
+            running.venue(|venue| venue.signer_mut(session.owner).session = Some(made));
+        };
+        scoped("COMBOSRFQ");
+        assert_eq!(post().await["error"], "the session key has no scope for the CLOB");
+        scoped("CLOB");
         assert_eq!(post().await["orderID"], id.to_string());
         // Orders are seen by the key that sent them, not by the owner's.
         assert_eq!(session.orders().await.len(), 1);

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Service;
 use super::answer::{Answer, Req};
 use super::hub::{Hub, Marked};
+use super::recent::Recent;
 use crate::levers::{Fate, Levers};
 use crate::limits::{Enforcement, Limits};
 use crate::setup::{Clock, Setup};
@@ -131,10 +132,10 @@ pub(crate) struct Inner {
     pub(super) hashes_in_answer: bool,
     pub(super) batch_most: usize,
     pub(super) cancel_most: usize,
-    pub(crate) relayed: BTreeMap<String, super::relayer::Relayed>,
+    pub(crate) relayed: Recent<super::relayer::Relayed>,
     pub(super) relay_nonces: BTreeMap<Address, u64>,
     /// What was asked and answered about session keys, by idempotency key.
-    pub(super) session_answers: BTreeMap<String, (Bytes, serde_json::Value)>,
+    pub(super) session_answers: Recent<(Bytes, serde_json::Value)>,
     pub(crate) feeds: super::prices::Feeds,
     snapshot_delay: Span,
     /// Books that subscribers wait for.
@@ -160,9 +161,9 @@ impl Inner {
             hashes_in_answer: setup.rules.hashes_in_answer,
             batch_most: setup.rules.batch_most,
             cancel_most: setup.rules.cancel_most,
-            relayed: BTreeMap::new(),
+            relayed: Recent::default(),
             relay_nonces: BTreeMap::new(),
-            session_answers: BTreeMap::new(),
+            session_answers: Recent::default(),
             feeds: super::prices::Feeds::new(setup.seed, start),
             snapshot_delay: setup.rules.snapshot_delay,
             snapshots: BTreeMap::new(),

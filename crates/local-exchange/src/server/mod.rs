@@ -13,6 +13,7 @@ pub(crate) mod hub;
 pub(crate) mod inner;
 mod keys;
 mod prices;
+mod recent;
 mod relayer;
 mod socket;
 mod trading;

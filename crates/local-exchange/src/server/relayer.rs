@@ -65,7 +65,7 @@ impl Inner {
             }
             ("GET", ["relay-payload"]) => Answer::ok(&json!({
                 "address": "0xD216153c06E857cD7f72665E0aF1d7D82172F494",
-                "nonce": self.relayed.len().to_string(),
+                "nonce": self.relayed.ever().to_string(),
             })),
             ("POST", ["submit"]) => self.submit_relayed(req),
             ("GET", ["v1", "account", "transactions", id]) => self.relayed_one(id),

@@ -183,16 +183,23 @@ impl Inner {
             Ok(verdict) => verdict,
             Err(answer) => return *answer,
         };
-        let mut rows = Vec::new();
+        // All are looked at before any is booked: an answer that refuses the batch must not have placed
+        // half of it.
         for submission in &submissions {
-            match self.venue.submit(caller, submission) {
-                Ok(placed) => rows.push(self.placed(&placed)),
+            match self.venue.look_at(caller, submission) {
                 Err(refusal) if refusal.whole || refusal.status == 425 => {
                     return self.limited(refusal.into(), verdict);
                 }
                 Err(refusal) if refusal.status == 503 && !self.post_only_mode() => {
                     return self.limited(self.refusal(refusal), verdict);
                 }
+                _ => {}
+            }
+        }
+        let mut rows = Vec::new();
+        for submission in &submissions {
+            match self.venue.submit(caller, submission) {
+                Ok(placed) => rows.push(self.placed(&placed)),
                 Err(refusal) => rows.push(wire::refused(&refusal)),
             }
         }

@@ -76,6 +76,11 @@ impl Session {
     pub fn of(owner: Address) -> Session {
         Session { of: owner, scopes: vec!["ALL".to_owned()], valid_until: 4_102_444_800 }
     }
+
+    /// Whether its scopes let it trade on the CLOB.
+    pub fn trades(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "ALL" || scope == "CLOB")
+    }
 }
 
 /// A key of a builder: it vouches for relayed transactions, not for orders.

@@ -121,6 +121,14 @@ impl Venue {
         placed
     }
 
+    /// What would be said of a signed order before it meets the book; nothing is booked.
+    ///
+    /// # Errors
+    /// What the venue would answer.
+    pub fn look_at(&mut self, caller: &Caller, sent: &Submission) -> Result<(), Refusal> {
+        self.examine(caller, sent).map(drop)
+    }
+
     /// Takes an order without a signature for an account: the house, a scenario, a test.
     ///
     /// # Errors
@@ -208,7 +216,12 @@ impl Venue {
             let text = format!("'{}' address in closed only mode", caller.signer);
             return Err(Refusal::whole(text));
         }
-        let session = self.session(&caller.signer).map(|session| session.of);
+        let session = self.session(&caller.signer);
+        // Keys are made for one thing: one for combo quotes must not reach the book.
+        if session.is_some_and(|session| !session.trades()) {
+            return Err(Refusal::whole("the session key has no scope for the CLOB"));
+        }
+        let session = session.map(|session| session.of);
         self.check_wallet(caller, message, session)?;
         let contract = self.contract(token);
         self.check_signature(caller, sent, contract, session)?;

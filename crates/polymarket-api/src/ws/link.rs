@@ -3,6 +3,7 @@
 //! Reading is not cancel-safe, so it has a task of its own and hands over whole messages. Every frame
 //! written is flushed at once. Fragments are joined under a cap of the whole message.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use base64::Engine;
@@ -233,9 +234,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` up to `most`; `seed` spreads many links apart.
-    pub(crate) fn new(first: Duration, most: Duration, seed: u64) -> Backoff {
-        Backoff { next: first, first, most, chance: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+    /// From `first` up to `most`; `place` spreads the links of one program apart, the system's chance the
+    /// programs: after a restart of the venue they must not all come back in step.
+    pub(crate) fn new(first: Duration, most: Duration, place: u64) -> Backoff {
+        // A hasher is seeded from the system; xorshift only must not begin with 0.
+        let chance = RandomState::new().hash_one(place) | 1;
+        Backoff { next: first, first, most, chance }
     }
     /// How long to wait now: between half of the present step and all of it.
     pub(crate) fn pause(&mut self) -> Duration {
@@ -269,5 +273,9 @@ mod tests {
         assert!(backoff.pause() <= seconds(1));
         let other = Backoff::new(seconds(1), seconds(30), 8).pause();
         assert_ne!(other, Backoff::new(seconds(1), seconds(30), 7).pause());
+        // Two bots, the same place.
+        let [mut one, mut another] = [0; 2].map(|_| Backoff::new(seconds(1), seconds(30), 7));
+        let pauses = |backoff: &mut Backoff| [(); 4].map(|()| backoff.pause());
+        assert_ne!(pauses(&mut one), pauses(&mut another));
     }
 }

@@ -138,6 +138,15 @@ impl PriceFeed {
                 subscriptions.len()
             )));
         }
+        // Each subscription is numbered on its own: two that look alike would show gaps that are none.
+        for (i, one) in subscriptions.iter().enumerate() {
+            if subscriptions[i + 1..].iter().any(|other| one.is_like(other)) {
+                return Err(crate::ApiError::Misconfigured(format!(
+                    "two price subscriptions of {} {} cannot be told apart; name a different provider for each",
+                    one.channel, one.symbol
+                )));
+            }
+        }
         Ok(Session::start(
             config,
             http,
@@ -197,8 +206,7 @@ impl Session {
     async fn run(self) {
         let millis = Duration::from_millis;
         let first = millis(self.config.retry_first_ms.max(1));
-        let mut backoff =
-            Backoff::new(first, millis(self.config.retry_most_ms.max(1)), 0x0BAD_CAFE_F00D);
+        let mut backoff = Backoff::new(first, millis(self.config.retry_most_ms.max(1)), 1);
         while !self.items.is_closed() {
             match Link::open(&self.http, &self.url).await {
                 Err(error) => tracing::warn!(%error, "price socket: cannot connect"),
@@ -231,7 +239,7 @@ impl Session {
         }
         // Frames still to be sent, spaced.
         let mut waiting: std::collections::VecDeque<String> = self.opening().into();
-        let mut last: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut last: BTreeMap<Stream, u64> = BTreeMap::new();
         let mut spacing = tokio::time::interval(millis(self.config.spacing_ms.max(1)));
         spacing.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ping = tokio::time::interval(millis(self.config.ping_ms.max(1)));
@@ -284,8 +292,8 @@ impl Session {
                             if let Some(gap) = read.gap
                                 && let Service::Polybolt { subscriptions, .. } = &self.service
                             {
-                                for subscription in subscriptions.iter().filter(|s| (&s.channel, &s.symbol) == (&gap.0, &gap.1)) {
-                                    tracing::warn!(channel = %gap.0, symbol = %gap.1, "price socket: messages are missing; subscribing again");
+                                for subscription in subscriptions.iter().filter(|s| s.brings(&gap)) {
+                                    tracing::warn!(channel = %gap.channel, symbol = %gap.symbol, source = %gap.source, "price socket: messages are missing; subscribing again");
                                     let again = polybolt_frame("subscribe", subscription);
                                     if !waiting.contains(&again) {
                                         waiting.push_back(polybolt_frame("unsubscribe", subscription));
@@ -352,12 +360,44 @@ fn polybolt_frame(op: &str, subscription: &PriceSubscription) -> String {
     .to_string()
 }
 
+/// What the newer service numbers on its own: what one subscription brings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stream {
+    channel: String,
+    symbol: String,
+    source: String,
+    window_seconds: Option<u32>,
+}
+
+impl PriceSubscription {
+    /// Whether it is the one that brings this stream. What a frame does not say does not tell them apart.
+    fn brings(&self, stream: &Stream) -> bool {
+        let window = (self.window_seconds, stream.window_seconds);
+        let provider = self.provider.as_deref().unwrap_or_default();
+        (&self.channel, &self.symbol) == (&stream.channel, &stream.symbol)
+            && (window.0.is_none() || window.1.is_none() || window.0 == window.1)
+            && (provider.is_empty()
+                || stream.source.is_empty()
+                || provider.eq_ignore_ascii_case(&stream.source))
+    }
+
+    /// Whether nothing in a frame would tell which of the two brought it.
+    fn is_like(&self, other: &PriceSubscription) -> bool {
+        self.brings(&Stream {
+            channel: other.channel.clone(),
+            symbol: other.symbol.clone(),
+            source: other.provider.clone().unwrap_or_default(),
+            window_seconds: other.window_seconds,
+        })
+    }
+}
+
 /// What a frame of a price service says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
     pub items: Vec<PriceItem>,
     /// A subscription whose messages are not complete.
-    pub gap: Option<(String, String)>,
+    pub gap: Option<Stream>,
 }
 
 #[derive(Default, Deserialize)]
@@ -396,9 +436,13 @@ fn accurate(full: &str, rounded: Option<Decimal>, wei: bool) -> Option<Decimal> 
         return rounded;
     }
     let value = wire::decimal(full)?;
+    let (sign, digits) = full.strip_prefix('-').map_or(("", full), |rest| ("-", rest));
+    // An exponent would be cut apart below: only digits are read.
+    if wei && !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
     if wei && !full.contains('.') {
         // More digits than a decimal holds: shift the point in the text.
-        let (sign, digits) = full.strip_prefix('-').map_or(("", full), |rest| ("-", rest));
         let padded = format!("{digits:0>19}");
         let (whole, fraction) = padded.split_at(padded.len() - 18);
         return wire::decimal(&format!("{sign}{whole}.{fraction}"));
@@ -436,11 +480,7 @@ fn prices(payload: Payload, channel: &str, wei: bool, received_at: Time) -> Vec<
 }
 
 /// A frame of the newer service.
-pub(crate) fn polybolt(
-    frame: &[u8],
-    now: Time,
-    last: &mut BTreeMap<(String, String), u64>,
-) -> Read {
+pub(crate) fn polybolt(frame: &[u8], now: Time, last: &mut BTreeMap<Stream, u64>) -> Read {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Frame {
@@ -463,7 +503,12 @@ pub(crate) fn polybolt(
         };
     }
     let Some(payload) = frame.payload else { return Read::default() };
-    let key = (frame.channel.clone(), payload.symbol.clone());
+    let key = Stream {
+        channel: frame.channel.clone(),
+        symbol: payload.symbol.clone(),
+        source: payload.source.clone(),
+        window_seconds: payload.window_seconds,
+    };
     let mut gap = frame.dropped.is_some_and(|n| n > 0);
     if let Some(seq) = frame.seq {
         let before = last.insert(key.clone(), seq);
@@ -519,6 +564,50 @@ mod tests {
         }
         assert_eq!(accurate("", Some(Decimal::TWO), false), Some(Decimal::TWO));
         assert_eq!(accurate("x", None, false), None);
+        for exponent in ["1e20", "1E20", "+5", "1.5e2"] {
+            assert_eq!(accurate(exponent, None, true), None, "{exponent}");
+        }
+    }
+
+    fn subscription(window_seconds: Option<u32>, provider: &str) -> PriceSubscription {
+        PriceSubscription {
+            channel: "price.crypto".into(),
+            symbol: "btcusd".into(),
+            window_seconds,
+            provider: Some(provider.to_owned()).filter(|name| !name.is_empty()),
+        }
+    }
+
+    #[test]
+    fn two_providers_of_one_symbol_are_numbered_apart() {
+        let mut last = BTreeMap::new();
+        let mut gaps = Vec::new();
+        for (source, seq) in
+            [("pyth", 1), ("chainlink", 70), ("pyth", 2), ("chainlink", 71), ("pyth", 4)]
+        {
+            let frame = format!(
+                r#"{{"v":1,"channel":"price.crypto","seq":{seq},"ts":1,"payload":{{"full_accuracy_value":"1.5","source":"{source}","symbol":"btcusd","timestamp":1791355667000}}}}"#
+            );
+            gaps.extend(polybolt(frame.as_bytes(), Time::from_secs(0), &mut last).gap);
+        }
+        let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+        for (provider, brings) in [("pyth", true), ("chainlink", false), ("", true)] {
+            assert_eq!(subscription(None, provider).brings(gap), brings, "{provider}");
+        }
+    }
+
+    #[test]
+    fn subscriptions_that_cannot_be_told_apart_are_known() {
+        for (one, other, alike) in [
+            ((None, "pyth"), (None, "chainlink"), false),
+            ((None, "pyth"), (None, "pyth"), true),
+            ((None, "pyth"), (None, ""), true),
+            ((Some(60), "pyth"), (Some(30), "pyth"), false),
+            ((Some(60), ""), (None, "pyth"), true),
+        ] {
+            let [one, other] = [one, other].map(|(window, name)| subscription(window, name));
+            assert_eq!((one.is_like(&other), other.is_like(&one)), (alike, alike));
+        }
     }
 
     #[test]

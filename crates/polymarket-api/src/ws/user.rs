@@ -152,7 +152,7 @@ impl Session {
         let mut backoff = Backoff::new(
             millis(self.config.retry_first_ms.max(1)),
             millis(self.config.retry_most_ms.max(1)),
-            0x5555_1234_9876,
+            0,
         );
         while !self.items.is_closed() {
             match Link::open(&self.http, &self.url).await {

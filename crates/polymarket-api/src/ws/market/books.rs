@@ -36,6 +36,9 @@ const ASKED_AT_ONCE: usize = 200;
 const BELIEVED: u32 = 3;
 /// How long such a token's findings are left alone.
 const REST: Span = Span::secs(600);
+/// After how many answers in a row that gave a token no book the connection is given up; after twice as
+/// many again, and so on: it may be of no use, and the other tokens lose their books with it.
+const FRUITLESS: u32 = 4;
 
 /// One token's place in its stream.
 struct TokenState {
@@ -46,12 +49,16 @@ struct TokenState {
     based: Option<Time>,
     /// Latest venue time heard of it.
     latest: Time,
+    /// Latest venue time of its book and its changes only: prints and best prices may run ahead of them.
+    changed: Time,
     /// Steady time at which anything was heard of it (or the connection began).
     heard: Time,
     /// Whether a REST comparison is under way.
     asked: bool,
     /// How often in a row it was found frozen.
     frozen: u32,
+    /// How often in a row a book was asked for and none came of it.
+    fruitless: u32,
     book: TextBook,
     hash: Trust,
     best: Trust,
@@ -72,7 +79,7 @@ struct Trust {
 impl Trust {
     /// Whether it is time to look again.
     fn due(&self, now: Time, pause: Span) -> bool {
-        let pause = if self.wrong_in_a_row >= BELIEVED { REST } else { pause };
+        let pause = if self.given_up() { REST } else { pause };
         self.checked.is_none_or(|checked| checked + pause <= now)
     }
     fn agreed(&mut self, now: Time) {
@@ -83,6 +90,10 @@ impl Trust {
         self.checked = Some(now);
         self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
         self.wrong_in_a_row <= BELIEVED
+    }
+    /// Whether findings are left alone for now.
+    fn given_up(&self) -> bool {
+        self.wrong_in_a_row >= BELIEVED
     }
 }
 
@@ -109,6 +120,8 @@ pub(super) struct Books {
     wanted: Vec<Token>,
     /// Tokens whose book was found wrong just now.
     wrong: Vec<Token>,
+    /// A token for which this connection is of no use.
+    stuck: Option<TokenId>,
     reports: u64,
 }
 
@@ -129,6 +142,7 @@ impl Books {
             out: Vec::with_capacity(256),
             wanted: Vec::new(),
             wrong: Vec::new(),
+            stuck: None,
             reports: 0,
         }
     }
@@ -145,9 +159,9 @@ impl Books {
     pub(super) fn told(&mut self) -> impl ExactSizeIterator<Item = FeedItem> + '_ {
         self.out.drain(..)
     }
-    /// A token found frozen more than once on this connection.
-    pub(super) fn stuck(&self) -> Option<TokenId> {
-        self.states.values().find(|state| state.frozen > 1).map(|state| state.id)
+    /// A token found frozen more than once on this connection, or one that gets no book on it.
+    pub(super) fn stuck(&mut self) -> Option<TokenId> {
+        self.stuck.take()
     }
     /// Takes the tokens whose books are to be asked for over REST, with their ids; as many as one request
     /// holds.
@@ -166,11 +180,15 @@ impl Books {
         Now { local: self.clock.local(), steady: self.clock.steady() }
     }
 
-    /// A connection begins: silence counts from here.
+    /// A connection begins: silence counts from here, and so does the order of times and what is believed of
+    /// the venue's hashes.
     pub(super) fn begin(&mut self) {
         let now = self.clock.steady();
+        self.stuck = None;
         for state in self.states.values_mut() {
             (state.heard, state.frozen, state.asked) = (now, 0, false);
+            (state.latest, state.changed) = (Time::MIN, Time::MIN);
+            (state.hash, state.best) = (Trust::default(), Trust::default());
         }
     }
 
@@ -191,9 +209,11 @@ impl Books {
                 text: id.to_string().into(),
                 based: None,
                 latest: Time::MIN,
+                changed: Time::MIN,
                 heard,
                 asked: false,
                 frozen: 0,
+                fruitless: 0,
                 book: TextBook::default(),
                 hash: Trust::default(),
                 best: Trust::default(),
@@ -327,6 +347,18 @@ impl Books {
         if message.at() > now.local + self.clock.offset() + FUTURE {
             self.stats.add(|s| &s.malformed, 1);
             tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
+            // What it said is missing from here on, as with a malformed one.
+            match message {
+                Message::Changes { rows, .. } => {
+                    self.wrong.extend(rows.iter().map(|row| row.token));
+                }
+                Message::Book { token, .. }
+                | Message::Print { token, .. }
+                | Message::Best { token, .. }
+                | Message::Tick { token, .. } => self.wrong.push(token),
+                Message::Resolved { winner, .. } => self.wrong.extend(winner),
+                Message::NewMarket { .. } => {}
+            }
             return;
         }
         match message {
@@ -345,12 +377,19 @@ impl Books {
                             self.stats.add(|s| &s.stale, 1);
                             continue;
                         }
-                        Some(_) => {}
+                        // A newer change is in the book already: of the levels both touch, nobody can say
+                        // what they are, and the older hash may even describe the wrong book.
+                        Some(_) if at < state.changed => {
+                            self.stats.add(|s| &s.reordered, 1);
+                            self.wrong.push(row.token);
+                            continue;
+                        }
+                        Some(_) => state.changed = at,
                     }
                     if self.hashes {
                         if state.book.due(timestamp)
                             && state.hash.due(now.steady, self.hash_pause)
-                            && state.hash_differs(&self.constants, &self.stats, now.steady)
+                            && state.hash_differs(&self.constants, &self.stats, now, &mut self.out)
                         {
                             self.wrong.push(row.token);
                         }
@@ -403,6 +442,14 @@ impl Books {
                     return;
                 }
                 let constants = self.constants.entry(token.market()).or_default();
+                // A book from before the grid changed is a book of the old grid.
+                if constants.tick_at.is_some_and(|changed| at < changed) {
+                    self.stats.add(|s| &s.stale, 1);
+                    return;
+                }
+                if constants.market != market {
+                    constants.market = market.to_owned();
+                }
                 if let Some(tick) = tick
                     && constants.told.replace(tick).is_some_and(|told| told != tick)
                 {
@@ -415,12 +462,11 @@ impl Books {
                 let Some(state) = self.states.get_mut(&token) else { return };
                 state.forget();
                 state.latest = state.latest.max(at);
-                state.based = Some(at);
+                (state.based, state.changed) = (Some(at), at);
                 state.asked = false;
-                state.frozen = 0;
+                (state.frozen, state.fruitless) = (0, 0);
                 if self.hashes {
                     let constants = self.constants.entry(token.market()).or_default();
-                    constants.market = market.to_owned();
                     if let Some(tick) = tick {
                         constants.tick_size = Some(tick.to_string());
                     }
@@ -481,18 +527,28 @@ impl Books {
                 self.tell(now, at, Event::Best { token, top });
             }
             Message::Tick { token, at, tick } => self.tick(token, at, tick, now),
-            Message::Resolved { market, at, winner } => match winner {
-                Some(token) => {
+            Message::Resolved { market, at, winner } => {
+                if let Some(token) = winner {
                     let payout = match token.outcome() {
                         Outcome::Yes => Payout::YES,
                         Outcome::No => Payout::NO,
                     };
                     let state = MarketState::Resolved(payout);
                     self.tell(now, at, Event::State { market: token.market(), state });
+                    return;
                 }
-                // A market we do not follow, or a split resolution: its payouts are read over REST.
-                None => tracing::debug!(market, "resolved without a winner among our tokens"),
-            },
+                let ours = self.constants.iter().find(|(_, constants)| {
+                    !market.is_empty() && constants.market.eq_ignore_ascii_case(market)
+                });
+                match ours.map(|(key, _)| *key) {
+                    // A split resolution, or one whose winner is not named: trading is over, and the payouts
+                    // are read over REST.
+                    Some(market) => {
+                        self.tell(now, at, Event::State { market, state: MarketState::Closed });
+                    }
+                    None => tracing::debug!(market, "a market not followed here was resolved"),
+                }
+            }
             Message::NewMarket { json, .. } => match serde_json::from_str::<NewMarket>(json) {
                 Ok(market) => self.out.push(FeedItem::NewMarket(Box::new(market))),
                 Err(error) => {
@@ -518,7 +574,8 @@ impl Books {
             if let Some(state) = self.states.get_mut(&side) {
                 known = true;
                 state.heard = now.steady;
-                state.latest = state.latest.max(at);
+                // Not `latest`: the venue need not move a book's time for its grid, and such a book over
+                // REST, of the new grid, is the one wanted.
                 if state.forget() {
                     self.wanted.push(side);
                 }
@@ -534,13 +591,14 @@ impl Books {
     /// Time passed: looks for tokens that are silent, for hashes of quiet books, and for best prices that a
     /// book has not had for too long.
     pub(super) fn watch(&mut self) {
-        let now = self.clock.steady();
+        let both = self.now();
+        let now = both.steady;
         for state in self.states.values_mut() {
             let hash = state.book.waits()
                 && state.heard + SETTLED < now
                 && state.hash.due(now, self.hash_pause)
-                && state.hash_differs(&self.constants, &self.stats, now);
-            if hash || state.best_differs(&self.stats, now) {
+                && state.hash_differs(&self.constants, &self.stats, both, &mut self.out);
+            if hash || state.best_differs(&self.stats, both, &mut self.out) {
                 self.wrong.push(state.token);
             }
             let patience =
@@ -598,18 +656,40 @@ impl Books {
         let constants = self.constants.entry(token.market()).or_default();
         constants.market.clone_from(&book.market);
         constants.neg_risk = Some(book.neg_risk);
-        for (slot, text) in [
-            (&mut constants.min_order_size, Some(&book.min_order_size)),
-            (&mut constants.tick_size, Some(&book.tick_size)),
-        ] {
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
-                *slot = Some(text.clone());
-            }
+        if !book.min_order_size.is_empty() {
+            constants.min_order_size = Some(book.min_order_size.clone());
         }
         if constants.last_trade_price.is_none() {
             constants.last_trade_price.clone_from(&book.last_trade_price);
         }
         let silent = std::mem::take(&mut state.asked);
+        let read = |text: &str| Tick::try_from(crate::wire::decimal(text)?).ok();
+        let tick = read(&book.tick_size);
+        let known = constants.told.or_else(|| read(constants.tick_size.as_deref()?));
+        let other_grid = tick.is_some() && known.is_some() && tick != known;
+        // A book from before the grid changed is a book of the old grid, unless it says that it is not: the
+        // venue need not move a book's time when only the grid changes.
+        let before_grid =
+            constants.tick_at.is_some_and(|changed| at < changed) && (tick.is_none() || other_grid);
+        if before_grid || (other_grid && at < state.latest) {
+            let missing = state.based.is_none();
+            let id = state.id;
+            self.fruitless(token, now);
+            return missing.then_some(id);
+        }
+        if !book.tick_size.is_empty() {
+            constants.tick_size = Some(book.tick_size.clone());
+        }
+        // The first grid heard here is not told, so it does not count as told either: the announcement may
+        // still be under way.
+        if let (Some(tick), true) = (tick, other_grid) {
+            // The announcement was lost, or is late: no book of the old grid may stay in force.
+            (constants.told, constants.tick_at) = (Some(tick), Some(at));
+            state.forget();
+            self.tell(now, at, Event::Tick { market: token.market(), tick });
+            self.void_sibling(token);
+        }
+        let state = self.states.get_mut(&token)?;
         // Asked after a long silence: a change that is older than what may still be under way was missed.
         // Within one millisecond of the venue only the hash tells one state from another.
         let last_hash = state.book.last_hash();
@@ -619,7 +699,9 @@ impl Books {
         if state.based.is_none() {
             if at < state.latest {
                 // The REST answer is older than the stream: the stream is asked for a new book.
-                return Some(state.id);
+                let id = state.id;
+                self.fruitless(token, now);
+                return Some(id);
             }
             match book.snapshot(token) {
                 Ok(snapshot) => {
@@ -629,6 +711,7 @@ impl Books {
                 }
                 Err(error) => {
                     tracing::warn!(%error, asset = book.asset_id, "a book over REST cannot be read");
+                    self.fruitless(token, now);
                 }
             }
             return None;
@@ -639,10 +722,27 @@ impl Books {
         }
         state.frozen += 1;
         let id = state.id;
+        if state.frozen > 1 {
+            self.stuck = Some(id);
+        }
         self.stats.add(|s| &s.frozen, 1);
         tracing::warn!(asset = book.asset_id, "the token is silent while its book moves");
         self.void(token, now.local);
         Some(id)
+    }
+
+    /// An answer brought a token no book: the next question waits for another silence, and after several the
+    /// connection is held to be of no use to it.
+    fn fruitless(&mut self, token: Token, now: Now) {
+        let Some(state) = self.states.get_mut(&token) else { return };
+        state.heard = now.steady;
+        if state.based.is_some() {
+            return;
+        }
+        state.fruitless = state.fruitless.saturating_add(1);
+        if state.fruitless >= FRUITLESS && state.fruitless.is_power_of_two() {
+            self.stuck = Some(state.id);
+        }
     }
 }
 
@@ -657,7 +757,8 @@ impl TokenState {
     /// Takes a book over REST as the one in force.
     fn install(&mut self, book: &Book, at: Time, now: Time) {
         self.forget();
-        (self.based, self.latest, self.heard) = (Some(at), at, now);
+        (self.based, self.latest, self.changed, self.heard) = (Some(at), at, at, now);
+        self.fruitless = 0;
         for (bid, levels) in [(true, &book.bids), (false, &book.asks)] {
             for level in levels {
                 if let Some(price) =
@@ -674,24 +775,27 @@ impl TokenState {
         &mut self,
         constants: &BTreeMap<MarketKey, Constants>,
         stats: &FeedStats,
-        now: Time,
+        now: Now,
+        out: &mut Vec<FeedItem>,
     ) -> bool {
         let Some(constants) = constants.get(&self.token.market()) else { return false };
         match self.book.check(&self.text, constants) {
             Verdict::Equal => {
                 stats.add(|s| &s.hashes_equal, 1);
-                self.hash.agreed(now);
+                self.hash.agreed(now.steady);
                 false
             }
             Verdict::Unknown => {
                 stats.add(|s| &s.hashes_unknown, 1);
-                self.hash.checked = Some(now);
+                self.hash.checked = Some(now.steady);
                 false
             }
             Verdict::Differs => {
                 stats.add(|s| &s.hashes_wrong, 1);
-                let believed = self.hash.wrong(now);
+                let known = self.unverified();
+                let believed = self.hash.wrong(now.steady);
                 self.report("hash", &self.hash);
+                self.give_up(known, now, out);
                 believed
             }
         }
@@ -709,17 +813,30 @@ impl TokenState {
     }
 
     /// Whether the venue's best prices have been others than the book's for too long.
-    fn best_differs(&mut self, stats: &FeedStats, now: Time) -> bool {
-        if self.differs_since.is_none_or(|since| since + CROSSING > now)
-            || !self.best.due(now, Span::ZERO)
+    fn best_differs(&mut self, stats: &FeedStats, now: Now, out: &mut Vec<FeedItem>) -> bool {
+        if self.differs_since.is_none_or(|since| since + CROSSING > now.steady)
+            || !self.best.due(now.steady, Span::ZERO)
         {
             return false;
         }
         self.differs_since = None;
         stats.add(|s| &s.best_wrong, 1);
-        let believed = self.best.wrong(now);
+        let known = self.unverified();
+        let believed = self.best.wrong(now.steady);
         self.report("best prices", &self.best);
+        self.give_up(known, now, out);
         believed
+    }
+
+    fn unverified(&self) -> bool {
+        self.hash.given_up() || self.best.given_up()
+    }
+
+    /// Tells the consumer, once, that the book is not verified any more.
+    fn give_up(&self, known: bool, now: Now, out: &mut Vec<FeedItem>) {
+        if !known && self.unverified() {
+            out.push(FeedItem::Unverified { token: self.token, at: now.local });
+        }
     }
 
     fn report(&self, what: &str, trust: &Trust) {
@@ -799,6 +916,195 @@ mod tests {
         }
         fn wrong(&self) -> u64 {
             self.stats.best_wrong.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Desk {
+        fn send(&mut self, frame: &str) {
+            self.books.message(frame.as_bytes());
+        }
+        /// A bid of 0.45 of the first token at a time of the venue's, with the hash it gives.
+        fn bid_at(&mut self, at: i64, size: &str, hash: &str) {
+            self.send(&format!(
+                r#"{{"event_type":"price_change","market":"0x01","timestamp":"{at}","price_changes":[{{"asset_id":"11","price":"0.45","size":"{size}","side":"BUY","hash":"{hash}"}}]}}"#
+            ));
+        }
+        fn book_at(&mut self, id: &str, at: i64) {
+            self.send(&format!(
+                r#"{{"event_type":"book","market":"0x01","asset_id":"{id}","timestamp":"{at}","hash":"","bids":[{{"price":"0.4","size":"10"}}],"asks":[{{"price":"0.6","size":"10"}}]}}"#
+            ));
+        }
+        fn tick_at(&mut self, at: i64) {
+            self.send(&format!(
+                r#"{{"event_type":"tick_size_change","market":"0x01","asset_id":"11","old_tick_size":"0.01","new_tick_size":"0.001","timestamp":"{at}"}}"#
+            ));
+        }
+        /// A book of the first token over REST is asked for and comes; how many are to be subscribed anew.
+        fn rest(&mut self, at: i64, tick: &str, price: &str) -> usize {
+            let text = format!(
+                r#"{{"market":"0x01","asset_id":"11","timestamp":"{at}","hash":"h","bids":[{{"price":"{price}","size":"10"}}],"asks":[{{"price":"0.6","size":"10"}}],"min_order_size":"5","tick_size":"{tick}","neg_risk":false,"last_trade_price":"0.5"}}"#
+            );
+            let token = MarketKey(3).token(Outcome::Yes);
+            self.books.compare(vec![token], Ok(vec![serde_json::from_str(&text).unwrap()])).len()
+        }
+        fn events(&mut self) -> Vec<FeedItem> {
+            self.books.told().collect()
+        }
+        fn based(&self) -> [bool; 2] {
+            Outcome::BOTH
+                .map(|outcome| self.books.states[&MarketKey(3).token(outcome)].based.is_some())
+        }
+    }
+
+    fn count(items: &[FeedItem], wanted: impl Fn(&Event) -> bool) -> usize {
+        let wanted =
+            |item: &&FeedItem| matches!(item, FeedItem::Market { event, .. } if wanted(event));
+        items.iter().filter(wanted).count()
+    }
+
+    #[test]
+    fn a_change_after_a_newer_one_voids_the_book_instead_of_bringing_a_level_back() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.events();
+        desk.bid_at(START + 110, "0", "newer");
+        desk.bid_at(START + 100, "5", "older");
+        let told = desk.events();
+        assert_eq!(count(&told, |e| matches!(e, Event::Level(_))), 1, "the older one is not told");
+        assert_eq!(count(&told, |e| matches!(e, Event::Gap(_))), 1);
+        assert_eq!(desk.stats.reordered.load(Ordering::Relaxed), 1);
+        assert_eq!(desk.asked(), desk.ids);
+        // Equal times are one batch, and prints may run ahead.
+        desk.seed();
+        desk.events();
+        desk.send(&format!(
+            r#"{{"event_type":"last_trade_price","market":"0x01","asset_id":"11","price":"0.5","size":"5","side":"BUY","timestamp":"{}"}}"#,
+            START + 900
+        ));
+        desk.bid_at(START + 200, "5", "");
+        desk.bid_at(START + 200, "6", "");
+        assert_eq!(count(&desk.events(), |e| matches!(e, Event::Level(_))), 2);
+        assert_eq!(desk.based(), [true; 2]);
+    }
+
+    #[test]
+    fn a_message_from_the_future_voids_the_books_it_was_about() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.events();
+        desk.bid_at(START + 2 * 3_600_000, "5", "");
+        assert_eq!(desk.gaps(), 1);
+        assert_eq!(desk.asked(), desk.ids);
+    }
+
+    #[test]
+    fn a_book_from_before_the_grid_changed_does_not_come_into_force() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.tick_at(START + 200);
+        desk.book_at("11", START + 150);
+        desk.book_at("12", START + 150);
+        assert_eq!(desk.based(), [false; 2]);
+        desk.rest(START + 199, "0.01", "0.4");
+        assert_eq!(desk.based(), [false; 2], "nor over REST");
+        desk.book_at("11", START + 200);
+        assert_eq!(desk.based(), [true, false]);
+    }
+
+    #[test]
+    fn a_book_over_rest_that_knows_the_new_grid_is_taken_whatever_its_time() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.tick_at(START + 200);
+        desk.rest(START + 150, "0.001", "0.4");
+        assert_eq!(desk.based(), [true, false]);
+    }
+
+    #[test]
+    fn a_grid_first_heard_over_rest_does_not_swallow_its_announcement() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.rest(START, "0.001", "0.4");
+        desk.events();
+        desk.tick_at(START - 10);
+        let told = desk.events();
+        assert_eq!(count(&told, |e| matches!(e, Event::Tick { tick: Tick::Thousandth, .. })), 1);
+        assert_eq!(desk.based(), [false; 2]);
+    }
+
+    #[test]
+    fn a_grid_learned_over_rest_is_told() {
+        let mut desk = Desk::new(FeedConfig::default());
+        desk.seed();
+        desk.rest(START, "0.01", "0.4");
+        desk.events();
+        desk.rest(START + 10, "0.001", "0.4");
+        let told = desk.events();
+        assert_eq!(count(&told, |e| matches!(e, Event::Tick { tick: Tick::Thousandth, .. })), 1);
+        assert_eq!(count(&told, |e| matches!(e, Event::Snapshot(_))), 1);
+        assert_eq!(desk.based(), [true, false], "the other outcome's book is of the old grid");
+    }
+
+    #[test]
+    fn answers_that_bring_no_book_are_not_asked_for_at_every_tick_and_end_the_connection() {
+        for (price, anew) in [("0.4", 1), ("7", 0)] {
+            let mut desk = Desk::new(FeedConfig::default());
+            let early = if anew == 1 { START + 500 } else { START - 500 };
+            desk.bid_at(early, "5", "");
+            for round in 1..=FRUITLESS {
+                desk.pass(5_100);
+                assert_eq!(desk.asked(), desk.ids, "{price} {round}");
+                assert_eq!(desk.books.stuck(), None);
+                assert_eq!(desk.rest(START, "0.01", price), anew);
+                let no = vec![MarketKey(3).token(Outcome::No)];
+                desk.books.compare(no, Ok(Vec::new()));
+                desk.pass(1_000);
+                assert_eq!(desk.asked(), [], "{price} {round}: a second later");
+                desk.pass(-1_000);
+            }
+            assert_eq!(desk.books.stuck(), Some(desk.ids[0]), "{price}");
+        }
+    }
+
+    #[test]
+    fn a_book_that_cannot_be_verified_is_told_once_and_tried_again_on_the_next_connection() {
+        let mut desk = Desk::new(FeedConfig::default());
+        for connection in 0..2 {
+            desk.books.begin();
+            let mut told = Vec::new();
+            for _ in 0..5 {
+                desk.seed();
+                desk.bid("0.45", "0.49");
+                desk.pass(1_100);
+                told.extend(desk.events());
+            }
+            let unverified = FeedItem::Unverified {
+                token: MarketKey(3).token(Outcome::Yes),
+                at: Time::from_millis(START + (connection * 5 + 3) * 1_100),
+            };
+            let found = told.iter().filter(|item| matches!(item, FeedItem::Unverified { .. }));
+            assert_eq!(found.collect::<Vec<_>>(), [&unverified]);
+            assert_eq!(count(&told, |e| matches!(e, Event::Gap(_))), 3);
+            desk.books.end();
+            desk.events();
+        }
+    }
+
+    #[test]
+    fn a_resolution_without_a_winner_of_ours_ends_the_market() {
+        for hash_check_ms in [0, 5_000] {
+            let mut desk = Desk::new(FeedConfig { hash_check_ms, ..FeedConfig::default() });
+            desk.seed();
+            desk.events();
+            for (market, told) in [("0x02", 0), ("0x01", 1)] {
+                desk.send(&format!(
+                    r#"{{"event_type":"market_resolved","id":"1","market":"{market}","assets_ids":["11","12"],"winning_asset_id":"","winning_outcome":"","timestamp":"{START}"}}"#
+                ));
+                let over = |e: &Event| {
+                    *e == Event::State { market: MarketKey(3), state: MarketState::Closed }
+                };
+                assert_eq!(count(&desk.events(), over), told, "{market}");
+            }
         }
     }
 

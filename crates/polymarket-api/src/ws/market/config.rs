@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedConfig {
-    /// Tokens on one connection. The venue stops sending books above 500; 200 is what works.
+    /// Tokens on one connection; a market takes two, also while one of its tokens is followed. The venue
+    /// stops sending books above 500; 200 is what works.
     pub tokens_per_connection: usize,
     /// Ask for `best_bid_ask`, `new_market` and `market_resolved`.
     pub custom_features: bool,
@@ -20,7 +21,8 @@ pub struct FeedConfig {
     pub retry_first_ms: u64,
     /// The longest such pause, in milliseconds.
     pub retry_most_ms: u64,
-    /// Check the venue's book hash, at most this often for a token (milliseconds); 0 switches it off.
+    /// Check the venue's book hash, at most this often for a token (milliseconds); 0 switches it off,
+    /// and with it the comparison with the venue's best prices.
     pub hash_check_ms: u64,
     /// Events the consumer may be behind before the connections back up.
     pub queue: usize,

@@ -1,114 +1,345 @@
-//! Which connection follows which token.
+//! Which connection follows which token, and that each connection goes on.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use polydesk_domain::{MarketKey, Token, TokenId};
+use polydesk_domain::{Event, Gap, MarketKey, Token, TokenId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::shard::Shard;
-use super::{Order, Shared};
+use super::{FeedItem, FeedStats, Order, Shared};
+use crate::ServerClock;
 
-/// Assigns tokens to shards: each shard is filled before another is opened.
+/// Keeps the shards until nobody orders or nobody listens any more.
 pub(super) async fn manage(
     shared: Shared,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     count: watch::Sender<usize>,
 ) {
-    struct Member {
-        orders: mpsc::UnboundedSender<Order>,
-        tokens: usize,
+    let keeper = Keeper {
+        places: Places::new(shared.config.tokens_per_connection),
+        members: Vec::new(),
+        tasks: JoinSet::new(),
+        pause: Duration::from_millis(shared.config.retry_most_ms),
+        items: shared.items.clone(),
+        clock: shared.clock.clone(),
+        stats: shared.stats.clone(),
+        make: move |place, inbox| Shard::new(shared.clone(), place, inbox).run(),
+    };
+    keeper.keep(orders, count).await;
+}
+
+/// Which connection each market is followed on: each is filled before another is opened.
+struct Places {
+    most: usize,
+    homes: BTreeMap<TokenId, (usize, Token)>,
+    /// The connection of each market and how many of its tokens are on it.
+    markets: BTreeMap<MarketKey, (usize, usize)>,
+    /// How many markets each connection has; a place with none is free.
+    taken: Vec<usize>,
+}
+
+impl Places {
+    fn new(most: usize) -> Places {
+        Places { most, homes: BTreeMap::new(), markets: BTreeMap::new(), taken: Vec::new() }
     }
-    let mut shards: Vec<Option<Member>> = Vec::new();
-    let mut homes: BTreeMap<TokenId, (usize, Token)> = BTreeMap::new();
-    // The connection of each market and how many of its tokens are on it.
-    let mut markets: BTreeMap<MarketKey, (usize, usize)> = BTreeMap::new();
-    let mut tasks = JoinSet::new();
-    while let Some(order) = orders.recv().await {
+
+    /// The place of a token that has none yet.
+    ///
+    /// Both outcomes are one book, and a gap is told of the market: they share a connection. So a market
+    /// takes two places with its first token, whether or not the second ever comes.
+    fn settle(&mut self, id: TokenId, token: Token) -> Option<usize> {
+        if self.homes.contains_key(&id) {
+            return None;
+        }
+        let (home, followed) = match self.markets.get(&token.market()) {
+            Some(known) => *known,
+            None => (self.room(), 0),
+        };
+        self.markets.insert(token.market(), (home, followed + 1));
+        self.homes.insert(id, (home, token));
+        Some(home)
+    }
+
+    /// Takes a place for one more market.
+    fn room(&mut self) -> usize {
+        let open = self.taken.iter().position(|taken| *taken > 0 && (taken + 1) * 2 <= self.most);
+        let home = open.or_else(|| self.taken.iter().position(|taken| *taken == 0));
+        let home = home.unwrap_or_else(|| {
+            self.taken.push(0);
+            self.taken.len() - 1
+        });
+        self.taken[home] += 1;
+        home
+    }
+
+    /// Takes a token off; where it was.
+    fn leave(&mut self, id: &TokenId) -> Option<usize> {
+        let (home, token) = self.homes.remove(id)?;
+        if let Some((_, followed)) = self.markets.get_mut(&token.market()) {
+            *followed -= 1;
+            if *followed == 0 {
+                self.markets.remove(&token.market());
+                self.taken[home] -= 1;
+            }
+        }
+        Some(home)
+    }
+
+    fn home(&self, id: &TokenId) -> Option<usize> {
+        self.homes.get(id).map(|(home, _)| *home)
+    }
+    fn is_free(&self, place: usize) -> bool {
+        self.taken.get(place).is_none_or(|taken| *taken == 0)
+    }
+    fn tokens(&self, place: usize) -> Vec<(TokenId, Token)> {
+        let here = self.homes.iter().filter(|(_, (home, _))| *home == place);
+        here.map(|(id, (_, token))| (*id, *token)).collect()
+    }
+}
+
+struct Member {
+    orders: mpsc::UnboundedSender<Order>,
+    task: Id,
+}
+
+/// `make` makes the task of a connection.
+struct Keeper<M> {
+    places: Places,
+    members: Vec<Option<Member>>,
+    tasks: JoinSet<()>,
+    make: M,
+    /// Before a connection that ended by a defect is begun anew.
+    pause: Duration,
+    items: mpsc::Sender<FeedItem>,
+    clock: ServerClock,
+    stats: Arc<FeedStats>,
+}
+
+impl<M, F> Keeper<M>
+where
+    M: Fn(usize, mpsc::UnboundedReceiver<Order>) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    async fn keep(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        count: watch::Sender<usize>,
+    ) {
+        let listened = self.items.clone();
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.order(order),
+                    None => break,
+                },
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        self.revive(error.id()).await;
+                    }
+                }
+                // Nobody takes what the connections bring: they end with this task.
+                () = listened.closed() => break,
+            }
+            count.send_replace(self.members.iter().flatten().count());
+        }
+        count.send_replace(0);
+    }
+
+    fn order(&mut self, order: Order) {
         match order {
             Order::Subscribe(tokens) => {
                 let mut batches: BTreeMap<usize, Vec<(TokenId, Token)>> = BTreeMap::new();
                 for (id, token) in tokens {
-                    if homes.contains_key(&id) {
-                        continue;
+                    if let Some(home) = self.places.settle(id, token) {
+                        batches.entry(home).or_default().push((id, token));
                     }
-                    // Both outcomes are one book, and a gap is told of the market: they share a connection,
-                    // so there must be room for the second one too.
-                    let room = |shard: &Option<Member>| {
-                        let most = shared.config.tokens_per_connection;
-                        shard.as_ref().is_some_and(|m| m.tokens + 2 <= most)
-                    };
-                    let together = markets.get(&token.market()).map(|(home, _)| *home);
-                    let home =
-                        together.or_else(|| shards.iter().position(room)).unwrap_or_else(|| {
-                            let (to, inbox) = mpsc::unbounded_channel();
-                            let place =
-                                shards.iter().position(Option::is_none).unwrap_or(shards.len());
-                            tasks.spawn(Shard::new(shared.clone(), place, inbox).run());
-                            let member = Some(Member { orders: to, tokens: 0 });
-                            if place == shards.len() {
-                                shards.push(member)
-                            } else {
-                                shards[place] = member
-                            }
-                            place
-                        });
-                    if let Some(member) = &mut shards[home] {
-                        member.tokens += 1;
-                    }
-                    homes.insert(id, (home, token));
-                    markets.entry(token.market()).or_insert((home, 0)).1 += 1;
-                    batches.entry(home).or_default().push((id, token));
                 }
                 for (home, batch) in batches {
-                    if let Some(member) = &shards[home] {
-                        let _ = member.orders.send(Order::Subscribe(batch));
+                    if self.members.get(home).is_none_or(Option::is_none) {
+                        self.open(home, Duration::ZERO);
                     }
+                    self.send(home, Order::Subscribe(batch));
                 }
             }
             Order::Unsubscribe(tokens) => {
                 let mut batches: BTreeMap<usize, Vec<TokenId>> = BTreeMap::new();
                 for id in tokens {
-                    let Some((home, token)) = homes.remove(&id) else { continue };
-                    batches.entry(home).or_default().push(id);
-                    if let Some((_, followed)) = markets.get_mut(&token.market()) {
-                        *followed -= 1;
-                        if *followed == 0 {
-                            markets.remove(&token.market());
-                        }
+                    if let Some(home) = self.places.leave(&id) {
+                        batches.entry(home).or_default().push(id);
                     }
                 }
                 for (home, batch) in batches {
-                    if let Some(member) = &mut shards[home] {
-                        member.tokens -= batch.len();
-                        let empty = member.tokens == 0;
-                        let _ = member.orders.send(Order::Unsubscribe(batch));
-                        if empty {
-                            // Its channel closes, and with it the connection.
-                            shards[home] = None;
-                        }
+                    self.send(home, Order::Unsubscribe(batch));
+                    if self.places.is_free(home)
+                        && let Some(member) = self.members.get_mut(home)
+                    {
+                        // Its channel closes, and with it the connection.
+                        *member = None;
                     }
                 }
             }
             Order::Resync(None) => {
-                for member in shards.iter().flatten() {
+                for member in self.members.iter().flatten() {
                     let _ = member.orders.send(Order::Resync(None));
                 }
             }
             Order::Resync(Some(tokens)) => {
                 let mut batches: BTreeMap<usize, Vec<TokenId>> = BTreeMap::new();
                 for id in tokens {
-                    if let Some((home, _)) = homes.get(&id) {
-                        batches.entry(*home).or_default().push(id);
+                    if let Some(home) = self.places.home(&id) {
+                        batches.entry(home).or_default().push(id);
                     }
                 }
                 for (home, batch) in batches {
-                    if let Some(member) = &shards[home] {
-                        let _ = member.orders.send(Order::Resync(Some(batch)));
-                    }
+                    self.send(home, Order::Resync(Some(batch)));
                 }
             }
         }
-        count.send_replace(shards.iter().flatten().count());
+    }
+
+    fn send(&self, place: usize, order: Order) {
+        if let Some(Some(member)) = self.members.get(place) {
+            let _ = member.orders.send(order);
+        }
+    }
+
+    /// Begins the connection of a place.
+    fn open(&mut self, place: usize, pause: Duration) {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let run = (self.make)(place, inbox);
+        let task = self.tasks.spawn(async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            run.await;
+        });
+        if self.members.len() <= place {
+            self.members.resize_with(place + 1, || None);
+        }
+        self.members[place] = Some(Member { orders, task: task.id() });
+    }
+
+    /// A connection ended by a defect of ours: nobody keeps its books, so the consumer must not go on
+    /// trading on them.
+    async fn revive(&mut self, task: Id) {
+        let ours = |member: &Option<Member>| member.as_ref().is_some_and(|m| m.task == task);
+        // Its place may have been given up since, or be another's.
+        let Some(place) = self.members.iter().position(ours) else { return };
+        tracing::error!(
+            shard = place,
+            "market socket: the task of a connection panicked; begun anew"
+        );
+        self.stats.add(|s| &s.panics, 1);
+        let tokens = self.places.tokens(place);
+        let mut markets: Vec<MarketKey> = tokens.iter().map(|(_, token)| token.market()).collect();
+        markets.sort_unstable();
+        markets.dedup();
+        let now = self.clock.local();
+        for market in markets {
+            let event = Event::Gap(Gap { market: Some(market) });
+            let gap = FeedItem::Market { received_at: now, venue_at: now, event };
+            let _ = self.items.send(gap).await;
+        }
+        // The same message may be its end again: not at once.
+        self.open(place, self.pause);
+        self.send(place, Order::Subscribe(tokens));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use polydesk_domain::{Outcome, Time};
+
+    use super::*;
+
+    fn token(market: u32, outcome: Outcome) -> (TokenId, Token) {
+        let token = MarketKey(market).token(outcome);
+        (TokenId::from(u64::from(market) * 2 + outcome as u64), token)
+    }
+
+    #[test]
+    fn a_market_takes_two_places_even_while_only_one_of_its_tokens_is_followed() {
+        let mut places = Places::new(300);
+        for outcome in Outcome::BOTH {
+            for market in 0..299 {
+                let (id, token) = token(market, outcome);
+                assert_eq!(places.settle(id, token), Some(usize::from(market >= 150)));
+                assert_eq!(places.settle(id, token), None, "a second time");
+            }
+        }
+        assert_eq!([places.tokens(0).len(), places.tokens(1).len()], [300, 298]);
+        // Half a market keeps its two places; a whole one leaves them.
+        let (yes, no) = (token(0, Outcome::Yes), token(0, Outcome::No));
+        assert_eq!(places.leave(&yes.0), Some(0));
+        let settle = |places: &mut Places, n| {
+            let (id, token) = token(n, Outcome::Yes);
+            places.settle(id, token)
+        };
+        assert_eq!(settle(&mut places, 900), Some(1));
+        assert_eq!(places.leave(&no.0), Some(0));
+        assert_eq!(settle(&mut places, 901), Some(0));
+        assert_eq!(settle(&mut places, 902), Some(2));
+        // A place nobody has is taken before a new one.
+        assert_eq!(places.leave(&token(902, Outcome::Yes).0), Some(2));
+        assert!(places.is_free(2));
+        assert_eq!(settle(&mut places, 903), Some(2));
+    }
+
+    #[test]
+    fn a_connection_that_panics_voids_its_books_and_is_begun_anew_with_its_tokens() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (items, mut out) = mpsc::channel(16);
+            let (orders, inbox) = mpsc::unbounded_channel();
+            let (count, shards) = watch::channel(0);
+            let (heard, mut hears) = mpsc::unbounded_channel();
+            let stats = Arc::new(FeedStats::default());
+            let keeper = Keeper {
+                places: Places::new(4),
+                members: Vec::new(),
+                tasks: JoinSet::new(),
+                pause: Duration::ZERO,
+                items,
+                clock: ServerClock::over(|| Time::from_secs(1)),
+                stats: stats.clone(),
+                make: move |place, mut inbox: mpsc::UnboundedReceiver<Order>| {
+                    let heard = heard.clone();
+                    async move {
+                        while let Some(order) = inbox.recv().await {
+                            match order {
+                                Order::Subscribe(tokens) => heard.send((place, tokens)).unwrap(),
+                                _ => panic!("as asked"),
+                            }
+                        }
+                    }
+                },
+            };
+            let kept = tokio::spawn(keeper.keep(inbox, count));
+            let both = |n| vec![token(n, Outcome::Yes), token(n, Outcome::No)];
+            let all: Vec<_> = (0..3).flat_map(both).collect();
+            orders.send(Order::Subscribe(all.clone())).ok().unwrap();
+            assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
+            assert_eq!(hears.recv().await, Some((1, all[4..].to_vec())));
+            for round in 1..=2 {
+                orders.send(Order::Resync(Some(vec![all[0].0]))).ok().unwrap();
+                assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
+                for market in [0, 1] {
+                    let Some(FeedItem::Market { event, .. }) = out.recv().await else { panic!() };
+                    assert_eq!(event, Event::Gap(Gap { market: Some(MarketKey(market)) }));
+                }
+                assert_eq!(stats.panics.load(Ordering::Relaxed), round);
+            }
+            assert_eq!(*shards.borrow(), 2);
+            // Nobody listens any more: everything ends, without an order.
+            drop(out);
+            kept.await.unwrap();
+            assert_eq!(*shards.borrow(), 0);
+        });
     }
 }

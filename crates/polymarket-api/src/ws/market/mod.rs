@@ -7,11 +7,12 @@
 
 mod books;
 mod config;
+mod created;
 mod manage;
 mod shard;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub use config::FeedConfig;
 use polydesk_domain::{Event, Time, Token, TokenId};
@@ -34,8 +35,18 @@ pub enum FeedItem {
         /// What happened.
         event: Event,
     },
-    /// A market was created anywhere on the venue.
+    /// A market was created anywhere on the venue. Every connection hears of it; it is handed over once.
     NewMarket(Box<NewMarket>),
+    /// The book of a token cannot be verified: its hashes, or the best prices told with it, were not the
+    /// venue's three times in a row, each time after a new book. Books are not voided for it any more until
+    /// they agree again or a new connection begins; do not trust this one with more than you would an
+    /// unchecked feed.
+    Unverified {
+        /// Which.
+        token: Token,
+        /// Local time at which checking was given up.
+        at: Time,
+    },
 }
 
 /// What happened to the feed as a whole.
@@ -55,20 +66,25 @@ pub struct FeedStats {
     pub early: AtomicU64,
     /// Changes or prints older than their token's book.
     pub stale: AtomicU64,
+    /// Changes older than one that was applied already: each led to a new book.
+    pub reordered: AtomicU64,
     /// The same print again.
     pub duplicates: AtomicU64,
     /// Hashes that agreed.
     pub hashes_equal: AtomicU64,
-    /// Hashes that did not: each led to a new book.
+    /// Hashes that did not: each of the first three in a row led to a new book, the third also to
+    /// [`FeedItem::Unverified`].
     pub hashes_wrong: AtomicU64,
     /// Hashes that could not be checked for lack of a constant.
     pub hashes_unknown: AtomicU64,
-    /// Best prices of the venue that a book did not have for too long: each led to a new book.
+    /// Best prices of the venue that a book did not have for too long: likewise.
     pub best_wrong: AtomicU64,
     /// Books taken over REST.
     pub resyncs: AtomicU64,
     /// Tokens found silent while the venue's book moved.
     pub frozen: AtomicU64,
+    /// Tasks of connections that ended by a defect of this client and were begun anew.
+    pub panics: AtomicU64,
 }
 
 impl FeedStats {
@@ -84,7 +100,7 @@ enum Order {
     Resync(Option<Vec<TokenId>>),
 }
 
-/// A running market channel. Dropping it closes all connections.
+/// A running market channel. Dropping it closes all connections, and so does dropping its channel of items.
 pub struct MarketFeed {
     orders: mpsc::UnboundedSender<Order>,
     stats: Arc<FeedStats>,
@@ -117,8 +133,16 @@ impl MarketFeed {
         let (items, out) = mpsc::channel(config.queue);
         let stats = Arc::new(FeedStats::default());
         let (count, shards) = watch::channel(0);
-        let shared =
-            Shared { config, http, url: url.into(), clob, clock, items, stats: stats.clone() };
+        let shared = Shared {
+            config,
+            http,
+            url: url.into(),
+            clob,
+            clock,
+            items,
+            stats: stats.clone(),
+            created: Arc::default(),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(manage::manage(shared, inbox, count));
         Ok((MarketFeed { orders, stats, shards, _tasks: tasks }, out))
@@ -160,4 +184,5 @@ struct Shared {
     clock: ServerClock,
     items: mpsc::Sender<FeedItem>,
     stats: Arc<FeedStats>,
+    created: Arc<Mutex<created::Created>>,
 }

@@ -1,5 +1,6 @@
 //! One connection of the market channel, from subscription to loss, again and again.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use polydesk_domain::{Token, TokenId};
@@ -8,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::books::Books;
-use super::{Order, Shared};
+use super::{FeedItem, Order, Shared};
 use crate::ApiError;
 use crate::clob::Book;
 use crate::ws::link::{Backoff, Incoming, Link};
@@ -50,7 +51,7 @@ impl Shard {
         let mut backoff = Backoff::new(
             millis(config.retry_first_ms.max(1)),
             millis(config.retry_most_ms.max(1)),
-            0x9E37_79B9 * (self.place as u64 + 1),
+            self.place as u64,
         );
         loop {
             while self.books.is_empty() {
@@ -203,12 +204,19 @@ impl Shard {
     }
 
     async fn flush(&mut self) {
-        let told = self.books.told();
-        self.shared.stats.add(|s| &s.messages, told.len() as u64);
-        for item in told {
-            // A consumer that is gone ends the feed with the next order.
+        let mut handed = 0;
+        for item in self.books.told() {
+            if let FeedItem::NewMarket(market) = &item {
+                let created = self.shared.created.lock();
+                if !created.unwrap_or_else(PoisonError::into_inner).first(market) {
+                    continue;
+                }
+            }
+            handed += 1;
+            // When nobody listens, whoever keeps the shards ends this one.
             let _ = self.shared.items.send(item).await;
         }
+        self.shared.stats.add(|s| &s.messages, handed);
     }
 }
 
