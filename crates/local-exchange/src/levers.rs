@@ -260,7 +260,7 @@ impl Levers {
                     return vec![Passage::Close(lever.code.unwrap_or(1_012), reason)];
                 }
                 StreamAct::Cut => return vec![Passage::Cut { reset: lever.reset }],
-                StreamAct::Refuse => {}
+                StreamAct::Refuse | StreamAct::Ignore => {}
             }
         }
         let way = |text| {
@@ -289,6 +289,37 @@ impl Levers {
         })
     }
 
+    /// Whether what a connection asks for has no effect.
+    pub(crate) fn ignores(&mut self, channel: Channel, number: u64) -> bool {
+        let now = self.now;
+        let chance = &mut self.chance;
+        self.streams.iter_mut().any(|state| {
+            let lever = &state.lever;
+            let fits = lever.act == StreamAct::Ignore
+                && lever.channel == channel
+                && lever.connections.has(number)
+                && state.window.has(now);
+            if !fits {
+                return false;
+            }
+            state.seen += 1;
+            lever.frames.has(state.seen) && chance.happens(lever.chance_ppm)
+        })
+    }
+
+    /// How many rows a page of a list has, if a lever says so.
+    pub(crate) fn page(&self, req: &Req) -> Option<usize> {
+        let account = req.header("POLY_ADDRESS").and_then(crate::wire::address);
+        let fits = |lever: &ReadLever| {
+            lever.act == ReadAct::Page
+                && lever.endpoint.is(&req.method, &req.path)
+                && lever.account.is_none_or(|of| Some(of) == account)
+        };
+        let now = self.now;
+        let mut states = self.reads.iter();
+        states.find(|state| state.window.has(now) && fits(&state.lever))?.lever.rows
+    }
+
     /// What a read shows instead of the truth.
     pub(crate) fn reread(&mut self, req: &Req, answer: Answer) -> Answer {
         let account = req.header("POLY_ADDRESS").and_then(crate::wire::address);
@@ -312,6 +343,17 @@ impl Levers {
             }
             ReadAct::Hide => rows(answer, |_| 0),
             ReadAct::Repeat => rows(answer, |_| 2),
+            // Made by the list itself.
+            ReadAct::Page => answer,
+            ReadAct::Contradict => {
+                let text = String::from_utf8_lossy(&answer.body).into_owned();
+                let text = state
+                    .lever
+                    .replace
+                    .iter()
+                    .fold(text, |text, [from, to]| text.replace(from, to));
+                Answer { body: Bytes::from(text), ..answer }
+            }
             ReadAct::HideNew => rows(answer, |row| {
                 let stamp = ["created_at", "match_time", "timestamp"].iter().find_map(|name| {
                     let value = &row[*name];

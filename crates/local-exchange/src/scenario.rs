@@ -311,6 +311,8 @@ pub enum StreamAct {
     Refuse,
     /// No frames and no `PONG`.
     Mute,
+    /// What a client asks for (to subscribe, to unsubscribe) has no effect, and nobody says so.
+    Ignore,
 }
 
 /// A lever on streams.
@@ -426,6 +428,10 @@ pub enum ReadAct {
     Hide,
     /// Every row twice.
     Repeat,
+    /// Lists come in pages of `rows`.
+    Page,
+    /// Texts of the answer are replaced by `replace`, so that it says something else than other reads.
+    Contradict,
 }
 
 /// A lever on reads.
@@ -448,6 +454,12 @@ pub struct ReadLever {
     /// For `stale` and `hide_new`.
     #[serde(default)]
     pub lag: Option<Length>,
+    /// For `page`.
+    #[serde(default)]
+    pub rows: Option<usize>,
+    /// For `contradict`.
+    #[serde(default)]
+    pub replace: Vec<[String; 2]>,
 }
 
 /// A lever on time.
@@ -593,14 +605,20 @@ impl Scenario {
             }
         }
         for (i, lever) in self.reads.iter().enumerate() {
-            let needs = matches!(lever.act, ReadAct::Stale | ReadAct::HideNew);
-            if needs && lever.lag.is_none() {
-                return wrong(
-                    format!("reads[{i}]"),
-                    "this act needs `lag`",
-                    "state it: lag = \"5s\"",
-                );
-            }
+            let (missing, mend) = match lever.act {
+                ReadAct::Stale | ReadAct::HideNew if lever.lag.is_none() => {
+                    ("this act needs `lag`", "state it: lag = \"5s\"")
+                }
+                ReadAct::Page if lever.rows.is_none_or(|rows| rows == 0) => {
+                    ("this act needs `rows` of at least 1", "state it: rows = 2")
+                }
+                ReadAct::Contradict if lever.replace.is_empty() => (
+                    "this act needs `replace`",
+                    "state it: replace = [[\"\\\"status\\\":\\\"LIVE\\\"\", \"\\\"status\\\":\\\"MATCHED\\\"\"]]",
+                ),
+                _ => continue,
+            };
+            return wrong(format!("reads[{i}]"), missing, mend);
         }
         Ok(())
     }

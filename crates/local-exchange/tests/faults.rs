@@ -42,6 +42,11 @@ fn every_example_is_a_scenario_and_every_mistake_is_named() {
             "streams[0]: this act needs `delay`",
         ),
         ("[[reads]]\nendpoint = \"GET /x\"\nact = \"stale\"", "this act needs `lag`"),
+        (
+            "[[reads]]\nendpoint = \"GET /x\"\nact = \"page\"\nrows = 0",
+            "needs `rows` of at least 1",
+        ),
+        ("[[reads]]\nendpoint = \"GET /x\"\nact = \"contradict\"", "this act needs `replace`"),
         ("[[limits]]\ntier = \"wood\"", "limits[0].tier: no tier has this name; use standard"),
         ("[[settlement]]\nending = \"confirm\"\nmine = \"1s\"", "unknown field `mine`"),
     ] {
@@ -496,5 +501,66 @@ fn connections_break_with_a_reset_or_close_in_order() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn reads_come_in_small_pages_and_contradict_each_other() {
+    run(async {
+        let running = exchange().await;
+        let rain = token(&running, "rain-tomorrow", 0);
+        let alice = trader(&running, 0);
+        for cents in [10, 11, 12, 13, 14] {
+            alice.place(&Ask::limit(&running, rain, Side::Buy, cents * 100, 1_000)).await;
+        }
+        let lists = "endpoint = \"GET /data/orders\"";
+        running
+            .pull_toml(&format!("[[reads]]\n{lists}\nact = \"page\"\nrows = 2\nfor = \"5s\""))
+            .unwrap();
+        let (mut cursor, mut sizes, mut seen) = ("MA==".to_owned(), Vec::new(), Vec::new());
+        while cursor != "LTE=" {
+            let page =
+                alice.call("GET", &format!("/data/orders?next_cursor={cursor}"), "").await.json();
+            let rows = page["data"].as_array().unwrap();
+            sizes.push(rows.len());
+            seen.extend(rows.iter().map(|row| row["id"].clone()));
+            cursor = page["next_cursor"].as_str().unwrap().to_owned();
+        }
+        assert_eq!(sizes, [2, 2, 1]);
+        running.advance(Span::secs(6));
+        let all: Vec<_> = alice.orders().await.iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(seen, all);
+        running
+            .pull_toml(&format!(
+                "[[reads]]\n{lists}\nact = \"contradict\"\nreplace = [['LIVE', 'MATCHED']]"
+            ))
+            .unwrap();
+        let told = |row: &Value| row["status"].as_str().unwrap().to_owned();
+        assert!(alice.orders().await.iter().all(|row| told(row).ends_with("MATCHED")));
+        let path = format!("/data/order/{}", all[0].as_str().unwrap());
+        assert!(told(&alice.call("GET", &path, "").await.json()).ends_with("LIVE"));
+    });
+}
+
+#[test]
+fn a_subscription_can_be_ignored_and_a_snapshot_late() {
+    run(async {
+        let running = exchange().await;
+        let rain = token_id(&running, token(&running, "rain-tomorrow", 0));
+        let lever = "[[streams]]\nchannel = \"market\"\nact = \"ignore\"\nframes = \"1\"";
+        running.pull_toml(lever).unwrap();
+        let mut socket = Socket::market(&running, &[&rain], false).await;
+        assert_eq!(socket.drain().await, Vec::<Value>::new(), "nobody says so");
+        let again = json!({ "operation": "subscribe", "assets_ids": [rain] });
+        socket.say(&again.to_string()).await;
+        assert_eq!(socket.json().await["event_type"], "book");
+        // Late: the book alone is held back.
+        running
+            .pull_toml("[[streams]]\nchannel = \"market\"\nevent = \"book\"\nact = \"delay\"\ndelay = \"3s\"")
+            .unwrap();
+        let mut late = Socket::market(&running, &[&rain], false).await;
+        assert_eq!(late.drain().await, Vec::<Value>::new());
+        running.advance(Span::secs(4));
+        assert_eq!(late.json().await["event_type"], "book");
     });
 }

@@ -172,6 +172,10 @@ impl Inner {
             self.hub.put(id, Out::Text("INVALID OPERATION".to_owned()));
             return;
         };
+        let number = connection.number;
+        if self.levers.ignores(channel, number) {
+            return;
+        }
         match channel {
             Channel::Market => self.hear_market(id, &value),
             Channel::User => self.hear_user(id, &value),

@@ -293,7 +293,8 @@ impl Inner {
             .collect();
         orders.sort_by_key(|order| (order.created, order.id));
         let rows = orders.iter().map(|order| wire::order(order, universe)).collect();
-        Answer::ok(&wire::page(rows, req.param("next_cursor"), PAGE))
+        let size = self.levers.page(req).unwrap_or(PAGE);
+        Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
     }
 
     fn data_order(&self, caller: &Caller, id: &str) -> Answer {
@@ -324,7 +325,8 @@ impl Inner {
                 && before.is_none_or(|before| at <= before)
         });
         let rows = wanted.map(|trade| wire::trade(trade, &caller.signer, universe)).collect();
-        Answer::ok(&wire::page(rows, req.param("next_cursor"), PAGE))
+        let size = self.levers.page(req).unwrap_or(PAGE);
+        Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
     }
 
     /// The wallet a signature type means for a caller.
