@@ -81,6 +81,85 @@
 //! # }
 //! ```
 //!
+//! # Placing an order, and what each answer means
+//!
+//! ```no_run
+//! use polydesk_domain::OrderHash;
+//! use polydesk_polymarket_api::{ApiError, clob::Clob};
+//!
+//! # async fn example(clob: Clob, id: OrderHash, body: Vec<u8>) -> Result<(), ApiError> {
+//! // Id and body come from `signing::OrderSigner`, and are in a journal before this line.
+//! match clob.place(id, body).await {
+//!     Ok(placed) => println!("{} {:?}", placed.id, placed.status),
+//!     // It may be there, by this request or an earlier one: keep its funds reserved and look for it.
+//!     Err(error) if error.may_have_taken_effect() => println!("there? {:?}", clob.order(&id).await?),
+//!     // Nothing happened, and the same again will be refused again.
+//!     Err(ApiError::Refused { why, .. }) => println!("refused: {why:?}"),
+//!     // Nothing happened; a fresh decision may go out later.
+//!     Err(error) => println!("{error}; not before {:?}", error.retry_after()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # News of one's own orders
+//!
+//! ```no_run
+//! use polydesk_polymarket_api::{Credentials, FeedConfig, Http, ServerClock};
+//! use polydesk_polymarket_api::ws::{UserFeed, UserItem};
+//!
+//! # async fn example(http: Http, url: &str, credentials: Credentials) {
+//! let all_markets = Vec::new();
+//! let (_feed, mut items) = UserFeed::start(
+//!     FeedConfig::default(), http, url, credentials, all_markets, ServerClock::system());
+//! while let Some(item) = items.recv().await {
+//!     match item {
+//!         // What happened before is read over REST now.
+//!         UserItem::Connected { .. } => println!("reconcile"),
+//!         UserItem::Trade { trade, .. } => println!("{} {:?}", trade.id, trade.status),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # Reference prices
+//!
+//! ```no_run
+//! use polydesk_polymarket_api::{ApiError, Credentials, Http, ServerClock};
+//! use polydesk_polymarket_api::ws::{PriceFeed, PriceItem, PriceSubscription, PricesConfig};
+//!
+//! # async fn example(http: Http, url: &str, credentials: Credentials) -> Result<(), ApiError> {
+//! let bitcoin = PriceSubscription {
+//!     channel: "price.crypto".into(), symbol: "btcusd".into(), window_seconds: None, provider: None,
+//! };
+//! let (_feed, mut items) = PriceFeed::polybolt(
+//!     PricesConfig::default(), http, url, credentials, vec![bitcoin], ServerClock::system())?;
+//! while let Some(item) = items.recv().await {
+//!     if let PriceItem::Price { symbol, value, .. } = item {
+//!         println!("{symbol} {value}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limits of one's own
+//!
+//! ```
+//! use polydesk_polymarket_api::{Group, Limits, LimitsConfig, Quota, ServerClock, SignerQuota};
+//!
+//! // A better tier, and half of the published quota for books.
+//! let config = LimitsConfig {
+//!     signer: SignerQuota { orders_per_second: 200, order_burst: 300, cancels_per_second: 400, cancel_burst: 600 },
+//!     quotas: [(Group::Book, Quota { burst: 750, sustained: 0 })].into(),
+//!     ..LimitsConfig::default()
+//! };
+//! assert_eq!(config.problems(), Vec::<String>::new());
+//! let limits = Limits::new(config, ServerClock::system())?;
+//! # Ok::<(), polydesk_polymarket_api::ApiError>(())
+//! ```
+//!
 //! # Which call for which endpoint
 //!
 //! `docs/endpoints.md` lists every documented endpoint with its call; a test makes them all.
