@@ -370,6 +370,8 @@ impl Books {
                     state.latest = state.latest.max(at);
                     match state.based {
                         None => {
+                            // A book from before it would lack it.
+                            state.changed = state.changed.max(at);
                             self.stats.add(|s| &s.early, 1);
                             continue;
                         }
@@ -436,8 +438,9 @@ impl Books {
             } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
                 state.heard = now.steady;
-                // Older than what the stream has told since: a late or repeated book would roll it back.
-                if state.based.is_some() && at < state.latest {
+                // Older than what the stream has told since: a late or repeated book would roll it back, or
+                // begin without a change that was dropped for want of a book.
+                if at < state.changed || (state.based.is_some() && at < state.latest) {
                     self.stats.add(|s| &s.stale, 1);
                     return;
                 }
@@ -975,6 +978,7 @@ mod tests {
         assert_eq!(desk.stats.reordered.load(Ordering::Relaxed), 1);
         assert_eq!(desk.asked(), desk.ids);
         // Equal times are one batch, and prints may run ahead.
+        desk.pass(150);
         desk.seed();
         desk.events();
         desk.send(&format!(
@@ -1146,6 +1150,21 @@ mod tests {
         desk.bid("0.45", "0.49");
         desk.pass(1_100);
         assert_eq!((desk.wrong(), desk.gaps()), (4, 1));
+    }
+
+    #[test]
+    fn a_book_from_before_a_change_that_was_dropped_is_not_taken() {
+        let mut desk = Desk::new(FeedConfig::default());
+        let book = desk.at();
+        desk.pass(10);
+        desk.bid("0.45", "0.45");
+        let old = format!(
+            r#"{{"event_type":"book","market":"0x01","asset_id":"11","timestamp":"{book}","hash":"","bids":[{{"price":"0.4","size":"10"}}],"asks":[]}}"#
+        );
+        desk.books.message(old.as_bytes());
+        assert_eq!(desk.books.told().count(), 0, "it lacks the bid of 0.45");
+        desk.seed();
+        assert_eq!(desk.books.told().count(), 2, "this one was made after it");
     }
 
     #[test]
