@@ -1,68 +1,15 @@
 //! The scanner and simd-json read the same from every frame; nothing foreign makes either panic.
 
 use polydesk_domain::{Token, TokenId};
-use polydesk_polymarket_api::ws::{FrameParser, Message, TokenTable, parse_user_frame};
+use polydesk_polymarket_api::ws::{FrameParser, LevelRow, Message, TokenTable, parse_user_frame};
+
+#[path = "frames/print.rs"]
+mod print;
+use print::print;
 use proptest::prelude::*;
 
 fn folder() -> std::path::PathBuf {
     std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/wire"))
-}
-
-/// A message with its texts, as text: two parsers must print the same.
-fn print(message: Message<'_>, frame: &[u8]) -> String {
-    match message {
-        Message::Changes { at, timestamp, rows } => {
-            let rows: Vec<String> = rows
-                .iter()
-                .map(|r| {
-                    format!(
-                        "{:?} {:?} {} {} {:?} {} {} {}",
-                        r.token,
-                        r.side,
-                        r.price,
-                        r.size,
-                        r.top,
-                        r.price_text.text(frame),
-                        r.size_text.text(frame),
-                        r.hash.text(frame)
-                    )
-                })
-                .collect();
-            format!("changes {at} {timestamp} {}", rows.join("; "))
-        }
-        Message::Book {
-            token,
-            at,
-            timestamp,
-            market,
-            bids,
-            asks,
-            hash,
-            tick,
-            last_trade_price,
-        } => {
-            let side = |rows: &[polydesk_polymarket_api::ws::LevelRow]| {
-                rows.iter()
-                    .map(|r| {
-                        format!(
-                            "{}x{} {} {}",
-                            r.price,
-                            r.size,
-                            r.price_text.text(frame),
-                            r.size_text.text(frame)
-                        )
-                    })
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            format!(
-                "book {token:?} {at} {timestamp} {market} [{}] [{}] {hash} {tick:?} {last_trade_price}",
-                side(bids),
-                side(asks)
-            )
-        }
-        other => format!("{other:?}"),
-    }
 }
 
 fn read(mut parser: FrameParser, frame: &[u8], table: &TokenTable) -> (Vec<String>, u64, u64) {
