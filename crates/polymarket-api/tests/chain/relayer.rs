@@ -389,7 +389,8 @@ async fn a_session_key_that_was_not_taken_says_why() {
     };
     let cases = [
         (session_answer("FAILED"), "its status is FAILED", false, 1),
-        (session_answer("REPAIR_REQUIRED"), "REPAIR_REQUIRED", false, 1),
+        (session_answer("REPAIR_REQUIRED"), "REPAIR_REQUIRED", true, 1),
+        (session_answer("SUPERSEDED"), "SUPERSEDED", true, 1),
         (refusal("call blocked"), "call blocked", false, 1),
         (Some((401, json!({"error": "unauthorized"}))), "unauthorised", false, 1),
         (None, "", true, 3),

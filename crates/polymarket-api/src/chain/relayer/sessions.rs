@@ -106,12 +106,21 @@ impl Relayer {
         let what = call.words.clone();
         let taken: Authorisation =
             self.session_call(&mut open, "authorizations", call, session, more).await?;
-        if ["FAILED", "SUPERSEDED", "REPAIR_REQUIRED"].contains(&taken.status.as_str()) {
+        if taken.status == "FAILED" {
             *open = None;
-            return Err(ChainError::refused(&what, &format!("its status is {}", taken.status)));
+            return Err(ChainError::refused(&what, "its status is FAILED"));
         }
         if let Some(open) = &mut *open {
             open.id = Some(taken.transaction_id.clone());
+        }
+        if ["SUPERSEDED", "REPAIR_REQUIRED"].contains(&taken.status.as_str()) {
+            // The registry did not take it; what the chain did is another matter, settled before the wallet
+            // signs again.
+            return Err(ChainError::Unknown {
+                what,
+                reason: format!("its status is {}", taken.status),
+                look_for: vec![format!("relayer transaction {}", taken.transaction_id)],
+            });
         }
         let submitted = Relayed {
             id: taken.transaction_id,
