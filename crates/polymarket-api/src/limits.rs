@@ -92,11 +92,14 @@ impl Group {
         }
     }
 
-    /// Cancels and heartbeats: nothing else's traffic holds them back.
+    /// Orders, cancels and heartbeats have lines of their own: reads do not hold them back, they hold back
+    /// reads.
     fn never_waits(self) -> bool {
         matches!(
             self,
-            Group::Cancel
+            Group::Order
+                | Group::Orders
+                | Group::Cancel
                 | Group::Cancels
                 | Group::CancelAll
                 | Group::CancelMarket
@@ -565,6 +568,27 @@ mod tests {
             assert!(within <= 41, "{within} requests within ten seconds from {from:?}");
         }
         assert!(start.elapsed() < Duration::from_secs(70), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_do_not_hold_back_orders_cancels_or_heartbeats() {
+        let config = LimitsConfig {
+            quotas: [(Group::Clob, Quota { burst: 8, sustained: 0 })].into(),
+            share_percent: 100,
+            patience_ms: 0,
+            ..LimitsConfig::default()
+        };
+        let limits = limits(config);
+        let mut reads = 0;
+        while limits.admit(Group::Book, SignerCost::None).await.is_ok() {
+            reads += 1;
+        }
+        assert_eq!(reads, 2, "all requests of the CLOB count together");
+        let start = tokio::time::Instant::now();
+        limits.admit(Group::Order, SignerCost::Orders(1)).await.unwrap();
+        limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.unwrap();
+        limits.admit(Group::Heartbeat, SignerCost::None).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -294,7 +294,9 @@ mod tests {
     #[test]
     fn a_connection_that_panics_voids_its_books_and_is_begun_anew_with_its_tokens() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        // Without a second beginning it would wait for ever.
+        let limit = Duration::from_secs(30);
+        let story = async {
             let (items, mut out) = mpsc::channel(16);
             let (orders, inbox) = mpsc::unbounded_channel();
             let (count, shards) = watch::channel(0);
@@ -340,6 +342,9 @@ mod tests {
             drop(out);
             kept.await.unwrap();
             assert_eq!(*shards.borrow(), 0);
-        });
+        };
+        runtime
+            .block_on(async { tokio::time::timeout(limit, story).await })
+            .expect("it was not begun anew");
     }
 }
