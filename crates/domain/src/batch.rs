@@ -6,7 +6,7 @@
 //! and alarms look at books only then.
 
 use crate::{
-    Book, BookQuality, Event, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Tick, Time,
+    Book, BookQuality, Event, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Tick, Time,
     Token, Top, Touched,
 };
 
@@ -51,7 +51,11 @@ struct Slot {
     venue_at: Time,
     opened_at: Time,
     changed_at: Time,
+    /// The last book message, whether it changed anything or not.
+    proven_at: Time,
     open: bool,
+    /// The last proof that the book is current was reported as too old.
+    unverified: bool,
     /// Whether the best prices carried last agreed with the book.
     agrees: Option<bool>,
     /// The best bids of both outcomes as carried last.
@@ -59,6 +63,21 @@ struct Slot {
 }
 
 impl Slot {
+    fn new(tick: Tick) -> Slot {
+        Slot {
+            book: Book::new(tick),
+            seen: 0,
+            venue_at: Time::MIN,
+            opened_at: Time::MIN,
+            changed_at: Time::MIN,
+            proven_at: Time::MIN,
+            open: false,
+            unverified: false,
+            agrees: None,
+            carried: [None; 2],
+        }
+    }
+
     #[inline]
     fn matches_carried(&self) -> bool {
         let [yes, no] = self.carried;
@@ -90,7 +109,6 @@ pub struct Books {
     slots: Vec<Slot>,
     open: Vec<MarketKey>,
     timeout: Span,
-    heard_at: Time,
     stats: BatchStats,
 }
 
@@ -107,7 +125,6 @@ impl Books {
             slots: Vec::new(),
             open: Vec::new(),
             timeout,
-            heard_at: Time::MIN,
             stats: BatchStats::default(),
         }
     }
@@ -121,16 +138,15 @@ impl Books {
     pub fn list(&mut self, key: MarketKey, tick: Tick) {
         // Keys come in order; a gap would be a listing this process missed.
         while self.slots.len() <= key.index() {
-            self.slots.push(Slot {
-                book: Book::new(tick),
-                seen: 0,
-                venue_at: Time::MIN,
-                opened_at: Time::MIN,
-                changed_at: Time::MIN,
-                open: false,
-                agrees: None,
-                carried: [None; 2],
-            });
+            self.slots.push(Slot::new(tick));
+        }
+    }
+
+    /// Frees the book of a delisted market. Its place stays.
+    pub fn delist(&mut self, key: MarketKey) {
+        if let Some(slot) = self.slots.get_mut(key.index()) {
+            *slot = Slot::new(slot.book.tick());
+            self.open.retain(|open| *open != key);
         }
     }
 
@@ -144,10 +160,16 @@ impl Books {
         self.slots.get(key.index()).map(|slot| slot.changed_at).filter(|at| *at != Time::MIN)
     }
 
-    /// When the stream last said anything about any book (engine time): a quiet market is not a frozen
-    /// one as long as others are heard. A market whose own stream is known to be dead gets a gap.
-    pub fn heard_at(&self) -> Option<Time> {
-        Some(self.heard_at).filter(|at| *at != Time::MIN)
+    /// When the last message about the market's book came (engine time): the last proof that it is
+    /// current. A quiet market is not a frozen one, so this age is compared outside, and reported as
+    /// [`MarketEvent::Unverified`].
+    pub fn proven_at(&self, key: MarketKey) -> Option<Time> {
+        self.slots.get(key.index()).map(|slot| slot.proven_at).filter(|at| *at != Time::MIN)
+    }
+
+    /// Whether nobody reported the last proof of the book as too old.
+    pub fn verified(&self, key: MarketKey) -> bool {
+        self.slots.get(key.index()).is_some_and(|slot| !slot.unverified)
     }
 
     /// Whether the book's best prices are what the venue showed last.
@@ -224,7 +246,7 @@ impl Books {
         mut touched: impl FnMut(MarketKey, Touched),
     ) -> Applied {
         match &stamped.event {
-            Event::Level(change) => {
+            Event::Market(MarketEvent::Level(change)) => {
                 let key = change.token.market();
                 let Some(slot) = self.slots.get_mut(key.index()) else {
                     self.stats.unlisted += 1;
@@ -252,7 +274,7 @@ impl Books {
                 }
                 self.after_change(key, stamped, change.top.map(|top| (outcome, top)))
             }
-            Event::Snapshot(snapshot) => {
+            Event::Market(MarketEvent::Snapshot(snapshot)) => {
                 let key = snapshot.token.market();
                 let Some(slot) = self.slots.get_mut(key.index()) else {
                     self.stats.unlisted += 1;
@@ -270,7 +292,7 @@ impl Books {
                 slot.agrees = None;
                 self.after_change(key, stamped, None)
             }
-            Event::Best { token, top } => {
+            Event::Market(MarketEvent::Best { token, top }) => {
                 let key = token.market();
                 if self.slots.get(key.index()).is_none() {
                     self.stats.unlisted += 1;
@@ -278,11 +300,17 @@ impl Books {
                 }
                 self.after_change(key, stamped, Some((token.outcome(), *top)))
             }
-            Event::Tick { market, tick } => {
+            Event::Market(MarketEvent::Tick { market, tick }) => {
                 self.reset(*market, Some(*tick), stamped.at);
                 Applied::Nothing
             }
-            Event::Gap(gap) => {
+            Event::Market(MarketEvent::Unverified { market, on }) => {
+                if let Some(slot) = self.slots.get_mut(market.index()) {
+                    slot.unverified = *on;
+                }
+                Applied::Nothing
+            }
+            Event::Market(MarketEvent::Interrupted(gap)) => {
                 match gap.market {
                     Some(market) => self.reset(market, None, stamped.at),
                     None => {
@@ -313,11 +341,12 @@ impl Books {
         stamped: &Stamped,
         carried: Option<(Outcome, Top)>,
     ) -> Applied {
-        self.heard_at = stamped.at;
         let slot = &mut self.slots[key.index()];
+        slot.proven_at = stamped.at;
+        slot.unverified = false;
         if let Some((outcome, top)) = carried {
-            slot.carried[outcome.index()] = top.bid;
-            slot.carried[outcome.other().index()] = top.ask.map(Price::complement);
+            slot.carried[outcome.index()] = top.bid();
+            slot.carried[outcome.other().index()] = top.ask().map(Price::complement);
             let agrees = slot.matches_carried();
             slot.agrees = Some(agrees);
             if agrees {
@@ -356,12 +385,13 @@ impl Books {
 
 /// The market whose stream an event belongs to, if any.
 fn market_of(event: &Event) -> Option<MarketKey> {
+    let Event::Market(event) = event else { return None };
     match event {
-        Event::Level(change) => Some(change.token.market()),
-        Event::Snapshot(snapshot) => Some(snapshot.token.market()),
-        Event::Print(print) => Some(print.token.market()),
-        Event::Best { token, .. } => Some(token.market()),
-        Event::Tick { market, .. } | Event::State { market, .. } => Some(*market),
+        MarketEvent::Level(change) => Some(change.token.market()),
+        MarketEvent::Snapshot(snapshot) => Some(snapshot.token.market()),
+        MarketEvent::Print(print) => Some(print.token.market()),
+        MarketEvent::Best { token, .. } => Some(token.market()),
+        MarketEvent::Tick { market, .. } | MarketEvent::State { market, .. } => Some(*market),
         _ => None,
     }
 }
@@ -377,13 +407,13 @@ mod tests {
             at: Time::from_millis(at),
             venue_at: Time::from_millis(at),
             seq: 0,
-            event: Event::Level(LevelChange {
+            event: Event::Market(MarketEvent::Level(LevelChange {
                 token: Token(0),
                 side,
                 price: Price::cents(cents),
                 size: Shares::whole(shares),
-                top: top.map(|(bid, ask)| Top { bid: price(bid), ask: price(ask) }),
-            }),
+                top: top.map(|(bid, ask)| Top::new(price(bid), price(ask))),
+            })),
         }
     }
 
@@ -458,7 +488,7 @@ mod tests {
     fn an_off_grid_price_refines_the_grid_and_is_counted() {
         let mut books = books();
         let mut stamped = level(1, Side::Buy, 40, 1, None);
-        if let Event::Level(change) = &mut stamped.event {
+        if let Event::Market(MarketEvent::Level(change)) = &mut stamped.event {
             change.price = "0.4025".parse().unwrap();
         }
         books.apply(&stamped, |_, _| ());

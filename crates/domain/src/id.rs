@@ -221,17 +221,95 @@ impl Token {
     }
 }
 
-/// The engine's own name of an order, before the venue has one.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
-)]
-pub struct ClientOrderId(pub u64);
+macro_rules! run_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// `run << 32 | n`: unique over restarts, because every start takes a new run number.
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize,
+            serde::Deserialize,
+        )]
+        pub struct $name(pub u64);
 
-/// The name of a signal: a redelivered one is recognised by it.
+        impl $name {
+            /// The `n`-th one of a run.
+            pub const fn of_run(run: u32, n: u32) -> $name {
+                $name((run as u64) << 32 | n as u64)
+            }
+            /// The run that made it.
+            pub const fn run(self) -> u32 {
+                (self.0 >> 32) as u32
+            }
+            /// Its number within the run.
+            pub const fn number(self) -> u32 {
+                self.0 as u32
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// `#7` in run 0 (backtests and tests), else `#3.7`.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.run() {
+                    0 => write!(f, "#{}", self.number()),
+                    run => write!(f, "#{run}.{}", self.number()),
+                }
+            }
+        }
+    };
+}
+
+run_id! {
+    /// The engine's own name of an order, before the venue has one.
+    ClientOrderId
+}
+run_id! {
+    /// The name of a split, merge or redemption; shares its numbers with the orders.
+    ConversionId
+}
+run_id! {
+    /// The name of a basket.
+    BasketId
+}
+run_id! {
+    /// The name of a question to a model.
+    AskId
+}
+
+impl ClientOrderId {
+    /// Set in the numbers of orders that are not ours and were found at the venue.
+    const EXTERNAL: u32 = 1 << 31;
+
+    /// The `n`-th external order that a run found.
+    pub const fn external(run: u32, n: u32) -> ClientOrderId {
+        ClientOrderId::of_run(run, n | ClientOrderId::EXTERNAL)
+    }
+    /// Whether it names an order that is not ours.
+    pub const fn is_external(self) -> bool {
+        self.number() & ClientOrderId::EXTERNAL != 0
+    }
+}
+
+/// The name of a signal: who made it, in which epoch (the producer's run), and its number therein.
+///
+/// Numbers of one producer and epoch rise, so a high-water mark per producer recognises a redelivery.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
 )]
-pub struct SignalId(pub u64);
+pub struct SignalId {
+    /// The strategy, or the process that sends signals.
+    pub producer: StrategyId,
+    /// The producer's run.
+    pub epoch: u32,
+    /// Counts from 1 within the epoch.
+    pub counter: u64,
+}
+
+impl fmt::Display for SignalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.producer, self.epoch, self.counter)
+    }
+}
 
 /// The venue's trade id (a uuid); one trade can carry several maker orders.
 #[derive(
@@ -239,15 +317,10 @@ pub struct SignalId(pub u64);
 )]
 pub struct TradeId(pub u128);
 
-impl fmt::Display for ClientOrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-/// A strategy's name: up to 24 ASCII letters, digits and underscores, held inline so it is `Copy`.
+/// A strategy's name: its kind (`copy_trader`), or an instance of it (`copy_trader.whales`). Up to 32
+/// ASCII letters, digits and underscores with at most one dot between them, held inline so it is `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StrategyId([u8; 24]);
+pub struct StrategyId([u8; 32]);
 
 impl StrategyId {
     /// The copy trader.
@@ -262,42 +335,75 @@ impl StrategyId {
     pub const MARKET_MAKER: StrategyId = StrategyId::literal("market_maker");
     /// A person.
     pub const OPERATOR: StrategyId = StrategyId::literal("operator");
+    /// Owner of orders and holdings that no strategy of this bot made: they count for the limits of the
+    /// account and no strategy sells them.
+    pub const EXTERNAL: StrategyId = StrategyId::literal("external");
+
+    /// The longest name in bytes.
+    pub const LONGEST: usize = 32;
 
     /// For constants: longer names and other characters do not compile.
     pub const fn literal(name: &'static str) -> StrategyId {
-        let from = name.as_bytes();
-        assert!(!from.is_empty() && from.len() <= 24, "a strategy's name has 1 to 24 characters");
-        let mut bytes = [0; 24];
-        let mut i = 0;
+        match StrategyId::read(name.as_bytes()) {
+            Some(id) => id,
+            None => panic!("a strategy's name is 1 to 32 letters, digits and _, with at most one dot"),
+        }
+    }
+
+    const fn read(from: &[u8]) -> Option<StrategyId> {
+        if from.is_empty() || from.len() > StrategyId::LONGEST {
+            return None;
+        }
+        let mut bytes = [0; StrategyId::LONGEST];
+        let (mut i, mut dots) = (0, 0);
         while i < from.len() {
-            assert!(
-                from[i].is_ascii_alphanumeric() || from[i] == b'_',
-                "letters, digits and _ only"
-            );
+            if from[i] == b'.' {
+                // A dot stands between two names.
+                dots += 1;
+                if dots > 1 || i == 0 || i + 1 == from.len() {
+                    return None;
+                }
+            } else if !(from[i].is_ascii_alphanumeric() || from[i] == b'_') {
+                return None;
+            }
             bytes[i] = from[i];
             i += 1;
         }
-        StrategyId(bytes)
+        Some(StrategyId(bytes))
     }
+
+    /// An instance of a kind: `KIND.NAME`.
+    ///
+    /// # Errors
+    /// The name has other characters, or both together are longer than 32 bytes.
+    pub fn instance(kind: StrategyId, name: &str) -> Result<StrategyId, IdError> {
+        let text = format!("{kind}.{name}");
+        if name.contains('.') || kind.as_str().contains('.') {
+            return Err(IdError::new("strategy name", &text, StrategyId::RULE));
+        }
+        text.parse()
+    }
+
+    const RULE: &'static str = "1 to 32 letters, digits and _, and one dot before an instance's name";
 
     /// The name.
     pub fn as_str(&self) -> &str {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         core::str::from_utf8(&self.0[..end]).unwrap_or("?")
     }
+
+    /// The kind it is an instance of; a name without a dot is its own kind.
+    pub fn kind(&self) -> &str {
+        let name = self.as_str();
+        name.split_once('.').map_or(name, |(kind, _)| kind)
+    }
 }
 
 impl FromStr for StrategyId {
     type Err = IdError;
     fn from_str(name: &str) -> Result<StrategyId, IdError> {
-        let fits = (1..=24).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !fits {
-            return Err(IdError::new("strategy name", name, "1 to 24 letters, digits and _"));
-        }
-        let mut bytes = [0; 24];
-        bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Ok(StrategyId(bytes))
+        StrategyId::read(name.as_bytes())
+            .ok_or_else(|| IdError::new("strategy name", name, StrategyId::RULE))
     }
 }
 

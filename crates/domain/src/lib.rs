@@ -17,39 +17,60 @@
 
 mod amounts;
 mod batch;
+mod blocker;
 mod book;
 mod book_hash;
+mod code;
 mod command;
 mod event;
+mod exit;
 mod fee;
 mod id;
 mod market;
 mod num;
+mod opportunity;
 mod order;
 mod position;
+mod purpose;
+mod reason;
+mod record;
+mod signal;
 mod time;
 
 pub use amounts::{Amounts, AmountsError, Rounding, immediate_amounts, resting_amounts};
 pub use batch::{Applied, BatchStats, Books};
+pub use blocker::{Blocker, Cause, Scope};
 pub use book::{Book, BookQuality, Levels, OffGrid, Touched, Walk};
 pub use book_hash::{HashInput, RawLevel, book_hash};
-pub use command::{Command, NoteLevel, PlaceOrder, SetAction};
+pub use code::{Code, CodeError};
+pub use command::{Command, Conversion, PlaceOrder, Query};
 pub use event::{
-    Article, Cash, CashKind, Event, Forecast, Gap, LevelChange, OperatorCommand, Print, Quality,
-    Snapshot, Stamped, Top, WalletTrade,
+    AccountEvent, AccountSnapshot, Article, BookSnapshot, Cash, CashKind, Channel, ControlEvent,
+    Event, ExternalOrder, Finding, Forecast, Interruption, LeaderState, LevelChange, MarketEvent,
+    Operator, OperatorCommand, Print, Quality, Reference, Stamped, Top, WalletTrade, WorldEvent,
 };
+pub use exit::{ExitPlan, ExitReason, Stop, TakeProfit, Trailing};
 pub use fee::{FeeError, FeePeriod, FeeRate, Fees};
 pub use id::{
-    ClientOrderId, ConditionId, Digits, IdError, MarketKey, OrderHash, SignalId, StrategyId, Token,
-    TokenId, TradeId,
+    AskId, BasketId, ClientOrderId, ConditionId, ConversionId, Digits, IdError, MarketKey,
+    OrderHash, SignalId, StrategyId, Token, TokenId, TradeId,
 };
 pub use market::{
     Market, MarketError, MarketState, NegRisk, Outcome, Payout, ProtocolVersion, Universe,
 };
 pub use num::{NumError, Price, Shares, Tick, Usdc};
+pub use opportunity::{Opportunity, Subject};
 pub use order::{
-    CancelReason, Fill, OrderEvent, OrderState, OwnTrade, RejectReason, Role, Side, Size, Tif,
-    TradeStatus,
+    Basis, CancelReason, Fill, OrderState, OrderUpdate, OwnTrade, RejectReason, Role, Side, Size,
+    Tif, TradeStatus,
 };
 pub use position::Position;
+pub use purpose::Purpose;
+pub use reason::{Figure, Reason};
+pub use record::{
+    BasketEnd, ClosedTrade, CorrectionRecord, FillRecord, NoteLevel, OrderRecord, Record, Recorded,
+};
+pub use signal::{
+    Action, ActionKind, Basket, BasketKind, Close, Leg, Quote, Signal, TradeIntent, Urgency,
+};
 pub use time::{Span, Time};

@@ -229,15 +229,47 @@ pub enum MarketError {
     /// A relisting that names other tokens.
     #[error("market {0}: listed again with other tokens")]
     OtherTokens(ConditionId),
+    /// The listing names a key that is not this process's: events were lost or come from elsewhere.
+    #[error("market {market}: listed under key {got}, here it is {want}", got = .got.0, want = .want.0)]
+    OtherKey {
+        /// The market being listed.
+        market: ConditionId,
+        /// The key of the listing.
+        got: MarketKey,
+        /// The key that it has, or would get.
+        want: MarketKey,
+    },
 }
 
 /// Every market known to a process, in the order of listing events: the same events give the same keys.
-#[derive(Debug, Clone, Default)]
+///
+/// A delisted market leaves an empty place behind: its key is never used again.
+#[derive(Debug, Clone)]
 pub struct Universe {
     markets: Vec<Arc<Market>>,
     by_condition: BTreeMap<ConditionId, MarketKey>,
     by_token: BTreeMap<TokenId, Token>,
     groups: BTreeMap<String, Vec<MarketKey>>,
+    /// Stands in the places of delisted markets.
+    nothing: Arc<Market>,
+}
+
+impl Default for Universe {
+    fn default() -> Universe {
+        let mut nothing = Market::plain(0, "");
+        nothing.tokens = [TokenId::default(); 2];
+        nothing.condition = ConditionId::default();
+        nothing.version = ProtocolVersion::Unknown(String::new());
+        nothing.fees = Fees::schedule(Vec::new());
+        nothing.state = MarketState::Closed;
+        Universe {
+            markets: Vec::new(),
+            by_condition: BTreeMap::new(),
+            by_token: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            nothing: Arc::new(nothing),
+        }
+    }
 }
 
 impl Universe {
@@ -246,18 +278,44 @@ impl Universe {
         Universe::default()
     }
 
-    /// Adds a market, or replaces the facts of one already known. The key never changes.
-    pub fn list(&mut self, market: Arc<Market>) -> Result<MarketKey, MarketError> {
+    /// The key that the next new market gets.
+    pub fn next_key(&self) -> MarketKey {
+        MarketKey(self.markets.len() as u32)
+    }
+
+    /// Adds a market under the next key, or replaces the facts of one already known, whose key stays.
+    /// For whoever gives the keys; everybody else uses [`Universe::list`].
+    ///
+    /// # Errors
+    /// What [`MarketError`] names; nothing changed then.
+    pub fn assign(&mut self, market: Arc<Market>) -> Result<MarketKey, MarketError> {
+        let key = self.key(&market.condition).unwrap_or(self.next_key());
+        self.list(key, market)
+    }
+
+    /// Adds a market under the key that its listing names, or replaces the facts of one already known.
+    /// Only this market is touched, whatever the number of the others.
+    ///
+    /// # Errors
+    /// What [`MarketError`] names, another key than this universe would give among it; nothing changed
+    /// then.
+    pub fn list(&mut self, key: MarketKey, market: Arc<Market>) -> Result<MarketKey, MarketError> {
         let condition = market.condition;
+        let known = self.key(&condition);
+        let want = known.unwrap_or(self.next_key());
+        if want != key {
+            return Err(MarketError::OtherKey { market: condition, got: key, want });
+        }
         if market.tokens[0] == market.tokens[1] {
             return Err(MarketError::SameToken(condition));
         }
-        if let Some(&key) = self.by_condition.get(&condition) {
-            if self.markets[key.index()].tokens != market.tokens {
+        if known.is_some() {
+            let old = Arc::clone(&self.markets[key.index()]);
+            if old.tokens != market.tokens {
                 return Err(MarketError::OtherTokens(condition));
             }
+            self.regroup(key, old.neg_risk.as_ref(), market.neg_risk.as_ref());
             self.markets[key.index()] = market;
-            self.regroup();
             return Ok(key);
         }
         for token in market.tokens {
@@ -266,47 +324,68 @@ impl Universe {
                 return Err(MarketError::TokenTaken { market: condition, token, owner });
             }
         }
-        let key = MarketKey(self.markets.len() as u32);
         self.by_condition.insert(condition, key);
         for outcome in Outcome::BOTH {
             self.by_token.insert(market.tokens[outcome.index()], key.token(outcome));
         }
-        if let Some(neg_risk) = &market.neg_risk {
-            self.groups.entry(neg_risk.group.clone()).or_default().push(key);
-        }
+        self.regroup(key, None, market.neg_risk.as_ref());
         self.markets.push(market);
         Ok(key)
     }
 
-    fn regroup(&mut self) {
-        self.groups.clear();
-        for (index, market) in self.markets.iter().enumerate() {
-            if let Some(neg_risk) = &market.neg_risk {
-                let key = MarketKey(index as u32);
-                self.groups.entry(neg_risk.group.clone()).or_default().push(key);
+    /// Takes a market out. Its key is never used again; whether anything is held or resting in it is for
+    /// the caller to know.
+    pub fn delist(&mut self, key: MarketKey) -> Option<Arc<Market>> {
+        let market = Arc::clone(self.get(key)?);
+        self.by_condition.remove(&market.condition);
+        for token in market.tokens {
+            self.by_token.remove(&token);
+        }
+        self.regroup(key, market.neg_risk.as_ref(), None);
+        self.markets[key.index()] = Arc::clone(&self.nothing);
+        Some(market)
+    }
+
+    /// Moves a market from one group to another; members stay in the order of their keys.
+    fn regroup(&mut self, key: MarketKey, from: Option<&NegRisk>, to: Option<&NegRisk>) {
+        if from.map(|group| &group.group) == to.map(|group| &group.group) {
+            return;
+        }
+        if let Some(old) = from
+            && let Some(members) = self.groups.get_mut(&old.group)
+        {
+            members.retain(|member| *member != key);
+            if members.is_empty() {
+                self.groups.remove(&old.group);
             }
+        }
+        if let Some(new) = to {
+            let members = self.groups.entry(new.group.clone()).or_default();
+            let at = members.partition_point(|member| *member < key);
+            members.insert(at, key);
         }
     }
 
-    /// How many markets are listed.
+    /// How many keys were given out, delisted markets included: the length of arrays kept per market.
     pub fn len(&self) -> usize {
         self.markets.len()
     }
-    /// Whether none is.
+    /// Whether no market was ever listed.
     pub fn is_empty(&self) -> bool {
         self.markets.is_empty()
     }
-    /// The market of a key that this universe gave out.
+    /// The market of a key that this universe gave out; of a delisted one, a closed market without fees
+    /// that nobody can trade.
     pub fn market(&self, key: MarketKey) -> &Arc<Market> {
-        &self.markets[key.index()]
+        self.markets.get(key.index()).unwrap_or(&self.nothing)
     }
-    /// The market of a key, if it is one of this universe's.
+    /// The market of a key, if it is listed.
     pub fn get(&self, key: MarketKey) -> Option<&Arc<Market>> {
-        self.markets.get(key.index())
+        self.markets.get(key.index()).filter(|market| !Arc::ptr_eq(market, &self.nothing))
     }
-    /// All keys in order.
-    pub fn keys(&self) -> impl Iterator<Item = MarketKey> + use<> {
-        (0..self.markets.len() as u32).map(MarketKey)
+    /// The keys of all listed markets in order.
+    pub fn keys(&self) -> impl Iterator<Item = MarketKey> + '_ {
+        (0..self.markets.len() as u32).map(MarketKey).filter(|key| self.get(*key).is_some())
     }
     /// The key of a condition id.
     pub fn key(&self, condition: &ConditionId) -> Option<MarketKey> {
@@ -318,7 +397,7 @@ impl Universe {
     }
     /// The venue's id of a dense token.
     pub fn token_id(&self, token: Token) -> TokenId {
-        self.markets[token.market().index()].tokens[token.outcome().index()]
+        self.market(token.market()).tokens[token.outcome().index()]
     }
     /// The known members of a neg-risk group, in listing order.
     pub fn group(&self, group: &str) -> &[MarketKey] {
@@ -337,12 +416,12 @@ mod tests {
     #[test]
     fn keys_follow_the_order_of_listing_and_never_change() {
         let mut universe = Universe::new();
-        let first = universe.list(Arc::new(Market::plain(1, "one"))).unwrap();
-        let second = universe.list(Arc::new(Market::plain(2, "two"))).unwrap();
+        let first = universe.assign(Arc::new(Market::plain(1, "one"))).unwrap();
+        let second = universe.assign(Arc::new(Market::plain(2, "two"))).unwrap();
         assert_eq!((first, second), (MarketKey(0), MarketKey(1)));
         let mut renamed = Market::plain(1, "one");
         renamed.question = "Really?".into();
-        assert_eq!(universe.list(Arc::new(renamed)), Ok(first));
+        assert_eq!(universe.assign(Arc::new(renamed)), Ok(first));
         assert_eq!(universe.market(first).question, "Really?");
         let token = second.token(Outcome::No);
         assert_eq!(universe.token(&universe.token_id(token)), Some(token));
@@ -351,10 +430,49 @@ mod tests {
     #[test]
     fn a_token_belongs_to_one_market() {
         let mut universe = Universe::new();
-        universe.list(Arc::new(Market::plain(1, "one"))).unwrap();
+        universe.assign(Arc::new(Market::plain(1, "one"))).unwrap();
         let mut thief = Market::plain(2, "two");
         thief.tokens[0] = Market::plain(1, "one").tokens[1];
-        assert!(matches!(universe.list(Arc::new(thief)), Err(MarketError::TokenTaken { .. })));
+        assert!(matches!(universe.assign(Arc::new(thief)), Err(MarketError::TokenTaken { .. })));
+    }
+
+    #[test]
+    fn a_listing_under_another_key_is_refused() {
+        let mut universe = Universe::new();
+        let market = || Arc::new(Market::plain(1, "one"));
+        let other = |got, want| {
+            let (got, want) = (MarketKey(got), MarketKey(want));
+            Err(MarketError::OtherKey { market: market().condition, got, want })
+        };
+        assert_eq!(universe.list(MarketKey(1), market()), other(1, 0));
+        assert_eq!(universe.list(MarketKey(0), market()), Ok(MarketKey(0)));
+        assert_eq!(universe.list(MarketKey(1), market()), other(1, 0));
+    }
+
+    #[test]
+    fn a_delisted_market_frees_its_ids_and_never_its_key() {
+        let mut universe = Universe::new();
+        let in_group = |number, group: &str| {
+            let mut market = Market::plain(number, "m");
+            market.neg_risk = Some(NegRisk {
+                group: group.into(),
+                members: None,
+                augmented: false,
+                placeholder: false,
+            });
+            Arc::new(market)
+        };
+        let [one, two] = [1, 2].map(|n| universe.assign(in_group(n, "g")).unwrap());
+        assert_eq!(universe.group("g"), [one, two]);
+        universe.assign(in_group(1, "h")).unwrap();
+        assert_eq!((universe.group("g"), universe.group("h")), (&[two][..], &[one][..]));
+        let gone = universe.delist(one).unwrap();
+        assert_eq!(universe.delist(one), None);
+        assert_eq!((universe.get(one), universe.key(&gone.condition)), (None, None));
+        assert_eq!((universe.token(&gone.tokens[0]), universe.group("h").len()), (None, 0));
+        assert!(!universe.market(one).state.trades());
+        assert_eq!(universe.assign(in_group(1, "g")), Ok(MarketKey(2)));
+        assert_eq!(universe.keys().collect::<Vec<_>>(), [two, MarketKey(2)]);
     }
 
     #[test]

@@ -91,6 +91,21 @@ pub struct Fill {
     pub fee: Usdc,
     /// The book level it happened at, where one is known.
     pub level: Option<Price>,
+    /// Whether these are the amounts the venue settled.
+    pub basis: Basis,
+}
+
+/// Where the amounts of a [`Fill`] come from.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Computed by our own formula at the worst rounding: the venue's feeds give no exact amounts.
+    Estimated,
+    /// The amounts that moved: from the transaction's logs, or from an exchange that knows them.
+    #[default]
+    Settled,
 }
 
 /// Whether we waited in the book or came to it.
@@ -225,10 +240,10 @@ pub enum CancelReason {
     ByVenue,
 }
 
-/// News of one of our orders.
+/// What became known of one of our orders.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OrderEvent {
+pub enum OrderUpdate {
     /// The outbox signed and journaled it; the venue will know it by this hash.
     Bound {
         /// EIP-712 digest.
@@ -293,7 +308,7 @@ pub enum TradeStatus {
     Failed,
 }
 
-/// News of a fill of one of our orders. Unique by (trade, order): redelivery changes nothing.
+/// A fill of one of our orders and where its settlement is. Unique by (trade, order): redelivery changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnTrade {
     /// The venue's trade.

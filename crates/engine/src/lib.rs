@@ -174,45 +174,45 @@ impl Engine {
             self.done = done;
         }
         match &stamped.event {
-            Event::Level(_) | Event::Snapshot(_) | Event::Best { .. } => {
+            Event::Market(MarketEvent::Level(_)) | Event::Market(MarketEvent::Snapshot(_)) | Event::Market(MarketEvent::Best { .. }) => {
                 if let Applied::Complete(key) = self.books.apply(stamped, |_, _| ()) {
                     self.batch(key, out);
                 }
             }
-            Event::Print(_) => self.dispatch(stamped, Kinds::PRINT, out),
-            Event::Tick { .. } | Event::Gap(_) => {
+            Event::Market(MarketEvent::Print(_)) => self.dispatch(stamped, Kinds::PRINT, out),
+            Event::Market(MarketEvent::Tick { .. }) | Event::Market(MarketEvent::Interrupted(_)) => {
                 self.books.apply(stamped, |_, _| ());
                 self.dispatch(stamped, Kinds::STATE, out);
             }
-            Event::Listed(market) => self.list(market, stamped, out),
-            Event::State { market, state } => self.state(*market, *state, stamped, out),
-            Event::Order(news) => {
+            Event::Market(MarketEvent::Listed { market, .. }) => self.list(market, stamped, out),
+            Event::Market(MarketEvent::State { market, state }) => self.state(*market, *state, stamped, out),
+            Event::OrderFIX(news) => {
                 let (id, event) = news.as_ref();
                 self.execute(|execution, ctx| execution.on_order(ctx, *id, event, out));
                 self.dispatch(stamped, Kinds::OWN, out);
             }
-            Event::Trade(trade) => {
+            Event::TradeFIX(trade) => {
                 self.execute(|execution, ctx| execution.on_trade(ctx, trade, out));
                 self.dispatch(stamped, Kinds::OWN, out);
             }
-            Event::Cash(cash) => {
+            Event::CashFIX(cash) => {
                 self.execute(|execution, ctx| execution.on_cash(ctx, cash, out));
                 self.dispatch(stamped, Kinds::OWN, out);
             }
-            Event::Wallet(_) => self.dispatch(stamped, Kinds::WALLET, out),
-            Event::Article(_) => self.dispatch(stamped, Kinds::NEWS, out),
-            Event::Forecast(_) => self.dispatch(stamped, Kinds::FORECAST, out),
-            Event::Operator(command) => self.operate(*command, out),
-            Event::Params { strategy, toml } => self.reconfigure(*strategy, toml, out),
-            Event::Timer => {
+            Event::WalletFIX(_) => self.dispatch(stamped, Kinds::WALLET, out),
+            Event::ArticleFIX(_) => self.dispatch(stamped, Kinds::NEWS, out),
+            Event::ForecastFIX(_) => self.dispatch(stamped, Kinds::FORECAST, out),
+            Event::OperatorFIX(command) => self.operate(*command, out),
+            Event::from(ControlEvent::Params { strategy, toml }) => self.reconfigure(*strategy, toml, out),
+            Event::from(ControlEvent::Timer) => {
                 self.execute(|execution, ctx| execution.on_timer(ctx, out));
                 self.dispatch(stamped, Kinds::TIMER, out);
             }
-            Event::Start => {
+            Event::from(ControlEvent::Start) => {
                 self.execute(|execution, ctx| execution.start(ctx));
                 self.dispatch(stamped, Kinds::TIMER, out);
             }
-            Event::Stop => {
+            Event::from(ControlEvent::Stop) => {
                 self.dispatch(stamped, Kinds::TIMER, out);
                 self.stopped = true;
                 self.execution.stop(self.now, out);
@@ -249,7 +249,7 @@ impl Engine {
         // that restates it counts, and nothing takes a resolution back.
         let resolved = matches!(self.states[key.index()], MarketState::Resolved(_));
         if before.is_some_and(|before| before != market.state) && !resolved {
-            let event = Event::State { market: key, state: market.state };
+            let event = Event::Market(MarketEvent::State { market: key, state: market.state });
             let stamped = Stamped { event, ..stamped.clone() };
             self.state(key, market.state, &stamped, out);
         }
@@ -438,7 +438,7 @@ impl Account for Desk<'_> {
 pub fn order_of(command: &Command) -> Option<ClientOrderId> {
     match command {
         Command::Place(order) => Some(order.id),
-        Command::Cancel(id) | Command::Query(id) | Command::Set { id, .. } => Some(*id),
+        Command::Cancel(id) | Command::Query(id) | Command::Convert { id, .. } => Some(*id),
         Command::CancelAll(_) | Command::Note { .. } => None,
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use expect_test::{Expect, expect};
 use polydesk_domain::{
     CancelReason, Cash, CashKind, ClientOrderId, Command, Event, FeeRate, Fees, Fill, Market,
-    MarketKey, MarketState, OperatorCommand, OrderEvent, OwnTrade, Payout, Price, RejectReason,
-    Role, SetAction, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token,
+    MarketKey, MarketState, OperatorCommand, OrderUpdate, OwnTrade, Payout, Price, RejectReason,
+    Role, Conversion, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token,
     TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
@@ -34,7 +34,7 @@ impl Strategy for Puppet {
     }
     fn on_event(&mut self, _: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
         let Occasion::Event(stamped) = occasion else { return };
-        if stamped.event == Event::Timer {
+        if stamped.event == Event::from(ControlEvent::Timer) {
             for action in self.0.lock().unwrap().drain(..) {
                 out.signal(
                     MarketKey(0),
@@ -69,7 +69,7 @@ impl Story {
         let mut story = Story { engine, script, now: 1_000_000, told: String::new() };
         let mut market = Market::plain(1, "story");
         market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
-        story.hear("", Event::Listed(Arc::new(market)));
+        story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
         let deposit = Cash {
             kind: CashKind::Deposit,
             command: None,
@@ -78,9 +78,9 @@ impl Story {
             amount: Usdc::whole(1_000),
             shares: Default::default(),
         };
-        story.hear("", Event::Cash(Box::new(deposit)));
+        story.hear("", Event::cash(deposit));
         story.book(40, 44);
-        story.hear("", Event::Start);
+        story.hear("", Event::from(ControlEvent::Start));
         story.told.clear();
         story
     }
@@ -105,7 +105,7 @@ impl Story {
     fn book(&mut self, bid: u16, ask: u16) {
         let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
         let snapshot = Snapshot { token: YES, bids: level(bid), asks: level(ask) };
-        self.hear(&format!("book {bid} {ask}"), Event::Snapshot(Arc::new(snapshot)));
+        self.hear(&format!("book {bid} {ask}"), Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
         // A later print of the same market completes the batch.
         self.now += 1;
         let print = polydesk_domain::Print {
@@ -114,20 +114,20 @@ impl Story {
             price: Price::cents(ask),
             size: Shares::whole(1),
         };
-        self.hear("", Event::Print(print));
+        self.hear("", Event::Market(MarketEvent::Print(print)));
     }
 
     fn timer(&mut self) {
-        self.hear("timer", Event::Timer);
+        self.hear("timer", Event::from(ControlEvent::Timer));
     }
 
     fn say(&mut self, what: &str, action: Action) {
         self.script.lock().unwrap().push_back(action);
-        self.hear(what, Event::Timer);
+        self.hear(what, Event::from(ControlEvent::Timer));
     }
 
-    fn news(&mut self, id: u64, what: &str, news: OrderEvent) {
-        self.hear(&format!("#{id} {what}"), Event::Order(Box::new((ClientOrderId(id), news))));
+    fn news(&mut self, id: u64, what: &str, news: OrderUpdate) {
+        self.hear(&format!("#{id} {what}"), Event::order(ClientOrderId(id), news));
     }
 
     /// A fill of `shares` at `cents`, fee left out.
@@ -160,16 +160,16 @@ impl Story {
             status,
         };
         let word = format!("{status:?}").to_lowercase();
-        self.hear(&format!("#{id} fill {shares} at {price} {word}"), Event::Trade(Box::new(trade)));
+        self.hear(&format!("#{id} fill {shares} at {price} {word}"), Event::trade(trade));
     }
 
     fn bought(&mut self, shares: u64, cents: u16, exit: Option<ExitPlan>) -> u64 {
         self.say("", quotes(&[(YES, cents, shares)], exit));
         let id = self.last_order();
-        self.news(id, "live", OrderEvent::Live);
+        self.news(id, "live", OrderUpdate::Live);
         self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Matched);
         let matched = Shares::whole(shares);
-        self.news(id, "filled", OrderEvent::Filled { matched });
+        self.news(id, "filled", OrderUpdate::Filled { matched });
         self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Confirmed);
         id
     }
@@ -239,10 +239,10 @@ fn shown(command: &Command) -> String {
         Command::Cancel(id) => format!("cancel {id}"),
         Command::CancelAll(_) => "cancel all".to_owned(),
         Command::Query(id) => format!("query {id}"),
-        Command::Set { id, action, .. } => match action {
-            SetAction::Split(shares) => format!("split {id} {shares}"),
-            SetAction::Merge(shares) => format!("merge {id} {shares}"),
-            SetAction::Redeem => format!("redeem {id}"),
+        Command::Convert { id, action, .. } => match action {
+            Conversion::Split(shares) => format!("split {id} {shares}"),
+            Conversion::Merge(shares) => format!("merge {id} {shares}"),
+            Conversion::Redeem => format!("redeem {id}"),
         },
         Command::Note { code, text, .. } => format!("note {code}: {text}"),
     }
@@ -252,11 +252,11 @@ fn shown(command: &Command) -> String {
 fn an_order_whose_answer_was_lost_is_neither_repeated_nor_forgotten() {
     let mut story = Story::new();
     story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
-    story.after(5_000).news(1, "unknown", OrderEvent::Unknown);
+    story.after(5_000).news(1, "unknown", OrderUpdate::Unknown);
     story.after(1_000).timer();
     story.after(1_500).timer();
     story.after(100).fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
-    story.after(100).news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.after(100).news(1, "filled", OrderUpdate::Filled { matched: Shares::whole(10) });
     story.after(5_000).timer();
     assert_eq!(story.held(YES), "held 0 + 10 unsettled, cost 3.00");
     story.check(expect![[r#"
@@ -280,7 +280,7 @@ fn a_fill_that_overtakes_the_answer_is_booked_once() {
     for _ in 0..3 {
         story.after(10).fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Matched);
     }
-    story.after(10).news(1, "live", OrderEvent::Live);
+    story.after(10).news(1, "live", OrderUpdate::Live);
     assert_eq!(story.held(YES), "held 0 + 4 unsettled, cost 1.20");
     for _ in 0..2 {
         story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Confirmed);
@@ -292,13 +292,13 @@ fn a_fill_that_overtakes_the_answer_is_booked_once() {
 fn a_fill_after_the_cancel_was_confirmed_still_counts() {
     let mut story = Story::new();
     story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
-    story.after(50).news(1, "live", OrderEvent::Live);
+    story.after(50).news(1, "live", OrderUpdate::Live);
     story.after(50).say("want nothing", quotes(&[], None));
     let reason = CancelReason::Requested;
     story.after(50).news(
         1,
         "cancelled, 4 matched",
-        OrderEvent::Cancelled { reason, matched: Shares::whole(4) },
+        OrderUpdate::Cancelled { reason, matched: Shares::whole(4) },
     );
     // The four are owed to us until their fill arrives: they stay reserved.
     assert_eq!(story.engine.execution().free_cash(), "998.80".parse().unwrap());
@@ -321,7 +321,7 @@ fn a_failed_settlement_is_undone_exactly_once() {
     let mut story = Story::new();
     story.say("want yes 30 x 10", quotes(&[(YES, 30, 10)], None));
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
-    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.news(1, "filled", OrderUpdate::Filled { matched: Shares::whole(10) });
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Retrying);
     for _ in 0..2 {
         story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Failed);
@@ -335,8 +335,8 @@ fn a_failed_settlement_is_undone_exactly_once() {
 fn quotes_are_changed_by_the_fewest_places_and_cancels() {
     let mut story = Story::new();
     story.say("want 30 and 28", quotes(&[(YES, 30, 10), (YES, 28, 10)], None));
-    story.news(1, "live", OrderEvent::Live);
-    story.news(2, "live", OrderEvent::Live);
+    story.news(1, "live", OrderUpdate::Live);
+    story.news(2, "live", OrderUpdate::Live);
     story.say("want 30 and 26", quotes(&[(YES, 30, 10), (YES, 26, 10)], None));
     story.say("want the same", quotes(&[(YES, 30, 10), (YES, 26, 10)], None));
     story.check(expect![[r#"
@@ -373,7 +373,7 @@ fn a_filled_quote_is_not_put_back_by_itself() {
 fn own_orders_never_meet_through_the_complement() {
     let mut story = Story::new();
     story.say("want yes 39", quotes(&[(YES, 39, 10)], None));
-    story.news(1, "live", OrderEvent::Live);
+    story.news(1, "live", OrderUpdate::Live);
     // A bid for NO at 0.61 would buy from our own YES bid at 0.39.
     story.say("want yes 39 and no 61", quotes(&[(YES, 39, 10), (NO, 61, 10)], None));
     assert_eq!(story.denials(), ["self_cross"]);
@@ -383,12 +383,12 @@ fn own_orders_never_meet_through_the_complement() {
 fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
-    story.hear("kill", Event::Operator(OperatorCommand::Kill));
+    story.hear("kill", Event::OperatorFIX(OperatorCommand::Kill));
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
-    story.hear("resume", Event::Operator(OperatorCommand::Resume));
+    story.hear("resume", Event::OperatorFIX(OperatorCommand::Resume));
     story.after(6_000).timer();
-    story.hear("rearm", Event::Operator(OperatorCommand::Rearm));
-    story.hear("resume", Event::Operator(OperatorCommand::Resume));
+    story.hear("rearm", Event::OperatorFIX(OperatorCommand::Rearm));
+    story.hear("resume", Event::OperatorFIX(OperatorCommand::Resume));
     story.after(6_000).book(40, 44);
     story.timer();
     story.check(expect![[r#"
@@ -412,7 +412,7 @@ fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
 fn exits_stay_open_when_new_exposure_is_not_allowed() {
     let mut story = Story::new();
     story.bought(10, 30, None);
-    story.hear("pause", Event::Operator(OperatorCommand::Pause));
+    story.hear("pause", Event::OperatorFIX(OperatorCommand::Pause));
     story.told.clear();
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
     story.say(
@@ -436,11 +436,11 @@ fn a_resting_exit_makes_room_for_an_urgent_one() {
         ..ExitPlan::default()
     };
     story.bought(10, 30, Some(plan));
-    story.news(2, "live", OrderEvent::Live);
+    story.news(2, "live", OrderUpdate::Live);
     story.after(31_000).book(36, 44);
     story.timer();
     let reason = CancelReason::Requested;
-    story.after(50).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(50).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(50).book(36, 44);
     story.check(expect![[r#"
             place #1 buy yes 10 at 0.3000
@@ -473,7 +473,7 @@ fn an_exit_that_finds_nobody_is_tried_with_growing_pauses() {
         let id = story.last_order();
         if id != 0 {
             tries += 1;
-            story.news(id, "killed", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+            story.news(id, "killed", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
         }
         story.after(1_000).book(40, 44);
         story.timer();
@@ -486,7 +486,7 @@ fn unsettled_shares_are_not_sold() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
-    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.news(1, "filled", OrderUpdate::Filled { matched: Shares::whole(10) });
     story.told.clear();
     story.say("sell", trade(Side::Sell, 35, 10));
     story.say(
@@ -521,7 +521,7 @@ fn a_fill_that_contradicts_its_order_halts_everything() {
 #[test]
 fn news_of_an_unknown_order_is_told_and_changes_nothing() {
     let mut story = Story::new();
-    story.news(99, "live", OrderEvent::Live);
+    story.news(99, "live", OrderUpdate::Live);
     story.fill(99, 1, YES, Side::Buy, 10, 30, TradeStatus::Matched);
     assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
     story.check(expect![[r#"
@@ -544,8 +544,8 @@ fn news_of_a_forgotten_order_is_told_and_changes_nothing() {
     let cash = story.engine.execution().ledger().balance(Account::Cash);
     story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Failed);
     story.fill(id, 77, YES, Side::Buy, 10, 30, TradeStatus::Matched);
-    story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
-    story.news(id + 1, "live", OrderEvent::Live);
+    story.news(id, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
+    story.news(id + 1, "live", OrderUpdate::Live);
     assert_eq!(story.held(YES), "held 10 + 0 unsettled, cost 3.00");
     let execution = story.engine.execution();
     assert_eq!((execution.ledger().balance(Account::Cash), execution.halted()), (cash, None));
@@ -580,7 +580,7 @@ fn a_running_basket_forgets_none_of_its_orders() {
     story.say("", Action::Basket(basket));
     for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
         story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
-        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+        story.news(id, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     }
     story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
     for _ in 0..3 {
@@ -609,13 +609,13 @@ fn a_pair_whose_second_leg_dies_is_unwound() {
     };
     story.say("basket", Action::Basket(basket));
     story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Matched);
-    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.news(1, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     story.after(20).book(39, 41);
-    story.news(2, "killed", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+    story.news(2, "killed", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
     story.after(4_000).fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
     let sell = story.last_order();
     story.fill(sell, 2, YES, Side::Sell, 20, 39, TradeStatus::Matched);
-    story.news(sell, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+    story.news(sell, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     story.fill(sell, 2, YES, Side::Sell, 20, 39, TradeStatus::Confirmed);
     story.after(1_000).timer();
     let ends: Vec<_> =
@@ -653,7 +653,7 @@ fn a_complete_pair_is_merged_once_both_legs_are_final() {
     story.say("basket", Action::Basket(basket));
     for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
         story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
-        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+        story.news(id, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     }
     story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
     story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
@@ -665,7 +665,7 @@ fn a_complete_pair_is_merged_once_both_legs_are_final() {
         amount: Usdc::whole(20),
         shares: [Shares::whole(20); 2],
     };
-    story.hear("merged", Event::Cash(Box::new(merged)));
+    story.hear("merged", Event::cash(merged));
     let execution = story.engine.execution_mut();
     assert_eq!(execution.ledger().balance(Account::Cash), Usdc::whole(1_002));
     assert_eq!(execution.take_plan_ends()[0].code, "merged");
@@ -690,10 +690,10 @@ fn a_resolved_market_is_redeemed_when_everything_in_it_is_final() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Matched);
-    story.news(1, "filled", OrderEvent::Filled { matched: Shares::whole(10) });
+    story.news(1, "filled", OrderUpdate::Filled { matched: Shares::whole(10) });
     story.told.clear();
     let (market, state) = (MarketKey(0), MarketState::Resolved(Payout::YES));
-    story.hear("resolved", Event::State { market, state });
+    story.hear("resolved", Event::Market(MarketEvent::State { market, state }));
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
     story.after(1_000).timer();
     let paid = Cash {
@@ -704,7 +704,7 @@ fn a_resolved_market_is_redeemed_when_everything_in_it_is_final() {
         amount: Usdc::whole(10),
         shares: [Shares::whole(10), Shares::ZERO],
     };
-    story.hear("paid", Event::Cash(Box::new(paid)));
+    story.hear("paid", Event::cash(paid));
     assert_eq!(story.engine.execution().ledger().balance(Account::Cash), Usdc::whole(1_007));
     story.check(expect![[r#"
         1ms resolved
@@ -779,7 +779,7 @@ fn every_limit_denies_with_its_own_code() {
 fn what_is_not_known_denies() {
     // A book that was never confirmed.
     let mut story = Story::new();
-    story.hear("", Event::Gap(polydesk_domain::Gap { market: None }));
+    story.hear("", Event::Market(MarketEvent::Interrupted(polydesk_domain::Interruption { market: None })));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["book_not_known"]);
     // A stream that fell silent.
@@ -788,7 +788,7 @@ fn what_is_not_known_denies() {
     assert_eq!(story.denials(), ["data_too_old"]);
     // A market that does not trade.
     let mut story = Story::new();
-    story.hear("", Event::State { market: MarketKey(0), state: MarketState::Paused });
+    story.hear("", Event::Market(MarketEvent::State { market: MarketKey(0), state: MarketState::Paused }));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["market_not_open"]);
     // A price far from the book.
@@ -799,7 +799,7 @@ fn what_is_not_known_denies() {
     let mut story = Story::new();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::UNKNOWN;
-    story.hear("", Event::Listed(Arc::new(market)));
+    story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["fee_unknown"]);
 }
@@ -818,7 +818,7 @@ fn a_deposit_is_no_profit_and_forgives_no_loss() {
         amount: Usdc::whole(500),
         shares: Default::default(),
     };
-    story.hear("", Event::Cash(Box::new(deposit)));
+    story.hear("", Event::cash(deposit));
     let equity = story.engine.execution().equity();
     assert_eq!((equity.now, equity.high), (Usdc::whole(1_497), Usdc::whole(1_500)));
     story.say("", quotes(&[(YES, 30, 10)], None));
@@ -838,11 +838,11 @@ fn outcomes_of_one_group_count_as_one_event() {
             augmented: false,
             placeholder: false,
         });
-        story.hear("", Event::Listed(Arc::new(market)));
+        story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
     }
     let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
     let other = Snapshot { token: Token(2), bids: level(40), asks: level(44) };
-    story.hear("", Event::Snapshot(Arc::new(other)));
+    story.hear("", Event::Market(MarketEvent::Snapshot(Arc::new(other))));
     story.after(1).book(40, 44);
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert!(story.denials().is_empty());
@@ -887,7 +887,7 @@ fn check_latches(change: impl FnOnce(&mut RawRisk), steps: &str, want: &str) {
     let denied = |story: &Story| story.engine.execution().counts().denials.clone();
     let mut answers = Vec::new();
     for step in steps.split(' ') {
-        let operator = |story: &mut Story, command| story.hear("", Event::Operator(command));
+        let operator = |story: &mut Story, command| story.hear("", Event::OperatorFIX(command));
         match step {
             "ask" => {
                 let before = denied(&story);
@@ -896,7 +896,7 @@ fn check_latches(change: impl FnOnce(&mut RawRisk), steps: &str, want: &str) {
                 let new = after.iter().find(|(key, count)| before.get(key) != Some(count));
                 answers.push(new.map_or("open", |((_, code), _)| *code));
                 let last = story.last_order();
-                story.news(last, "", OrderEvent::Rejected { reason: RejectReason::FakKilled });
+                story.news(last, "", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
             }
             "sell" => {
                 let close = Close { token: YES, fraction_ppm: 100_000, floor: Price::ZERO };
@@ -1016,7 +1016,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
     story.engine = Engine::new(Limits::default(), seats).unwrap();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::flat(FeeRate::FREE);
-    story.hear("", Event::Listed(Arc::new(market)));
+    story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
     let deposit = Cash {
         kind: CashKind::Deposit,
         command: None,
@@ -1025,18 +1025,18 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
         amount: Usdc::whole(1_000),
         shares: Default::default(),
     };
-    story.hear("", Event::Cash(Box::new(deposit)));
+    story.hear("", Event::cash(deposit));
     story.book(40, 44);
-    story.hear("", Event::Start);
+    story.hear("", Event::from(ControlEvent::Start));
     story.told.clear();
 
     script[0].lock().unwrap().push_back(quotes(&[(YES, 39, 10)], None));
-    story.hear("the poor one wants yes 39", Event::Timer);
-    story.news(1, "live", OrderEvent::Live);
+    story.hear("the poor one wants yes 39", Event::from(ControlEvent::Timer));
+    story.news(1, "live", OrderUpdate::Live);
     script[1].lock().unwrap().push_back(quotes(&[(NO, 61, 10)], None));
-    story.hear("the rich one wants no 61", Event::Timer);
+    story.hear("the rich one wants no 61", Event::from(ControlEvent::Timer));
     let reason = CancelReason::Requested;
-    story.after(50).news(1, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(50).news(1, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(6_000).book(40, 44);
     story.timer();
     story.check(expect![[r#"
@@ -1060,15 +1060,15 @@ fn a_kill_does_not_put_a_resting_exit_back_but_a_person_can_close() {
         ..ExitPlan::default()
     };
     story.bought(10, 30, Some(plan));
-    story.news(2, "live", OrderEvent::Live);
+    story.news(2, "live", OrderUpdate::Live);
     story.told.clear();
-    story.hear("kill", Event::Operator(OperatorCommand::Kill));
+    story.hear("kill", Event::OperatorFIX(OperatorCommand::Kill));
     let reason = CancelReason::Requested;
-    story.after(50).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(50).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(1_000).book(40, 45);
     story.timer();
     assert_eq!(story.engine.execution().orders().open_count(), 0);
-    story.hear("flatten", Event::Operator(OperatorCommand::Flatten(None)));
+    story.hear("flatten", Event::OperatorFIX(OperatorCommand::Flatten(None)));
     story.check(expect![[r#"
         1ms kill
             cancel all
@@ -1086,11 +1086,11 @@ fn an_exit_gets_past_our_own_quote() {
     let plan = ExitPlan { max_hold: Some(Span::secs(30)), ..ExitPlan::default() };
     story.bought(10, 36, Some(plan));
     story.say("want yes 39", quotes(&[(YES, 39, 10)], None));
-    story.news(2, "live", OrderEvent::Live);
+    story.news(2, "live", OrderUpdate::Live);
     story.told.clear();
     story.after(31_000).book(40, 45);
     let reason = CancelReason::Requested;
-    story.after(200).news(2, "cancelled", OrderEvent::Cancelled { reason, matched: Shares::ZERO });
+    story.after(200).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(1_000).timer();
     story.check(expect![[r#"
         31001ms book 40 45
@@ -1115,7 +1115,7 @@ fn a_leg_that_fails_to_settle_makes_the_basket_unwind_the_other() {
     story.say("basket", Action::Basket(basket));
     for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
         story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Matched);
-        story.news(id, "filled", OrderEvent::Filled { matched: Shares::whole(20) });
+        story.news(id, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     }
     story.after(20).book(39, 41);
     story.told.clear();
@@ -1133,14 +1133,14 @@ fn a_leg_that_fails_to_settle_makes_the_basket_unwind_the_other() {
 fn a_failed_fill_does_not_leave_its_order_open_for_ever() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
-    story.news(1, "live", OrderEvent::Live);
+    story.news(1, "live", OrderUpdate::Live);
     story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Matched);
     story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Failed);
     // Six can still match; the four that failed are gone for good.
     assert_eq!(story.engine.execution().free_cash(), "998.20".parse().unwrap());
     story.say("want nothing", quotes(&[], None));
     let reason = CancelReason::Requested;
-    let ended = OrderEvent::Cancelled { reason, matched: Shares::whole(4) };
+    let ended = OrderUpdate::Cancelled { reason, matched: Shares::whole(4) };
     story.news(1, "cancelled", ended.clone());
     story.news(1, "cancelled", ended);
     assert_eq!(story.engine.execution().orders().open_count(), 0);

@@ -8,7 +8,7 @@ use polydesk_domain::{
 use crate::desk::{Context, Execution};
 use crate::gate::crosses;
 use crate::orders::{Order, Purpose};
-use crate::positions::{ExitContext, ExitWhy, ExitWish, exit_wish};
+use crate::positions::{ExitContext, ExitReason, ExitWish, exit_wish};
 
 impl Execution {
     /// Looks at every holding of a market.
@@ -57,10 +57,10 @@ impl Execution {
             }
             (ExitWish::Rest { price, shares }, None) if !waits => {
                 let size = shares.min(sellable).floor_cents();
-                self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitWhy::TakeProfit, out);
+                self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitReason::TakeProfit, out);
             }
             // A resting target that is reached is about to be filled, without a fee.
-            (ExitWish::Take { why: ExitWhy::TakeProfit, floor, .. }, Some((_, at, tif, _)))
+            (ExitWish::Take { why: ExitReason::TakeProfit, floor, .. }, Some((_, at, tif, _)))
                 if tif.rests() && at == floor => {}
             (ExitWish::Take { .. }, Some((id, _, tif, _))) if tif.rests() => {
                 self.cancel(ctx.now, id, out);
@@ -96,7 +96,7 @@ impl Execution {
         price: Price,
         size: Shares,
         tif: Tif,
-        why: ExitWhy,
+        why: ExitReason,
         out: &mut Vec<Command>,
     ) {
         if size < ctx.universe.market(token.market()).min_size {

@@ -28,5 +28,5 @@ pub use orders::{
 };
 pub use plans::{Plan, PlanEnd, PlanLeg, Stage};
 pub use positions::{
-    Claim, ClosedTrade, ExitContext, ExitWhy, ExitWish, FillKey, Holding, Lot, Positions, exit_wish,
+    Claim, ClosedTrade, ExitContext, ExitReason, ExitWish, FillKey, Holding, Lot, Positions, exit_wish,
 };

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    ClientOrderId, Fill, MarketKey, OrderEvent, OrderState, Price, RejectReason, Shares, Side,
+    ClientOrderId, Fill, MarketKey, OrderUpdate, OrderState, Price, RejectReason, Shares, Side,
     SignalId, Size, Span, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_signals::ExitPlan;
 
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 
 /// What an order is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Purpose {
     /// One of a strategy's quotes.
     Quote,
     /// Leaving a position.
-    Exit(ExitWhy),
+    Exit(ExitReason),
     /// A leg of a plan.
     Leg(u64),
 }
@@ -180,10 +180,10 @@ impl Order {
 /// keeps the worse of the two readings.
 pub fn next_state(
     state: OrderState,
-    event: &OrderEvent,
+    event: &OrderUpdate,
     matched: bool,
 ) -> Result<Option<OrderState>, Illegal> {
-    use OrderEvent as E;
+    use OrderUpdate as E;
     use OrderState as S;
     let resting = if matched { S::PartlyMatched } else { S::Live };
     let illegal = Err(Illegal { state, event: event_name(event) });
@@ -270,20 +270,20 @@ pub struct IllegalTrade {
     pub next: TradeStatus,
 }
 
-fn event_name(event: &OrderEvent) -> &'static str {
+fn event_name(event: &OrderUpdate) -> &'static str {
     match event {
-        OrderEvent::Bound { .. } => "bound",
-        OrderEvent::Sent => "sent",
-        OrderEvent::Live => "live",
-        OrderEvent::Delayed => "delayed",
-        OrderEvent::Matched => "matched",
-        OrderEvent::Rejected { .. } => "rejected",
-        OrderEvent::Unknown => "unknown",
-        OrderEvent::Cancelled { .. } => "cancelled",
-        OrderEvent::Expired { .. } => "expired",
-        OrderEvent::Filled { .. } => "filled",
-        OrderEvent::CancelRefused { .. } => "cancel refused",
-        OrderEvent::Absent => "absent",
+        OrderUpdate::Bound { .. } => "bound",
+        OrderUpdate::Sent => "sent",
+        OrderUpdate::Live => "live",
+        OrderUpdate::Delayed => "delayed",
+        OrderUpdate::Matched => "matched",
+        OrderUpdate::Rejected { .. } => "rejected",
+        OrderUpdate::Unknown => "unknown",
+        OrderUpdate::Cancelled { .. } => "cancelled",
+        OrderUpdate::Expired { .. } => "expired",
+        OrderUpdate::Filled { .. } => "filled",
+        OrderUpdate::CancelRefused { .. } => "cancel refused",
+        OrderUpdate::Absent => "absent",
     }
 }
 
@@ -372,7 +372,7 @@ impl Orders {
     pub fn apply(
         &mut self,
         id: ClientOrderId,
-        event: &OrderEvent,
+        event: &OrderUpdate,
         now: Time,
     ) -> Option<Result<(OrderState, OrderState), Illegal>> {
         let order = self.all.get_mut(&id)?;
@@ -381,13 +381,13 @@ impl Orders {
             Ok(next) => next,
             Err(illegal) => return Some(Err(illegal)),
         };
-        if let OrderEvent::Cancelled { matched, .. }
-        | OrderEvent::Expired { matched }
-        | OrderEvent::Filled { matched } = event
+        if let OrderUpdate::Cancelled { matched, .. }
+        | OrderUpdate::Expired { matched }
+        | OrderUpdate::Filled { matched } = event
         {
             order.reported = Some(*matched);
         }
-        if matches!(event, OrderEvent::Live | OrderEvent::Matched) {
+        if matches!(event, OrderUpdate::Live | OrderUpdate::Matched) {
             // Evidence that it lives: cancelling begins anew, however often it was lost.
             order.cancels = 0;
         }
@@ -597,20 +597,20 @@ mod tests {
         OrderState::Rejected,
     ];
 
-    fn events() -> Vec<OrderEvent> {
+    fn events() -> Vec<OrderUpdate> {
         vec![
-            OrderEvent::Bound { hash: Default::default() },
-            OrderEvent::Sent,
-            OrderEvent::Live,
-            OrderEvent::Delayed,
-            OrderEvent::Matched,
-            OrderEvent::Rejected { reason: RejectReason::Tick },
-            OrderEvent::Unknown,
-            OrderEvent::Cancelled { reason: CancelReason::Requested, matched: Shares::ZERO },
-            OrderEvent::Expired { matched: Shares::ZERO },
-            OrderEvent::Filled { matched: Shares::ZERO },
-            OrderEvent::CancelRefused { still_open: true },
-            OrderEvent::Absent,
+            OrderUpdate::Bound { hash: Default::default() },
+            OrderUpdate::Sent,
+            OrderUpdate::Live,
+            OrderUpdate::Delayed,
+            OrderUpdate::Matched,
+            OrderUpdate::Rejected { reason: RejectReason::Tick },
+            OrderUpdate::Unknown,
+            OrderUpdate::Cancelled { reason: CancelReason::Requested, matched: Shares::ZERO },
+            OrderUpdate::Expired { matched: Shares::ZERO },
+            OrderUpdate::Filled { matched: Shares::ZERO },
+            OrderUpdate::CancelRefused { still_open: true },
+            OrderUpdate::Absent,
         ]
     }
 
@@ -627,25 +627,25 @@ mod tests {
     #[test]
     fn unknown_ends_only_by_evidence() {
         for event in
-            [OrderEvent::Sent, OrderEvent::Unknown, OrderEvent::CancelRefused { still_open: false }]
+            [OrderUpdate::Sent, OrderUpdate::Unknown, OrderUpdate::CancelRefused { still_open: false }]
         {
             assert_eq!(next_state(OrderState::Unknown, &event, false), Ok(None), "{event:?}");
         }
         assert_eq!(
-            next_state(OrderState::Unknown, &OrderEvent::Absent, false),
+            next_state(OrderState::Unknown, &OrderUpdate::Absent, false),
             Ok(Some(OrderState::Rejected))
         );
         assert_eq!(
-            next_state(OrderState::Unknown, &OrderEvent::Live, true),
+            next_state(OrderState::Unknown, &OrderUpdate::Live, true),
             Ok(Some(OrderState::PartlyMatched))
         );
     }
 
     #[test]
     fn an_order_with_fills_cannot_have_been_refused() {
-        let refused = OrderEvent::Rejected { reason: RejectReason::Tick };
+        let refused = OrderUpdate::Rejected { reason: RejectReason::Tick };
         assert!(next_state(OrderState::Sent, &refused, true).is_err());
-        assert!(next_state(OrderState::Unknown, &OrderEvent::Absent, true).is_err());
+        assert!(next_state(OrderState::Unknown, &OrderUpdate::Absent, true).is_err());
     }
 
     /// Plays `news` of order 1, an hour apart, and tells whether it is remembered so many hours after the
@@ -687,23 +687,23 @@ mod tests {
     }
 
     enum News {
-        Order(OrderEvent),
+        Order(OrderUpdate),
         Fill(TradeStatus),
     }
 
     #[test]
     fn an_order_is_forgotten_a_day_after_it_is_over_and_settled_and_no_sooner() {
         use News::{Fill, Order as Said};
-        let (live, shares) = (|| Said(OrderEvent::Live), Shares::whole(5));
-        let filled = || Said(OrderEvent::Filled { matched: shares });
+        let (live, shares) = (|| Said(OrderUpdate::Live), Shares::whole(5));
+        let filled = || Said(OrderUpdate::Filled { matched: shares });
         let cancelled =
-            |matched| Said(OrderEvent::Cancelled { reason: CancelReason::Requested, matched });
-        let refused = || Said(OrderEvent::Rejected { reason: RejectReason::Tick });
+            |matched| Said(OrderUpdate::Cancelled { reason: CancelReason::Requested, matched });
+        let refused = || Said(OrderUpdate::Rejected { reason: RejectReason::Tick });
         const YEAR: i64 = 24 * 365;
         let cases: [(&str, Vec<News>, i64, bool); 12] = [
             ("nothing heard", vec![], YEAR, true),
             ("resting", vec![live()], YEAR, true),
-            ("no answer", vec![Said(OrderEvent::Unknown)], YEAR, true),
+            ("no answer", vec![Said(OrderUpdate::Unknown)], YEAR, true),
             ("refused, a day", vec![refused()], 24, true),
             ("refused, longer", vec![refused()], 25, false),
             ("cancelled unfilled", vec![live(), cancelled(Shares::ZERO)], 25, false),

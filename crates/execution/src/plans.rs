@@ -6,13 +6,13 @@
 
 use polydesk_domain::{
     Book, Cash, CashKind, ClientOrderId, Command, FeeRate, MarketKey, MarketState, Outcome, Price,
-    SetAction, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, Usdc,
+    Conversion, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, Usdc,
 };
 use polydesk_signals::{Basket, BasketKind, Leg, Reason};
 
 use crate::desk::{Context, Execution, SetPending};
 use crate::orders::{Order, Purpose};
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 
 /// The most orders one request can carry.
 const BATCH: usize = 15;
@@ -189,7 +189,7 @@ impl Execution {
             self.admit_split(ctx, strategy, &basket.legs, sets)?;
             let yes = basket.legs.iter().find(|leg| leg.token.outcome() == Outcome::Yes);
             let yes_units = yes.map_or(5_000, |leg| leg.limit.units());
-            let action = SetAction::Split(sets);
+            let action = Conversion::Split(sets);
             self.ask_set(SetPending { strategy, market, action, plan: Some(id), yes_units }, out);
             self.plans.insert(id, plan);
             return Ok(());
@@ -480,7 +480,7 @@ impl Execution {
         let loss = self.limits.max_unwind_loss.units();
         let Some(holding) = self.positions.get_mut(strategy, token) else { return };
         let before = match holding.leaving {
-            Some((ExitWhy::Unwind, _, shares)) => shares,
+            Some((ExitReason::Unwind, _, shares)) => shares,
             Some(_) => return,
             None => Shares::ZERO,
         };
@@ -488,14 +488,14 @@ impl Execution {
         let paid = u128::try_from(holding.cost().micros()).unwrap_or(0);
         let average = (paid * 10_000 / u128::from(held.micros().max(1))).min(10_000) as u16;
         let floor = Price::new(average.saturating_sub(loss)).unwrap_or(Price::ZERO);
-        holding.leaving = Some((ExitWhy::Unwind, floor, (before + excess).min(held)));
+        holding.leaving = Some((ExitReason::Unwind, floor, (before + excess).min(held)));
     }
 
     fn unwound(&mut self, ctx: &Context<'_>, mut plan: Plan, out: &mut Vec<Command>) {
         let selling = plan.legs.iter().any(|leg| {
             self.positions
                 .get(plan.strategy, leg.leg.token)
-                .is_some_and(|holding| matches!(holding.leaving, Some((ExitWhy::Unwind, _, _))))
+                .is_some_and(|holding| matches!(holding.leaving, Some((ExitReason::Unwind, _, _))))
         });
         if selling && !plan.gave_up {
             return;
@@ -591,10 +591,10 @@ impl Execution {
         out: &mut Vec<Command>,
     ) {
         // A redemption under way takes the same shares: they turn into money that way.
-        if self.sets.values().any(|set| set.market == market && set.action == SetAction::Redeem) {
+        if self.sets.values().any(|set| set.market == market && set.action == Conversion::Redeem) {
             return self.end_plan(ctx, plan, Shares::ZERO, "redeemed");
         }
-        let action = SetAction::Merge(sets);
+        let action = Conversion::Merge(sets);
         let pending = SetPending {
             strategy: plan.strategy,
             market,

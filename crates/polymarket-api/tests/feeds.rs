@@ -73,9 +73,9 @@ impl Consumer {
     fn take(&mut self, item: FeedItem) {
         let FeedItem::Market { received_at, venue_at, event } = item else { return };
         match &event {
-            Event::Print(_) => self.prints += 1,
-            Event::Gap(_) => self.gaps += 1,
-            Event::State { market, state } => {
+            Event::Market(MarketEvent::Print(_)) => self.prints += 1,
+            Event::Market(MarketEvent::Interrupted(_)) => self.gaps += 1,
+            Event::Market(MarketEvent::State { market, state }) => {
                 self.states.insert(market.0, *state);
             }
             _ => {}

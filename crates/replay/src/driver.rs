@@ -156,8 +156,8 @@ impl Driver<'_> {
             amount: self.sim.config().starting_cash,
             shares: Default::default(),
         };
-        self.deliver(at, Event::Cash(Box::new(deposit)))?;
-        self.deliver(at, Event::Start)?;
+        self.deliver(at, Event::cash(deposit))?;
+        self.deliver(at, Event::from(ControlEvent::Start))?;
         self.next_timer = at + self.timer;
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Driver<'_> {
                 self.exchange(next)?;
             } else if self.next_timer == next {
                 self.next_timer = next + self.timer;
-                self.deliver(next, Event::Timer)?;
+                self.deliver(next, Event::from(ControlEvent::Timer))?;
                 self.recorder.tick(self.engine, next);
             } else if let Some(stamped) = self.feed.front() {
                 // Handled where it stands: taking it out first would copy it once more.
@@ -234,7 +234,7 @@ impl Driver<'_> {
         self.engine.finish(&mut self.commands);
         self.send(last)?;
         self.recorder.over();
-        self.deliver(stop, Event::Stop)?;
+        self.deliver(stop, Event::from(ControlEvent::Stop))?;
         let limit = stop + drain;
         while let Some(due) = self.sim.next_due().filter(|due| *due < limit) {
             self.run_until(due + Span::nanos(1))?;
@@ -250,7 +250,7 @@ impl Driver<'_> {
         for _ in 0..MOST_LAST_LOOKS {
             let at = self.engine.now().max(self.next_timer);
             self.next_timer = at + self.timer;
-            self.deliver(at, Event::Timer)?;
+            self.deliver(at, Event::from(ControlEvent::Timer))?;
             if self.sim.next_due().is_none() {
                 break;
             }

@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use polydesk_domain::{
-    Command, Event, MarketKey, SetAction, Size, Stamped, StrategyId, Tif, Time, Token, Universe,
+    Command, Event, MarketKey, Conversion, Size, Stamped, StrategyId, Tif, Time, Token, Universe,
 };
 use polydesk_engine::Trace;
 use polydesk_signals::{Action, Subject};
@@ -62,11 +62,11 @@ impl EventLog {
     pub fn event(&mut self, universe: &Universe, stamped: &Stamped) -> std::io::Result<()> {
         let at = stamped.at;
         match &stamped.event {
-            Event::Order(news) => {
+            Event::OrderFIX(news) => {
                 let (id, event) = news.as_ref();
                 self.line(at, "order", json!({ "id": id.0, "news": event }))
             }
-            Event::Trade(trade) => self.line(
+            Event::TradeFIX(trade) => self.line(
                 at,
                 "trade",
                 json!({
@@ -75,7 +75,7 @@ impl EventLog {
                     "fill": trade.fill, "status": trade.status,
                 }),
             ),
-            Event::Cash(cash) => self.line(
+            Event::CashFIX(cash) => self.line(
                 at,
                 "cash",
                 json!({
@@ -83,9 +83,9 @@ impl EventLog {
                     "market": cash.market.map(|key| market(universe, key)), "shares": cash.shares,
                 }),
             ),
-            Event::Operator(command) => self.line(at, "operator", json!({ "command": format!("{command:?}") })),
-            Event::Start => self.line(at, "start", json!({})),
-            Event::Stop => self.line(at, "stop", json!({})),
+            Event::OperatorFIX(command) => self.line(at, "operator", json!({ "command": format!("{command:?}") })),
+            Event::from(ControlEvent::Start) => self.line(at, "start", json!({})),
+            Event::from(ControlEvent::Stop) => self.line(at, "stop", json!({})),
             _ => Ok(()),
         }
     }
@@ -125,11 +125,11 @@ impl EventLog {
                 json!({ "market": key.map(|key| market(universe, key)) }),
             ),
             Command::Query(id) => self.line(at, "query", json!({ "id": id.0 })),
-            Command::Set { id, strategy, market: key, action } => {
+            Command::Convert { id, strategy, market: key, action } => {
                 let (what, shares) = match action {
-                    SetAction::Split(shares) => ("split", Some(shares)),
-                    SetAction::Merge(shares) => ("merge", Some(shares)),
-                    SetAction::Redeem => ("redeem", None),
+                    Conversion::Split(shares) => ("split", Some(shares)),
+                    Conversion::Merge(shares) => ("merge", Some(shares)),
+                    Conversion::Redeem => ("redeem", None),
                 };
                 let market = market(universe, *key);
                 self.line(

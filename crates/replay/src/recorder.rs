@@ -116,9 +116,9 @@ impl Recorder {
     /// Looks at an event of ours after the engine has handled it.
     pub fn after(&mut self, engine: &mut Engine, stamped: &Stamped) {
         match &stamped.event {
-            Event::Trade(trade) => self.trade(engine, stamped.at, trade),
-            Event::Order(news) => self.order(engine, news.0),
-            Event::Cash(_) => {}
+            Event::TradeFIX(trade) => self.trade(engine, stamped.at, trade),
+            Event::OrderFIX(news) => self.order(engine, news.0),
+            Event::CashFIX(_) => {}
             _ => return,
         }
         let execution = engine.execution_mut();

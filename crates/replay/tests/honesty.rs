@@ -52,7 +52,7 @@ fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
 }
 
 fn listed() -> Stamped {
-    row(0, Event::Listed(Arc::new(market(1))))
+    row(0, Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(1)) }))
 }
 
 fn filled(tape: Vec<Stamped>, strategy: Box<dyn Strategy>) -> Shares {
@@ -177,7 +177,7 @@ fn changing_the_future_leaves_past_decisions_unchanged() {
         let until = tape[cut].at;
         let mut other = tape[..cut].to_vec();
         for mut later in random_tape(seed + 1_000, 2, 150) {
-            if !matches!(later.event, Event::Listed(_)) {
+            if !matches!(later.event, Event::Market(MarketEvent::Listed { .. })) {
                 later.at = later.at + at(0).until(until);
                 later.venue_at = later.at;
                 other.push(later);

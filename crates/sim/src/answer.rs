@@ -1,28 +1,28 @@
 //! How the engine hears of its orders: in order per order, after the answer latency, unless a fault
 //! says otherwise. Nothing here decides what happened.
 
-use polydesk_domain::{ClientOrderId, Event, OrderEvent, RejectReason, Time};
+use polydesk_domain::{ClientOrderId, Event, OrderUpdate, RejectReason, Time};
 
 use crate::chance::Purpose;
 use crate::sim::{Due, Sim};
 
 impl Sim {
     /// The answer to a placement: the one piece of news that can be lost or slow.
-    pub(crate) fn answer(&mut self, id: ClientOrderId, event: OrderEvent) {
+    pub(crate) fn answer(&mut self, id: ClientOrderId, event: OrderUpdate) {
         let faults = self.config.faults;
         if self.chance.happens(Purpose::Fault, faults.lose_answer_ppm) {
             self.lose_answer(id);
         } else if self.chance.happens(Purpose::Fault, faults.slow_answer_ppm) {
             let late = self.chance.delay(Purpose::Fault, faults.slow_answer);
             let at = self.answer_time() + late;
-            self.deliver(at, Event::Order(Box::new((id, event))));
+            self.deliver(at, Event::order(id, event));
         } else {
             self.news(id, event);
         }
     }
 
     /// The confirmation of a cancel, which can be lost.
-    pub(crate) fn cancel_news(&mut self, id: ClientOrderId, event: OrderEvent) {
+    pub(crate) fn cancel_news(&mut self, id: ClientOrderId, event: OrderUpdate) {
         let ppm = self.config.faults.lose_cancel_answer_ppm;
         if self.chance.happens(Purpose::Fault, ppm) {
             self.lose_answer(id);
@@ -44,11 +44,11 @@ impl Sim {
     /// Refuses a placement.
     pub(crate) fn reject(&mut self, id: ClientOrderId, reason: RejectReason) {
         self.counters.rejected(&reason);
-        self.answer(id, OrderEvent::Rejected { reason });
+        self.answer(id, OrderUpdate::Rejected { reason });
     }
 
     /// News of an order, never before earlier news of it.
-    pub(crate) fn news(&mut self, id: ClientOrderId, event: OrderEvent) -> Time {
+    pub(crate) fn news(&mut self, id: ClientOrderId, event: OrderUpdate) -> Time {
         let mut at = self.answer_time();
         if let Some(order) = self.orders.get_mut(&id) {
             at = at.max(order.news_at);
@@ -60,7 +60,7 @@ impl Sim {
                 ended.told.get_or_insert(at);
             }
         }
-        self.deliver(at, Event::Order(Box::new((id, event))));
+        self.deliver(at, Event::order(id, event));
         at
     }
 
@@ -72,7 +72,7 @@ impl Sim {
         let evidence = self.evidence.get(&id);
         let proven = evidence.is_some_and(|(asked, told)| *asked >= since && *told <= self.now);
         if !ended && !proven {
-            self.deliver(self.now, Event::Order(Box::new((id, OrderEvent::Unknown))));
+            self.deliver(self.now, Event::order(id, OrderUpdate::Unknown));
         }
     }
 
@@ -82,10 +82,10 @@ impl Sim {
         let event = match (self.orders.get(&id), self.ended.get(&id)) {
             (Some(order), _) => order.evidence(),
             (None, Some(ended)) => ended.event(),
-            (None, None) if self.transit.contains_key(&id) => OrderEvent::Unknown,
-            (None, None) => OrderEvent::Absent,
+            (None, None) if self.transit.contains_key(&id) => OrderUpdate::Unknown,
+            (None, None) => OrderUpdate::Absent,
         };
-        let proves = event != OrderEvent::Unknown;
+        let proves = event != OrderUpdate::Unknown;
         let told = self.news(id, event);
         if proves {
             self.evidence.insert(id, (self.now, told));
@@ -93,9 +93,9 @@ impl Sim {
     }
 }
 
-fn tells_end(event: &OrderEvent) -> bool {
+fn tells_end(event: &OrderUpdate) -> bool {
     matches!(
         event,
-        OrderEvent::Filled { .. } | OrderEvent::Cancelled { .. } | OrderEvent::Expired { .. }
+        OrderUpdate::Filled { .. } | OrderUpdate::Cancelled { .. } | OrderUpdate::Expired { .. }
     )
 }

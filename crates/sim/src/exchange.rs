@@ -2,7 +2,7 @@
 //! afterwards is in `lives`.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, FeeRate, Fill, MarketKey, OrderEvent, PlaceOrder, Price,
+    CancelReason, ClientOrderId, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder, Price,
     RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
 };
 
@@ -167,9 +167,9 @@ impl Sim {
             self.counters.delayed += 1;
             self.slots[key.index()].delayed.push(id);
             self.schedule(self.now + taker_delay, Due::Release(id));
-            self.answer(id, OrderEvent::Delayed);
+            self.answer(id, OrderUpdate::Delayed);
         } else {
-            let first = if marketable { OrderEvent::Matched } else { OrderEvent::Live };
+            let first = if marketable { OrderUpdate::Matched } else { OrderUpdate::Live };
             self.answer(id, first);
             self.execute(id, plan);
         }
@@ -366,7 +366,7 @@ impl Sim {
         if check_kill(order.tif, &plan).is_err() || !covered {
             return self.end(id, End::Cancelled(CancelReason::Killed));
         }
-        let first = if plan.legs.is_empty() { OrderEvent::Live } else { OrderEvent::Matched };
+        let first = if plan.legs.is_empty() { OrderUpdate::Live } else { OrderUpdate::Matched };
         self.news(id, first);
         self.execute(id, plan);
     }

@@ -21,17 +21,17 @@ impl Sim {
         self.books.close_due(stamped, &mut self.done);
         self.done.clear();
         match &stamped.event {
-            Event::Listed(market) => self.list(market),
-            Event::Level(change) => self.take_book(change.token.market(), stamped),
-            Event::Snapshot(snapshot) => self.take_book(snapshot.token.market(), stamped),
-            Event::Best { token, .. } => self.take_book(token.market(), stamped),
-            Event::Print(print) => self.take_print(print, stamped.venue_at),
-            Event::Tick { market, .. } => self.take_reset(*market, stamped),
-            Event::Gap(gap) => match gap.market {
+            Event::Market(MarketEvent::Listed { market, .. }) => self.list(market),
+            Event::Market(MarketEvent::Level(change)) => self.take_book(change.token.market(), stamped),
+            Event::Market(MarketEvent::Snapshot(snapshot)) => self.take_book(snapshot.token.market(), stamped),
+            Event::Market(MarketEvent::Best { token, .. }) => self.take_book(token.market(), stamped),
+            Event::Market(MarketEvent::Print(print)) => self.take_print(print, stamped.venue_at),
+            Event::Market(MarketEvent::Tick { market, .. }) => self.take_reset(*market, stamped),
+            Event::Market(MarketEvent::Interrupted(gap)) => match gap.market {
                 Some(market) => self.take_reset(market, stamped),
                 None => self.take_gap(stamped),
             },
-            Event::State { market, state } => self.take_state(*market, *state),
+            Event::Market(MarketEvent::State { market, state }) => self.take_state(*market, *state),
             _ => {}
         }
     }
@@ -88,7 +88,7 @@ impl Sim {
         if !self.enter(key, stamped.venue_at) {
             return;
         }
-        if matches!(stamped.event, Event::Snapshot(_)) {
+        if matches!(stamped.event, Event::Market(MarketEvent::Snapshot(_))) {
             return self.take_snapshot(key, stamped);
         }
         let (row, now) = (self.rows, self.now);

@@ -1,7 +1,7 @@
 //! What becomes of an order in the book: resting, maker fills, cancels, expiry, the end of its market.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, Fill, MarketKey, OrderEvent, Role, Shares, Side, Usdc,
+    CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
 };
 
 use crate::config::DUST;
@@ -46,7 +46,7 @@ impl Sim {
     }
 
     /// Ends an order without telling; gives what there is to tell.
-    fn close_order(&mut self, id: ClientOrderId, end: End) -> Option<OrderEvent> {
+    fn close_order(&mut self, id: ClientOrderId, end: End) -> Option<OrderUpdate> {
         let order = self.orders.remove(&id)?;
         let slot = &mut self.slots[order.token.market().index()];
         slot.resting.retain(|other| *other != id);
@@ -104,7 +104,7 @@ impl Sim {
     }
 
     pub(crate) fn cancel(&mut self, id: ClientOrderId) {
-        let refused = |still_open| OrderEvent::CancelRefused { still_open };
+        let refused = |still_open| OrderUpdate::CancelRefused { still_open };
         match self.orders.get(&id).map(|order| order.stage) {
             Some(Stage::Resting) => {
                 if let Some(event) = self.close_order(id, End::Cancelled(CancelReason::Requested)) {

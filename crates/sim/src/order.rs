@@ -2,7 +2,7 @@
 //! one. Nothing here decides about matching.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, OrderEvent, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
+    CancelReason, ClientOrderId, OrderUpdate, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
 };
 
 /// Where an open order is at the exchange.
@@ -39,12 +39,12 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// What the venue says of it.
-    pub(crate) fn event(&self) -> OrderEvent {
+    pub(crate) fn event(&self) -> OrderUpdate {
         let matched = self.matched;
         match self.end {
-            End::Filled => OrderEvent::Filled { matched },
-            End::Cancelled(reason) => OrderEvent::Cancelled { reason, matched },
-            End::Expired => OrderEvent::Expired { matched },
+            End::Filled => OrderUpdate::Filled { matched },
+            End::Cancelled(reason) => OrderUpdate::Cancelled { reason, matched },
+            End::Expired => OrderUpdate::Expired { matched },
         }
     }
 }
@@ -100,11 +100,11 @@ impl Order {
     }
 
     /// What the venue would say of it now.
-    pub(crate) fn evidence(&self) -> OrderEvent {
+    pub(crate) fn evidence(&self) -> OrderUpdate {
         match self.stage {
-            Stage::Delayed => OrderEvent::Delayed,
-            Stage::Resting if self.matched.is_zero() => OrderEvent::Live,
-            Stage::Resting => OrderEvent::Matched,
+            Stage::Delayed => OrderUpdate::Delayed,
+            Stage::Resting if self.matched.is_zero() => OrderUpdate::Live,
+            Stage::Resting => OrderUpdate::Matched,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Complete sets, redemption and rebates: money that moves without an order.
 
 use polydesk_domain::{
-    Cash, CashKind, Event, MarketKey, MarketState, SetAction, Shares, Time, Usdc,
+    Cash, CashKind, Event, MarketKey, MarketState, Conversion, Shares, Time, Usdc,
 };
 
 use crate::chance::Purpose;
@@ -13,7 +13,7 @@ impl Sim {
         let listed = order.market.index() < self.slots.len();
         let possible = listed
             && match order.action {
-                SetAction::Split(amount) => {
+                Conversion::Split(amount) => {
                     let sane = !amount.is_zero() && amount <= Shares::SANE_MAX;
                     let promised = sane && self.bank.reserve_cash(amount.face_value());
                     if promised {
@@ -21,12 +21,12 @@ impl Sim {
                     }
                     promised
                 }
-                SetAction::Merge(amount) => {
+                Conversion::Merge(amount) => {
                     !amount.is_zero()
                         && amount <= Shares::SANE_MAX
                         && self.bank.lock(order.market, amount)
                 }
-                SetAction::Redeem => {
+                Conversion::Redeem => {
                     matches!(self.slots[order.market.index()].state, MarketState::Resolved(_))
                 }
             };
@@ -42,26 +42,26 @@ impl Sim {
     pub(crate) fn set_done(&mut self, order: SetOrder) {
         let fails = self.chance.happens(Purpose::Chain, self.config.sets.fail_ppm);
         match (order.action, fails) {
-            (SetAction::Split(amount), true) => {
+            (Conversion::Split(amount), true) => {
                 self.splits -= amount.face_value();
                 self.bank.release_cash(amount.face_value());
                 self.set_failed(order);
             }
-            (SetAction::Merge(amount), true) => {
+            (Conversion::Merge(amount), true) => {
                 self.bank.unlock(order.market, amount);
                 self.set_failed(order);
             }
-            (SetAction::Redeem, true) => self.set_failed(order),
-            (SetAction::Split(amount), false) => {
+            (Conversion::Redeem, true) => self.set_failed(order),
+            (Conversion::Split(amount), false) => {
                 self.splits -= amount.face_value();
                 self.bank.split(order.market, amount);
                 self.set_news(order, CashKind::Split, -amount.face_value(), [amount; 2]);
             }
-            (SetAction::Merge(amount), false) => {
+            (Conversion::Merge(amount), false) => {
                 self.bank.merge(order.market, amount);
                 self.set_news(order, CashKind::Merge, amount.face_value(), [amount; 2]);
             }
-            (SetAction::Redeem, false) => self.redeem(order),
+            (Conversion::Redeem, false) => self.redeem(order),
         }
     }
 
@@ -103,7 +103,7 @@ impl Sim {
             amount,
             shares,
         };
-        self.deliver(at, Event::Cash(Box::new(cash)));
+        self.deliver(at, Event::cash(cash));
     }
 
     /// Where the venue redeems by itself, it does so some time after the resolution.
@@ -116,7 +116,7 @@ impl Sim {
     }
 
     pub(crate) fn auto_redeem(&mut self, key: MarketKey) {
-        self.redeem(SetOrder { id: None, strategy: None, market: key, action: SetAction::Redeem });
+        self.redeem(SetOrder { id: None, strategy: None, market: key, action: Conversion::Redeem });
     }
 
     pub(crate) fn accrue_rebate(&mut self, market: MarketKey, amount: Usdc) {
@@ -152,7 +152,7 @@ impl Sim {
                 amount,
                 shares: [Shares::ZERO; 2],
             };
-            self.deliver(at, Event::Cash(Box::new(cash)));
+            self.deliver(at, Event::cash(cash));
         }
     }
 

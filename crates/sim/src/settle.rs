@@ -89,7 +89,7 @@ impl Sim {
             status: TradeStatus::Matched,
         };
         let news_at = self.first_news(id, order_news_at);
-        self.deliver(news_at, Event::Trade(Box::new(news)));
+        self.deliver(news_at, Event::trade(news));
         let step = Step::Mine;
         self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, news_at });
         let settlement = self.config.settlement;
@@ -193,6 +193,6 @@ impl Sim {
         trade.news.status = status;
         trade.news_at = trade.news_at.max(at);
         let (at, news) = (trade.news_at, trade.news);
-        self.deliver(at, Event::Trade(Box::new(news)));
+        self.deliver(at, Event::trade(news));
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Event, MarketKey, OrderEvent, PlaceOrder, SetAction, Shares,
+    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Conversion, Shares,
     Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
 };
 
@@ -59,7 +59,7 @@ pub(crate) struct SetOrder {
     pub(crate) id: Option<ClientOrderId>,
     pub(crate) strategy: Option<StrategyId>,
     pub(crate) market: MarketKey,
-    pub(crate) action: SetAction,
+    pub(crate) action: Conversion,
 }
 
 /// The exchange made of a seed.
@@ -75,12 +75,12 @@ pub(crate) struct SetOrder {
 /// let mut sim = Sim::new(SimConfig::instant(), 1).unwrap();
 /// let at = Time::from_secs(1_000);
 /// let row = |event| Stamped { at, venue_at: at, seq: 0, event };
-/// sim.on_market(&row(Event::Listed(Arc::new(Market::plain(1, "rain")))));
-/// sim.on_market(&row(Event::Snapshot(Arc::new(Snapshot {
+/// sim.on_market(&row(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(1, "rain")) })));
+/// sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
 ///     token: Token(0),
 ///     bids: vec![(Price::cents(40), Shares::whole(50))],
 ///     asks: vec![(Price::cents(42), Shares::whole(50))],
-/// }))));
+/// })))));
 /// sim.submit(at, &Command::Place(PlaceOrder {
 ///     id: ClientOrderId(1),
 ///     strategy: StrategyId::OPERATOR,
@@ -225,7 +225,7 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 self.schedule(at, Due::Query(*id));
             }
-            Command::Set { id, strategy, market, action } => {
+            Command::Convert { id, strategy, market, action } => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.insert);
                 let order = SetOrder {
                     id: Some(*id),
@@ -243,8 +243,8 @@ impl Sim {
     fn send_order(&mut self, now: Time, order: &PlaceOrder) {
         self.counters.orders += 1;
         let hash = self.chance.order_hash(order.id);
-        for event in [OrderEvent::Bound { hash }, OrderEvent::Sent] {
-            self.deliver(now, Event::Order(Box::new((order.id, event))));
+        for event in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
+            self.deliver(now, Event::order(order.id, event));
         }
         let arrival = self.parcel_arrival(now);
         if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {

@@ -46,17 +46,17 @@ fn side() -> impl Strategy<Value = Side> {
 
 fn event() -> impl Strategy<Value = Event> {
     let level = (token(), side(), price(), shares()).prop_map(|(token, side, price, size)| {
-        Event::Level(LevelChange { token, side, price, size, top: None })
+        Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top: None }))
     });
     let print = (token(), side(), price(), shares())
-        .prop_map(|(token, side, price, size)| Event::Print(Print { token, side, price, size }));
+        .prop_map(|(token, side, price, size)| Event::Market(MarketEvent::Print(Print { token, side, price, size })));
     let levels = || proptest::collection::vec((price(), shares()), 0..6);
     let snapshot = (token(), levels(), levels())
-        .prop_map(|(token, bids, asks)| Event::Snapshot(Arc::new(Snapshot { token, bids, asks })));
+        .prop_map(|(token, bids, asks)| Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks }))));
     let market = || any::<u32>().prop_map(|n| MarketKey(if n % 3 == 0 { n } else { 0 }));
     let tick =
-        (market(), 0usize..6).prop_map(|(market, i)| Event::Tick { market, tick: Tick::ALL[i] });
-    let state = (market(), 0u8..8).prop_map(|(market, i)| Event::State {
+        (market(), 0usize..6).prop_map(|(market, i)| Event::Market(MarketEvent::Tick { market, tick: Tick::ALL[i] }));
+    let state = (market(), 0u8..8).prop_map(|(market, i)| Event::Market(MarketEvent::State {
         market,
         state: match i {
             0 => MarketState::Closed,
@@ -64,8 +64,8 @@ fn event() -> impl Strategy<Value = Event> {
             2 => MarketState::Resolved(Payout::HALF),
             _ => MarketState::Open,
         },
-    });
-    let listed = (0u64..3).prop_map(|n| Event::Listed(Arc::new(Market::plain(n, "absurd"))));
+    }));
+    let listed = (0u64..3).prop_map(|n| Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(n, "absurd")) }));
     prop_oneof![4 => level, 4 => print, 4 => snapshot, 1 => tick, 1 => state, 1 => listed]
 }
 
@@ -95,11 +95,11 @@ fn command() -> impl Strategy<Value = Command> {
         },
     );
     let action = prop_oneof![
-        shares().prop_map(SetAction::Split),
-        shares().prop_map(SetAction::Merge),
-        Just(SetAction::Redeem),
+        shares().prop_map(Conversion::Split),
+        shares().prop_map(Conversion::Merge),
+        Just(Conversion::Redeem),
     ];
-    let set = (id(), any::<u32>(), action).prop_map(|(id, market, action)| Command::Set {
+    let set = (id(), any::<u32>(), action).prop_map(|(id, market, action)| Command::Convert {
         id,
         strategy: StrategyId::OPERATOR,
         market: MarketKey(if market % 3 == 0 { market } else { 0 }),
@@ -131,7 +131,7 @@ proptest! {
         };
         let mut sim = Sim::new(config, 0).unwrap();
         let mut news = Vec::new();
-        let listing = Event::Listed(Arc::new(Market::plain(9, "absurd")));
+        let listing = Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(9, "absurd")) });
         sim.on_market(&Stamped { at: START, venue_at: START, seq: 0, event: listing });
         let mut sent = 0;
         for (at, event, command) in acts {

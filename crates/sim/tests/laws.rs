@@ -155,7 +155,7 @@ fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
         market.fees = Fees::flat(FeeRate::checked(70_000, 1, 200_000).unwrap());
         // The second market holds takers back.
         market.taker_delay = Span::millis(number as i64 * 250);
-        let event = Event::Listed(Arc::new(market));
+        let event = Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) });
         sim.on_market(&Stamped { at, venue_at: at, seq: 0, event });
     }
     let mut shadow: BTreeMap<(u32, Outcome, Price), u64> = BTreeMap::new();
@@ -171,7 +171,7 @@ fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
         if let Some(event) = row(act, telling) {
             note_shown(act, &mut shadow, &mut run);
             let twice =
-                telling == Telling::Twice && matches!(event, Event::Level(_) | Event::Snapshot(_));
+                telling == Telling::Twice && matches!(event, Event::Market(MarketEvent::Level(_)) | Event::Market(MarketEvent::Snapshot(_)));
             for _ in 0..=u8::from(twice) {
                 sim.on_market(&Stamped { at, venue_at: at, seq: 0, event: event.clone() });
             }
@@ -211,34 +211,34 @@ fn row(act: &Act, telling: Telling) -> Option<Event> {
             if mirrored {
                 std::mem::swap(&mut bids, &mut asks);
             }
-            Event::Snapshot(Arc::new(Snapshot { token: token(*market, outcome), bids, asks }))
+            Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token: token(*market, outcome), bids, asks })))
         }
-        Act::Level { market, bid, cents, size } => Event::Level(LevelChange {
+        Act::Level { market, bid, cents, size } => Event::Market(MarketEvent::Level(LevelChange {
             token: token(*market, outcome),
             side: if *bid != mirrored { Side::Buy } else { Side::Sell },
             price: price(*cents),
             size: Shares::whole(*size),
             top: None,
-        }),
+        })),
         Act::Print { market, no, buy, cents, size } => {
             let outcome = if *no != mirrored { Outcome::No } else { Outcome::Yes };
-            Event::Print(Print {
+            Event::Market(MarketEvent::Print(Print {
                 token: token(*market, outcome),
                 side: if *buy != mirrored { Side::Buy } else { Side::Sell },
                 price: price(*cents),
                 size: Shares::whole(*size),
-            })
+            }))
         }
-        Act::Gap => Event::Gap(Gap { market: None }),
-        Act::Tick { market } => Event::Tick { market: MarketKey(*market), tick: Tick::Cent },
-        Act::Resolve { market, yes } => Event::State {
+        Act::Gap => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
+        Act::Tick { market } => Event::Market(MarketEvent::Tick { market: MarketKey(*market), tick: Tick::Cent }),
+        Act::Resolve { market, yes } => Event::Market(MarketEvent::State {
             market: MarketKey(*market),
             state: MarketState::Resolved(Payout::yes_micros(*yes).unwrap()),
-        },
-        Act::Pause { market, on } => Event::State {
+        }),
+        Act::Pause { market, on } => Event::Market(MarketEvent::State {
             market: MarketKey(*market),
             state: if *on { MarketState::Paused } else { MarketState::Open },
-        },
+        }),
         _ => return None,
     })
 }
@@ -247,7 +247,7 @@ fn command(act: &Act, seq: u64, at: Time) -> Option<Command> {
     let id = ClientOrderId(seq);
     let set = |market: &u32, action| {
         let market = MarketKey(*market);
-        Some(Command::Set { id, strategy: StrategyId::OPERATOR, market, action })
+        Some(Command::Convert { id, strategy: StrategyId::OPERATOR, market, action })
     };
     match act {
         Act::Place { token, sell, cents, size, tif, post } => {
@@ -278,9 +278,9 @@ fn command(act: &Act, seq: u64, at: Time) -> Option<Command> {
         Act::Cancel(which) => Some(Command::Cancel(ClientOrderId(*which as u64))),
         Act::CancelAll => Some(Command::CancelAll(None)),
         Act::Query(which) => Some(Command::Query(ClientOrderId(*which as u64))),
-        Act::Split { market, size } => set(market, SetAction::Split(Shares::whole(*size))),
-        Act::Merge { market, size } => set(market, SetAction::Merge(Shares::whole(*size))),
-        Act::Redeem { market } => set(market, SetAction::Redeem),
+        Act::Split { market, size } => set(market, Conversion::Split(Shares::whole(*size))),
+        Act::Merge { market, size } => set(market, Conversion::Merge(Shares::whole(*size))),
+        Act::Redeem { market } => set(market, Conversion::Redeem),
         _ => None,
     }
 }
@@ -325,7 +325,7 @@ fn note_shown(act: &Act, shadow: &mut BTreeMap<(u32, Outcome, Price), u64>, run:
 fn matches(run: &Run) -> Vec<(Time, OwnTrade)> {
     let mut found = Vec::new();
     for (at, event) in &run.news {
-        if let Event::Trade(trade) = event
+        if let Event::TradeFIX(trade) = event
             && trade.status == TradeStatus::Matched
         {
             found.push((*at, **trade));
@@ -410,10 +410,10 @@ fn judge_orders(run: &Run, insert_at_least: Span) {
         }
     }
     for (_, event) in &run.news {
-        if let Event::Order(news) = event
-            && let OrderEvent::Filled { matched }
-            | OrderEvent::Cancelled { matched, .. }
-            | OrderEvent::Expired { matched } = news.1
+        if let Event::OrderFIX(news) = event
+            && let OrderUpdate::Filled { matched }
+            | OrderUpdate::Cancelled { matched, .. }
+            | OrderUpdate::Expired { matched } = news.1
         {
             let told = sums.get(&news.0).map_or(0, |sum| sum.0);
             assert_eq!(matched.micros(), told, "the end of {} counts its matches", news.0);
@@ -431,32 +431,32 @@ fn judge_order_of_news(run: &Run) {
         assert!(*at >= last, "deliveries come in order");
         last = *at;
         match event {
-            Event::Order(news) => {
+            Event::OrderFIX(news) => {
                 let now = stage.entry(news.0).or_default();
                 match &news.1 {
-                    OrderEvent::Bound { .. } => assert_eq!(*now, 0),
-                    OrderEvent::Sent => *now = 1,
-                    OrderEvent::Delayed => assert!(*now <= 2),
-                    OrderEvent::Live | OrderEvent::Matched => {
+                    OrderUpdate::Bound { .. } => assert_eq!(*now, 0),
+                    OrderUpdate::Sent => *now = 1,
+                    OrderUpdate::Delayed => assert!(*now <= 2),
+                    OrderUpdate::Live | OrderUpdate::Matched => {
                         assert!((1..=2).contains(now), "{news:?} in stage {now}");
                         *now = 2;
                     }
-                    OrderEvent::Rejected { .. } => {
+                    OrderUpdate::Rejected { .. } => {
                         assert_eq!(*now, 1, "{news:?}");
                         *now = 4;
                     }
-                    OrderEvent::Filled { .. }
-                    | OrderEvent::Cancelled { .. }
-                    | OrderEvent::Expired { .. } => {
+                    OrderUpdate::Filled { .. }
+                    | OrderUpdate::Cancelled { .. }
+                    | OrderUpdate::Expired { .. } => {
                         // A query may repeat the end.
                         assert!((1..=3).contains(now), "{news:?} in stage {now}");
                         *now = 3;
                     }
-                    OrderEvent::Unknown | OrderEvent::Absent => {}
-                    OrderEvent::CancelRefused { .. } => {}
+                    OrderUpdate::Unknown | OrderUpdate::Absent => {}
+                    OrderUpdate::CancelRefused { .. } => {}
                 }
             }
-            Event::Trade(trade) => {
+            Event::TradeFIX(trade) => {
                 let before = trades.insert(trade.trade, trade.status);
                 let legal = match (before, trade.status) {
                     (None, status) => status == TradeStatus::Matched,

@@ -31,7 +31,7 @@ fn drain(name: &str, source: &mut impl EventSource) -> Result<(), TapeError> {
     let (mut rows, mut sum) = (0u64, 0u64);
     while let Some(stamped) = source.next_event()? {
         rows += 1;
-        if let Event::Level(change) = &stamped.event {
+        if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
             sum = sum.wrapping_add(change.size.micros() ^ u64::from(change.price.units()));
         }
     }

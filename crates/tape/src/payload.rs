@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use polydesk_domain::{
     Article, Cash, CashKind, ClientOrderId, ConditionId, Event, FeePeriod, FeeRate, Fees, Fill,
-    Forecast, Market, MarketKey, MarketState, NegRisk, OperatorCommand, OrderEvent, OwnTrade,
+    Forecast, Market, MarketKey, MarketState, NegRisk, OperatorCommand, OrderUpdate, OwnTrade,
     Payout, Price, ProtocolVersion, Role, Shares, Side, Snapshot, Span, StrategyId, Tick, Time,
     Token, TokenId, TradeId, TradeStatus, Universe, Usdc, WalletTrade,
 };
@@ -226,7 +226,7 @@ pub(crate) fn read_snapshot(token: Token, text: &str) -> Result<Snapshot, Payloa
 #[serde(deny_unknown_fields)]
 struct OrderDoc {
     order: ClientOrderId,
-    news: OrderEvent,
+    news: OrderUpdate,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -322,9 +322,9 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
     };
     let token = |token: Token| condition(token.market()).map(|_| universe.token_id(token));
     match event {
-        Event::Listed(market) => json(&MarketDoc::of(market)),
-        Event::State { state, .. } => json(&StateDoc::of(*state)),
-        Event::Order(order) => {
+        Event::Market(MarketEvent::Listed { market, .. }) => json(&MarketDoc::of(market)),
+        Event::Market(MarketEvent::State { state, .. }) => json(&StateDoc::of(*state)),
+        Event::OrderFIX(order) => {
             let text = json(&OrderDoc { order: order.0, news: order.1.clone() })?;
             // The words read back only sane amounts: what could not be read is not written.
             match serde_json::from_str::<OrderDoc>(&text) {
@@ -332,7 +332,7 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
                 Err(error) => Err(error.to_string()),
             }
         }
-        Event::Trade(own) => json(&TradeDoc {
+        Event::TradeFIX(own) => json(&TradeDoc {
             trade: own.trade.0.to_string(),
             order: own.order,
             token: token(own.token)?,
@@ -344,7 +344,7 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
             level: own.fill.level.map(Price::units),
             status: own.status,
         }),
-        Event::Cash(cash) => json(&CashDoc {
+        Event::CashFIX(cash) => json(&CashDoc {
             kind: CASH_KINDS
                 .iter()
                 .find(|(kind, _)| *kind == cash.kind)
@@ -356,7 +356,7 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
             amount: cash.amount.micros(),
             shares: cash.shares.map(Shares::micros),
         }),
-        Event::Wallet(trade) => json(&WalletDoc {
+        Event::WalletFIX(trade) => json(&WalletDoc {
             wallet: trade.wallet.clone(),
             token: token(trade.token)?,
             side: trade.side,
@@ -364,7 +364,7 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
             size: trade.size.micros(),
             transaction: trade.transaction.clone(),
         }),
-        Event::Article(article) => {
+        Event::ArticleFIX(article) => {
             let mut markets = Vec::new();
             for key in &article.markets {
                 markets.push(condition(*key)?);
@@ -377,13 +377,13 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
                 markets,
             })
         }
-        Event::Forecast(forecast) => json(&ForecastDoc {
+        Event::ForecastFIX(forecast) => json(&ForecastDoc {
             condition: forecast.condition,
             yes_ppm: forecast.yes_ppm,
             model: forecast.model.clone(),
             evidence_until: forecast.evidence_until,
         }),
-        Event::Operator(command) => {
+        Event::OperatorFIX(command) => {
             let (command, market) = match command {
                 OperatorCommand::Pause => ("pause", None),
                 OperatorCommand::ReduceOnly => ("reduce_only", None),
@@ -395,7 +395,7 @@ pub(crate) fn encode(event: &Event, universe: &Universe) -> Result<String, Strin
             };
             json(&OperatorDoc { command: command.to_owned(), market })
         }
-        Event::Params { strategy, toml } => {
+        Event::from(ControlEvent::Params { strategy, toml }) => {
             json(&ParamsDoc { strategy: *strategy, toml: toml.to_string() })
         }
         _ => Ok(String::new()),
@@ -425,21 +425,21 @@ pub(crate) fn decode(
         Price::new(units).ok_or_else(|| PayloadError(format!("price {units} is above 10000")))
     };
     Ok(match kind {
-        Kind::Listed => Event::Listed(Arc::new(read_market(text)?)),
-        Kind::State => Event::State {
+        Kind::Listed => Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(read_market(text)?) }),
+        Kind::State => Event::Market(MarketEvent::State {
             market: key.ok_or_else(|| PayloadError("state without a market".to_owned()))?,
             state: serde_json::from_str::<StateDoc>(text)?.read()?,
-        },
+        }),
         Kind::Order => {
             let doc: OrderDoc = serde_json::from_str(text)?;
-            Event::Order(Box::new((doc.order, doc.news)))
+            Event::order(doc.order, doc.news)
         }
         Kind::Trade => {
             let doc: TradeDoc = serde_json::from_str(text)?;
             let trade = doc.trade.parse().map_err(|_| {
                 PayloadError(format!("trade id {:?} is not a whole number", doc.trade))
             })?;
-            Event::Trade(Box::new(OwnTrade {
+            Event::trade(OwnTrade {
                 trade: TradeId(trade),
                 order: doc.order,
                 token: token(&doc.token)?,
@@ -452,7 +452,7 @@ pub(crate) fn decode(
                     level: doc.level.map(price).transpose()?,
                 },
                 status: doc.status,
-            }))
+            })
         }
         Kind::Cash => {
             let doc: CashDoc = serde_json::from_str(text)?;
@@ -461,18 +461,18 @@ pub(crate) fn decode(
                 .find(|(_, name)| *name == doc.kind)
                 .map(|(kind, _)| *kind)
                 .ok_or_else(|| PayloadError(format!("cash kind {:?} is unknown", doc.kind)))?;
-            Event::Cash(Box::new(Cash {
+            Event::cash(Cash {
                 kind,
                 command: doc.command,
                 strategy: doc.strategy,
                 market: doc.market.as_ref().map(market).transpose()?,
                 amount: Usdc::new(doc.amount),
                 shares: doc.shares.map(Shares::new),
-            }))
+            })
         }
         Kind::Wallet => {
             let doc: WalletDoc = serde_json::from_str(text)?;
-            Event::Wallet(Arc::new(WalletTrade {
+            Event::from(WorldEvent::Wallet(WalletTrade {
                 wallet: doc.wallet,
                 token: token(&doc.token)?,
                 side: doc.side,
@@ -487,7 +487,7 @@ pub(crate) fn decode(
             for condition in &doc.markets {
                 markets.push(market(condition)?);
             }
-            Event::Article(Arc::new(Article {
+            Event::from(WorldEvent::Article(Article {
                 source: doc.source,
                 title: doc.title,
                 body: doc.body,
@@ -497,7 +497,7 @@ pub(crate) fn decode(
         }
         Kind::Forecast => {
             let doc: ForecastDoc = serde_json::from_str(text)?;
-            Event::Forecast(Arc::new(Forecast {
+            Event::from(WorldEvent::Forecast(Forecast {
                 condition: doc.condition,
                 yes_ppm: doc.yes_ppm,
                 model: doc.model,
@@ -507,7 +507,7 @@ pub(crate) fn decode(
         Kind::Operator => {
             let doc: OperatorDoc = serde_json::from_str(text)?;
             let about = doc.market.as_ref().map(market).transpose()?;
-            Event::Operator(match (doc.command.as_str(), about) {
+            Event::OperatorFIX(match (doc.command.as_str(), about) {
                 ("pause", None) => OperatorCommand::Pause,
                 ("reduce_only", None) => OperatorCommand::ReduceOnly,
                 ("resume", None) => OperatorCommand::Resume,
@@ -521,7 +521,7 @@ pub(crate) fn decode(
         }
         Kind::Params => {
             let doc: ParamsDoc = serde_json::from_str(text)?;
-            Event::Params { strategy: doc.strategy, toml: doc.toml.into() }
+            Event::from(ControlEvent::Params { strategy: doc.strategy, toml: doc.toml.into() })
         }
         other => return Err(PayloadError(format!("{} has no payload", other.name()))),
     })

@@ -148,7 +148,7 @@ impl EventSource for TapeReader {
                 at: Time::from_nanos(slot.row.at),
                 venue_at: Time::from_nanos(slot.row.venue_at),
                 seq: slot.row.seq,
-                event: Event::Level(change),
+                event: Event::Market(MarketEvent::Level(change)),
             }));
         }
         self.next_rare()
@@ -238,7 +238,7 @@ impl Lane {
         }
         let stamped = row::decode(&slot.row, key, payload, universe)
             .map_err(|error| self.damaged(&slot, error.0))?;
-        if let Event::Listed(market) = &stamped.event {
+        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
             let key = universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
                 source: Box::new(source),

@@ -116,25 +116,25 @@ impl Kind {
     /// The kind of an event.
     pub fn of(event: &Event) -> Kind {
         match event {
-            Event::Level(_) => Kind::Level,
-            Event::Print(_) => Kind::Print,
-            Event::Best { .. } => Kind::Best,
-            Event::Snapshot(_) => Kind::Snapshot,
-            Event::Tick { .. } => Kind::Tick,
-            Event::State { .. } => Kind::State,
-            Event::Gap(_) => Kind::Gap,
-            Event::Listed(_) => Kind::Listed,
-            Event::Order(_) => Kind::Order,
-            Event::Trade(_) => Kind::Trade,
-            Event::Cash(_) => Kind::Cash,
-            Event::Wallet(_) => Kind::Wallet,
-            Event::Article(_) => Kind::Article,
-            Event::Forecast(_) => Kind::Forecast,
-            Event::Operator(_) => Kind::Operator,
-            Event::Params { .. } => Kind::Params,
-            Event::Timer => Kind::Timer,
-            Event::Start => Kind::Start,
-            Event::Stop => Kind::Stop,
+            Event::Market(MarketEvent::Level(_)) => Kind::Level,
+            Event::Market(MarketEvent::Print(_)) => Kind::Print,
+            Event::Market(MarketEvent::Best { .. }) => Kind::Best,
+            Event::Market(MarketEvent::Snapshot(_)) => Kind::Snapshot,
+            Event::Market(MarketEvent::Tick { .. }) => Kind::Tick,
+            Event::Market(MarketEvent::State { .. }) => Kind::State,
+            Event::Market(MarketEvent::Interrupted(_)) => Kind::Gap,
+            Event::Market(MarketEvent::Listed { .. }) => Kind::Listed,
+            Event::OrderFIX(_) => Kind::Order,
+            Event::TradeFIX(_) => Kind::Trade,
+            Event::CashFIX(_) => Kind::Cash,
+            Event::WalletFIX(_) => Kind::Wallet,
+            Event::ArticleFIX(_) => Kind::Article,
+            Event::ForecastFIX(_) => Kind::Forecast,
+            Event::OperatorFIX(_) => Kind::Operator,
+            Event::from(ControlEvent::Params { .. }) => Kind::Params,
+            Event::from(ControlEvent::Timer) => Kind::Timer,
+            Event::from(ControlEvent::Start) => Kind::Start,
+            Event::from(ControlEvent::Stop) => Kind::Stop,
         }
     }
 }
@@ -206,7 +206,7 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
     };
     let mut encoded = Encoded { row: bare, market: None, payload: None };
     match &stamped.event {
-        Event::Level(change) => {
+        Event::Market(MarketEvent::Level(change)) => {
             let row = bare.with_token(change.token);
             encoded.row = match change.top {
                 Some(top) => row.with_top(top),
@@ -217,36 +217,36 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
             encoded.row.size = change.size.micros();
             encoded.market = Some(condition(change.token.market())?);
         }
-        Event::Print(print) => {
+        Event::Market(MarketEvent::Print(print)) => {
             encoded.row = bare.with_token(print.token);
             encoded.row.side = print.side as i8;
             encoded.row.price = print.price.units() as i16;
             encoded.row.size = print.size.micros();
             encoded.market = Some(condition(print.token.market())?);
         }
-        Event::Best { token, top } => {
+        Event::Market(MarketEvent::Best { token, top }) => {
             encoded.row = bare.with_token(*token).with_top(*top);
             encoded.market = Some(condition(token.market())?);
         }
-        Event::Snapshot(snapshot) => {
+        Event::Market(MarketEvent::Snapshot(snapshot)) => {
             encoded.row = bare.with_token(snapshot.token);
             encoded.market = Some(condition(snapshot.token.market())?);
             encoded.payload = Some(payload::snapshot_text(snapshot));
         }
-        Event::Tick { market, tick } => {
+        Event::Market(MarketEvent::Tick { market, tick }) => {
             encoded.row.price = tick.units() as i16;
             encoded.market = Some(condition(*market)?);
         }
-        Event::State { market, .. } => {
+        Event::Market(MarketEvent::State { market, .. }) => {
             encoded.market = Some(condition(*market)?);
             encoded.payload = Some(payload::encode(&stamped.event, universe)?);
         }
-        Event::Gap(gap) => encoded.market = gap.market.map(condition).transpose()?,
-        Event::Listed(market) => {
+        Event::Market(MarketEvent::Interrupted(gap)) => encoded.market = gap.market.map(condition).transpose()?,
+        Event::Market(MarketEvent::Listed { market, .. }) => {
             encoded.market = Some(market.condition);
             encoded.payload = Some(payload::encode(&stamped.event, universe)?);
         }
-        Event::Timer | Event::Start | Event::Stop => (),
+        Event::from(ControlEvent::Timer) | Event::from(ControlEvent::Start) | Event::from(ControlEvent::Stop) => (),
         _ => encoded.payload = Some(payload::encode(&stamped.event, universe)?),
     }
     if encoded.row.size > Shares::SANE_MAX.micros() {
@@ -314,7 +314,7 @@ fn decode_rare(
     let market = || key.ok_or_else(|| PayloadError(format!("{} without a market", kind.name())));
     let text = || payload.ok_or_else(|| PayloadError(format!("{} without payload", kind.name())));
     Ok(match kind {
-        Kind::Level => Event::Level(LevelChange {
+        Kind::Level => Event::Market(MarketEvent::Level(LevelChange {
             token: token(row, key)?,
             side: side(row)?,
             price: price(row.price)?,
@@ -323,31 +323,31 @@ fn decode_rare(
                 (ABSENT, ABSENT) => None,
                 (bid, ask) => Some(Top { bid: best(bid)?, ask: best(ask)? }),
             },
-        }),
-        Kind::Print => Event::Print(Print {
+        })),
+        Kind::Print => Event::Market(MarketEvent::Print(Print {
             token: token(row, key)?,
             side: side(row)?,
             price: price(row.price)?,
             size: size(row)?,
-        }),
-        Kind::Best => Event::Best {
+        })),
+        Kind::Best => Event::Market(MarketEvent::Best {
             token: token(row, key)?,
             top: Top { bid: best(row.best_bid)?, ask: best(row.best_ask)? },
-        },
+        }),
         Kind::Snapshot => {
-            Event::Snapshot(Arc::new(payload::read_snapshot(token(row, key)?, text()?)?))
+            Event::Market(MarketEvent::Snapshot(Arc::new(payload::read_snapshot(token(row, key)?, text()?)?)))
         }
-        Kind::Tick => Event::Tick {
+        Kind::Tick => Event::Market(MarketEvent::Tick {
             market: market()?,
             tick: u16::try_from(row.price)
                 .ok()
                 .and_then(polydesk_domain::Tick::from_units)
                 .ok_or_else(|| PayloadError(format!("tick of {} units is unknown", row.price)))?,
-        },
-        Kind::Gap => Event::Gap(Gap { market: key }),
-        Kind::Timer => Event::Timer,
-        Kind::Start => Event::Start,
-        Kind::Stop => Event::Stop,
+        }),
+        Kind::Gap => Event::Market(MarketEvent::Interrupted(Interruption { market: key })),
+        Kind::Timer => Event::from(ControlEvent::Timer),
+        Kind::Start => Event::from(ControlEvent::Start),
+        Kind::Stop => Event::from(ControlEvent::Stop),
         _ => payload::decode(kind, key, text()?, universe)?,
     })
 }

@@ -33,7 +33,7 @@ pub trait EventSource {
 
 /// An event to be written over by [`EventSource::next_into`].
 pub const fn blank() -> Stamped {
-    Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Timer }
+    Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::from(ControlEvent::Timer) }
 }
 
 impl<S: EventSource + ?Sized> EventSource for &mut S {

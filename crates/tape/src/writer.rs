@@ -127,7 +127,7 @@ impl TapeWriter {
                 stamped.at
             )));
         }
-        if let Event::Listed(market) = &stamped.event {
+        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
             let known = self.universe.len();
             self.universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
@@ -386,7 +386,7 @@ pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeE
     let mut hash = Sha256::new();
     let mut buffer = Vec::new();
     while let Some(stamped) = source.next_event()? {
-        if let Event::Listed(market) = &stamped.event {
+        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
             universe.list(market.clone()).map_err(|source| TapeError::Market {
                 place: format!("listing at event {}", stamped.seq),
                 source: Box::new(source),

@@ -27,7 +27,7 @@ fn all_in_place(mut source: impl EventSource) -> Vec<Stamped> {
 fn feed(books: &mut Books, stamped: &Stamped) -> Applied {
     let mut done = Vec::new();
     books.close_due(stamped, &mut done);
-    if let Event::Listed(market) = &stamped.event {
+    if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
         let key = MarketKey(u32::try_from(books_len(books)).unwrap());
         books.list(key, market.tick);
     }
@@ -46,7 +46,7 @@ fn carried_best_prices_of_generated_load_are_those_of_the_books() {
         let mut source = Speed { tokens, rows: 60_000, seed }.source();
         while let Some(stamped) = source.next_event().unwrap() {
             feed(&mut books, &stamped);
-            if let Event::Level(change) = &stamped.event {
+            if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
                 let book = books.get(change.token.market()).unwrap();
                 let outcome = change.token.outcome();
                 let top = change.top.unwrap();
@@ -54,7 +54,7 @@ fn carried_best_prices_of_generated_load_are_those_of_the_books() {
                 assert_eq!((best(Side::Buy), best(Side::Sell)), (top.bid, top.ask), "{stamped:?}");
                 assert!(!book.is_crossed());
             }
-            rows += u64::from(!matches!(stamped.event, Event::Listed(_)));
+            rows += u64::from(!matches!(stamped.event, Event::Market(MarketEvent::Listed { .. })));
         }
         assert_eq!(rows, 60_000);
         assert_eq!(books.stats().top_mismatches, 0);

@@ -184,9 +184,9 @@ fn pmxt_hours_are_put_in_order_of_receipt_and_a_missing_hour_voids_the_books() {
     assert_eq!(times(&events)[..7], [5, 5, 7, 20, 30, 40, 50]);
     assert_eq!(events[1].venue_at, Time::from_millis(BEGIN + 1));
     assert!(
-        matches!(&events[1].event, Event::Snapshot(book) if book.bids[1].1.micros() == 7_500_000)
+        matches!(&events[1].event, Event::Market(MarketEvent::Snapshot(book)) if book.bids[1].1.micros() == 7_500_000)
     );
-    let Event::Level(change) = &events[3].event else { panic!("{:?}", events[3]) };
+    let Event::Market(MarketEvent::Level(change)) = &events[3].event else { panic!("{:?}", events[3]) };
     assert_eq!(
         (change.side, change.price.units(), change.size.micros()),
         (Side::Buy, 4_000, 12_000_000)
@@ -194,10 +194,10 @@ fn pmxt_hours_are_put_in_order_of_receipt_and_a_missing_hour_voids_the_books() {
     assert_eq!(change.top.unwrap().ask.unwrap().units(), 6_000);
     assert!(matches!(
         events[6].event,
-        Event::Tick { market: MarketKey(0), tick: Tick::Thousandth }
+        Event::Market(MarketEvent::Tick { market: MarketKey(0), tick: Tick::Thousandth })
     ));
-    assert!(matches!(events[7].event, Event::Gap(gap) if gap.market.is_none()));
-    assert!(matches!(events[8].event, Event::Level(_)));
+    assert!(matches!(events[7].event, Event::Market(MarketEvent::Interrupted(gap)) if gap.market.is_none()));
+    assert!(matches!(events[8].event, Event::Market(MarketEvent::Level(_))));
     assert_eq!(Manifest::read(&case.out()).unwrap().times, Times::Received);
 }
 
@@ -240,8 +240,8 @@ fn the_first_pmxt_schema_keeps_its_rows_as_json() {
     let seen = case.import(Format::PmxtV1, &[file]).unwrap();
     assert_eq!(seen.rejects["not_json"], 1);
     let events = case.events();
-    assert!(matches!(&events[1].event, Event::Snapshot(book) if book.asks.len() == 2));
-    assert!(matches!(&events[2].event, Event::Level(change) if change.size.micros() == 4_000_000));
+    assert!(matches!(&events[1].event, Event::Market(MarketEvent::Snapshot(book)) if book.asks.len() == 2));
+    assert!(matches!(&events[2].event, Event::Market(MarketEvent::Level(change)) if change.size.micros() == 4_000_000));
     assert_eq!(events[2].venue_at, Time::from_millis(BEGIN + 250));
 }
 

@@ -115,22 +115,22 @@ fn market(number: u64) -> impl Strategy<Value = Arc<Market>> {
     )
 }
 
-fn order_event() -> impl Strategy<Value = OrderEvent> {
+fn order_event() -> impl Strategy<Value = OrderUpdate> {
     prop_oneof![
-        any::<[u8; 32]>().prop_map(|hash| OrderEvent::Bound { hash: OrderHash::from_bytes(hash) }),
-        Just(OrderEvent::Sent),
-        Just(OrderEvent::Live),
-        Just(OrderEvent::Delayed),
-        Just(OrderEvent::Matched),
-        "\\PC{0,20}".prop_map(|text| OrderEvent::Rejected { reason: RejectReason::Other(text) }),
-        Just(OrderEvent::Rejected { reason: RejectReason::Tick }),
-        Just(OrderEvent::Unknown),
+        any::<[u8; 32]>().prop_map(|hash| OrderUpdate::Bound { hash: OrderHash::from_bytes(hash) }),
+        Just(OrderUpdate::Sent),
+        Just(OrderUpdate::Live),
+        Just(OrderUpdate::Delayed),
+        Just(OrderUpdate::Matched),
+        "\\PC{0,20}".prop_map(|text| OrderUpdate::Rejected { reason: RejectReason::Other(text) }),
+        Just(OrderUpdate::Rejected { reason: RejectReason::Tick }),
+        Just(OrderUpdate::Unknown),
         shares()
-            .prop_map(|matched| OrderEvent::Cancelled { reason: CancelReason::ByVenue, matched }),
-        shares().prop_map(|matched| OrderEvent::Expired { matched }),
-        shares().prop_map(|matched| OrderEvent::Filled { matched }),
-        any::<bool>().prop_map(|still_open| OrderEvent::CancelRefused { still_open }),
-        Just(OrderEvent::Absent),
+            .prop_map(|matched| OrderUpdate::Cancelled { reason: CancelReason::ByVenue, matched }),
+        shares().prop_map(|matched| OrderUpdate::Expired { matched }),
+        shares().prop_map(|matched| OrderUpdate::Filled { matched }),
+        any::<bool>().prop_map(|still_open| OrderUpdate::CancelRefused { still_open }),
+        Just(OrderUpdate::Absent),
     ]
 }
 
@@ -147,17 +147,17 @@ fn public_event() -> impl Strategy<Value = Event> {
     let levels = || proptest::collection::vec((price(), shares()), 0..6);
     prop_oneof![
         8 => (token(), side(), price(), shares(), proptest::option::of(top())).prop_map(
-            |(token, side, price, size, top)| Event::Level(LevelChange { token, side, price, size, top })
+            |(token, side, price, size, top)| Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top }))
         ),
         2 => (token(), side(), price(), shares())
-            .prop_map(|(token, side, price, size)| Event::Print(Print { token, side, price, size })),
-        1 => (token(), top()).prop_map(|(token, top)| Event::Best { token, top }),
+            .prop_map(|(token, side, price, size)| Event::Market(MarketEvent::Print(Print { token, side, price, size }))),
+        1 => (token(), top()).prop_map(|(token, top)| Event::Market(MarketEvent::Best { token, top })),
         2 => (token(), levels(), levels())
-            .prop_map(|(token, bids, asks)| Event::Snapshot(Arc::new(Snapshot { token, bids, asks }))),
-        1 => (key(), tick()).prop_map(|(market, tick)| Event::Tick { market, tick }),
-        1 => (key(), state()).prop_map(|(market, state)| Event::State { market, state }),
-        1 => proptest::option::of(key()).prop_map(|market| Event::Gap(Gap { market })),
-        1 => market(1).prop_map(Event::Listed),
+            .prop_map(|(token, bids, asks)| Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks })))),
+        1 => (key(), tick()).prop_map(|(market, tick)| Event::Market(MarketEvent::Tick { market, tick })),
+        1 => (key(), state()).prop_map(|(market, state)| Event::Market(MarketEvent::State { market, state })),
+        1 => proptest::option::of(key()).prop_map(|market| Event::Market(MarketEvent::Interrupted(Interruption { market }))),
+        1 => market(1).prop_map(Event::Market(MarketEvent::Listed { key: KEYFIX, market:  })),
     ]
 }
 
@@ -186,10 +186,10 @@ fn other_event() -> impl Strategy<Value = Event> {
     );
     let own = (any::<u128>(), order_id(), token(), side(), (shares(), any::<i64>(), any::<i64>()));
     prop_oneof![
-        (order_id(), order_event()).prop_map(|order| Event::Order(Box::new(order))),
+        (order_id(), order_event()).prop_map(|order| Event::OrderFIX(order)),
         (own, proptest::option::of(price()), any::<bool>()).prop_map(
             |((trade, order, token, side, (shares, notional, fee)), level, maker)| {
-                Event::Trade(Box::new(OwnTrade {
+                Event::trade(OwnTrade {
                     trade: TradeId(trade),
                     order,
                     token,
@@ -202,45 +202,45 @@ fn other_event() -> impl Strategy<Value = Event> {
                         level,
                     },
                     status: if maker { TradeStatus::Mined } else { TradeStatus::Failed },
-                }))
+                })
             }
         ),
         cash.prop_map(|(kind, command, strategy, market, amount, shares)| {
-            Event::Cash(Box::new(Cash {
+            Event::cash(Cash {
                 kind,
                 command,
                 strategy,
                 market,
                 amount: Usdc::new(amount),
                 shares,
-            }))
+            })
         }),
         wallet.prop_map(|(token, side, price, size, transaction)| {
             let wallet = "0xab".to_owned();
-            Event::Wallet(Arc::new(WalletTrade { wallet, token, side, price, size, transaction }))
+            Event::from(WorldEvent::Wallet(WalletTrade { wallet, token, side, price, size, transaction }))
         }),
         (article, proptest::collection::vec(key(), 0..3)).prop_map(
             |((source, title, body, url), markets)| {
-                Event::Article(Arc::new(Article { source, title, body, url, markets }))
+                Event::from(WorldEvent::Article(Article { source, title, body, url, markets }))
             }
         ),
         (any::<[u8; 32]>(), any::<u32>(), "\\PC{0,9}", time()).prop_map(
             |(condition, yes_ppm, model, evidence_until)| {
                 let condition = ConditionId::from_bytes(condition);
-                Event::Forecast(Arc::new(Forecast { condition, yes_ppm, model, evidence_until }))
+                Event::from(WorldEvent::Forecast(Forecast { condition, yes_ppm, model, evidence_until }))
             }
         ),
         proptest::option::of(key())
-            .prop_map(|market| Event::Operator(OperatorCommand::Flatten(market))),
+            .prop_map(|market| Event::OperatorFIX(OperatorCommand::Flatten(market))),
         (0usize..5).prop_map(|index| {
             use OperatorCommand::*;
-            Event::Operator([Pause, ReduceOnly, Resume, Kill, Rearm][index])
+            Event::OperatorFIX([Pause, ReduceOnly, Resume, Kill, Rearm][index])
         }),
         (strategy_id(), "\\PC{0,40}")
-            .prop_map(|(strategy, toml)| Event::Params { strategy, toml: toml.into() }),
-        Just(Event::Timer),
-        Just(Event::Start),
-        Just(Event::Stop),
+            .prop_map(|(strategy, toml)| Event::from(ControlEvent::Params { strategy, toml: toml.into() })),
+        Just(Event::from(ControlEvent::Timer)),
+        Just(Event::from(ControlEvent::Start)),
+        Just(Event::from(ControlEvent::Stop)),
     ]
 }
 
@@ -259,7 +259,7 @@ fn story() -> impl Strategy<Value = Vec<Stamped>> {
         let mut at = 1_780_000_000_000_000_000;
         let mut seq = 0;
         let mut events = Vec::new();
-        let listed = [one, two, three].map(|market| (Event::Listed(market), 0, 1, Time::MIN));
+        let listed = [one, two, three].map(|market| (Event::Market(MarketEvent::Listed { market, .. }), 0, 1, Time::MIN));
         for (event, step, hole, venue_at) in listed.into_iter().chain(rows) {
             at += step;
             seq += hole;
@@ -420,19 +420,19 @@ fn events_out_of_order_or_of_unlisted_markets_are_refused() {
         seq,
         event,
     };
-    let best = || Event::Best { token: Token(0), top: Top { bid: None, ask: None } };
+    let best = || Event::Market(MarketEvent::Best { token: Token(0), top: Top { bid: None, ask: None } });
     assert!(writer.push(&stamped(10, 1, best())).unwrap_err().to_string().contains("listed"));
     let market = Arc::new(Market::plain(1, "one"));
-    writer.push(&stamped(10, 2, Event::Listed(market))).unwrap();
+    writer.push(&stamped(10, 2, Event::Market(MarketEvent::Listed { market, .. }))).unwrap();
     writer.push(&stamped(10, 3, best())).unwrap();
     for (at, seq) in [(9, 4), (10, 3), (11, 2)] {
         let error = writer.push(&stamped(at, seq, best())).unwrap_err().to_string();
         assert!(error.contains("must not run backwards"), "{error}");
     }
     let absurd = Shares::new(Shares::SANE_MAX.micros() + 1);
-    let news = OrderEvent::Filled { matched: absurd };
+    let news = OrderUpdate::Filled { matched: absurd };
     let print = Print { token: Token(0), side: Side::Buy, price: Price::cents(5), size: absurd };
-    for event in [Event::Order(Box::new((ClientOrderId(1), news))), Event::Print(print)] {
+    for event in [Event::order(ClientOrderId(1), news), Event::Market(MarketEvent::Print(print))] {
         let error = writer.push(&stamped(10, 5, event)).unwrap_err().to_string();
         assert!(error.contains("500 million"), "{error}");
     }

@@ -24,7 +24,7 @@ impl Maps {
     #[inline]
     pub fn apply(&mut self, event: &Event) -> u64 {
         match event {
-            Event::Level(change) => self.level(change),
+            Event::Market(MarketEvent::Level(change)) => self.level(change),
             _ => 0,
         }
     }

@@ -170,7 +170,7 @@ fn tape<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let (mut work, mut stamped) = (Work::default(), blank());
     while source.next_into(&mut stamped)? {
         work.rows += 1;
-        if let Event::Level(change) = &stamped.event {
+        if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
             let price = u64::from(change.price.units());
             work.check = work.check.wrapping_add(price ^ change.size.micros());
         }
@@ -193,7 +193,7 @@ fn books<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let (mut done, mut listed) = (Vec::new(), 0);
     while source.next_into(&mut stamped)? {
         work.rows += 1;
-        if let Event::Listed(market) = &stamped.event {
+        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
             books.list(MarketKey(listed), market.tick);
             listed += 1;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Cash, CashKind, ClientOrderId, Command, MarketKey, MarketState, SetAction, StrategyId, Usdc,
+    Cash, CashKind, ClientOrderId, Command, MarketKey, MarketState, Conversion, StrategyId, Usdc,
 };
 
 use super::{Context, Execution, SetPending};
@@ -128,7 +128,7 @@ impl Execution {
         }
         let strategy = held[0].0;
         let set =
-            SetPending { strategy, market, action: SetAction::Redeem, plan: None, yes_units: 0 };
+            SetPending { strategy, market, action: Conversion::Redeem, plan: None, yes_units: 0 };
         self.ask_set(set, out);
     }
 
@@ -154,7 +154,7 @@ pub(crate) fn splits(
     sets: &BTreeMap<ClientOrderId, SetPending>,
 ) -> impl Iterator<Item = (StrategyId, MarketKey, Usdc)> {
     sets.values().filter_map(|set| match set.action {
-        SetAction::Split(shares) => Some((set.strategy, set.market, shares.face_value())),
-        SetAction::Merge(_) | SetAction::Redeem => None,
+        Conversion::Split(shares) => Some((set.strategy, set.market, shares.face_value())),
+        Conversion::Merge(_) | Conversion::Redeem => None,
     })
 }

@@ -12,7 +12,7 @@ mod timer;
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Books, ClientOrderId, MarketKey, MarketState, Payout, Position, SetAction, Shares, StrategyId,
+    Books, ClientOrderId, MarketKey, MarketState, Payout, Position, Conversion, Shares, StrategyId,
     Time, Token, Universe, Usdc,
 };
 use polydesk_signals::Reason;
@@ -69,7 +69,7 @@ pub struct SetPending {
     /// Where.
     pub market: MarketKey,
     /// What.
-    pub action: SetAction,
+    pub action: Conversion,
     /// For which plan.
     pub plan: Option<u64>,
     /// Worth of YES when it was asked for, to share out the cost of a split.

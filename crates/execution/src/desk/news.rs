@@ -1,12 +1,12 @@
 //! What became of orders and of their fills.
 
 use polydesk_domain::{
-    ClientOrderId, Command, OrderEvent, OrderState, OwnTrade, RejectReason, Side, TradeStatus,
+    ClientOrderId, Command, OrderUpdate, OrderState, OwnTrade, RejectReason, Side, TradeStatus,
 };
 
 use super::{Context, Execution};
 use crate::orders::{Purpose, TradeChange, is_ordinary};
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 
 impl Execution {
     /// Takes in news of one of our orders.
@@ -14,7 +14,7 @@ impl Execution {
         &mut self,
         ctx: &Context<'_>,
         id: ClientOrderId,
-        event: &OrderEvent,
+        event: &OrderUpdate,
         out: &mut Vec<Command>,
     ) {
         let (before, after) = match self.orders.apply(id, event, ctx.now) {
@@ -26,11 +26,11 @@ impl Execution {
         };
         let Some(order) = self.orders.get(id) else { return };
         let (strategy, purpose, token) = (order.strategy, order.purpose, order.token);
-        if let OrderEvent::Rejected { reason } = event {
+        if let OrderUpdate::Rejected { reason } = event {
             *self.counts.rejects.entry((strategy, reason.code())).or_default() += 1;
         }
-        if matches!(event, OrderEvent::Unknown)
-            || matches!(event, OrderEvent::CancelRefused { still_open: false })
+        if matches!(event, OrderUpdate::Unknown)
+            || matches!(event, OrderUpdate::CancelRefused { still_open: false })
         {
             // Not open any more or never answered: only evidence tells what became of it.
             self.query(ctx.now, id, out);
@@ -41,15 +41,15 @@ impl Execution {
         *self.counts.ends.entry((strategy, end_name(after))).or_default() += 1;
         match purpose {
             Purpose::Quote => {
-                let fatal = matches!(event, OrderEvent::Rejected { reason } if !is_ordinary(reason) && *reason != RejectReason::RateLimited);
+                let fatal = matches!(event, OrderUpdate::Rejected { reason } if !is_ordinary(reason) && *reason != RejectReason::RateLimited);
                 self.quote_ended(strategy, id, fatal);
                 self.requote.insert((strategy, token.market()));
-                if !matches!(event, OrderEvent::Rejected { .. }) {
+                if !matches!(event, OrderUpdate::Rejected { .. }) {
                     self.requote_market(ctx, token.market(), out);
                 }
             }
             Purpose::Exit(_) => {
-                self.exit_ended(ctx, id, matches!(event, OrderEvent::Rejected { .. }));
+                self.exit_ended(ctx, id, matches!(event, OrderUpdate::Rejected { .. }));
                 self.exits(ctx, token.market(), out);
             }
             Purpose::Leg(plan) => self.plan_step(ctx, plan, out),
@@ -160,11 +160,11 @@ impl Execution {
     }
 }
 
-fn exit_why(purpose: Purpose) -> ExitWhy {
+fn exit_why(purpose: Purpose) -> ExitReason {
     match purpose {
         Purpose::Exit(why) => why,
-        Purpose::Leg(_) => ExitWhy::Basket,
-        Purpose::Trade | Purpose::Quote => ExitWhy::Signal,
+        Purpose::Leg(_) => ExitReason::Basket,
+        Purpose::Trade | Purpose::Quote => ExitReason::Signal,
     }
 }
 

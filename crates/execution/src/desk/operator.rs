@@ -5,7 +5,7 @@ use polydesk_signals::{Close, Reason};
 
 use super::{Context, Execution};
 use crate::gate::Mode;
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 
 impl Execution {
     /// Takes in what a person ordered.
@@ -42,7 +42,7 @@ impl Execution {
         for (strategy, token) in held {
             if market.is_none_or(|market| market == token.market()) {
                 let close = Close { token, fraction_ppm: 1_000_000, floor: Price::ZERO };
-                self.close(ctx, strategy, close, ExitWhy::Operator, out);
+                self.close(ctx, strategy, close, ExitReason::Operator, out);
             }
         }
     }
@@ -52,7 +52,7 @@ impl Execution {
         ctx: &Context<'_>,
         strategy: StrategyId,
         close: Close,
-        why: ExitWhy,
+        why: ExitReason,
         out: &mut Vec<Command>,
     ) {
         let Some(holding) = self.positions.get_mut(strategy, close.token) else {

@@ -8,7 +8,7 @@ use polydesk_signals::Reason;
 use super::{Context, Execution, SetPending};
 use crate::gate::Ask;
 use crate::orders::{Order, Purpose};
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 
 /// How often an unanswered order is asked about, and a stuck cancel repeated.
 const ASK_AGAIN: Span = Span::secs(2);
@@ -65,7 +65,7 @@ impl Execution {
             cost: order.remaining_cost(),
             shares: order.remaining_shares(book.tick()),
             reduces: order.purpose.reduces(),
-            by_person: order.purpose == Purpose::Exit(ExitWhy::Operator),
+            by_person: order.purpose == Purpose::Exit(ExitReason::Operator),
         };
         self.limits.admit(&ask, &self.facts(ctx))?;
         // An exit uses the budget up but does not wait for it.
@@ -131,7 +131,7 @@ impl Execution {
         let id = self.next_id();
         self.sets.insert(id, pending);
         let SetPending { strategy, market, action, .. } = pending;
-        out.push(Command::Set { id, strategy, market, action });
+        out.push(Command::Convert { id, strategy, market, action });
         id
     }
 }

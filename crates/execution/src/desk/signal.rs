@@ -6,7 +6,7 @@ use polydesk_signals::{Action, Reason, Signal, Trade, Urgency};
 use super::{Context, Execution};
 use crate::gate::Mode;
 use crate::orders::{Order, Purpose};
-use crate::positions::ExitWhy;
+use crate::positions::ExitReason;
 use crate::quotes::Desired;
 
 impl Execution {
@@ -28,7 +28,7 @@ impl Execution {
                 self.requote_one(ctx, (strategy, market), out);
             }
             Action::Basket(basket) => self.start_plan(ctx, strategy, id, market, &basket, out),
-            Action::Close(close) => self.close(ctx, strategy, close, ExitWhy::Signal, out),
+            Action::Close(close) => self.close(ctx, strategy, close, ExitReason::Signal, out),
         }
     }
 
@@ -67,7 +67,7 @@ impl Execution {
             (Side::Buy, size) => size,
         };
         let purpose =
-            if trade.side == Side::Sell { Purpose::Exit(ExitWhy::Signal) } else { Purpose::Trade };
+            if trade.side == Side::Sell { Purpose::Exit(ExitReason::Signal) } else { Purpose::Trade };
         let mut order = Order::planned(
             ClientOrderId(0),
             strategy,

@@ -8,7 +8,7 @@ use super::{Holding, Lot};
 /// Why a position was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ExitWhy {
+pub enum ExitReason {
     /// The target was reached.
     TakeProfit,
     /// The stop was reached.
@@ -33,21 +33,21 @@ pub enum ExitWhy {
     Merge,
 }
 
-impl ExitWhy {
+impl ExitReason {
     /// A stable word for tables.
     pub fn name(self) -> &'static str {
         match self {
-            ExitWhy::TakeProfit => "take_profit",
-            ExitWhy::StopLoss => "stop_loss",
-            ExitWhy::Trailing => "trailing",
-            ExitWhy::MaxHold => "max_hold",
-            ExitWhy::BeforeClose => "before_close",
-            ExitWhy::Signal => "signal",
-            ExitWhy::Operator => "operator",
-            ExitWhy::Unwind => "unwind",
-            ExitWhy::Basket => "basket",
-            ExitWhy::Resolution => "resolution",
-            ExitWhy::Merge => "merge",
+            ExitReason::TakeProfit => "take_profit",
+            ExitReason::StopLoss => "stop_loss",
+            ExitReason::Trailing => "trailing",
+            ExitReason::MaxHold => "max_hold",
+            ExitReason::BeforeClose => "before_close",
+            ExitReason::Signal => "signal",
+            ExitReason::Operator => "operator",
+            ExitReason::Unwind => "unwind",
+            ExitReason::Basket => "basket",
+            ExitReason::Resolution => "resolution",
+            ExitReason::Merge => "merge",
         }
     }
 }
@@ -67,7 +67,7 @@ pub enum ExitWish {
     /// Sell into the bids.
     Take {
         /// Why.
-        why: ExitWhy,
+        why: ExitReason,
         /// Not below this.
         floor: Price,
         /// How much.
@@ -117,12 +117,12 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
 
     let oldest = planned[0].opened_at;
     if plan.max_hold.is_some_and(|most| oldest.until(ctx.now) >= most) {
-        return take(ExitWhy::MaxHold);
+        return take(ExitReason::MaxHold);
     }
     if let (Some(before), Some(left)) = (plan.before_close, ctx.to_close)
         && left <= before
     {
-        return take(ExitWhy::BeforeClose);
+        return take(ExitReason::BeforeClose);
     }
     // What the whole lot would bring, not the best bid: a thin bid is no price.
     let walk = ctx.book.walk(outcome, Side::Sell, floor, shares);
@@ -133,14 +133,14 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
     if let (Some(stop), Some(now)) = (plan.stop, executable)
         && now + u64::from(stop.loss) <= entry
     {
-        return take(ExitWhy::StopLoss);
+        return take(ExitReason::StopLoss);
     }
     if let (Some(trailing), Some(now)) = (plan.trailing, executable) {
         if now >= entry + u64::from(trailing.activate) || holding.high.is_some() {
             holding.high = Some(holding.high.map_or(now, |high| high.max(now)));
         }
         if holding.high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
-            return take(ExitWhy::Trailing);
+            return take(ExitReason::Trailing);
         }
     }
     let Some(profit) = plan.take_profit else { return ExitWish::Stay };
@@ -151,7 +151,7 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
     let Some(price) = up_to_tick(target, ctx.book.tick()) else { return ExitWish::Stay };
     let reached = ctx.book.best_bid(outcome).is_some_and(|(bid, _)| bid >= price);
     match (reached, profit.rest) {
-        (true, _) => ExitWish::Take { why: ExitWhy::TakeProfit, floor: price, shares },
+        (true, _) => ExitWish::Take { why: ExitReason::TakeProfit, floor: price, shares },
         (false, true) => ExitWish::Rest { price, shares },
         (false, false) => ExitWish::Stay,
     }

@@ -4,7 +4,7 @@ use polydesk_domain::{Fill, Role, Shares, StrategyId, Time, Token, Usdc};
 use polydesk_signals::ExitPlan;
 
 use super::lot::{close, divide};
-use super::{ClosedTrade, ExitWhy, FillKey, Lot, Positions, Sale};
+use super::{ClosedTrade, ExitReason, FillKey, Lot, Positions, Sale};
 use crate::ledger::{Account, Entry, Ledger};
 
 /// A broken promise that latches a halt.
@@ -111,7 +111,7 @@ impl Positions {
         key: FillKey,
         fill: Fill,
         role: Role,
-        why: ExitWhy,
+        why: ExitReason,
     ) -> Result<(), Claim> {
         let (slices, short) = self.take(strategy, token, fill.shares);
         let cost: Usdc = slices.iter().map(|lot| lot.cost).sum();
@@ -200,7 +200,7 @@ impl Positions {
             self.add(sale.strategy, sale.token, lot);
         }
         // What was to be sold is still to be sold; plans of the lots see to the other reasons.
-        let asked = matches!(sale.why, ExitWhy::Unwind | ExitWhy::Operator | ExitWhy::Signal);
+        let asked = matches!(sale.why, ExitReason::Unwind | ExitReason::Operator | ExitReason::Signal);
         if let (true, Some(floor), Some(holding)) =
             (asked, sale.floor, self.get_mut(sale.strategy, sale.token))
         {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use polydesk_domain::{ClientOrderId, Price, Role, Shares, StrategyId, Time, Token, TradeId, Usdc};
 use polydesk_signals::ExitPlan;
 
-use super::ExitWhy;
+use super::ExitReason;
 
 /// Names a fill.
 pub type FillKey = (TradeId, ClientOrderId);
@@ -74,7 +74,7 @@ pub struct ClosedTrade {
     /// How they were sold; `None` for merges and redemptions.
     pub exit_role: Option<Role>,
     /// Why they were sold.
-    pub why: ExitWhy,
+    pub why: ExitReason,
     /// Names the closing this is part of: one exit order, or what was merged or redeemed within a minute.
     pub closing: u64,
 }
@@ -87,7 +87,7 @@ pub struct Holding {
     /// The order that is to close it, if one is open.
     pub exit_order: Option<ClientOrderId>,
     /// Latched: it is to be sold, for this reason, not below this price, this many shares.
-    pub leaving: Option<(ExitWhy, Price, Shares)>,
+    pub leaving: Option<(ExitReason, Price, Shares)>,
     /// Best executable price since the trailing stop became active, in ten-thousandths.
     pub(super) high: Option<u64>,
     /// No exit order before this time, and how often it was tried in vain.
@@ -120,7 +120,7 @@ pub(super) fn close(
     proceeds: Usdc,
     exit_fee: Usdc,
     exit_role: Option<Role>,
-    why: ExitWhy,
+    why: ExitReason,
     closing: u64,
 ) -> ClosedTrade {
     ClosedTrade {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{Fill, MarketKey, Position, Price, Role, Shares, StrategyId, Token, Usdc};
 
-pub use exit::{ExitContext, ExitWhy, ExitWish, exit_wish};
+pub use exit::{ExitContext, ExitReason, ExitWish, exit_wish};
 pub use fills::Claim;
 pub(crate) use lot::average_units;
 pub use lot::{ClosedTrade, FillKey, Holding, Lot};
@@ -25,7 +25,7 @@ struct Sale {
     slices: Vec<Lot>,
     fill: Fill,
     role: Role,
-    why: ExitWhy,
+    why: ExitReason,
     /// The floor of the latch it was sold under, to latch again if it fails.
     floor: Option<Price>,
 }

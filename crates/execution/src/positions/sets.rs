@@ -5,7 +5,7 @@ use polydesk_domain::{
 };
 
 use super::lot::{close, divide};
-use super::{Claim, ClosedTrade, ExitWhy, Lot, Positions};
+use super::{Claim, ClosedTrade, ExitReason, Lot, Positions};
 use crate::ledger::{Account, Entry, Ledger};
 
 impl Positions {
@@ -74,7 +74,7 @@ impl Positions {
                 market.token(outcome),
                 &lots,
                 money,
-                ExitWhy::Merge,
+                ExitReason::Merge,
                 closed,
             );
         }
@@ -110,7 +110,7 @@ impl Positions {
                 payout.pay(token.outcome(), shares).min(left)
             };
             left -= money;
-            self.cash_in(ledger, at, *strategy, *token, &lots, money, ExitWhy::Resolution, closed);
+            self.cash_in(ledger, at, *strategy, *token, &lots, money, ExitReason::Resolution, closed);
         }
         if !left.is_zero() {
             // Paid for shares nobody here holds: it is ours, but no strategy's.
@@ -127,7 +127,7 @@ impl Positions {
         token: Token,
         lots: &[Lot],
         money: Usdc,
-        why: ExitWhy,
+        why: ExitReason,
         closed: &mut Vec<ClosedTrade>,
     ) {
         let parts: Vec<Shares> = lots.iter().map(|lot| lot.shares).collect();

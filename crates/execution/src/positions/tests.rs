@@ -53,7 +53,7 @@ impl Desk {
             key(n),
             fill(shares, cents, 2),
             Role::Maker,
-            ExitWhy::TakeProfit,
+            ExitReason::TakeProfit,
         )
     }
     fn check(&self) {
@@ -160,25 +160,25 @@ fn plans_are_left_at_what_depth_would_pay() {
             ExitWish::Rest { price: Price::cents(35), shares: ten },
         ),
         ("waits for the target", profit(false), &[(31, 100)], 2, ExitWish::Stay),
-        ("takes the target", profit(true), &[(35, 100)], 2, take(ExitWhy::TakeProfit, 35)),
+        ("takes the target", profit(true), &[(35, 100)], 2, take(ExitReason::TakeProfit, 35)),
         ("holds above the stop", stop, &[(26, 100)], 2, ExitWish::Stay),
-        ("stops", stop, &[(25, 100)], 2, take(ExitWhy::StopLoss, 20)),
+        ("stops", stop, &[(25, 100)], 2, take(ExitReason::StopLoss, 20)),
         // The best bid alone looks fine; ten shares would bring 0.248 on average.
-        ("stops on thin depth", stop, &[(30, 1), (28, 1), (24, 8)], 2, take(ExitWhy::StopLoss, 20)),
+        ("stops on thin depth", stop, &[(30, 1), (28, 1), (24, 8)], 2, take(ExitReason::StopLoss, 20)),
         ("nothing above the floor is no price", stop, &[(10, 100)], 2, ExitWish::Stay),
         (
             "held long enough",
             ExitPlan { max_hold: Some(Span::secs(60)), ..Default::default() },
             &[(30, 100)],
             61,
-            take(ExitWhy::MaxHold, 0),
+            take(ExitReason::MaxHold, 0),
         ),
         (
             "before the close",
             ExitPlan { before_close: Some(Span::secs(50)), ..Default::default() },
             &[(30, 100)],
             50,
-            take(ExitWhy::BeforeClose, 0),
+            take(ExitReason::BeforeClose, 0),
         ),
     ] {
         assert_eq!(wish(plan, bids, secs), want, "{name}");
@@ -199,7 +199,7 @@ fn a_trailing_stop_wakes_late_and_follows_up_only() {
         let ctx = ExitContext { now: Time::from_secs(2), book: &book, to_close: None };
         matches!(
             exit_wish(desk.positions.get_mut(WHO, YES).unwrap(), YES, &ctx),
-            ExitWish::Take { why: ExitWhy::Trailing, .. }
+            ExitWish::Take { why: ExitReason::Trailing, .. }
         )
     };
     let seen: Vec<bool> = [31, 28, 35, 40, 38, 37].into_iter().map(&mut at).collect();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 use polydesk_domain::{
-    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderEvent,
+    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderUpdate,
     OrderHash, Outcome, OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, SignalId,
     Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
 };
@@ -101,7 +101,7 @@ impl Venue {
             if pending.is_empty() {
                 self.now = row.at;
             }
-            let listing = matches!(row.event, Event::Listed(_));
+            let listing = matches!(row.event, Event::Market(MarketEvent::Listed { .. }));
             pending.push_back(row);
             if !listing {
                 break;
@@ -185,7 +185,7 @@ impl Venue {
         row: &Stamped,
         touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>,
     ) {
-        if let Event::Level(change) = &row.event {
+        if let Event::Market(MarketEvent::Level(change)) = &row.event {
             let key = change.token.market();
             if touched.as_ref().is_some_and(|(market, _)| *market != key) {
                 self.flush(touched);
@@ -208,7 +208,7 @@ impl Venue {
         }
         self.flush(touched);
         match &row.event {
-            Event::Listed(market) => {
+            Event::Market(MarketEvent::Listed { market, .. }) => {
                 let mut listing = Listing::new((**market).clone());
                 if listing.market.event.is_empty() {
                     listing.market.event = listing.market.slug.clone();
@@ -221,7 +221,7 @@ impl Venue {
                     Err(error) => tracing::error!(%error, "a recorded market is impossible"),
                 }
             }
-            Event::Snapshot(snapshot) => {
+            Event::Market(MarketEvent::Snapshot(snapshot)) => {
                 let key = snapshot.token.market();
                 let outcome = snapshot.token.outcome();
                 let Some(listed) = self.listed.get_mut(key.index()) else { return };
@@ -233,7 +233,7 @@ impl Venue {
                 }
                 self.tell_tops(key);
             }
-            Event::Print(print) => {
+            Event::Market(MarketEvent::Print(print)) => {
                 if self.listed.get(print.token.market().index()).is_none() {
                     return;
                 }
@@ -247,14 +247,14 @@ impl Venue {
                     at: row.at,
                 });
             }
-            Event::Tick { market, tick } => {
+            Event::Market(MarketEvent::Tick { market, tick }) => {
                 let Some(listed) = self.listed.get_mut(market.index()) else { return };
                 if let Some(book) = listed.shown.as_mut() {
                     book.reset(*tick);
                 }
                 self.set_tick(*market, *tick);
             }
-            Event::State { market, state } => self.tape_state(*market, *state),
+            Event::Market(MarketEvent::State { market, state }) => self.tape_state(*market, *state),
             _ => {}
         }
     }
@@ -279,12 +279,12 @@ impl Venue {
         let mut sim = Sim::new(config, seed).map_err(failed)?;
         let row = |event| Stamped { at: self.now, venue_at: self.now, seq: tape.seq, event };
         for key in self.universe.keys() {
-            sim.on_market(&row(Event::Listed(Arc::clone(self.market(key)))));
+            sim.on_market(&row(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::clone(self.market(key)) })));
             let listed = &self.listed[key.index()];
             let levels = |side| listed.levels(Outcome::Yes, side);
             let token = key.token(Outcome::Yes);
             let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
-            sim.on_market(&row(Event::Snapshot(Arc::new(Snapshot { token, bids, asks }))));
+            sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks })))));
         }
         let desk = Desk { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
         tape.desks.insert(wallet, desk);
@@ -339,14 +339,14 @@ impl Venue {
         let mut news = Vec::new();
         desk.sim.advance(self.now, &mut news);
         for (_, event) in &news {
-            let Event::Order(told) = event else { continue };
+            let Event::OrderFIX(told) = event else { continue };
             if told.0 != name {
                 continue;
             }
             match &told.1 {
-                OrderEvent::Rejected { reason } => first.refused = Some(reason.clone()),
-                OrderEvent::Delayed => first.delayed = true,
-                OrderEvent::Live | OrderEvent::Matched => first.answered = true,
+                OrderUpdate::Rejected { reason } => first.refused = Some(reason.clone()),
+                OrderUpdate::Delayed => first.delayed = true,
+                OrderUpdate::Live | OrderUpdate::Matched => first.answered = true,
                 _ => {}
             }
         }
@@ -447,30 +447,30 @@ impl Venue {
     fn desk_news(&mut self, wallet: Address, desk: &mut Desk, news: Vec<(Time, Event)>) {
         for (_, event) in news {
             match event {
-                Event::Order(told) => {
+                Event::OrderFIX(told) => {
                     if let Some(id) = desk.orders.get(&told.0).copied() {
                         self.desk_order(id, &told.1);
                     }
                 }
-                Event::Trade(trade) => self.desk_trade(wallet, desk, &trade),
+                Event::TradeFIX(trade) => self.desk_trade(wallet, desk, &trade),
                 _ => {}
             }
         }
     }
 
-    fn desk_order(&mut self, id: OrderHash, event: &OrderEvent) {
+    fn desk_order(&mut self, id: OrderHash, event: &OrderUpdate) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let ended = order.status.ended();
         match event {
-            OrderEvent::Live | OrderEvent::Matched if order.status == Status::Delayed => {
+            OrderUpdate::Live | OrderUpdate::Matched if order.status == Status::Delayed => {
                 order.status = Status::Live;
                 let order = order.clone();
                 if order.tif.rests() {
                     self.tell_order(OrderNews::Placement, order);
                 }
             }
-            OrderEvent::Filled { .. } if !ended => order.status = Status::Matched,
-            OrderEvent::Cancelled { reason, .. } if !ended => {
+            OrderUpdate::Filled { .. } if !ended => order.status = Status::Matched,
+            OrderUpdate::Cancelled { reason, .. } if !ended => {
                 order.status = match reason {
                     CancelReason::Killed if !order.matched.is_zero() => Status::Matched,
                     CancelReason::Killed => Status::Canceled(match order.tif {
@@ -486,7 +486,7 @@ impl Venue {
                     self.tell_order(OrderNews::Cancellation, order);
                 }
             }
-            OrderEvent::Expired { .. } if !ended => {
+            OrderUpdate::Expired { .. } if !ended => {
                 order.status = Status::Canceled(String::new());
                 let order = order.clone();
                 self.tell_order(OrderNews::Cancellation, order);

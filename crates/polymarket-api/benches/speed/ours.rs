@@ -88,7 +88,7 @@ impl Reader {
                         size: row.size,
                         top: row.top,
                     };
-                    self.apply(row.token, at, Event::Level(change));
+                    self.apply(row.token, at, Event::Market(MarketEvent::Level(change)));
                     last = Some(row.token);
                 }
                 if let Some(token) = last {
@@ -101,15 +101,15 @@ impl Reader {
                     fill(&mut snapshot.bids, bids);
                     fill(&mut snapshot.asks, asks);
                 }
-                self.apply(token, at, Event::Snapshot(self.snapshot.clone()));
+                self.apply(token, at, Event::Market(MarketEvent::Snapshot(self.snapshot.clone())));
                 self.look(token);
             }
             Message::Print { token, at, side, price, size, .. } => {
-                self.apply(token, at, Event::Print(Print { token, side, price, size }));
+                self.apply(token, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
                 self.look(token);
             }
             Message::Best { token, at, top } => {
-                self.apply(token, at, Event::Best { token, top });
+                self.apply(token, at, Event::Market(MarketEvent::Best { token, top }));
                 self.look(token);
             }
             Message::Tick { .. } | Message::Resolved { .. } | Message::NewMarket { .. } => {}

@@ -56,7 +56,7 @@ pub fn level(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> St
         size: Shares::whole(shares),
         top: None,
     };
-    row(millis, Event::Level(change))
+    row(millis, Event::Market(MarketEvent::Level(change)))
 }
 
 pub fn snapshot(millis: i64, token: u32, bids: &[(u16, u64)], asks: &[(u16, u64)]) -> Stamped {
@@ -64,7 +64,7 @@ pub fn snapshot(millis: i64, token: u32, bids: &[(u16, u64)], asks: &[(u16, u64)
         list.iter().map(|(c, s)| (Price::cents(*c), Shares::whole(*s))).collect()
     };
     let snapshot = Snapshot { token: Token(token), bids: levels(bids), asks: levels(asks) };
-    row(millis, Event::Snapshot(Arc::new(snapshot)))
+    row(millis, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))))
 }
 
 pub fn print(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> Stamped {
@@ -74,7 +74,7 @@ pub fn print(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> St
         price: Price::cents(cents),
         size: Shares::whole(shares),
     };
-    row(millis, Event::Print(print))
+    row(millis, Event::Market(MarketEvent::Print(print)))
 }
 
 /// A tape of random but well-formed market data over `markets` markets, resolved at the end.
@@ -83,7 +83,7 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
     let mut rows = Vec::new();
     let mut mids: Vec<u16> = Vec::new();
     for number in 0..markets {
-        rows.push(row(0, Event::Listed(Arc::new(market(u64::from(number))))));
+        rows.push(row(0, Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(u64::from(number))) })));
         mids.push(20 + dice.roll(60) as u16);
     }
     for number in 0..markets {
@@ -128,8 +128,8 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
             _ => Payout::NO,
         };
         let market = MarketKey(number);
-        rows.push(row(now + 1_000, Event::State { market, state: MarketState::Closed }));
-        rows.push(row(now + 2_000, Event::State { market, state: MarketState::Resolved(payout) }));
+        rows.push(row(now + 1_000, Event::Market(MarketEvent::State { market, state: MarketState::Closed })));
+        rows.push(row(now + 2_000, Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) })));
     }
     rows
 }

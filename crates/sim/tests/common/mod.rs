@@ -81,7 +81,7 @@ impl Player {
         let event = match words {
             ["list", facts @ ..] => {
                 self.listed += 1;
-                Event::Listed(Arc::new(market(self.listed, facts)))
+                Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(self.listed, facts)) })
             }
             ["snap", token_, levels @ ..] => {
                 let cut = levels.iter().position(|word| *word == "/").unwrap();
@@ -94,28 +94,28 @@ impl Player {
                         })
                         .collect()
                 };
-                Event::Snapshot(Arc::new(Snapshot {
+                Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
                     token: token(token_),
                     bids: read(&levels[..cut]),
                     asks: read(&levels[cut + 1..]),
-                }))
+                })))
             }
-            ["level", token_, side_, price, size] => Event::Level(LevelChange {
+            ["level", token_, side_, price, size] => Event::Market(MarketEvent::Level(LevelChange {
                 token: token(token_),
                 side: side(side_),
                 price: price.parse().unwrap(),
                 size: size.parse().unwrap(),
                 top: None,
-            }),
-            ["print", token_, side_, price, size] => Event::Print(Print {
+            })),
+            ["print", token_, side_, price, size] => Event::Market(MarketEvent::Print(Print {
                 token: token(token_),
                 side: side(side_),
                 price: price.parse().unwrap(),
                 size: size.parse().unwrap(),
-            }),
-            ["gap"] => Event::Gap(Gap { market: None }),
-            ["tick", tick] => Event::Tick { market: MarketKey(0), tick: tick.parse().unwrap() },
-            ["state", rest @ ..] => Event::State { market: MarketKey(0), state: state(rest) },
+            })),
+            ["gap"] => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
+            ["tick", tick] => Event::Market(MarketEvent::Tick { market: MarketKey(0), tick: tick.parse().unwrap() }),
+            ["state", rest @ ..] => Event::Market(MarketEvent::State { market: MarketKey(0), state: state(rest) }),
             other => panic!("unknown line {other:?}"),
         };
         self.seq += 1;
@@ -126,7 +126,7 @@ impl Player {
 fn command(words: &[&str], at: Time) -> Option<Command> {
     let id = |word: &str| ClientOrderId(word.trim_start_matches('#').parse().unwrap());
     let set = |name: &str, action| {
-        Some(Command::Set {
+        Some(Command::Convert {
             id: id(name),
             strategy: StrategyId::OPERATOR,
             market: MarketKey(0),
@@ -159,9 +159,9 @@ fn command(words: &[&str], at: Time) -> Option<Command> {
         ["cancel", "all"] => Some(Command::CancelAll(None)),
         ["cancel", name] => Some(Command::Cancel(id(name))),
         ["query", name] => Some(Command::Query(id(name))),
-        ["split", name, size] => set(name, SetAction::Split(size.parse().unwrap())),
-        ["merge", name, size] => set(name, SetAction::Merge(size.parse().unwrap())),
-        ["redeem", name] => set(name, SetAction::Redeem),
+        ["split", name, size] => set(name, Conversion::Split(size.parse().unwrap())),
+        ["merge", name, size] => set(name, Conversion::Merge(size.parse().unwrap())),
+        ["redeem", name] => set(name, Conversion::Redeem),
         _ => None,
     }
 }
@@ -227,21 +227,21 @@ fn span(text: &str) -> Span {
 fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
     for (at, event) in news {
         let text = match event {
-            Event::Order(news) => match &news.1 {
+            Event::OrderFIX(news) => match &news.1 {
                 // Two lines that say nothing in a story.
-                OrderEvent::Bound { .. } | OrderEvent::Sent => continue,
-                OrderEvent::Rejected { reason } => format!("{} refused: {}", news.0, reason.code()),
-                OrderEvent::Cancelled { reason, matched } => {
+                OrderUpdate::Bound { .. } | OrderUpdate::Sent => continue,
+                OrderUpdate::Rejected { reason } => format!("{} refused: {}", news.0, reason.code()),
+                OrderUpdate::Cancelled { reason, matched } => {
                     format!("{} cancelled {reason:?}, matched {matched}", news.0)
                 }
-                OrderEvent::Filled { matched } => format!("{} filled {matched}", news.0),
-                OrderEvent::Expired { matched } => format!("{} expired, matched {matched}", news.0),
-                OrderEvent::CancelRefused { still_open } => {
+                OrderUpdate::Filled { matched } => format!("{} filled {matched}", news.0),
+                OrderUpdate::Expired { matched } => format!("{} expired, matched {matched}", news.0),
+                OrderUpdate::CancelRefused { still_open } => {
                     format!("{} not cancelled, still open: {still_open}", news.0)
                 }
                 other => format!("{} {other:?}", news.0),
             },
-            Event::Trade(trade) => {
+            Event::TradeFIX(trade) => {
                 let Fill { shares, notional, fee, level } = trade.fill;
                 let level = level.map_or_else(|| "?".to_owned(), |level| level.to_string());
                 let (order, side, role) = (trade.order, trade.side, trade.role);
@@ -250,7 +250,7 @@ fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
                     trade.status
                 )
             }
-            Event::Cash(cash) => {
+            Event::CashFIX(cash) => {
                 let [yes, no] = cash.shares;
                 format!("{:?} {} shares {yes} and {no}", cash.kind, cash.amount)
             }
@@ -295,8 +295,8 @@ impl Player {
         self.sim.advance(START + Span::secs(10), &mut news);
         let live = |id: u64| {
             let told = |event: &Event| {
-                matches!(event, Event::Order(news)
-                if news.0 == ClientOrderId(id) && news.1 == OrderEvent::Live)
+                matches!(event, Event::OrderFIX(news)
+                if news.0 == ClientOrderId(id) && news.1 == OrderUpdate::Live)
             };
             news.iter().find(|(_, event)| told(event)).map(|(at, _)| *at).unwrap()
         };

@@ -295,7 +295,7 @@ impl Strategy for ArbScanner {
     fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
         match occasion {
             Occasion::Batch(key) => self.scan(view, key, out),
-            Occasion::Event(stamped) if stamped.event == Event::Stop => {
+            Occasion::Event(stamped) if stamped.event == Event::from(ControlEvent::Stop) => {
                 for (_, tracked) in core::mem::take(&mut self.open) {
                     out.episode(tracked.episode);
                 }

@@ -49,11 +49,11 @@ impl Bench {
     }
 
     fn quote(&mut self, market: u32, bid: u16, ask: u16, shares: u64) {
-        let event = Event::Snapshot(Arc::new(Snapshot {
+        let event = Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
             token: Token(market * 2),
             bids: vec![(Price::cents(bid), Shares::whole(shares))],
             asks: vec![(Price::cents(ask), Shares::whole(shares))],
-        }));
+        })));
         self.books.apply(&Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event }, |_, _| ());
     }
 

@@ -251,23 +251,23 @@ impl StinkBidder {
     fn on_other(&mut self, view: &View<'_>, stamped: &Stamped, out: &mut Emit<'_>) {
         let now = view.now;
         match &stamped.event {
-            Event::Tick { market, .. } => {
+            Event::Market(MarketEvent::Tick { market, .. }) => {
                 self.pause(*market, now + self.params.tick_pause, "tick_changed", out);
             }
-            Event::State { market, .. } => {
+            Event::Market(MarketEvent::State { market, .. }) => {
                 self.step_aside(*market, Reason::new("market_state"), out)
             }
-            Event::Gap(gap) => match gap.market {
+            Event::Market(MarketEvent::Interrupted(gap)) => match gap.market {
                 Some(key) => self.step_aside(key, Reason::new("gap"), out),
                 None => self.each(|this, key| this.step_aside(key, Reason::new("gap"), out)),
             },
-            Event::Article(article) => {
+            Event::ArticleFIX(article) => {
                 let until = now + self.params.news_pause;
                 for key in &article.markets {
                     self.pause(*key, until, "news", out);
                 }
             }
-            Event::Trade(trade) => {
+            Event::TradeFIX(trade) => {
                 let key = trade.token.market();
                 let held = self.held(view, key);
                 self.memory(key).held = held;
@@ -275,14 +275,14 @@ impl StinkBidder {
                     self.pause(key, now + self.params.cooldown, "cooldown", out);
                 }
             }
-            Event::Cash(cash) => {
+            Event::CashFIX(cash) => {
                 if let Some(key) = cash.market {
                     let held = self.held(view, key);
                     self.memory(key).held = held;
                 }
             }
-            Event::Timer => self.each(|this, key| this.review(view, key, out)),
-            Event::Stop => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
+            Event::from(ControlEvent::Timer) => self.each(|this, key| this.review(view, key, out)),
+            Event::from(ControlEvent::Stop) => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
             _ => {}
         }
     }

@@ -30,11 +30,11 @@ impl Bench {
     }
 
     fn quote(&mut self, bid: u16, ask: u16) {
-        let event = Event::Snapshot(Arc::new(polydesk_domain::Snapshot {
+        let event = Event::Market(MarketEvent::Snapshot(Arc::new(polydesk_domain::Snapshot {
             token: Token(0),
             bids: vec![(Price::cents(bid), Shares::whole(2_000))],
             asks: vec![(Price::cents(ask), Shares::whole(2_000))],
-        }));
+        })));
         self.books.apply(&Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event }, |_, _| ());
     }
 
@@ -123,7 +123,7 @@ fn steps_aside_on_news_and_comes_back() {
         url: String::new(),
         markets: vec![MarketKey(0)],
     };
-    check(&bench.call(2, Some(Event::Article(Arc::new(article)))), expect!["news edge 0.00"]);
+    check(&bench.call(2, Some(Event::from(WorldEvent::Article(article)))), expect!["news edge 0.00"]);
     check(&bench.call(3, None), expect!["skip news"]);
     assert!(bench.call(22, None).starts_with("ladder"));
 }
@@ -141,7 +141,7 @@ fn steps_aside_when_the_grid_changes_silently() {
         top: None,
     };
     let stamped =
-        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Level(finer) };
+        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Market(MarketEvent::Level(finer)) };
     bench.books.apply(&stamped, |_, _| ());
     check(
         &bench.call(2, None),
@@ -188,7 +188,7 @@ fn a_book_that_is_not_trusted_takes_the_ladder_away() {
         top: None,
     };
     let stamped =
-        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Level(crossed) };
+        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Market(MarketEvent::Level(crossed)) };
     bench.books.apply(&stamped, |_, _| ());
     check(
         &bench.call(2, None),

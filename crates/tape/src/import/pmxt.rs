@@ -56,7 +56,7 @@ pub(crate) fn import(
     }
     let mut sorter = Sorter::new();
     for hour in missing_hours(files) {
-        let fact = Fact::Gap { token: None };
+        let fact = Fact::Interruption { token: None };
         sorter.push(Arrival { received: Some(hour), venue: hour, fact })?;
     }
     for path in files {

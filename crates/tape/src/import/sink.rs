@@ -60,7 +60,7 @@ pub(crate) enum Fact {
         yes_micros: u32,
     },
     /// Books are void, of one market or all.
-    Gap {
+    Interruption {
         token: Option<TokenId>,
     },
     /// Concerns all markets of the recording.
@@ -232,13 +232,13 @@ impl Sink {
             | Fact::Best { token, .. }
             | Fact::Snapshot { token, .. }
             | Fact::Tick { token, .. }
-            | Fact::Gap { token: Some(token) } => self.owner.get(token).copied().map(Some),
+            | Fact::Interruption { token: Some(token) } => self.owner.get(token).copied().map(Some),
             Fact::Closed { condition } | Fact::Resolved { condition, .. } => {
                 let known = self.waiting.contains_key(condition)
                     || self.writer.universe().key(condition).is_some();
                 known.then_some(Some(*condition))
             }
-            Fact::Gap { token: None } | Fact::Article { .. } => Some(None),
+            Fact::Interruption { token: None } | Fact::Article { .. } => Some(None),
         }
     }
 
@@ -267,7 +267,7 @@ impl Sink {
     }
 
     fn list(&mut self, market: Arc<Market>, at: Time, venue: Time) -> Result<(), TapeError> {
-        self.emit(at, venue, Event::Listed(market.clone()))?;
+        self.emit(at, venue, Event::Market(MarketEvent::Listed { key: KEYFIX, market: market.clone() }))?;
         if let Some(key) = self.writer.universe().key(&market.condition) {
             self.books.list(key, market.tick);
         }
@@ -293,42 +293,42 @@ impl Sink {
         let key = |condition: ConditionId| universe.key(&condition).ok_or_else(lost);
         let top = |best: Best| Top { bid: best.bid, ask: best.ask };
         Ok(match fact {
-            Fact::Level { token: id, side, price, size, top: best } => Event::Level(LevelChange {
+            Fact::Level { token: id, side, price, size, top: best } => Event::Market(MarketEvent::Level(LevelChange {
                 token: token(id)?,
                 side,
                 price,
                 size,
                 top: best.map(top),
-            }),
+            })),
             Fact::Print { token: id, side, price, size } => {
-                Event::Print(Print { token: token(id)?, side, price, size })
+                Event::Market(MarketEvent::Print(Print { token: token(id)?, side, price, size }))
             }
             Fact::Best { token: id, top: best } => {
-                Event::Best { token: token(id)?, top: top(best) }
+                Event::Market(MarketEvent::Best { token: token(id)?, top: top(best) })
             }
             Fact::Snapshot { token: id, bids, asks } => {
-                Event::Snapshot(Arc::new(Snapshot { token: token(id)?, bids, asks }))
+                Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token: token(id)?, bids, asks })))
             }
-            Fact::Tick { token: id, units } => Event::Tick {
+            Fact::Tick { token: id, units } => Event::Market(MarketEvent::Tick {
                 market: token(id)?.market(),
                 tick: Tick::from_units(units).ok_or_else(lost)?,
-            },
+            }),
             Fact::Closed { condition } => {
-                Event::State { market: key(condition)?, state: MarketState::Closed }
+                Event::Market(MarketEvent::State { market: key(condition)?, state: MarketState::Closed })
             }
             Fact::Resolved { condition, yes_micros } => {
                 let payout = polydesk_domain::Payout::yes_micros(yes_micros).ok_or_else(lost)?;
-                Event::State { market: key(condition)?, state: MarketState::Resolved(payout) }
+                Event::Market(MarketEvent::State { market: key(condition)?, state: MarketState::Resolved(payout) })
             }
-            Fact::Gap { token: id } => {
-                Event::Gap(Gap { market: id.map(token).transpose()?.map(Token::market) })
+            Fact::Interruption { token: id } => {
+                Event::Market(MarketEvent::Interrupted(Interruption { market: id.map(token).transpose()?.map(Token::market) }))
             }
             Fact::Article { source, title, body } => {
                 for (_, market) in std::mem::take(&mut self.waiting) {
                     self.list(market, at, venue)?;
                 }
                 let markets = self.writer.universe().keys().collect();
-                Event::Article(Arc::new(Article {
+                Event::from(WorldEvent::Article(Article {
                     source,
                     title,
                     body,
@@ -340,7 +340,7 @@ impl Sink {
     }
 
     fn count_times(&mut self, arrival: &Arrival) {
-        if matches!(arrival.fact, Fact::Article { .. } | Fact::Gap { .. }) {
+        if matches!(arrival.fact, Fact::Article { .. } | Fact::Interruption { .. }) {
             return;
         }
         let venue = arrival.venue;

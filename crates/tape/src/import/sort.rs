@@ -164,7 +164,7 @@ fn write(to: &mut impl Write, arrival: &Arrival) -> std::io::Result<()> {
             to.write_all(condition.bytes())?;
             to.write_all(&yes_micros.to_le_bytes())
         }
-        Fact::Gap { token } => {
+        Fact::Interruption { token } => {
             to.write_all(&[7, u8::from(token.is_some())])?;
             to.write_all(token.unwrap_or_default().bytes())
         }
@@ -282,7 +282,7 @@ fn read(from: &mut impl Read) -> std::io::Result<Option<Arrival>> {
         }
         7 => {
             let token = get.token()?;
-            Fact::Gap { token: (flag == 1).then_some(token) }
+            Fact::Interruption { token: (flag == 1).then_some(token) }
         }
         8 => Fact::Article { source: get.text()?, title: get.text()?, body: get.text()? },
         other => return Err(damaged(format!("record kind {other}"))),
@@ -310,7 +310,7 @@ mod tests {
             5 => Fact::Tick { token, units: 10 },
             6 => Fact::Closed { condition: ConditionId::default() },
             7 => Fact::Resolved { condition: ConditionId::default(), yes_micros: 7 },
-            8 => Fact::Gap { token: n.is_multiple_of(2).then_some(token) },
+            8 => Fact::Interruption { token: n.is_multiple_of(2).then_some(token) },
             _ => Fact::Article { source: "ä".into(), title: n.to_string(), body: String::new() },
         }
     }

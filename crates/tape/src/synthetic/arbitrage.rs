@@ -259,7 +259,7 @@ impl Generator {
                 undercut: None,
                 sizes: Vec::new(),
             });
-            self.emit(Event::Listed(Arc::new(market)));
+            self.emit(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
         }
     }
 
@@ -357,7 +357,7 @@ impl Generator {
         let token = maker.key.token(Outcome::Yes);
         let taken = 1 + self.chance.below(most - 1);
         let size = Shares::whole(taken);
-        self.emit(Event::Print(Print { token, side, price, size }));
+        self.emit(Event::Market(MarketEvent::Print(Print { token, side, price, size })));
         self.apply(index, &[(side.other(), price, shown.saturating_sub(size))]);
     }
 
@@ -438,20 +438,20 @@ impl Generator {
         let tops = [top(Outcome::Yes), top(Outcome::No)];
         let key = self.makers[index].key;
         for (side, price, size) in changes {
-            self.emit(Event::Level(LevelChange {
+            self.emit(Event::Market(MarketEvent::Level(LevelChange {
                 token: key.token(Outcome::Yes),
                 side: *side,
                 price: *price,
                 size: *size,
                 top: Some(tops[0]),
-            }));
-            self.emit(Event::Level(LevelChange {
+            })));
+            self.emit(Event::Market(MarketEvent::Level(LevelChange {
                 token: key.token(Outcome::No),
                 side: side.other(),
                 price: price.complement(),
                 size: *size,
                 top: Some(tops[1]),
-            }));
+            })));
         }
     }
 
@@ -461,14 +461,14 @@ impl Generator {
         self.now = BEGIN + Span::millis(LENGTH_MS);
         for index in 0..BINARY + GROUP {
             let market = self.makers[index].key;
-            self.emit(Event::State { market, state: MarketState::Closed });
+            self.emit(Event::Market(MarketEvent::State { market, state: MarketState::Closed }));
         }
         self.now = self.now + Span::secs(10);
         for index in 0..BINARY {
             let yes = (self.chance.below(100_000) as i64) < self.makers[index].fair;
             let payout = if yes { Payout::YES } else { Payout::NO };
             let market = self.makers[index].key;
-            self.emit(Event::State { market, state: MarketState::Resolved(payout) });
+            self.emit(Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) }));
         }
         let members = BINARY..BINARY + GROUP;
         let whole: i64 = members.clone().map(|index| self.makers[index].fair).sum();
@@ -480,7 +480,7 @@ impl Generator {
             decided |= wins;
             let payout = if wins { Payout::YES } else { Payout::NO };
             let market = self.makers[index].key;
-            self.emit(Event::State { market, state: MarketState::Resolved(payout) });
+            self.emit(Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) }));
         }
     }
 }

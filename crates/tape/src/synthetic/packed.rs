@@ -119,7 +119,7 @@ fn pack(stamped: &Stamped, step: u8, venue: i32) -> Option<Packed> {
         step,
     };
     match &stamped.event {
-        Event::Level(change) => {
+        Event::Market(MarketEvent::Level(change)) => {
             packed.size = change.size.micros();
             packed.token = change.token.0;
             packed.price = change.price.units();
@@ -129,7 +129,7 @@ fn pack(stamped: &Stamped, step: u8, venue: i32) -> Option<Packed> {
                 (packed.bid, packed.ask) = (units(top.bid), units(top.ask));
             }
         }
-        Event::Print(print) => {
+        Event::Market(MarketEvent::Print(print)) => {
             packed.size = print.size.micros();
             packed.token = print.token.0;
             packed.price = print.price.units();
@@ -167,21 +167,21 @@ impl EventSource for PackedReader<'_> {
         match kind {
             LEVEL | LEVEL_WITH_TOP => {
                 let top = Top { bid: best(row.bid), ask: best(row.ask) };
-                into.event = Event::Level(LevelChange {
+                into.event = Event::Market(MarketEvent::Level(LevelChange {
                     token: Token(row.token),
                     side,
                     price: price(row.price),
                     size: Shares::new(row.size),
                     top: (kind == LEVEL_WITH_TOP).then_some(top),
-                });
+                }));
             }
             PRINT => {
-                into.event = Event::Print(Print {
+                into.event = Event::Market(MarketEvent::Print(Print {
                     token: Token(row.token),
                     side,
                     price: price(row.price),
                     size: Shares::new(row.size),
-                });
+                }));
             }
             _ => {
                 into.clone_from(&self.tape.rare[row.size as usize]);

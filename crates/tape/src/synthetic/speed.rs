@@ -117,7 +117,7 @@ impl EventSource for SpeedSource {
         }
         self.made += 1;
         if let Some(change) = self.mirror.take() {
-            return Ok(Some(self.stamp(Event::Level(change))));
+            return Ok(Some(self.stamp(Event::Market(MarketEvent::Level(change)))));
         }
         self.now = self.now + Span::millis(self.chance.below(3) as i64);
         let index = self.chance.below(self.markets.len() as u64) as usize;
@@ -131,7 +131,7 @@ impl SpeedSource {
         let number = self.listed as u64;
         self.listed += 1;
         let market = Market::plain(number + 1, &format!("speed-{number}"));
-        self.stamp(Event::Listed(Arc::new(market)))
+        self.stamp(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }))
     }
 
     #[inline]
@@ -161,7 +161,7 @@ impl SpeedSource {
         match dice >> 1 & 63 {
             0 => {
                 let price = Price::cents(if side == Side::Buy { quotes.ask } else { quotes.bid });
-                self.stamp(Event::Print(Print { token, side, price, size }))
+                self.stamp(Event::Market(MarketEvent::Print(Print { token, side, price, size })))
             }
             1..=4 => {
                 let cents = quotes.improve(side);
@@ -204,7 +204,7 @@ impl SpeedSource {
             size,
             top: Some(mirrored),
         });
-        self.stamp(Event::Level(LevelChange { token, side, price, size, top: Some(top) }))
+        self.stamp(Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top: Some(top) })))
     }
 }
 

@@ -270,7 +270,7 @@ impl Books {
         self.out.push(FeedItem::Market {
             received_at: now,
             venue_at: now,
-            event: Event::Gap(Gap { market: Some(token.market()) }),
+            event: Event::Market(MarketEvent::Interrupted(Interruption { market: Some(token.market()) })),
         });
         // Both outcomes are one book: the other token's frames cannot be trusted on half of it.
         self.void_sibling(token);
@@ -413,7 +413,7 @@ impl Books {
                     self.out.push(FeedItem::Market {
                         received_at: now.local,
                         venue_at: at,
-                        event: Event::Level(change),
+                        event: Event::Market(MarketEvent::Level(change)),
                     });
                 }
                 if self.hashes {
@@ -459,7 +459,7 @@ impl Books {
                     // The grid changed, and the book says so before the announcement: the other
                     // outcome's book is void with it.
                     constants.tick_at = Some(at);
-                    self.tell(now, at, Event::Tick { market: token.market(), tick });
+                    self.tell(now, at, Event::Market(MarketEvent::Tick { market: token.market(), tick }));
                     self.void_sibling(token);
                 }
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -496,7 +496,7 @@ impl Books {
                     levels
                 };
                 let snapshot = Snapshot { token, bids: levels(bids), asks: levels(asks) };
-                self.tell(now, at, Event::Snapshot(Arc::new(snapshot)));
+                self.tell(now, at, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
             }
             Message::Print { token, at, side, price, price_text, size } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -513,7 +513,7 @@ impl Books {
                     self.constants.entry(token.market()).or_default().last_trade_price =
                         Some(price_text.to_owned());
                 }
-                self.tell(now, at, Event::Print(Print { token, side, price, size }));
+                self.tell(now, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
             }
             Message::Best { token, at, top } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -527,7 +527,7 @@ impl Books {
                     state.told = Some(top);
                     state.compare_best(now.steady);
                 }
-                self.tell(now, at, Event::Best { token, top });
+                self.tell(now, at, Event::Market(MarketEvent::Best { token, top }));
             }
             Message::Tick { token, at, tick } => self.tick(token, at, tick, now),
             Message::Resolved { market, at, winner } => {
@@ -537,7 +537,7 @@ impl Books {
                         Outcome::No => Payout::NO,
                     };
                     let state = MarketState::Resolved(payout);
-                    self.tell(now, at, Event::State { market: token.market(), state });
+                    self.tell(now, at, Event::Market(MarketEvent::State { market: token.market(), state }));
                     return;
                 }
                 let ours = self.constants.iter().find(|(_, constants)| {
@@ -547,7 +547,7 @@ impl Books {
                     // A split resolution, or one whose winner is not named: trading is over, and the payouts
                     // are read over REST.
                     Some(market) => {
-                        self.tell(now, at, Event::State { market, state: MarketState::Closed });
+                        self.tell(now, at, Event::Market(MarketEvent::State { market, state: MarketState::Closed }));
                     }
                     None => tracing::debug!(market, "a market not followed here was resolved"),
                 }
@@ -588,7 +588,7 @@ impl Books {
             return;
         }
         self.constants.entry(market).or_default().tick_size = Some(tick.to_string());
-        self.tell(now, at, Event::Tick { market, tick });
+        self.tell(now, at, Event::Market(MarketEvent::Tick { market, tick }));
     }
 
     /// Time passed: looks for tokens that are silent, for hashes of quiet books, and for best prices that a
@@ -689,7 +689,7 @@ impl Books {
             // The announcement was lost, or is late: no book of the old grid may stay in force.
             (constants.told, constants.tick_at) = (Some(tick), Some(at));
             state.forget();
-            self.tell(now, at, Event::Tick { market: token.market(), tick });
+            self.tell(now, at, Event::Market(MarketEvent::Tick { market: token.market(), tick }));
             self.void_sibling(token);
         }
         let state = self.states.get_mut(&token)?;
@@ -710,7 +710,7 @@ impl Books {
                 Ok(snapshot) => {
                     state.install(book, at, now.steady);
                     self.stats.add(|s| &s.resyncs, 1);
-                    self.tell(now, at, Event::Snapshot(Arc::new(snapshot)));
+                    self.tell(now, at, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
                 }
                 Err(error) => {
                     tracing::warn!(%error, asset = book.asset_id, "a book over REST cannot be read");

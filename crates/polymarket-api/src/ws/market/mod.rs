@@ -3,7 +3,7 @@
 //! Each connection (shard) is one task that owns the state of its tokens. A token begins with a whole
 //! book; changes before it, and changes older than it, are dropped. Whatever breaks that (a
 //! disconnection, a wrong hash, a silent token, a tick change) voids the token's book with an
-//! [`Event::Gap`] and asks for a new one, so that a consumer never trades on a book nobody vouches for.
+//! [`Event::Market(MarketEvent::Interrupted)`] and asks for a new one, so that a consumer never trades on a book nobody vouches for.
 
 mod books;
 mod config;

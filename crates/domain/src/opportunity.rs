@@ -1,25 +1,26 @@
 //! The life of one opportunity, whether it was taken or not.
 
-use polydesk_domain::{MarketKey, Shares, Time, Usdc};
+use serde::{Deserialize, Serialize};
 
-use crate::{BasketKind, Reason};
+use crate::{BasketKind, MarketKey, Reason, Shares, Time, Usdc};
 
 /// What an opportunity was in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject<M = MarketKey> {
     /// The two outcomes of one market.
-    Market(MarketKey),
+    Market(M),
     /// A mutually exclusive group, by name.
     Group(String),
 }
 
 /// An opportunity from its first sight to its last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Episode {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opportunity<M = MarketKey> {
     /// What kind of basket.
     pub kind: BasketKind,
     /// Where.
-    pub subject: Subject,
+    pub subject: Subject<M>,
     /// First seen.
     pub started: Time,
     /// Last seen.

@@ -1,0 +1,95 @@
+//! What the world outside the venue can report.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AskId, Code, ConditionId, MarketKey, Price, Shares, Side, Signal, Time, Token, Usdc,
+};
+
+/// News, wallets, forecasts, signals of other processes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorldEvent {
+    /// A followed wallet traded.
+    Wallet(WalletTrade),
+    /// What a followed wallet holds.
+    LeaderState(LeaderState),
+    /// A news article arrived.
+    Article(Article),
+    /// A model answered.
+    Forecast(Forecast),
+    /// A question will not be answered.
+    NoForecast {
+        /// Which question.
+        ask: AskId,
+        /// Why (`budget`, `timeout`, `refused`).
+        code: Code,
+    },
+    /// A signal of another process.
+    Signal(Signal),
+}
+
+/// A trade of a followed wallet (Data API `TRADE` and its kin).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletTrade {
+    /// Proxy wallet, lower-case hex.
+    pub wallet: String,
+    /// Token traded.
+    pub token: Token,
+    /// Its side.
+    pub side: Side,
+    /// Average price.
+    pub price: Price,
+    /// Size.
+    pub size: Shares,
+    /// Transaction hash; several rows can share one.
+    pub transaction: String,
+}
+
+/// A followed wallet's positions in one read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderState {
+    /// Proxy wallet, lower-case hex.
+    pub wallet: String,
+    /// When it was read.
+    pub asked_at: Time,
+    /// Whether the list of positions was read to its end.
+    pub complete: bool,
+    /// Shares by token.
+    pub positions: Vec<(Token, Shares)>,
+    /// Worth of all positions as the venue states it.
+    pub value: Usdc,
+    /// pUSD in the wallet, where known.
+    pub cash: Option<Usdc>,
+}
+
+/// A news article, first seen at the event's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// Where it came from.
+    pub source: String,
+    /// Headline.
+    pub title: String,
+    /// Text, possibly empty.
+    pub body: String,
+    /// Address, possibly empty.
+    pub url: String,
+    /// Markets it concerns, where known; empty concerns every strategy that takes articles.
+    pub markets: Vec<MarketKey>,
+}
+
+/// A model's answer, in millionths of probability of YES.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forecast {
+    /// The question it answers; `None` for one that nobody asked here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AskId>,
+    /// Which market.
+    pub condition: ConditionId,
+    /// Probability of YES in millionths.
+    pub yes_ppm: u32,
+    /// Name of the model.
+    pub model: String,
+    /// Latest evidence it used.
+    pub evidence_until: Time,
+}
