@@ -150,6 +150,23 @@ impl Books {
         }
     }
 
+    /// Takes over one market's book from other books, where it has another key.
+    pub fn adopt(&mut self, key: MarketKey, from: &Books, there: MarketKey) {
+        let (Some(slot), Some(other)) =
+            (self.slots.get_mut(key.index()), from.slots.get(there.index()))
+        else {
+            return;
+        };
+        *slot = other.clone();
+        self.open.retain(|open| *open != key);
+        if slot.open {
+            let at = self.open.partition_point(|open| {
+                self.slots[open.index()].opened_at <= self.slots[key.index()].opened_at
+            });
+            self.open.insert(at, key);
+        }
+    }
+
     /// The book of a listed market.
     pub fn get(&self, key: MarketKey) -> Option<&Book> {
         self.slots.get(key.index()).map(|slot| &slot.book)

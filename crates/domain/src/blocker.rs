@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Channel, Code, MarketKey, Time, Token};
+use crate::{Channel, Code, MarketKey, Time, Token, Usdc};
 
 /// Why the gate is closed, and who may open it again: whoever sets a cause clears that one and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -199,6 +199,9 @@ pub struct Blocker {
     pub since: Time,
     /// For people, with figures.
     pub detail: String,
+    /// Of a loss latch: what was lost when it broke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Usdc>,
     /// Of `not_reconciled`: how often it was raised; a pass clears only the epoch it began in.
     #[serde(default)]
     pub epoch: u32,

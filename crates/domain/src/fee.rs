@@ -55,7 +55,7 @@ impl FeeRate {
 }
 
 /// Parameters that hold from a date on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct FeePeriod {
     /// First instant at which they hold.
     pub from: Time,
@@ -64,7 +64,7 @@ pub struct FeePeriod {
 }
 
 /// A market's fees by date. Unknown means: do not trade.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Fees(Vec<FeePeriod>);
 
 impl Fees {

@@ -68,7 +68,8 @@ pub use position::Position;
 pub use purpose::Purpose;
 pub use reason::{Figure, Reason};
 pub use record::{
-    BasketEnd, ClosedTrade, CorrectionRecord, FillRecord, NoteLevel, OrderRecord, Record, Recorded,
+    BasketEnd, ClosedTrade, CorrectionRecord, FillRecord, NoteLevel, OrderRecord, Outbox, Record,
+    Recorded,
 };
 pub use signal::{
     Action, ActionKind, Basket, BasketKind, Close, Leg, Quote, Signal, TradeIntent, Urgency,

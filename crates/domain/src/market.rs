@@ -43,7 +43,8 @@ impl core::fmt::Display for Outcome {
 }
 
 /// What one share of each outcome pays, in micro-dollars; both add up to one dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Payout {
     yes: u32,
     no: u32,
@@ -83,8 +84,24 @@ impl Payout {
     }
 }
 
+impl TryFrom<u32> for Payout {
+    type Error = String;
+    fn try_from(yes: u32) -> Result<Payout, String> {
+        Payout::yes_micros(yes).ok_or_else(|| {
+            format!("a YES share pays {yes} micro-dollars; at most 1000000 is possible")
+        })
+    }
+}
+
+impl From<Payout> for u32 {
+    fn from(payout: Payout) -> u32 {
+        payout.yes
+    }
+}
+
 /// Which exchange contract settles a market.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProtocolVersion {
     /// CLOB V2 contracts (Gamma `version = "v1"`): all current markets.
     V1,
@@ -95,7 +112,8 @@ pub enum ProtocolVersion {
 }
 
 /// Where a market is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MarketState {
     /// Orders are accepted.
     Open,
@@ -127,7 +145,7 @@ impl MarketState {
 }
 
 /// Membership of a mutually exclusive group: exactly one YES of the group pays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NegRisk {
     /// `negRiskMarketID`.
     pub group: String,
@@ -140,7 +158,7 @@ pub struct NegRisk {
 }
 
 /// What trading needs to know of one binary question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Market {
     /// `conditionId`.
     pub condition: ConditionId,

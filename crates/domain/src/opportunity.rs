@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BasketKind, MarketKey, Reason, Shares, Time, Usdc};
+use crate::{BasketKind, ConditionId, MarketKey, Reason, Shares, Time, Universe, Usdc};
 
 /// What an opportunity was in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,4 +35,20 @@ pub struct Opportunity<M = MarketKey> {
     pub signals: u32,
     /// Why the last look did not lead to a signal; `signalled` where it did.
     pub outcome: Reason,
+}
+
+impl Opportunity {
+    /// The same by the venue's ids.
+    pub fn by_venue_ids(self, universe: &Universe) -> Opportunity<ConditionId> {
+        let Opportunity {
+            kind, subject, started, ended, best_edge, best_sets, best_gross_units, signals, outcome,
+        } = self;
+        let subject = match subject {
+            Subject::Market(key) => Subject::Market(universe.market(key).condition),
+            Subject::Group(name) => Subject::Group(name),
+        };
+        Opportunity {
+            kind, subject, started, ended, best_edge, best_sets, best_gross_units, signals, outcome,
+        }
+    }
 }

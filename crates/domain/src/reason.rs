@@ -35,6 +35,11 @@ impl Reason {
         Reason { code: Code::literal(code), figures: [None; 4] }
     }
 
+    /// A code that was made elsewhere, alone.
+    pub const fn of(code: Code) -> Reason {
+        Reason { code, figures: [None; 4] }
+    }
+
     /// Adds a figure; a fifth is dropped.
     pub const fn with(mut self, name: &'static str, value: i64) -> Reason {
         let mut i = 0;

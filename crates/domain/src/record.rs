@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BasketId, BasketKind, Basis, Cause, ClientOrderId, Code, ConditionId, Conversion, ConversionId,
+    BasketId, BasketKind, Basis, Cause, ClientOrderId, Code, Command, ConditionId, Conversion, ConversionId,
     ExitReason, Fill, Opportunity, OrderState, Outcome, Price, Purpose, Reason, Role, Shares, Side,
     Signal, SignalId, Size, StrategyId, Tif, Time, TokenId, TradeId, TradeStatus, Usdc,
 };
@@ -291,4 +291,56 @@ pub struct BasketEnd {
     pub ended: Time,
     /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `merged_back`, `resolved`, `redeemed`, `split_failed`, `merge_failed`.
     pub code: Code,
+}
+
+/// What the engine puts out: commands for the world, records for everybody who wants to know.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox {
+    /// To be done, in order.
+    pub commands: Vec<Command>,
+    /// What was decided and why, in order.
+    pub records: Vec<Recorded>,
+    at: Time,
+    seq: u64,
+    n: u32,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new() -> Outbox {
+        Outbox::default()
+    }
+
+    /// The event whose consequences follow.
+    #[inline]
+    pub fn begin(&mut self, at: Time, seq: u64) {
+        (self.at, self.seq, self.n) = (at, seq, 0);
+    }
+
+    /// Asks for something.
+    pub fn command(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// Reports something, under the event that caused it.
+    pub fn record(&mut self, record: Record) {
+        self.records.push(Recorded { at: self.at, seq: self.seq, n: self.n, record });
+        self.n += 1;
+    }
+
+    /// A message for people.
+    pub fn note(&mut self, level: NoteLevel, code: &'static str, text: String) {
+        self.record(Record::Note { level, code: Code::literal(code), text });
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.records.is_empty()
+    }
+
+    /// Takes everything out, the room stays.
+    pub fn clear(&mut self) {
+        self.commands.clear();
+        self.records.clear();
+    }
 }

@@ -1,40 +1,46 @@
-//! The fold: takes one event in and appends the commands it gives rise to.
+//! The fold: takes one event in, puts commands and records out.
 //!
 //! The only place that knows both strategies and execution. The same events in the same order always
 //! give the same commands: there is no clock, no chance, no lock and no thread in here.
+
+mod dispatch;
+mod restart;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Applied, Books, ClientOrderId, Command, Event, Market, MarketKey, MarketState, OperatorCommand,
-    Position, Side, Size, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+    AccountEvent, Applied, Blocker, Books, Cause, Code, ControlEvent, Event, Market, MarketEvent,
+    MarketKey, MarketState, NoteLevel, Outbox, Signal, Span, Stamped, StrategyId, Time, Universe,
+    WorldEvent,
 };
-use polydesk_execution::{Context, Execution, Limits};
-use polydesk_signals::{Dropped, Episode, Pushed, Queue, Reason, Signal};
-use polydesk_strategies::{
-    Account, Emit, Kinds, Markets, Notes, Occasion, OpenOrder, Skips, Strategy, View,
-};
+use polydesk_execution::{Context, Limits, Manager};
+use polydesk_signals::{Dropped, Queue};
+use polydesk_strategies::{Emitted, Kinds, Strategy};
 
-/// Something worth a line in the log that is neither event nor command.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Trace {
-    /// A strategy said something.
-    Signal(Signal),
-    /// A strategy passed over a market for another reason than before.
-    Skip(StrategyId, MarketKey, Reason),
-    /// A signal expired or was dropped before anything acted on it.
-    Dropped(StrategyId, MarketKey, &'static str),
-    /// An opportunity ended.
-    Episode(StrategyId, Episode),
+use slots::Slots;
+pub use restart::Soft;
+pub use slots::{EngineError, MAX_STRATEGIES};
+
+/// What an engine begins with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The run: part of every id, a new one at every start. Backtests and tests use 0.
+    pub run: u32,
+    /// Limits of the risk gate.
+    pub limits: Limits,
+    /// Why the gate is closed at the start.
+    pub blockers: Vec<(Cause, Blocker)>,
 }
 
-struct Seat {
-    id: StrategyId,
-    strategy: Box<dyn Strategy>,
-    kinds: Kinds,
-    markets: Markets,
-    skips: Skips,
+impl Setup {
+    /// Run 0, with `not_reconciled` alone: the first account snapshot opens the gate.
+    pub fn simulated(limits: Limits) -> Setup {
+        let detail = "the account was not compared yet".to_owned();
+        let blocker = Blocker { since: Time::MIN, detail, lost: None, epoch: 0 };
+        Setup { run: 0, limits, blockers: vec![(Cause::NotReconciled, blocker)] }
+    }
 }
 
 /// The engine.
@@ -43,84 +49,46 @@ pub struct Engine {
     universe: Universe,
     books: Books,
     states: Vec<MarketState>,
-    execution: Execution,
-    seats: Vec<Seat>,
-    /// Per market: a bit for each seat that wants its batches.
-    batch_seats: Vec<u32>,
+    manager: Manager,
+    slots: Slots,
     queue: Queue,
-    next_signal: u64,
     done: Vec<MarketKey>,
     signals: Vec<Signal>,
-    notes: Notes,
+    emitted: Emitted,
     dropped: Vec<Dropped>,
-    drops: BTreeMap<(StrategyId, &'static str), u64>,
-    said: BTreeMap<StrategyId, u64>,
-    trace: Option<Vec<(Time, Trace)>>,
+    drops: BTreeMap<(StrategyId, Code), u64>,
     refused_listings: u64,
     /// After `Stop` no strategy is asked any more; what is under way still settles.
     stopped: bool,
-}
-
-/// The most strategies one engine seats.
-pub const MAX_STRATEGIES: usize = 32;
-
-/// Why an engine could not be built.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// More than [`MAX_STRATEGIES`].
-    #[error("{0} strategies; at most {MAX_STRATEGIES} fit")]
-    TooManyStrategies(usize),
-    /// Two strategies with one name would share positions.
-    #[error("two strategies are named {0}")]
-    SameName(StrategyId),
+    /// Whether the last event may have marked entries of the state.
+    touched: bool,
 }
 
 impl Engine {
     /// With validated limits and strategies, in the order they are dispatched.
-    pub fn new(limits: Limits, strategies: Vec<Box<dyn Strategy>>) -> Result<Engine, EngineError> {
-        if strategies.len() > MAX_STRATEGIES {
-            return Err(EngineError::TooManyStrategies(strategies.len()));
-        }
-        let mut seats: Vec<Seat> = Vec::new();
-        for strategy in strategies {
-            let id = strategy.id();
-            if seats.iter().any(|seat| seat.id == id) {
-                return Err(EngineError::SameName(id));
-            }
-            let interests = strategy.interests(&Universe::new());
-            let (kinds, markets) = (interests.kinds, interests.markets);
-            seats.push(Seat { id, strategy, kinds, markets, skips: Skips::default() });
-        }
+    ///
+    /// # Errors
+    /// Too many strategies, or two of one name.
+    pub fn new(setup: Setup, strategies: Vec<Box<dyn Strategy>>) -> Result<Engine, EngineError> {
         Ok(Engine {
             now: Time::MIN,
             universe: Universe::new(),
             books: Books::new(Span::millis(100)),
             states: Vec::new(),
-            execution: Execution::new(limits),
-            seats,
-            batch_seats: Vec::new(),
+            manager: Manager::new(setup.run, setup.limits, setup.blockers),
+            slots: Slots::new(setup.run, strategies)?,
             queue: Queue::new(),
-            next_signal: 0,
             done: Vec::new(),
             signals: Vec::new(),
-            notes: Notes::default(),
+            emitted: Emitted::default(),
             dropped: Vec::new(),
             drops: BTreeMap::new(),
-            said: BTreeMap::new(),
-            trace: None,
             refused_listings: 0,
             stopped: false,
+            touched: false,
         })
     }
 
-    /// Keeps a trace of signals and changed skips until [`Engine::take_trace`].
-    pub fn keep_trace(&mut self) {
-        self.trace.get_or_insert_with(Vec::new);
-    }
-    /// What was traced since the last call.
-    pub fn take_trace(&mut self) -> Vec<(Time, Trace)> {
-        self.trace.as_mut().map(core::mem::take).unwrap_or_default()
-    }
     /// Engine time.
     pub fn now(&self) -> Time {
         self.now
@@ -137,34 +105,39 @@ impl Engine {
     pub fn states(&self) -> &[MarketState] {
         &self.states
     }
-    /// Orders, positions, plans, ledger.
-    pub fn execution(&self) -> &Execution {
-        &self.execution
-    }
-    /// To drain what execution collected for the report.
-    pub fn execution_mut(&mut self) -> &mut Execution {
-        &mut self.execution
+    /// Orders, positions, baskets, ledger.
+    pub fn manager(&self) -> &Manager {
+        &self.manager
     }
     /// Skips of each strategy by code.
-    pub fn skips(&self) -> Vec<(StrategyId, Vec<(&'static str, u64)>)> {
-        self.seats.iter().map(|seat| (seat.id, seat.skips.by_code())).collect()
+    pub fn skips(&self) -> Vec<(StrategyId, Vec<(Code, u64)>)> {
+        self.slots.skips()
     }
     /// Signals dropped before anything acted on them, by strategy and code.
-    pub fn drops(&self) -> &BTreeMap<(StrategyId, &'static str), u64> {
+    pub fn drops(&self) -> &BTreeMap<(StrategyId, Code), u64> {
         &self.drops
     }
-    /// Signals said, by strategy.
-    pub fn said(&self) -> &BTreeMap<StrategyId, u64> {
-        &self.said
+    /// Signals emitted by a strategy.
+    pub fn emitted(&self, strategy: StrategyId) -> u64 {
+        self.slots.emitted(strategy)
+    }
+    /// What the outside must supply for each strategy.
+    pub fn needs(&self) -> Vec<(StrategyId, polydesk_strategies::Needs)> {
+        self.slots.needs()
     }
     /// Listings that contradicted what was listed before.
     pub fn refused_listings(&self) -> u64 {
         self.refused_listings
     }
 
-    /// Takes one event in and appends the commands it gives rise to.
-    pub fn handle(&mut self, stamped: &Stamped, out: &mut Vec<Command>) {
+    /// Takes one event in and appends what it gives rise to.
+    pub fn handle(&mut self, stamped: &Stamped, out: &mut Outbox) {
         self.now = self.now.max(stamped.at);
+        out.begin(self.now, stamped.seq);
+        if self.touched {
+            self.manager.clear_changes();
+            self.touched = false;
+        }
         self.books.close_due(stamped, &mut self.done);
         if !self.done.is_empty() {
             let mut done = core::mem::take(&mut self.done);
@@ -174,54 +147,15 @@ impl Engine {
             self.done = done;
         }
         match &stamped.event {
-            Event::Market(MarketEvent::Level(_)) | Event::Market(MarketEvent::Snapshot(_)) | Event::Market(MarketEvent::Best { .. }) => {
-                if let Applied::Complete(key) = self.books.apply(stamped, |_, _| ()) {
-                    self.batch(key, out);
-                }
-            }
-            Event::Market(MarketEvent::Print(_)) => self.dispatch(stamped, Kinds::PRINT, out),
-            Event::Market(MarketEvent::Tick { .. }) | Event::Market(MarketEvent::Interrupted(_)) => {
-                self.books.apply(stamped, |_, _| ());
-                self.dispatch(stamped, Kinds::STATE, out);
-            }
-            Event::Market(MarketEvent::Listed { market, .. }) => self.list(market, stamped, out),
-            Event::Market(MarketEvent::State { market, state }) => self.state(*market, *state, stamped, out),
-            Event::OrderFIX(news) => {
-                let (id, event) = news.as_ref();
-                self.execute(|execution, ctx| execution.on_order(ctx, *id, event, out));
-                self.dispatch(stamped, Kinds::OWN, out);
-            }
-            Event::TradeFIX(trade) => {
-                self.execute(|execution, ctx| execution.on_trade(ctx, trade, out));
-                self.dispatch(stamped, Kinds::OWN, out);
-            }
-            Event::CashFIX(cash) => {
-                self.execute(|execution, ctx| execution.on_cash(ctx, cash, out));
-                self.dispatch(stamped, Kinds::OWN, out);
-            }
-            Event::WalletFIX(_) => self.dispatch(stamped, Kinds::WALLET, out),
-            Event::ArticleFIX(_) => self.dispatch(stamped, Kinds::NEWS, out),
-            Event::ForecastFIX(_) => self.dispatch(stamped, Kinds::FORECAST, out),
-            Event::OperatorFIX(command) => self.operate(*command, out),
-            Event::from(ControlEvent::Params { strategy, toml }) => self.reconfigure(*strategy, toml, out),
-            Event::from(ControlEvent::Timer) => {
-                self.execute(|execution, ctx| execution.on_timer(ctx, out));
-                self.dispatch(stamped, Kinds::TIMER, out);
-            }
-            Event::from(ControlEvent::Start) => {
-                self.execute(|execution, ctx| execution.start(ctx));
-                self.dispatch(stamped, Kinds::TIMER, out);
-            }
-            Event::from(ControlEvent::Stop) => {
-                self.dispatch(stamped, Kinds::TIMER, out);
-                self.stopped = true;
-                self.execution.stop(self.now, out);
-            }
+            Event::Market(event) => self.market(stamped, event, out),
+            Event::Account(event) => self.account(stamped, event, out),
+            Event::World(event) => self.world(stamped, event, out),
+            Event::Control(event) => self.control(stamped, event, out),
         }
     }
 
     /// The stream is over: batches still open are complete.
-    pub fn finish(&mut self, out: &mut Vec<Command>) {
+    pub fn finish(&mut self, out: &mut Outbox) {
         let mut done = Vec::new();
         self.books.close_all(&mut done);
         for key in done {
@@ -229,42 +163,174 @@ impl Engine {
         }
     }
 
-    fn list(&mut self, market: &Arc<Market>, stamped: &Stamped, out: &mut Vec<Command>) {
+    #[inline]
+    fn market(&mut self, stamped: &Stamped, event: &MarketEvent, out: &mut Outbox) {
+        match event {
+            MarketEvent::Level(_) | MarketEvent::Snapshot(_) | MarketEvent::Best { .. } => {
+                if let Applied::Complete(key) = self.books.apply(stamped, |_, _| ()) {
+                    self.batch(key, out);
+                }
+            }
+            MarketEvent::Print(print) => {
+                self.dispatch(stamped, Kinds::PRINT, Some(print.token.market()), out);
+            }
+            MarketEvent::Tick { market, .. } => {
+                self.books.apply(stamped, |_, _| ());
+                self.dispatch(stamped, Kinds::STATE, Some(*market), out);
+            }
+            MarketEvent::Interrupted(gap) => {
+                self.books.apply(stamped, |_, _| ());
+                self.dispatch(stamped, Kinds::STATE, gap.market, out);
+            }
+            MarketEvent::Unverified { market, .. } => {
+                self.books.apply(stamped, |_, _| ());
+                self.dispatch(stamped, Kinds::STATE, Some(*market), out);
+            }
+            MarketEvent::Listed { key, market } => self.list(*key, market, stamped, out),
+            MarketEvent::Delisted { market } => self.delist(*market, stamped, out),
+            MarketEvent::State { market, state } => self.state(*market, *state, stamped, out),
+            MarketEvent::Reference(_) => self.dispatch(stamped, Kinds::REFERENCE, None, out),
+        }
+    }
+
+    fn account(&mut self, stamped: &Stamped, event: &AccountEvent, out: &mut Outbox) {
+        let owners = self.owners(event);
+        self.execute(|manager, ctx| match event {
+            AccountEvent::Link { channel, up } => manager.on_link(ctx, *channel, *up, out),
+            AccountEvent::Snapshot(snapshot) => manager.on_snapshot(ctx, snapshot, out),
+            AccountEvent::Order { id, update } => manager.on_order(ctx, *id, update, out),
+            AccountEvent::Trade(trade) => manager.on_trade(ctx, trade, out),
+            AccountEvent::Cash(cash) => manager.on_cash(ctx, cash, out),
+            AccountEvent::External(external) => manager.on_external(ctx, external, out),
+            AccountEvent::Finding(finding) => manager.on_finding(ctx, finding, out),
+        });
+        for owner in owners {
+            self.dispatch_to(stamped, Kinds::OWN, owner, out);
+        }
+    }
+
+    fn world(&mut self, stamped: &Stamped, event: &WorldEvent, out: &mut Outbox) {
+        match event {
+            WorldEvent::Wallet(trade) => {
+                self.dispatch(stamped, Kinds::WALLET, Some(trade.token.market()), out);
+            }
+            WorldEvent::LeaderState(_) => self.dispatch(stamped, Kinds::WALLET, None, out),
+            WorldEvent::Article(_) => self.dispatch(stamped, Kinds::NEWS, None, out),
+            WorldEvent::Forecast(forecast) => match forecast.answers {
+                Some(ask) => self.answer(stamped, ask, out),
+                None => {
+                    let market = self.universe.key(&forecast.condition);
+                    self.dispatch(stamped, Kinds::FORECAST, market, out);
+                }
+            },
+            WorldEvent::NoForecast { ask, .. } => self.answer(stamped, *ask, out),
+            WorldEvent::Signal(signal) => {
+                if self.execute(|manager, _| manager.accept_signal(signal.id)) {
+                    self.signals.push(signal.clone());
+                    self.act(out);
+                } else {
+                    self.drop_signal(signal, "duplicate", out);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, stamped: &Stamped, ask: polydesk_domain::AskId, out: &mut Outbox) {
+        match self.execute(|manager, _| manager.answered(ask)) {
+            Some(owner) => self.dispatch_to(stamped, Kinds::FORECAST, owner, out),
+            None => {
+                let text = format!("an answer to question {ask}, which nobody asked or got it already");
+                out.note(NoteLevel::Info, "unknown_answer", text);
+            }
+        }
+    }
+
+    fn control(&mut self, stamped: &Stamped, event: &ControlEvent, out: &mut Outbox) {
+        match event {
+            ControlEvent::Timer => {
+                self.execute(|manager, ctx| manager.on_timer(ctx, out));
+                self.dispatch(stamped, Kinds::TIMER, None, out);
+            }
+            ControlEvent::Start => {
+                self.execute(|manager, ctx| manager.start(ctx, out));
+                self.dispatch(stamped, Kinds::RUN, None, out);
+            }
+            ControlEvent::Stop => {
+                self.dispatch(stamped, Kinds::RUN, None, out);
+                self.stopped = true;
+                self.execute(|manager, ctx| manager.stop(ctx.now, out));
+            }
+            ControlEvent::Blocker { cause, on, detail } => {
+                self.execute(|manager, ctx| manager.on_blocker(ctx, *cause, *on, detail, out));
+            }
+            ControlEvent::Limits { toml } => {
+                self.execute(|manager, _| manager.on_limits(toml, out));
+            }
+            ControlEvent::Params { strategy, toml } => self.reconfigure(*strategy, toml, out),
+            ControlEvent::Strategy { id, run } => {
+                self.execute(|manager, ctx| manager.on_switch(ctx, *id, *run, out));
+                self.slots.switch(*id, *run);
+            }
+            ControlEvent::Operator(order) => {
+                if order.command == polydesk_domain::OperatorCommand::Kill {
+                    self.queue.clear(self.now, &mut self.dropped);
+                    self.report_dropped("killed", out);
+                }
+                self.execute(|manager, ctx| manager.on_operator(ctx, order, out));
+            }
+        }
+    }
+
+    fn list(
+        &mut self,
+        key: MarketKey,
+        market: &Arc<Market>,
+        stamped: &Stamped,
+        out: &mut Outbox,
+    ) {
         let before =
             self.universe.key(&market.condition).map(|key| self.universe.market(key).state);
-        let Ok(key) = self.universe.list(Arc::clone(market)) else {
+        if let Err(error) = self.universe.list(key, Arc::clone(market)) {
             self.refused_listings += 1;
+            if matches!(error, polydesk_domain::MarketError::OtherKey { .. }) {
+                // Events were lost or come from elsewhere: every later key would mean another market.
+                self.execute(|manager, ctx| manager.halt(ctx, error.to_string(), out));
+            } else {
+                out.note(NoteLevel::Warning, "listing_refused", error.to_string());
+            }
             return;
-        };
+        }
         self.books.list(key, market.tick);
         if key.index() == self.states.len() {
             self.states.push(market.state);
         }
-        for seat in &mut self.seats {
-            let interests = seat.strategy.interests(&self.universe);
-            (seat.kinds, seat.markets) = (interests.kinds, interests.markets);
-        }
-        self.batch_seats = self.universe.keys().map(|key| self.seats_for(key)).collect();
+        self.slots.listed(key, market);
+        self.execute(|manager, ctx| manager.on_market_changed(ctx, key));
         // Facts can be listed again while the state has moved on by its own events: only a listing
         // that restates it counts, and nothing takes a resolution back.
         let resolved = matches!(self.states[key.index()], MarketState::Resolved(_));
         if before.is_some_and(|before| before != market.state) && !resolved {
-            let event = Event::Market(MarketEvent::State { market: key, state: market.state });
+            let event = MarketEvent::State { market: key, state: market.state }.into();
             let stamped = Stamped { event, ..stamped.clone() };
             self.state(key, market.state, &stamped, out);
         }
     }
 
-    fn seats_for(&self, key: MarketKey) -> u32 {
-        let mut mask = 0;
-        for (i, seat) in self.seats.iter().enumerate() {
-            let wants = match &seat.markets {
-                Markets::All => true,
-                Markets::Some(keys) => keys.contains(&key),
-            };
-            mask |= u32::from(wants && seat.kinds.has(Kinds::BATCH)) << i;
+    fn delist(&mut self, key: MarketKey, stamped: &Stamped, out: &mut Outbox) {
+        if self.universe.get(key).is_none() {
+            return;
         }
-        mask
+        if !self.manager.flat(key) {
+            let condition = self.universe.market(key).condition;
+            let text = format!("market {condition} stays listed: something of ours is in it");
+            return out.note(NoteLevel::Warning, "delisting_refused", text);
+        }
+        self.dispatch(stamped, Kinds::STATE, Some(key), out);
+        self.execute(|manager, ctx| manager.delist(ctx, key));
+        self.universe.delist(key);
+        self.books.delist(key);
+        self.states[key.index()] = MarketState::Closed;
+        self.slots.delisted(key);
     }
 
     fn state(
@@ -272,173 +338,34 @@ impl Engine {
         key: MarketKey,
         state: MarketState,
         stamped: &Stamped,
-        out: &mut Vec<Command>,
+        out: &mut Outbox,
     ) {
+        if self.universe.get(key).is_none() {
+            return;
+        }
         let Some(known) = self.states.get_mut(key.index()) else { return };
         *known = state;
-        self.execute(|execution, ctx| execution.on_state(ctx, key, state, out));
-        self.dispatch(stamped, Kinds::STATE, out);
+        self.execute(|manager, ctx| {
+            manager.on_market_changed(ctx, key);
+            manager.on_state(ctx, key, state, out);
+        });
+        self.dispatch(stamped, Kinds::STATE, Some(key), out);
     }
 
-    fn operate(&mut self, command: OperatorCommand, out: &mut Vec<Command>) {
-        if command == OperatorCommand::Kill {
-            self.queue.clear(self.now, &mut self.dropped);
-            self.count_drops("killed");
-        }
-        self.execute(|execution, ctx| execution.on_operator(ctx, command, out));
-    }
-
-    fn reconfigure(&mut self, strategy: StrategyId, toml: &str, out: &mut Vec<Command>) {
-        for seat in self.seats.iter_mut().filter(|seat| seat.id == strategy) {
-            if let Err(error) = seat.strategy.reconfigure(toml) {
-                let level = polydesk_domain::NoteLevel::Warning;
-                out.push(Command::Note { level, code: "params_refused", text: error.to_string() });
-            }
+    fn reconfigure(&mut self, strategy: StrategyId, toml: &str, out: &mut Outbox) {
+        if let Some(Err(error)) = self.slots.reconfigure(strategy, toml, &self.universe) {
+            out.note(NoteLevel::Warning, "params_refused", error.to_string());
         }
     }
 
-    fn execute<R>(&mut self, act: impl FnOnce(&mut Execution, &Context<'_>) -> R) -> R {
+    fn execute<R>(&mut self, act: impl FnOnce(&mut Manager, &Context<'_>) -> R) -> R {
+        self.touched = true;
         let ctx = Context {
             now: self.now,
             universe: &self.universe,
             books: &self.books,
             states: &self.states,
         };
-        act(&mut self.execution, &ctx)
-    }
-
-    /// A market's batch is complete: exits first, then whoever wants to see it.
-    #[inline]
-    fn batch(&mut self, key: MarketKey, out: &mut Vec<Command>) {
-        if self.execution.positions().occupied(key) {
-            self.execute(|execution, ctx| execution.on_batch(ctx, key, out));
-        }
-        let mut mask = self.batch_seats.get(key.index()).copied().unwrap_or(0);
-        if self.stopped {
-            mask = 0;
-        }
-        while mask != 0 {
-            let seat = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            self.call(seat, Occasion::Batch(key));
-        }
-        if !self.signals.is_empty() {
-            self.act(out);
-        }
-    }
-
-    fn dispatch(&mut self, stamped: &Stamped, kind: Kinds, out: &mut Vec<Command>) {
-        for seat in 0..self.seats.len() {
-            if self.seats[seat].kinds.has(kind) && !self.stopped {
-                self.call(seat, Occasion::Event(stamped));
-            }
-        }
-        if !self.signals.is_empty() {
-            self.act(out);
-        }
-    }
-
-    #[inline]
-    fn call(&mut self, seat: usize, occasion: Occasion<'_>) {
-        let Seat { id, strategy, skips, .. } = &mut self.seats[seat];
-        let id = *id;
-        let account = Desk(&self.execution);
-        let view = View {
-            now: self.now,
-            universe: &self.universe,
-            books: &self.books,
-            states: &self.states,
-            account: &account,
-        };
-        let mut emit = Emit::new(
-            id,
-            self.now,
-            &mut self.next_signal,
-            &mut self.signals,
-            skips,
-            &mut self.notes,
-        );
-        strategy.on_event(&view, occasion, &mut emit);
-        if self.notes.changes.is_empty() && self.notes.episodes.is_empty() {
-            return;
-        }
-        let (changes, episodes) = (self.notes.changes.drain(..), self.notes.episodes.drain(..));
-        if let Some(trace) = &mut self.trace {
-            trace.extend(changes.map(|(key, reason)| (self.now, Trace::Skip(id, key, reason))));
-            trace.extend(episodes.map(|episode| (self.now, Trace::Episode(id, episode))));
-        }
-    }
-
-    /// Queues what was said and acts on whatever is due.
-    fn act(&mut self, out: &mut Vec<Command>) {
-        for signal in core::mem::take(&mut self.signals) {
-            *self.said.entry(signal.strategy).or_default() += 1;
-            if let Some(trace) = &mut self.trace {
-                trace.push((self.now, Trace::Signal(signal.clone())));
-            }
-            let strategy = signal.strategy;
-            let code = match self.queue.push(signal) {
-                Pushed::Queued => continue,
-                Pushed::Superseded(_) => "superseded",
-                Pushed::Duplicate => "duplicate",
-                Pushed::Outdated => "outdated",
-            };
-            *self.drops.entry((strategy, code)).or_default() += 1;
-        }
-        while let Some(signal) = self.queue.pop(self.now, &mut self.dropped) {
-            self.execute(|execution, ctx| execution.on_signal(ctx, signal, out));
-        }
-        self.count_drops("expired");
-    }
-
-    fn count_drops(&mut self, code: &'static str) {
-        for Dropped { signal, at } in self.dropped.drain(..) {
-            *self.drops.entry((signal.strategy, code)).or_default() += 1;
-            if let Some(trace) = &mut self.trace {
-                trace.push((at, Trace::Dropped(signal.strategy, signal.market, code)));
-            }
-        }
-    }
-}
-
-/// Execution as strategies see it.
-struct Desk<'a>(&'a Execution);
-
-impl Account for Desk<'_> {
-    fn position(&self, strategy: StrategyId, token: Token) -> Position {
-        self.0.position(strategy, token)
-    }
-
-    fn open_orders(&self, strategy: StrategyId, market: MarketKey) -> Vec<OpenOrder> {
-        let orders = self.0.orders().open_in(market).filter(|order| order.strategy == strategy);
-        orders
-            .map(|order| OpenOrder {
-                id: order.id,
-                token: order.token,
-                side: order.side,
-                price: order.price,
-                remaining: match (order.side, order.size) {
-                    (Side::Sell, _) => order.remaining_offer(),
-                    (Side::Buy, Size::Shares(_)) => order.left(),
-                    (Side::Buy, Size::Spend(spend)) => {
-                        order.price.shares_for(spend - order.spent).unwrap_or_default()
-                    }
-                },
-                state: order.state,
-            })
-            .collect()
-    }
-
-    fn free_cash(&self) -> Usdc {
-        self.0.free_cash()
-    }
-}
-
-/// The id of an order a command is about, if it is about one.
-pub fn order_of(command: &Command) -> Option<ClientOrderId> {
-    match command {
-        Command::Place(order) => Some(order.id),
-        Command::Cancel(id) | Command::Query(id) | Command::Convert { id, .. } => Some(*id),
-        Command::CancelAll(_) | Command::Note { .. } => None,
+        act(&mut self.manager, &ctx)
     }
 }

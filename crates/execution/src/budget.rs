@@ -3,7 +3,8 @@
 use polydesk_domain::{Span, Time};
 
 /// So many per second, with a burst.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Budget {
     per_second: u64,
     burst: u64,
@@ -17,6 +18,13 @@ impl Budget {
     pub fn new(per_second: u32, burst: u32) -> Budget {
         let burst = u64::from(burst.max(1)) * 1_000_000;
         Budget { per_second: u64::from(per_second), burst, level: burst, filled_at: Time::MIN }
+    }
+
+    /// Another rate and burst from now on; what is left stays, up to the new burst.
+    pub fn set(&mut self, per_second: u32, burst: u32) {
+        self.per_second = u64::from(per_second);
+        self.burst = u64::from(burst.max(1)) * 1_000_000;
+        self.level = self.level.min(self.burst);
     }
 
     /// Takes one token if there is one.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::secs;
 
 /// The section `risk` as written. Money in pUSD, times in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRisk {
     /// Most pUSD one order may take, fees included.
@@ -46,8 +46,6 @@ pub struct RawRisk {
     pub cancel_burst: u32,
     /// An order may be this much worse than the best price, in dollars.
     pub price_collar: Price,
-    /// A book older than this prices nothing.
-    pub max_data_age_secs: u64,
     /// Most pUSD of a basket that may stand without its other legs.
     pub max_naked_usd: Usdc,
     /// How long it may.
@@ -78,7 +76,6 @@ impl Default for RawRisk {
             cancels_per_second: 40,
             cancel_burst: 120,
             price_collar: Price::cents(10),
-            max_data_age_secs: 15,
             max_naked_usd: usd(100),
             max_naked_secs: 30,
             max_unwind_loss: Price::cents(5),
@@ -90,6 +87,7 @@ impl Default for RawRisk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `RawRisk`, with units")]
 pub struct Limits {
+    raw: RawRisk,
     pub max_order: Usdc,
     pub max_market: Usdc,
     pub max_event: Usdc,
@@ -108,10 +106,16 @@ pub struct Limits {
     pub cancels_per_second: u32,
     pub cancel_burst: u32,
     pub price_collar: Price,
-    pub max_data_age: Span,
     pub max_naked: Usdc,
     pub max_naked_time: Span,
     pub max_unwind_loss: Price,
+}
+
+impl Limits {
+    /// What was written.
+    pub fn raw(&self) -> &RawRisk {
+        &self.raw
+    }
 }
 
 impl Default for Limits {
@@ -134,6 +138,7 @@ impl TryFrom<&RawRisk> for Limits {
             money
         };
         let mut limits = Limits {
+            raw: raw.clone(),
             max_order: usd("max_order_usd", raw.max_order_usd),
             max_market: usd("max_market_usd", raw.max_market_usd),
             max_event: usd("max_event_usd", raw.max_event_usd),
@@ -152,7 +157,6 @@ impl TryFrom<&RawRisk> for Limits {
             cancels_per_second: raw.cancels_per_second,
             cancel_burst: raw.cancel_burst,
             price_collar: raw.price_collar,
-            max_data_age: secs(raw.max_data_age_secs),
             max_naked: usd("max_naked_usd", raw.max_naked_usd),
             max_naked_time: secs(raw.max_naked_secs),
             max_unwind_loss: raw.max_unwind_loss,
@@ -166,7 +170,6 @@ impl TryFrom<&RawRisk> for Limits {
             ("order_burst", u64::from(raw.order_burst)),
             ("cancels_per_second", u64::from(raw.cancels_per_second)),
             ("cancel_burst", u64::from(raw.cancel_burst)),
-            ("max_data_age_secs", raw.max_data_age_secs),
             ("max_naked_secs", raw.max_naked_secs),
         ] {
             if value == 0 || value > 100_000_000 {

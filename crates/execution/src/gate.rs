@@ -3,20 +3,13 @@
 //! Held, unsettled, resting, sent, being cancelled and unanswered all count as if the worst had
 //! happened. Anything unknown denies. Exits pass the limits, never the readiness and book checks.
 
-use std::collections::BTreeMap;
-
 use polydesk_domain::{
-    Books, ClientOrderId, Market, MarketKey, MarketState, Outcome, Price, ProtocolVersion, Shares,
-    Side, Span, StrategyId, Time, Token, Universe, Usdc,
+    Books, Cause, Market, MarketKey, MarketState, Outcome, Price, ProtocolVersion, Reason, Scope,
+    Shares, Side, Span, StrategyId, Time, Token, Universe, Usdc,
 };
-use polydesk_signals::Reason;
 
 use crate::config::Limits;
-use crate::desk::{SetPending, splits};
-use crate::latches::Latches;
-use crate::ledger::Ledger;
-use crate::orders::Orders;
-use crate::positions::Positions;
+use crate::state::{LedgerAccount, State, concerns};
 
 /// Whether new exposure may be taken at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -34,7 +27,28 @@ pub enum Mode {
     Killed,
 }
 
-/// What somebody wants to send.
+impl Mode {
+    /// What the blockers come to, in one word.
+    pub fn of(state: &State) -> Mode {
+        let set = |cause| state.blockers.contains_key(&cause);
+        let closed = |cause: &&Cause| {
+            cause.scope() == Scope::Orders && !matches!(cause, Cause::Market(_) | Cause::Token(_))
+        };
+        if set(Cause::Killed) || set(Cause::Halted) {
+            Mode::Killed
+        } else if state.blockers.keys().any(|cause| closed(&cause)) {
+            Mode::NotReady
+        } else if set(Cause::ReduceOnly) {
+            Mode::ReduceOnly
+        } else if set(Cause::Paused) {
+            Mode::Paused
+        } else {
+            Mode::Running
+        }
+    }
+}
+
+/// What is to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
     /// Who.
@@ -51,8 +65,6 @@ pub struct Ask {
     pub shares: Shares,
     /// Whether it can only make a position smaller.
     pub reduces: bool,
-    /// Whether a person asked for it.
-    pub by_person: bool,
 }
 
 /// Everything the gate looks at.
@@ -60,37 +72,14 @@ pub struct Ask {
 pub struct Facts<'a> {
     /// Engine time.
     pub now: Time,
-    /// Whether anything may leave.
-    pub mode: Mode,
     /// All markets.
     pub universe: &'a Universe,
     /// Their books.
     pub books: &'a Books,
     /// Their states.
     pub states: &'a [MarketState],
-    /// Our orders.
-    pub orders: &'a Orders,
-    /// Our positions.
-    pub positions: &'a Positions,
-    /// Our money.
-    pub ledger: &'a Ledger,
-    /// Splits, merges and redemptions under way.
-    pub sets: &'a BTreeMap<ClientOrderId, SetPending>,
-    /// Equity marked to executable depth, and its high.
-    pub equity: Equity,
-    /// Limits of loss that are broken.
-    pub latches: Latches,
-}
-
-/// What we are worth now and were worth at best, marked to what depth would pay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Equity {
-    /// Now.
-    pub now: Usdc,
-    /// The highest so far, or since a person lifted a drawdown.
-    pub high: Usdc,
-    /// At the start of the UTC day, or when a person lifted its loss.
-    pub day_open: Usdc,
+    /// What is known.
+    pub state: &'a State,
 }
 
 /// What is at risk, by every grouping that has a limit.
@@ -139,15 +128,15 @@ impl Facts<'_> {
                 sum.shares += shares;
             }
         };
-        for (owner, of, holding) in self.positions.all() {
+        for (owner, of, holding) in self.state.positions.all() {
             add(owner, of, holding.cost(), holding.held());
         }
         // A sale that fails to settle brings its shares back: until it is final they count.
-        for (owner, of, cost, shares) in self.positions.coming_back() {
+        for (owner, of, cost, shares) in self.state.positions.unsettled_sales() {
             add(owner, of, cost, shares);
         }
         let mut reserved = Usdc::ZERO;
-        for order in self.orders.open() {
+        for order in self.state.orders.open() {
             let cost = order.remaining_cost();
             reserved += cost;
             let tick = self.books.get(order.token.market()).map_or(here.tick, |book| book.tick());
@@ -155,15 +144,16 @@ impl Facts<'_> {
                 if order.side == Side::Buy { order.remaining_shares(tick) } else { Shares::ZERO };
             add(order.strategy, order.token, cost, shares);
         }
-        for (owner, market, cost) in splits(self.sets) {
+        for pending in self.state.conversions.values() {
+            let cost = pending.cost();
             reserved += cost;
-            add(owner, market.token(Outcome::Yes), cost, Shares::ZERO);
+            add(pending.strategy, pending.market.token(Outcome::Yes), cost, Shares::ZERO);
         }
         sum.reserved = reserved;
         sum
     }
 
-    fn state(&self, key: MarketKey) -> Option<MarketState> {
+    fn market_state(&self, key: MarketKey) -> Option<MarketState> {
         self.states.get(key.index()).copied()
     }
 }
@@ -184,29 +174,27 @@ impl Limits {
 
     /// Checks that no exit may skip.
     fn ready(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
-        match (facts.mode, ask.reduces) {
-            (Mode::NotReady, _) => return Err(Reason::new("not_ready")),
-            // After a kill only a person closes positions: after a halt the desk's own books are in doubt.
-            (Mode::Killed, _) if !ask.by_person => return Err(Reason::new("killed")),
-            (Mode::Paused, false) => return Err(Reason::new("paused")),
-            (Mode::ReduceOnly, false) => return Err(Reason::new("reduce_only")),
-            _ => {}
+        for cause in facts.state.blockers.keys() {
+            // Limits of loss are looked at later, with their figures.
+            let latch = matches!(cause, Cause::DailyLoss | Cause::Drawdown);
+            let stops = cause.scope() == Scope::Orders || !(ask.reduces || latch);
+            if stops && concerns(cause, ask.token.market(), ask.token) {
+                return Err(Reason::new(cause.code()));
+            }
         }
         let key = ask.token.market();
-        if !facts.state(key).is_some_and(MarketState::trades) {
+        if !facts.market_state(key).is_some_and(MarketState::trades) {
             return Err(Reason::new("market_not_open"));
         }
         if !facts.books.known(key) {
             return Err(Reason::new("book_not_known"));
         }
-        // A quiet market is not a frozen one: what counts is when the stream was last heard. A market
-        // whose own stream died is void by a gap.
-        let age = facts.books.heard_at().map(|at| at.until(facts.now));
-        match age {
-            Some(age) if age <= self.max_data_age => Ok(()),
-            Some(age) => Err(Reason::new("data_too_old").with("age_ms", age.as_millis())),
-            None => Err(Reason::new("no_data")),
+        // How old the last proof of a book is, the runtime compares and reports; a market whose stream
+        // was interrupted has a void book.
+        if !facts.books.verified(key) {
+            return Err(Reason::new("book_unverified"));
         }
+        Ok(())
     }
 
     /// Rules of the venue and common sense.
@@ -248,21 +236,22 @@ impl Limits {
 
     /// Limits on how the day goes.
     fn day(&self, facts: &Facts<'_>) -> Result<(), Reason> {
-        let Latches { daily_loss, drawdown } = facts.latches;
-        if let Some(lost) = daily_loss {
-            return Err(Reason::new("daily_loss").with("lost_micros", lost.micros()));
+        for (cause, name) in
+            [(Cause::DailyLoss, "lost_micros"), (Cause::Drawdown, "drawdown_micros")]
+        {
+            if let Some(blocker) = facts.state.blockers.get(&cause) {
+                let lost = blocker.lost.unwrap_or_default();
+                return Err(Reason::new(cause.code()).with(name, lost.micros()));
+            }
         }
-        if let Some(lost) = drawdown {
-            return Err(Reason::new("drawdown").with("drawdown_micros", lost.micros()));
-        }
-        let (losses, last) = facts.ledger.losing_streak();
+        let (losses, last) = facts.state.ledger.losing_streak();
         if losses >= self.max_losses_in_a_row
             && last.is_some_and(|at| at.until(facts.now) < self.loss_cooldown)
         {
             return Err(Reason::new("losing_streak").with("losses", i64::from(losses)));
         }
-        if facts.orders.open_count() >= self.max_open_orders as usize {
-            return Err(Reason::new("open_orders").with("open", facts.orders.open_count() as i64));
+        if facts.state.orders.open_count() >= self.max_open_orders as usize {
+            return Err(Reason::new("open_orders").with("open", facts.state.orders.open_count() as i64));
         }
         Ok(())
     }
@@ -294,22 +283,22 @@ impl Limits {
                 .with("would_be_micros", (at_risk.shares + ask.shares).micros() as i64));
         }
         // Whatever is open may match now and settle late.
-        let unsettled = facts.positions.unsettled_cost() + at_risk.reserved + ask.cost;
+        let unsettled = facts.state.positions.unsettled_cost() + at_risk.reserved + ask.cost;
         if unsettled > self.max_unsettled {
             return over("unsettled", unsettled, self.max_unsettled);
         }
-        let free = facts.ledger.balance(crate::ledger::Account::Cash) - at_risk.reserved;
+        let free = facts.state.ledger.balance(LedgerAccount::Cash) - at_risk.reserved;
         if ask.cost > free {
             return over("no_cash", ask.cost, free);
         }
         Ok(())
     }
 
-    /// Refuses what could trade with our own orders, also through the complement.
+    /// Denies what could trade with our own orders, also through the complement.
     fn no_self_cross(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
-        for order in facts.orders.open_in(ask.token.market()) {
+        for order in facts.state.orders.open_in(ask.token.market()) {
             if crosses(ask.token, ask.side, ask.price, order.token, order.side, order.price) {
-                // The lower edge waits: whoever asks learns which order is in the way.
+                // The lower edge waits: the denial names the order that crosses.
                 return Err(Reason::new("self_cross").with("order", order.id.0 as i64));
             }
         }

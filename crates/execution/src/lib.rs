@@ -1,32 +1,25 @@
-//! Acts on signals: risk gate, orders, positions, plans and the ledger.
+//! Acts on signals: risk gate, orders, positions, baskets and the ledger.
 //!
-//! [`Execution`] is told what happened and answers with commands. It decides nothing about markets:
-//! strategies do. It reads no clock, waits for nothing and never holds a float near money.
+//! [`State`] is what is known, as plain data; [`Manager`] decides what to do about what changed, and
+//! [`Limits::admit`] what may leave. Nothing here decides about markets: strategies do. It reads no
+//! clock, waits for nothing and never holds a float near money.
 
 #![deny(clippy::float_arithmetic)]
 
 mod budget;
 mod config;
-mod desk;
-mod exits;
+mod exit;
 mod gate;
-mod latches;
-mod ledger;
-mod orders;
-mod plans;
-mod positions;
-mod quotes;
+mod manager;
+pub mod state;
 
 pub use budget::Budget;
 pub use config::{Limits, RawRisk};
-pub use desk::{Context, Counts, Execution, SetPending};
-pub use gate::{Ask, Equity, Exposure, Facts, Mode, crosses};
-pub use latches::Latches;
-pub use ledger::{Account, Entry, Ledger, Tally};
-pub use orders::{
-    Illegal, IllegalTrade, Order, Orders, Purpose, TradeChange, next_state, next_status,
-};
-pub use plans::{Plan, PlanEnd, PlanLeg, Stage};
-pub use positions::{
-    Claim, ClosedTrade, ExitContext, ExitReason, ExitWish, FillKey, Holding, Lot, Positions, exit_wish,
+pub use exit::{ExitContext, ExitIntent, exit_intent};
+pub use gate::{Ask, Exposure, Facts, Mode, crosses};
+pub use manager::{Context, Counts, Manager};
+pub use state::{
+    BasketLeg, ClosedLot, Entry, Equity, ExitState, FillKey, Holding, Illegal, IllegalTrade, Ledger,
+    LedgerAccount, LoadError, Lot, OpenBasket, Order, Orders, PendingAsk, PendingConversion, PendingExit,
+    Positions, Stage, State, Tally, TradeChange, Violation, next_state, next_status,
 };

@@ -8,4 +8,4 @@ pub use polydesk_domain::{
     Action, ActionKind, Basket, BasketKind, Close, ExitPlan, Figure, Leg, Opportunity, Quote, Reason,
     Signal, Stop, Subject, TakeProfit, TradeIntent, Trailing, Urgency,
 };
-pub use queue::{Dropped, Pushed, Queue};
+pub use queue::{Dropped, HighWater, Pushed, Queue};

@@ -1,11 +1,9 @@
 //! Signals waiting for execution: by urgency, then edge, then age.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use polydesk_domain::{MarketKey, SignalId, StrategyId, Time, Usdc};
-
-use crate::{ActionKind, Signal, Urgency};
+use polydesk_domain::{ActionKind, MarketKey, Signal, SignalId, StrategyId, Time, Urgency, Usdc};
 
 type Rank = (Urgency, Reverse<Usdc>, Time, SignalId);
 type Slot = (StrategyId, ActionKind, MarketKey);
@@ -17,8 +15,6 @@ pub enum Pushed {
     Queued,
     /// It waits in place of an older one that had not been acted on.
     Superseded(SignalId),
-    /// It was seen before: nothing changed.
-    Duplicate,
     /// An equal or newer one of the same slot already waits: nothing changed.
     Outdated,
 }
@@ -37,12 +33,28 @@ pub struct Dropped {
 pub struct Queue {
     waiting: BTreeMap<Rank, Signal>,
     slots: BTreeMap<Slot, Rank>,
-    /// The ids seen lately, bounded: ids grow, so the smallest is the oldest.
-    seen: BTreeSet<SignalId>,
 }
 
-/// How many ids are remembered to recognise a redelivery.
-const REMEMBERED: usize = 4_096;
+/// The latest signal taken from one producer: ids of a producer rise, so this recognises a redelivery
+/// however long ago the first delivery was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct HighWater {
+    /// The producer's run.
+    pub epoch: u32,
+    /// The highest counter taken in that run.
+    pub counter: u64,
+}
+
+impl HighWater {
+    /// Takes a signal's id up; false for one that is not newer than what was taken.
+    pub fn accept(&mut self, id: SignalId) -> bool {
+        let newer = (id.epoch, id.counter) > (self.epoch, self.counter);
+        if newer {
+            *self = HighWater { epoch: id.epoch, counter: id.counter };
+        }
+        newer
+    }
+}
 
 impl Queue {
     /// An empty queue.
@@ -62,12 +74,6 @@ impl Queue {
 
     /// Adds a signal; a newer one replaces a waiting one of the same (strategy, action, market).
     pub fn push(&mut self, signal: Signal) -> Pushed {
-        if !self.seen.insert(signal.id) {
-            return Pushed::Duplicate;
-        }
-        if self.seen.len() > REMEMBERED {
-            self.seen.pop_first();
-        }
         let slot = (signal.strategy, signal.action.kind(), signal.market);
         let rank = (signal.action.urgency(), Reverse(signal.edge), signal.created, signal.id);
         let mut superseded = None;
@@ -104,17 +110,20 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use polydesk_domain::{Price, Shares, Side, Size, Token};
+    use polydesk_domain::{Action, Price, Reason, Shares, Side, Size, Token, TradeIntent};
 
     use super::*;
-    use crate::{Action, Reason, Trade};
+
+    const fn named(counter: u64) -> SignalId {
+        SignalId { producer: StrategyId::STINK_BIDDER, epoch: 0, counter }
+    }
 
     fn signal(id: u64, market: u32, urgency: Urgency, edge: i64, created: i64) -> Signal {
         Signal {
-            id: SignalId(id),
+            id: named(id),
             strategy: StrategyId::STINK_BIDDER,
             market: MarketKey(market),
-            action: Action::Trade(Trade {
+            action: Action::Trade(TradeIntent {
                 token: Token(market * 2),
                 side: Side::Buy,
                 size: Size::Shares(Shares::whole(5)),
@@ -133,7 +142,7 @@ mod tests {
     fn drain(queue: &mut Queue, now: i64) -> Vec<u64> {
         let mut dropped = Vec::new();
         std::iter::from_fn(|| queue.pop(Time::from_secs(now), &mut dropped))
-            .map(|s| s.id.0)
+            .map(|s| s.id.counter)
             .collect()
     }
 
@@ -152,11 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_signal_replaces_the_waiting_one_and_a_copy_changes_nothing() {
+    fn a_newer_signal_replaces_the_waiting_one_and_an_older_one_does_not() {
         let mut queue = Queue::new();
         queue.push(signal(1, 1, Urgency::Rest, 5, 0));
-        assert_eq!(queue.push(signal(2, 1, Urgency::Rest, 1, 1)), Pushed::Superseded(SignalId(1)));
-        assert_eq!(queue.push(signal(2, 1, Urgency::Rest, 1, 1)), Pushed::Duplicate);
+        assert_eq!(queue.push(signal(2, 1, Urgency::Rest, 1, 1)), Pushed::Superseded(named(1)));
         let mut late = signal(3, 1, Urgency::Rest, 9, 0);
         late.created = Time::from_secs(0);
         assert_eq!(queue.push(late), Pushed::Outdated);
@@ -170,7 +178,16 @@ mod tests {
         queue.push(signal(2, 2, Urgency::Now, 1, 5));
         let mut dropped = Vec::new();
         let next = queue.pop(Time::from_secs(10), &mut dropped);
-        assert_eq!(next.map(|signal| signal.id), Some(SignalId(2)));
+        assert_eq!(next.map(|signal| signal.id), Some(named(2)));
         assert_eq!(dropped.len(), 1);
+    }
+
+    #[test]
+    fn a_redelivered_signal_is_recognised_across_epochs() {
+        let mut mark = HighWater::default();
+        let id = |epoch, counter| SignalId { epoch, counter, ..named(0) };
+        let taken = [(0, 1), (0, 5), (0, 5), (0, 2), (1, 1), (0, 9), (1, 1), (1, 2)];
+        let accepted = taken.map(|(epoch, counter)| mark.accept(id(epoch, counter)));
+        assert_eq!(accepted, [true, true, false, false, true, false, false, true]);
     }
 }

@@ -8,14 +8,14 @@ use crate::{StateError, Strategy};
 
 /// One line of the catalogue.
 pub struct Catalogued {
-    /// Its name, which is also its section in the configuration.
+    /// Its kind, which is also its section in the configuration.
     pub id: StrategyId,
     /// What it does, in a sentence.
     pub about: &'static str,
     /// Its default parameters as TOML.
     pub defaults: fn() -> String,
-    /// Builds it from its section as TOML text.
-    pub build: fn(&str) -> Result<Box<dyn Strategy>, StateError>,
+    /// Builds one of its instances from the instance's section as TOML text.
+    pub build: fn(StrategyId, &str) -> Result<Box<dyn Strategy>, StateError>,
 }
 
 /// Every strategy, in the order they are dispatched.
@@ -24,22 +24,22 @@ pub const CATALOGUE: &[Catalogued] = &[
         id: StrategyId::STINK_BIDDER,
         about: "rests ladders of post-only bids far below fair value",
         defaults: || toml::to_string(&RawStinkBidder::default()).unwrap_or_default(),
-        build: |section| {
-            let error = |detail| StateError::Params { strategy: StrategyId::STINK_BIDDER, detail };
+        build: |id, section| {
+            let error = |detail| StateError::Params { strategy: id, detail };
             let raw: RawStinkBidder = toml::from_str(section).map_err(|e| error(e.to_string()))?;
             let params = StinkParams::try_from(&raw).map_err(|broken| error(broken.join("\n")))?;
-            Ok(Box::new(StinkBidder::new(params)))
+            Ok(Box::new(StinkBidder::new(id, params)))
         },
     },
     Catalogued {
         id: StrategyId::ARB_SCANNER,
         about: "takes YES+NO and neg-risk baskets that cost less than they pay",
         defaults: || toml::to_string(&RawArbScanner::default()).unwrap_or_default(),
-        build: |section| {
-            let error = |detail| StateError::Params { strategy: StrategyId::ARB_SCANNER, detail };
+        build: |id, section| {
+            let error = |detail| StateError::Params { strategy: id, detail };
             let raw: RawArbScanner = toml::from_str(section).map_err(|e| error(e.to_string()))?;
             let params = ArbParams::try_from(&raw).map_err(|broken| error(broken.join("\n")))?;
-            Ok(Box::new(ArbScanner::new(params)))
+            Ok(Box::new(ArbScanner::new(id, params)))
         },
     },
 ];

@@ -16,4 +16,7 @@ impl Account for Flat {
     fn free_cash(&self) -> Usdc {
         Usdc::whole(1_000)
     }
+    fn recall(&self, _: StrategyId, _: &str) -> Option<&[u8]> {
+        None
+    }
 }

@@ -1,10 +1,10 @@
 //! What a strategy may see, and where it puts what it wants.
 
 use polydesk_domain::{
-    Book, Books, ClientOrderId, Market, MarketKey, MarketState, OrderState, Position, Price,
-    Shares, Side, SignalId, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+    Action, AskId, Book, Books, ClientOrderId, Code, Market, MarketKey, MarketState, Opportunity,
+    OrderState, Position, Price, Reason, Shares, Side, Signal, SignalId, Span, Stamped, StrategyId,
+    Time, Token, Universe, Usdc,
 };
-use polydesk_signals::{Action, Episode, Reason, Signal};
 
 /// One of a strategy's own open orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +31,15 @@ pub trait Account {
     fn open_orders(&self, strategy: StrategyId, market: MarketKey) -> Vec<OpenOrder>;
     /// pUSD that nothing has a claim on.
     fn free_cash(&self) -> Usdc;
+    /// What the strategy remembered under a key.
+    fn recall(&self, strategy: StrategyId, key: &str) -> Option<&[u8]>;
 }
 
-/// A read-only look at everything a strategy may know.
+/// A read-only view of everything a strategy may know.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
+    /// Who is called.
+    pub strategy: StrategyId,
     /// Engine time.
     pub now: Time,
     /// All listed markets.
@@ -61,7 +65,11 @@ impl<'a> View<'a> {
     pub fn trades(&self, key: MarketKey) -> bool {
         self.states.get(key.index()).is_some_and(|state| state.trades())
     }
-    /// Time left to the nominal close; `None` when nobody said when that is.
+    /// What this strategy remembered under a key, however often the process was restarted since.
+    pub fn recall(&self, key: &str) -> Option<&'a [u8]> {
+        self.account.recall(self.strategy, key)
+    }
+    /// Time left to the nominal close; `None` when that is not known.
     pub fn to_close(&self, key: MarketKey) -> Option<Span> {
         self.market(key).closes.map(|closes| self.now.until(closes))
     }
@@ -69,14 +77,14 @@ impl<'a> View<'a> {
 
 /// Why a strategy is called.
 #[derive(Debug, Clone, Copy)]
-pub enum Occasion<'a> {
+pub enum Trigger<'a> {
     /// A market's batch is complete: its book can be looked at.
     Batch(MarketKey),
     /// Any other event of interest.
     Event(&'a Stamped),
 }
 
-/// Kinds of occasions, as a set of bits.
+/// Kinds of triggers, as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kinds(pub u16);
 
@@ -85,9 +93,9 @@ impl Kinds {
     pub const BATCH: Kinds = Kinds(1);
     /// Public trades.
     pub const PRINT: Kinds = Kinds(2);
-    /// State and tick changes, gaps.
+    /// State and tick size changes, interruptions, delistings.
     pub const STATE: Kinds = Kinds(4);
-    /// News of own orders and fills.
+    /// Updates and fills of the strategy's own orders, and money of its own conversions.
     pub const OWN: Kinds = Kinds(8);
     /// Articles.
     pub const NEWS: Kinds = Kinds(16);
@@ -95,8 +103,12 @@ impl Kinds {
     pub const WALLET: Kinds = Kinds(32);
     /// Model answers.
     pub const FORECAST: Kinds = Kinds(64);
-    /// Timers, start, stop.
+    /// Each second.
     pub const TIMER: Kinds = Kinds(128);
+    /// Start and stop of the run.
+    pub const RUN: Kinds = Kinds(256);
+    /// Reference prices.
+    pub const REFERENCE: Kinds = Kinds(512);
 
     /// Both sets.
     pub const fn and(self, other: Kinds) -> Kinds {
@@ -108,39 +120,21 @@ impl Kinds {
     }
 }
 
-/// Which markets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Markets {
-    /// Every one.
-    All,
-    /// These, in any order.
-    Some(Vec<MarketKey>),
-}
-
-/// Which occasions a strategy must see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interests {
-    /// Of which markets; occasions of no market always come.
-    pub markets: Markets,
-    /// Of which kinds.
-    pub kinds: Kinds,
-}
-
 /// Why candidates were passed over, by code, for one strategy.
 #[derive(Debug, Clone, Default)]
 pub struct Skips {
-    counts: Vec<(&'static str, u64)>,
+    counts: Vec<(Code, u64)>,
     /// The last code of each market: a change of code is worth a line in the log.
-    last: Vec<Option<&'static str>>,
+    last: Vec<Option<Code>>,
 }
 
 impl Skips {
     /// Counts a skip; true when the market's code differs from its last one.
-    pub fn count(&mut self, market: MarketKey, code: &'static str) -> bool {
+    pub fn count(&mut self, market: MarketKey, code: Code) -> bool {
         match self
             .counts
             .iter_mut()
-            .find(|(known, _)| core::ptr::eq(*known, code) || *known == code)
+            .find(|(known, _)| *known == code)
         {
             Some((_, count)) => *count += 1,
             None => self.counts.push((code, 1)),
@@ -154,11 +148,65 @@ impl Skips {
         changed
     }
 
+    /// Forgets a delisted market's last code.
+    pub fn forget(&mut self, market: MarketKey) {
+        if let Some(last) = self.last.get_mut(market.index()) {
+            *last = None;
+        }
+    }
+
     /// Counts by code, alphabetically.
-    pub fn by_code(&self) -> Vec<(&'static str, u64)> {
+    pub fn by_code(&self) -> Vec<(Code, u64)> {
         let mut counts = self.counts.clone();
         counts.sort();
         counts
+    }
+}
+
+/// Numbers of what a strategy emits: part of the names of its signals and questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counter {
+    /// The run.
+    pub run: u32,
+    /// Signals of this strategy in this run.
+    pub signals: u64,
+    /// Questions of all strategies in this run.
+    pub asks: u32,
+}
+
+/// A question to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// Names the answer.
+    pub id: AskId,
+    /// About which market.
+    pub market: MarketKey,
+    /// Nothing first seen later may be used.
+    pub evidence_until: Time,
+}
+
+/// What a strategy emitted in one call.
+#[derive(Debug, Default)]
+pub struct Emitted {
+    /// Signals, in order.
+    pub signals: Vec<Signal>,
+    /// Skips whose code changed, for the log.
+    pub skips: Vec<(MarketKey, Reason)>,
+    /// Opportunities that ended.
+    pub opportunities: Vec<Opportunity>,
+    /// Keys with what to remember; `None` forgets.
+    pub remember: Vec<(String, Option<Vec<u8>>)>,
+    /// Questions.
+    pub asks: Vec<Question>,
+}
+
+impl Emitted {
+    /// Whether nothing but signals may be in it.
+    pub fn quiet(&self) -> bool {
+        self.skips.is_empty()
+            && self.opportunities.is_empty()
+            && self.remember.is_empty()
+            && self.asks.is_empty()
     }
 }
 
@@ -166,19 +214,9 @@ impl Skips {
 pub struct Emit<'a> {
     strategy: StrategyId,
     now: Time,
-    next_id: &'a mut u64,
-    signals: &'a mut Vec<Signal>,
+    counter: &'a mut Counter,
     skips: &'a mut Skips,
-    notes: &'a mut Notes,
-}
-
-/// What a strategy had to tell besides signals, since it was last collected.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// Skips whose code changed, for the log.
-    pub changes: Vec<(MarketKey, Reason)>,
-    /// Opportunities that ended.
-    pub episodes: Vec<Episode>,
+    emitted: &'a mut Emitted,
 }
 
 impl<'a> Emit<'a> {
@@ -186,15 +224,14 @@ impl<'a> Emit<'a> {
     pub fn new(
         strategy: StrategyId,
         now: Time,
-        next_id: &'a mut u64,
-        signals: &'a mut Vec<Signal>,
+        counter: &'a mut Counter,
         skips: &'a mut Skips,
-        notes: &'a mut Notes,
+        emitted: &'a mut Emitted,
     ) -> Emit<'a> {
-        Emit { strategy, now, next_id, signals, skips, notes }
+        Emit { strategy, now, counter, skips, emitted }
     }
 
-    /// Says a signal: valid for `ttl` from now.
+    /// Emits a signal: valid for `ttl` from now.
     pub fn signal(
         &mut self,
         market: MarketKey,
@@ -203,9 +240,14 @@ impl<'a> Emit<'a> {
         edge: Usdc,
         reason: Reason,
     ) {
-        *self.next_id += 1;
-        self.signals.push(Signal {
-            id: SignalId(*self.next_id),
+        self.counter.signals += 1;
+        let id = SignalId {
+            producer: self.strategy,
+            epoch: self.counter.run,
+            counter: self.counter.signals,
+        };
+        self.emitted.signals.push(Signal {
+            id,
             strategy: self.strategy,
             market,
             action,
@@ -220,12 +262,25 @@ impl<'a> Emit<'a> {
     #[inline]
     pub fn skip(&mut self, market: MarketKey, reason: Reason) {
         if self.skips.count(market, reason.code) {
-            self.notes.changes.push((market, reason));
+            self.emitted.skips.push((market, reason));
         }
     }
 
-    /// Tells of an opportunity that ended.
-    pub fn episode(&mut self, episode: Episode) {
-        self.notes.episodes.push(episode);
+    /// Reports an opportunity that ended.
+    pub fn opportunity(&mut self, opportunity: Opportunity) {
+        self.emitted.opportunities.push(opportunity);
+    }
+
+    /// Remembers something over restarts, or forgets it (`None`); read by [`View::recall`].
+    pub fn remember(&mut self, key: &str, value: Option<&[u8]>) {
+        self.emitted.remember.push((key.to_owned(), value.map(<[u8]>::to_vec)));
+    }
+
+    /// Asks a model about a market. The answer comes as a forecast or as `NoForecast` with this id.
+    pub fn ask(&mut self, market: MarketKey, evidence_until: Time) -> AskId {
+        self.counter.asks += 1;
+        let id = AskId::of_run(self.counter.run, self.counter.asks);
+        self.emitted.asks.push(Question { id, market, evidence_until });
+        id
     }
 }

@@ -12,32 +12,35 @@ use std::collections::BTreeMap;
 
 use basket::{LegSource, Sized};
 pub use params::{ArbParams, RawArbScanner};
-use polydesk_domain::{Event, MarketKey, Outcome, Span, StrategyId, Time, Universe, Usdc};
-use polydesk_signals::{Action, Basket, BasketKind, Episode, Reason, Subject};
+use polydesk_domain::{
+    Action, Basket, BasketKind, ControlEvent, Event, Market, MarketEvent, MarketKey, Opportunity,
+    Outcome, Reason, Span, StrategyId, Subject, Time, Usdc,
+};
 
-use crate::{Emit, Interests, Kinds, Markets, Occasion, StateError, Strategy, View};
+use crate::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 /// The most legs one batch of orders can carry.
 const MAX_LEGS: usize = 15;
 
-/// The scanner. It saves nothing: open episodes are seen anew after a restart.
+/// The scanner. It saves nothing: open opportunities are seen again after a restart.
 pub struct ArbScanner {
+    id: StrategyId,
     params: ArbParams,
     open: BTreeMap<(Subject, BasketKind), Tracked>,
-    /// Per market: whether any episode of it may be open, so that a quiet book costs nothing.
+    /// Per market: whether any opportunity in it may be open, so that a quiet book costs nothing.
     active: Vec<bool>,
 }
 
-/// An episode under way.
+/// An opportunity under way.
 struct Tracked {
-    episode: Episode,
+    opportunity: Opportunity,
     next_signal: Time,
 }
 
 impl ArbScanner {
     /// With validated parameters.
-    pub fn new(params: ArbParams) -> ArbScanner {
-        ArbScanner { params, open: BTreeMap::new(), active: Vec::new() }
+    pub fn new(id: StrategyId, params: ArbParams) -> ArbScanner {
+        ArbScanner { id, params, open: BTreeMap::new(), active: Vec::new() }
     }
 
     fn scan(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
@@ -92,7 +95,7 @@ impl ArbScanner {
 
     fn signalled(&self, key: MarketKey, kind: BasketKind) -> bool {
         let tracked = self.open.get(&(Subject::Market(key), kind));
-        tracked.is_some_and(|tracked| tracked.episode.signals > 0)
+        tracked.is_some_and(|tracked| tracked.opportunity.signals > 0)
     }
 
     fn scan_group(&mut self, view: &View<'_>, group: &str, out: &mut Emit<'_>) {
@@ -141,7 +144,7 @@ impl ArbScanner {
         let now = view.now;
         let sized = verdict.as_ref().ok().map(|sized| (sized.edge, sized.sets));
         let tracked = self.open.entry((subject.clone(), kind)).or_insert_with(|| Tracked {
-            episode: Episode {
+            opportunity: Opportunity {
                 kind,
                 subject,
                 started: now,
@@ -154,11 +157,11 @@ impl ArbScanner {
             },
             next_signal: Time::MIN,
         });
-        let episode = &mut tracked.episode;
-        episode.ended = now;
-        episode.best_gross_units = episode.best_gross_units.max(gross);
-        if let Some((edge, sets)) = sized.filter(|(edge, _)| *edge > episode.best_edge) {
-            (episode.best_edge, episode.best_sets) = (edge, sets);
+        let opportunity = &mut tracked.opportunity;
+        opportunity.ended = now;
+        opportunity.best_gross_units = opportunity.best_gross_units.max(gross);
+        if let Some((edge, sets)) = sized.filter(|(edge, _)| *edge > opportunity.best_edge) {
+            (opportunity.best_edge, opportunity.best_sets) = (edge, sets);
         }
         let verdict =
             verdict.and_then(|sized| worthwhile(view, &sized, lock, &self.params).map(|()| sized));
@@ -166,19 +169,19 @@ impl ArbScanner {
             Ok(_) if now < tracked.next_signal => return,
             Ok(sized) => sized,
             Err(reason) => {
-                if episode.signals == 0 {
-                    episode.outcome = reason;
+                if opportunity.signals == 0 {
+                    opportunity.outcome = reason;
                 }
                 return out.skip(key, reason);
             }
         };
-        episode.signals += 1;
+        opportunity.signals += 1;
         let reason = Reason::new(kind.name())
             .with("gross_units", i64::from(gross))
             .with("edge_micros", sized.edge.micros())
             .with("sets_micros", sized.sets.micros() as i64)
             .with("cost_micros", sized.cost.micros());
-        episode.outcome = Reason::new("signalled");
+        opportunity.outcome = Reason::new("signalled");
         tracked.next_signal = now + self.params.retry;
         // A fifth of the seen edge must be left when execution sizes it again.
         let min_edge_per_set = sized.edge.scale_floor(200_000, sized.sets.micros().max(1));
@@ -191,7 +194,7 @@ impl ArbScanner {
             return;
         }
         if let Some(tracked) = self.open.remove(&(subject.clone(), kind)) {
-            out.episode(tracked.episode);
+            out.opportunity(tracked.opportunity);
         }
     }
 }
@@ -285,30 +288,53 @@ fn ratio_ppm(edge: Usdc, cost: Usdc) -> u64 {
 
 impl Strategy for ArbScanner {
     fn id(&self) -> StrategyId {
-        StrategyId::ARB_SCANNER
+        self.id
     }
 
-    fn interests(&self, _universe: &Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH.and(Kinds::TIMER) }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH.and(Kinds::STATE).and(Kinds::RUN)
     }
 
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        match occasion {
-            Occasion::Batch(key) => self.scan(view, key, out),
-            Occasion::Event(stamped) if stamped.event == Event::from(ControlEvent::Stop) => {
+    fn wants(&self, _: &Market) -> bool {
+        true
+    }
+
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let event = match trigger {
+            Trigger::Batch(key) => return self.scan(view, key, out),
+            Trigger::Event(stamped) => &stamped.event,
+        };
+        match event {
+            Event::Control(event) if **event == ControlEvent::Stop => {
                 for (_, tracked) in core::mem::take(&mut self.open) {
-                    out.episode(tracked.episode);
+                    out.opportunity(tracked.opportunity);
                 }
             }
-            Occasion::Event(_) => {}
+            Event::Market(MarketEvent::Delisted { market }) => {
+                for kind in [BasketKind::BuyPair, BasketKind::SellPair] {
+                    self.end(&Subject::Market(*market), kind, out);
+                }
+                if let Some(active) = self.active.get_mut(market.index()) {
+                    *active = false;
+                }
+            }
+            _ => {}
         }
     }
 
     fn reconfigure(&mut self, toml: &str) -> Result<(), StateError> {
-        let params = |detail| StateError::Params { strategy: StrategyId::ARB_SCANNER, detail };
+        let params = |detail| StateError::Params { strategy: self.id, detail };
         let raw: RawArbScanner = toml::from_str(toml).map_err(|error| params(error.to_string()))?;
         self.params = ArbParams::try_from(&raw).map_err(|broken| params(broken.join("\n")))?;
         Ok(())
+    }
+
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id)
     }
 }
 

@@ -11,24 +11,40 @@ pub(crate) use params::Rules;
 pub use params::{RawRung, RawStinkBidder, Rung, StinkParams};
 
 use polydesk_domain::{
-    Book, Event, MarketKey, Outcome, Price, Shares, Side, Stamped, StrategyId, Time, Universe, Usdc,
+    AccountEvent, Action, Book, Code, ConditionId, ControlEvent, Event, ExitPlan, Market, MarketEvent,
+    MarketKey, Outcome, Price, Quote, Reason, Shares, Side, Stamped, Stop, StrategyId, TakeProfit,
+    Time, Trailing, Usdc, WorldEvent,
 };
-use polydesk_signals::{Action, ExitPlan, Quote, Reason, Stop, TakeProfit, Trailing};
 use state::MarketMemory;
 
-use crate::{Emit, Interests, Kinds, Markets, Occasion, StateError, Strategy, View};
+use std::collections::BTreeMap;
 
-/// The stink bidder. It saves nothing: ranges and depths are learnt again within their windows, and
-/// ladders are said anew.
+use crate::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
+
+/// The stink bidder. Its memory is soft: ranges and depths are learnt again within their windows.
 pub struct StinkBidder {
+    id: StrategyId,
     params: StinkParams,
     memory: Vec<MarketMemory>,
+    /// Saved memory of markets that were not seen since.
+    saved: BTreeMap<ConditionId, MarketMemory>,
 }
 
 impl StinkBidder {
     /// With validated parameters.
-    pub fn new(params: StinkParams) -> StinkBidder {
-        StinkBidder { params, memory: Vec::new() }
+    pub fn new(id: StrategyId, params: StinkParams) -> StinkBidder {
+        StinkBidder { id, params, memory: Vec::new(), saved: BTreeMap::new() }
+    }
+
+    /// Makes sure of the memory of a market, with what was saved of it.
+    fn recollect(&mut self, view: &View<'_>, key: MarketKey) {
+        let known = self.memory.get(key.index()).is_some_and(|memory| memory.condition.is_some());
+        if known {
+            return;
+        }
+        let condition = view.market(key).condition;
+        let saved = self.saved.remove(&condition).unwrap_or_default();
+        *self.memory(key) = MarketMemory { condition: Some(condition), ..saved };
     }
 
     fn memory(&mut self, key: MarketKey) -> &mut MarketMemory {
@@ -41,6 +57,7 @@ impl StinkBidder {
     /// Looks at one market and says its ladder if it changed.
     fn review(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
         let now = view.now;
+        self.recollect(view, key);
         let review = self.params.review;
         let memory = self.memory(key);
         if now < memory.next_review {
@@ -52,7 +69,7 @@ impl StinkBidder {
             Ok(Some(ladder)) => self.say(key, ladder, now, out),
             Err(reason) => {
                 out.skip(key, reason);
-                self.step_aside(key, reason, out);
+                self.pull(key, reason, out);
             }
         }
     }
@@ -73,7 +90,7 @@ impl StinkBidder {
     }
 
     /// Takes the ladder of a market away, if there is one.
-    fn step_aside(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
+    fn pull(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
         let ttl = self.params.ttl;
         let memory = self.memory(key);
         if memory.anchor.take().is_some() {
@@ -113,13 +130,13 @@ impl StinkBidder {
         // Recordings change their grid without an announcement: the book's epoch tells.
         if memory.epoch.replace(book.epoch()).is_some_and(|epoch| epoch != book.epoch()) {
             memory.quiet_until = memory.quiet_until.max(now + params.tick_pause);
-            memory.quiet_code = "tick_changed";
+            memory.quiet_code = Code::literal("tick_changed");
         }
         let range = memory.range.note(now, mid, window);
         let near = depth_near(book, params.depth_window);
         let vacuum = memory.depth.vacuum(now, near, params.vacuum_below_ppm, params.vacuum);
         if now < memory.quiet_until {
-            return Err(Reason::new(memory.quiet_code));
+            return Err(Reason::of(memory.quiet_code));
         }
         if spread > i32::from(params.max_spread) {
             return Err(Reason::new("spread").with("spread_units", i64::from(spread)));
@@ -244,45 +261,67 @@ impl StinkBidder {
     fn pause(&mut self, key: MarketKey, until: Time, code: &'static str, out: &mut Emit<'_>) {
         let memory = self.memory(key);
         memory.quiet_until = memory.quiet_until.max(until);
-        memory.quiet_code = code;
-        self.step_aside(key, Reason::new(code), out);
+        memory.quiet_code = Code::literal(code);
+        self.pull(key, Reason::new(code), out);
     }
 
     fn on_other(&mut self, view: &View<'_>, stamped: &Stamped, out: &mut Emit<'_>) {
-        let now = view.now;
         match &stamped.event {
-            Event::Market(MarketEvent::Tick { market, .. }) => {
-                self.pause(*market, now + self.params.tick_pause, "tick_changed", out);
-            }
-            Event::Market(MarketEvent::State { market, .. }) => {
-                self.step_aside(*market, Reason::new("market_state"), out)
-            }
-            Event::Market(MarketEvent::Interrupted(gap)) => match gap.market {
-                Some(key) => self.step_aside(key, Reason::new("gap"), out),
-                None => self.each(|this, key| this.step_aside(key, Reason::new("gap"), out)),
-            },
-            Event::ArticleFIX(article) => {
-                let until = now + self.params.news_pause;
-                for key in &article.markets {
-                    self.pause(*key, until, "news", out);
+            Event::Market(event) => self.on_market(view, event, out),
+            Event::Account(event) => self.on_own(view, event, out),
+            Event::World(event) => {
+                if let WorldEvent::Article(article) = event.as_ref() {
+                    let until = view.now + self.params.news_pause;
+                    for key in &article.markets {
+                        self.recollect(view, *key);
+                        self.pause(*key, until, "news", out);
+                    }
                 }
             }
-            Event::TradeFIX(trade) => {
+            Event::Control(event) => match event.as_ref() {
+                ControlEvent::Timer => self.each(|this, key| this.review(view, key, out)),
+                ControlEvent::Stop => {
+                    self.each(|this, key| this.pull(key, Reason::new("stop"), out));
+                }
+                _ => {}
+            },
+        }
+    }
+
+    fn on_market(&mut self, view: &View<'_>, event: &MarketEvent, out: &mut Emit<'_>) {
+        let interruption = || Reason::new("gap");
+        match event {
+            MarketEvent::Tick { market, .. } => {
+                self.pause(*market, view.now + self.params.tick_pause, "tick_changed", out);
+            }
+            MarketEvent::State { market, .. } => {
+                self.pull(*market, Reason::new("market_state"), out);
+            }
+            MarketEvent::Interrupted(gap) => match gap.market {
+                Some(key) => self.pull(key, interruption(), out),
+                None => self.each(|this, key| this.pull(key, interruption(), out)),
+            },
+            MarketEvent::Delisted { market } => *self.memory(*market) = MarketMemory::default(),
+            _ => {}
+        }
+    }
+
+    fn on_own(&mut self, view: &View<'_>, event: &AccountEvent, out: &mut Emit<'_>) {
+        match event {
+            AccountEvent::Trade(trade) => {
                 let key = trade.token.market();
                 let held = self.held(view, key);
                 self.memory(key).held = held;
                 if trade.side == Side::Buy {
-                    self.pause(key, now + self.params.cooldown, "cooldown", out);
+                    self.pause(key, view.now + self.params.cooldown, "cooldown", out);
                 }
             }
-            Event::CashFIX(cash) => {
+            AccountEvent::Cash(cash) => {
                 if let Some(key) = cash.market {
                     let held = self.held(view, key);
                     self.memory(key).held = held;
                 }
             }
-            Event::from(ControlEvent::Timer) => self.each(|this, key| this.review(view, key, out)),
-            Event::from(ControlEvent::Stop) => self.each(|this, key| this.step_aside(key, Reason::new("stop"), out)),
             _ => {}
         }
     }
@@ -326,27 +365,47 @@ fn depth_near(book: &Book, window: u16) -> Usdc {
 
 impl Strategy for StinkBidder {
     fn id(&self) -> StrategyId {
-        StrategyId::STINK_BIDDER
+        self.id
     }
 
-    fn interests(&self, _universe: &Universe) -> Interests {
-        let kinds =
-            Kinds::BATCH.and(Kinds::STATE).and(Kinds::OWN).and(Kinds::NEWS).and(Kinds::TIMER);
-        Interests { markets: Markets::All, kinds }
+    fn kinds(&self) -> Kinds {
+        let market = Kinds::BATCH.and(Kinds::STATE);
+        market.and(Kinds::OWN).and(Kinds::NEWS).and(Kinds::TIMER).and(Kinds::RUN)
     }
 
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        match occasion {
-            Occasion::Batch(key) => self.review(view, key, out),
-            Occasion::Event(stamped) => self.on_other(view, stamped, out),
+    fn wants(&self, _: &Market) -> bool {
+        true
+    }
+
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        match trigger {
+            Trigger::Batch(key) => self.review(view, key, out),
+            Trigger::Event(stamped) => self.on_other(view, stamped, out),
         }
     }
 
     fn reconfigure(&mut self, toml: &str) -> Result<(), StateError> {
-        let params = |detail| StateError::Params { strategy: StrategyId::STINK_BIDDER, detail };
+        let params = |detail| StateError::Params { strategy: self.id, detail };
         let raw: RawStinkBidder =
             toml::from_str(toml).map_err(|error| params(error.to_string()))?;
         self.params = StinkParams::try_from(&raw).map_err(|broken| params(broken.join("\n")))?;
+        Ok(())
+    }
+
+    fn save(&self) -> Saved {
+        let seen = self.memory.iter().filter_map(|memory| Some((memory.condition?, memory)));
+        let all: BTreeMap<_, _> = self.saved.iter().map(|(id, memory)| (*id, memory)).chain(seen).collect();
+        Saved { version: 1, bytes: serde_json::to_vec(&all).unwrap_or_default() }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        let strategy = self.id;
+        if saved.version != 1 {
+            return Err(StateError::Version { strategy, found: saved.version, known: 1 });
+        }
+        self.saved = serde_json::from_slice(&saved.bytes)
+            .map_err(|error| StateError::Damaged { strategy, detail: error.to_string() })?;
+        self.memory.clear();
         Ok(())
     }
 }

@@ -1,13 +1,16 @@
 //! What the stink bidder remembers of one market.
 
-use polydesk_domain::{Span, Time, Usdc};
+use polydesk_domain::{Code, ConditionId, Span, Time, Usdc};
+use serde::{Deserialize, Serialize};
 
 /// Buckets of the range window: the window moves in steps of a twelfth.
 const BUCKETS: usize = 12;
 
 /// Memory of one market.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct MarketMemory {
+    /// Which market; `None` before it was seen.
+    pub condition: Option<ConditionId>,
     pub next_review: Time,
     /// Twice the middle the resting ladder was anchored at; `None` when none rests.
     pub anchor: Option<u32>,
@@ -16,7 +19,7 @@ pub(super) struct MarketMemory {
     /// Epoch of the book when it was last looked at.
     pub epoch: Option<u32>,
     pub quiet_until: Time,
-    pub quiet_code: &'static str,
+    pub quiet_code: Code,
     /// pUSD of the resting ladder and of what is held.
     pub resting: Usdc,
     pub held: Usdc,
@@ -27,13 +30,14 @@ pub(super) struct MarketMemory {
 impl Default for MarketMemory {
     fn default() -> MarketMemory {
         MarketMemory {
+            condition: None,
             next_review: Time::MIN,
             anchor: None,
             anchored_at: Time::MIN,
             in_vacuum: false,
             epoch: None,
             quiet_until: Time::MIN,
-            quiet_code: "quiet",
+            quiet_code: Code::literal("quiet"),
             resting: Usdc::ZERO,
             held: Usdc::ZERO,
             range: Range::default(),
@@ -43,7 +47,7 @@ impl Default for MarketMemory {
 }
 
 /// High and low of the middle over a moving window.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Range {
     buckets: [(u32, u32); BUCKETS],
     current: i64,
@@ -74,7 +78,7 @@ impl Range {
 }
 
 /// A slow average of near depth, to tell a vacuum.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Depth {
     average: i64,
     samples: u32,

@@ -1,12 +1,14 @@
 //! Complete sets: split, merged, redeemed.
 
 use polydesk_domain::{
-    ClientOrderId, MarketKey, Outcome, Payout, Role, Shares, StrategyId, Time, Token, TradeId, Usdc,
+    ClientOrderId, ConversionId, ExitReason, MarketKey, Outcome, Payout, Role, Shares, StrategyId,
+    Time, Token, TradeId, Usdc,
 };
 
-use super::lot::{close, divide};
-use super::{Claim, ClosedTrade, ExitReason, Lot, Positions};
-use crate::ledger::{Account, Entry, Ledger};
+use super::fills::Violation;
+use super::ledger::{Entry, Ledger, LedgerAccount};
+use super::lots::{ClosedLot, Lot, divide};
+use super::positions::Positions;
 
 impl Positions {
     /// pUSD became complete sets; the cost is shared out by `yes_units`, the worth of YES.
@@ -19,19 +21,19 @@ impl Positions {
         market: MarketKey,
         shares: Shares,
         yes_units: u16,
-        command: ClientOrderId,
+        conversion: ConversionId,
     ) {
         let yes_cost = shares.face_value().scale_floor(u64::from(yes_units.min(10_000)), 10_000);
         ledger.post(Entry {
             at,
-            from: Account::Cash,
-            to: Account::Inventory,
+            from: LedgerAccount::Cash,
+            to: LedgerAccount::Inventory,
             amount: shares.face_value(),
         });
         for (outcome, cost) in
             [(Outcome::Yes, yes_cost), (Outcome::No, shares.face_value() - yes_cost)]
         {
-            let key = (TradeId(0), command);
+            let key = (TradeId(0), ClientOrderId(conversion.0));
             let fee = Usdc::ZERO;
             let lot = Lot {
                 key,
@@ -55,8 +57,8 @@ impl Positions {
         strategy: StrategyId,
         market: MarketKey,
         shares: Shares,
-        closed: &mut Vec<ClosedTrade>,
-    ) -> Result<(), Claim> {
+        closed: &mut Vec<ClosedLot>,
+    ) -> Result<(), Violation> {
         let (yes, yes_short) = self.take(strategy, market.token(Outcome::Yes), shares);
         let (no, no_short) = self.take(strategy, market.token(Outcome::No), shares);
         let cost = |lots: &[Lot]| -> Usdc { lots.iter().map(|lot| lot.cost).sum() };
@@ -80,7 +82,7 @@ impl Positions {
         }
         match yes_short.max(no_short) {
             Shares::ZERO => Ok(()),
-            short => Err(Claim::Oversold { strategy, short }),
+            short => Err(Violation::Oversold { strategy, short }),
         }
     }
 
@@ -93,9 +95,9 @@ impl Positions {
         market: MarketKey,
         payout: Payout,
         paid: Usdc,
-        closed: &mut Vec<ClosedTrade>,
+        closed: &mut Vec<ClosedLot>,
     ) {
-        let held = self.in_market(market);
+        let held = self.in_market(market).to_vec();
         let mut left = paid;
         for (i, (strategy, token)) in held.iter().enumerate() {
             let Some(holding) = self.holdings.get_mut(&(*strategy, *token)) else { continue };
@@ -114,7 +116,7 @@ impl Positions {
         }
         if !left.is_zero() {
             // Paid for shares nobody here holds: it is ours, but no strategy's.
-            ledger.post(Entry { at, from: Account::External, to: Account::Cash, amount: left });
+            ledger.post(Entry { at, from: LedgerAccount::External, to: LedgerAccount::Cash, amount: left });
         }
     }
 
@@ -127,27 +129,36 @@ impl Positions {
         token: Token,
         lots: &[Lot],
         money: Usdc,
-        why: ExitReason,
-        closed: &mut Vec<ClosedTrade>,
+        reason: ExitReason,
+        closed: &mut Vec<ClosedLot>,
     ) {
         let parts: Vec<Shares> = lots.iter().map(|lot| lot.shares).collect();
         if parts.is_empty() {
-            ledger.post(Entry { at, from: Account::External, to: Account::Cash, amount: money });
+            ledger.post(Entry { at, from: LedgerAccount::External, to: LedgerAccount::Cash, amount: money });
             return;
         }
         for (lot, proceeds) in lots.iter().zip(divide(money, &parts)) {
             let closing = (1 << 63) | (at.millis().unsigned_abs() / 60_000);
-            let trade = close(strategy, token, lot, at, proceeds, Usdc::ZERO, None, why, closing);
             let result = proceeds - lot.cost;
             ledger.post(Entry {
                 at,
-                from: Account::Inventory,
-                to: Account::Cash,
+                from: LedgerAccount::Inventory,
+                to: LedgerAccount::Cash,
                 amount: lot.cost,
             });
-            ledger.post(Entry { at, from: Account::Realised, to: Account::Cash, amount: result });
-            ledger.realise(at, strategy, token.market(), result, lot.fee, trade.closing);
-            closed.push(trade);
+            ledger.post(Entry { at, from: LedgerAccount::Realised, to: LedgerAccount::Cash, amount: result });
+            ledger.realise(at, strategy, result, lot.fee, closing);
+            closed.push(ClosedLot {
+                strategy,
+                token,
+                lot: lot.clone(),
+                closed_at: at,
+                proceeds,
+                exit_fee: Usdc::ZERO,
+                exit_role: None,
+                reason,
+                closing,
+            });
         }
         self.tidy(strategy, token);
     }

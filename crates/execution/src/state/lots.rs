@@ -2,16 +2,20 @@
 
 use std::collections::VecDeque;
 
-use polydesk_domain::{ClientOrderId, Price, Role, Shares, StrategyId, Time, Token, TradeId, Usdc};
-use polydesk_signals::ExitPlan;
+use polydesk_domain::{
+    ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, StrategyId, Time, Token,
+    TradeId, Universe, Usdc,
+};
+use serde::{Deserialize, Serialize};
 
-use super::ExitReason;
+use super::codec::{Venue, plain};
 
 /// Names a fill.
 pub type FillKey = (TradeId, ClientOrderId);
 
 /// Shares bought together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lot {
     /// The fill that brought them.
     pub key: FillKey,
@@ -33,12 +37,12 @@ pub struct Lot {
 
 impl Lot {
     /// Average price without fees in ten-thousandths, rounded down.
-    pub(super) fn entry_units(&self) -> u64 {
+    pub(crate) fn entry_units(&self) -> u64 {
         average_units(self.cost - self.fee, self.shares)
     }
 
     /// Cuts `shares` off, with their part of cost and fees (rounded down; the rest keeps the rest).
-    pub(super) fn cut(&mut self, shares: Shares) -> Lot {
+    pub(crate) fn cut(&mut self, shares: Shares) -> Lot {
         let part = |amount: Usdc| amount.scale_floor(shares.micros(), self.shares.micros());
         let slice = Lot { shares, cost: part(self.cost), fee: part(self.fee), ..self.clone() };
         self.shares -= shares;
@@ -48,52 +52,58 @@ impl Lot {
     }
 }
 
-/// A finished round trip.
+/// A part of a round trip that ended, before the market's ids are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClosedTrade {
+pub struct ClosedLot {
     /// Whose.
     pub strategy: StrategyId,
     /// Which token.
     pub token: Token,
-    /// Bought.
-    pub opened_at: Time,
+    /// What left, with its cost and fees.
+    pub lot: Lot,
     /// Sold, merged or redeemed.
     pub closed_at: Time,
-    /// How many.
-    pub shares: Shares,
-    /// Paid, fees included.
-    pub cost: Usdc,
     /// Received, fees taken off.
     pub proceeds: Usdc,
-    /// Fees on the way in.
-    pub entry_fee: Usdc,
     /// Fees on the way out.
     pub exit_fee: Usdc,
-    /// How they were bought.
-    pub entry_role: Role,
     /// How they were sold; `None` for merges and redemptions.
     pub exit_role: Option<Role>,
     /// Why they were sold.
-    pub why: ExitReason,
+    pub reason: ExitReason,
     /// Names the closing this is part of: one exit order, or what was merged or redeemed within a minute.
     pub closing: u64,
 }
 
+impl ClosedLot {
+    /// The same by the venue's ids.
+    pub fn record(&self, ids: &Universe) -> ClosedTrade {
+        ClosedTrade {
+            strategy: self.strategy,
+            market: ids.market(self.token.market()).condition,
+            token: ids.token_id(self.token),
+            outcome: self.token.outcome(),
+            opened_at: self.lot.opened_at,
+            closed_at: self.closed_at,
+            shares: self.lot.shares,
+            cost: self.lot.cost,
+            proceeds: self.proceeds,
+            entry_fee: self.lot.fee,
+            exit_fee: self.exit_fee,
+            entry_role: self.lot.role,
+            exit_role: self.exit_role,
+            reason: self.reason,
+            closing: self.closing,
+        }
+    }
+}
+
 /// What one strategy holds of one token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Holding {
     /// Oldest first.
     pub lots: VecDeque<Lot>,
-    /// The order that is to close it, if one is open.
-    pub exit_order: Option<ClientOrderId>,
-    /// Latched: it is to be sold, for this reason, not below this price, this many shares.
-    pub leaving: Option<(ExitReason, Price, Shares)>,
-    /// Best executable price since the trailing stop became active, in ten-thousandths.
-    pub(super) high: Option<u64>,
-    /// No exit order before this time, and how often it was tried in vain.
-    pub retry_at: Option<Time>,
-    /// Immediate exits that found nobody, in a row.
-    pub retries: u32,
 }
 
 impl Holding {
@@ -111,37 +121,40 @@ impl Holding {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a round trip is all of these")]
-pub(super) fn close(
-    strategy: StrategyId,
-    token: Token,
-    lot: &Lot,
-    at: Time,
-    proceeds: Usdc,
-    exit_fee: Usdc,
-    exit_role: Option<Role>,
-    why: ExitReason,
-    closing: u64,
-) -> ClosedTrade {
-    ClosedTrade {
-        strategy,
-        token,
-        opened_at: lot.opened_at,
-        closed_at: at,
-        shares: lot.shares,
-        cost: lot.cost,
-        proceeds,
-        entry_fee: lot.fee,
-        exit_fee,
-        entry_role: lot.role,
-        exit_role,
-        why,
-        closing,
-    }
+plain!(Holding);
+
+/// What is under way to leave a holding.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExitState {
+    /// The order that is to close it, if one is open.
+    pub order: Option<ClientOrderId>,
+    /// What is to be sold whatever the lots' own plans say.
+    pub pending: Option<PendingExit>,
+    /// Best executable price since the trailing stop became active, in ten-thousandths.
+    pub high: Option<u64>,
+    /// No exit order before this time.
+    pub retry_at: Option<Time>,
+    /// Immediate exits that found nobody, in a row.
+    pub retries: u32,
+}
+
+plain!(ExitState);
+
+/// A sale that was asked for from outside the lots' own plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingExit {
+    /// Why.
+    pub reason: ExitReason,
+    /// Not below this price.
+    pub floor: Price,
+    /// How much is left to be sold.
+    pub shares: Shares,
 }
 
 /// Shares an amount out in proportion; the last part takes what rounding left over.
-pub(super) fn divide(amount: Usdc, parts: &[Shares]) -> Vec<Usdc> {
+pub(crate) fn divide(amount: Usdc, parts: &[Shares]) -> Vec<Usdc> {
     let whole: Shares = parts.iter().copied().sum();
     let mut left = amount;
     let mut out = Vec::with_capacity(parts.len());

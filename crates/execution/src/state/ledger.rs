@@ -3,13 +3,16 @@
 //!
 //! The venue's own fee is what is booked. Profit counts only when the sale that made it is final.
 
-use std::collections::BTreeMap;
+use polydesk_domain::{StrategyId, Time, Usdc};
+use serde::{Deserialize, Serialize};
 
-use polydesk_domain::{MarketKey, StrategyId, Time, Usdc};
+use super::codec::{Venue, plain};
+use super::tracked::{Single, Tracked};
 
 /// Where money can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Account {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerAccount {
     /// pUSD in the wallet that nothing can take back any more, less what buys have taken.
     Cash,
     /// Proceeds of sales that are matched but not final.
@@ -34,15 +37,16 @@ pub struct Entry {
     /// When.
     pub at: Time,
     /// Loses `amount`.
-    pub from: Account,
+    pub from: LedgerAccount,
     /// Gains `amount`.
-    pub to: Account,
+    pub to: LedgerAccount,
     /// Micro-dollars; may be negative (a loss moves the other way).
     pub amount: Usdc,
 }
 
-/// Realised results of one (strategy, market, day).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Realised results of one (strategy, day).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// Profit and loss, fees included.
     pub realised: Usdc,
@@ -54,15 +58,23 @@ pub struct Tally {
     pub wins: u32,
 }
 
-/// The books of the desk.
+/// Double-entry books of the account.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    balances: BTreeMap<Account, Usdc>,
+    pub(crate) balances: Tracked<LedgerAccount, Usdc>,
+    /// By strategy and UTC day since 1970.
+    pub(crate) days: Tracked<(StrategyId, i64), Tally>,
+    pub(crate) totals: Single<Totals>,
+}
+
+/// Sums beside the balances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    /// Movements so far.
     entries: u64,
     /// Fees charged by the venue so far, settled or not.
     fees: Usdc,
-    by_slot: BTreeMap<(StrategyId, MarketKey, i64), Tally>,
-    realised_today: (i64, Usdc),
     losses_in_a_row: u32,
     last_loss_at: Option<Time>,
     /// The closing under way: one exit can be many fills of many lots.
@@ -70,101 +82,92 @@ pub struct Ledger {
 }
 
 /// One closing with the streak before it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Closing {
     by: u64,
     result: Usdc,
     streak_before: u32,
 }
 
+plain!(LedgerAccount, Usdc, Tally, Totals);
+
 impl Ledger {
     /// Moves money. The only way a balance changes.
     pub fn post(&mut self, entry: Entry) {
-        *self.balances.entry(entry.from).or_default() -= entry.amount;
-        *self.balances.entry(entry.to).or_default() += entry.amount;
-        self.entries += 1;
+        *self.balances.entry(entry.from) -= entry.amount;
+        *self.balances.entry(entry.to) += entry.amount;
+        self.totals.get_mut().entries += 1;
     }
 
     /// A balance.
-    pub fn balance(&self, account: Account) -> Usdc {
+    pub fn balance(&self, account: LedgerAccount) -> Usdc {
         self.balances.get(&account).copied().unwrap_or_default()
     }
 
     /// Movements so far.
     pub fn entries(&self) -> u64 {
-        self.entries
+        self.totals.get().entries
     }
 
     /// Counts a fee the venue charged (it is part of cost or proceeds already).
     pub fn note_fee(&mut self, fee: Usdc) {
-        self.fees += fee;
+        if !fee.is_zero() {
+            self.totals.get_mut().fees += fee;
+        }
     }
 
     /// Fees charged so far; those of failed trades are taken off again.
     pub fn fees(&self) -> Usdc {
-        self.fees
+        self.totals.get().fees
     }
 
     /// Books the result of something final. `by` names the closing it is part of: an exit order, or a
     /// merge or redemption; a streak counts closings, not fills or lots.
-    pub fn realise(
-        &mut self,
-        at: Time,
-        strategy: StrategyId,
-        market: MarketKey,
-        result: Usdc,
-        fees: Usdc,
-        by: u64,
-    ) {
-        let tally = self.by_slot.entry((strategy, market, at.day())).or_default();
+    pub fn realise(&mut self, at: Time, strategy: StrategyId, result: Usdc, fees: Usdc, by: u64) {
+        let tally = self.days.entry((strategy, at.day()));
         tally.realised += result;
         tally.fees += fees;
         tally.trades += 1;
         tally.wins += u32::from(result > Usdc::ZERO);
-        if self.realised_today.0 != at.day() {
-            self.realised_today = (at.day(), Usdc::ZERO);
-        }
-        self.realised_today.1 += result;
-        let mut closing = match self.closing {
+        let totals = self.totals.get_mut();
+        let mut closing = match totals.closing {
             Some(closing) if closing.by == by => closing,
-            _ => Closing { by, result: Usdc::ZERO, streak_before: self.losses_in_a_row },
+            _ => Closing { by, result: Usdc::ZERO, streak_before: totals.losses_in_a_row },
         };
         closing.result += result;
-        self.closing = Some(closing);
-        self.losses_in_a_row = match closing.result.cmp(&Usdc::ZERO) {
+        totals.closing = Some(closing);
+        totals.losses_in_a_row = match closing.result.cmp(&Usdc::ZERO) {
             core::cmp::Ordering::Less => closing.streak_before + 1,
             core::cmp::Ordering::Equal => closing.streak_before,
             core::cmp::Ordering::Greater => 0,
         };
         if closing.result < Usdc::ZERO {
-            self.last_loss_at = Some(at);
+            totals.last_loss_at = Some(at);
         }
-    }
-
-    /// Realised results of the UTC day of `at`.
-    pub fn realised_on(&self, at: Time) -> Usdc {
-        if self.realised_today.0 == at.day() { self.realised_today.1 } else { Usdc::ZERO }
     }
 
     /// Losses since the last profit, and when the latest of them was.
     pub fn losing_streak(&self) -> (u32, Option<Time>) {
-        (self.losses_in_a_row, self.last_loss_at)
+        let totals = self.totals.get();
+        (totals.losses_in_a_row, totals.last_loss_at)
     }
 
     /// Ends a losing streak (its cool-down is over).
-    pub fn forgive_streak(&mut self) {
-        self.losses_in_a_row = 0;
-        self.closing = None;
+    pub fn reset_streak(&mut self) {
+        let totals = self.totals.get_mut();
+        totals.losses_in_a_row = 0;
+        totals.closing = None;
     }
 
-    /// Realised results by (strategy, market, UTC day since 1970).
-    pub fn tallies(&self) -> impl Iterator<Item = (&(StrategyId, MarketKey, i64), &Tally)> {
-        self.by_slot.iter()
+    /// Realised results by (strategy, UTC day since 1970).
+    pub fn days(&self) -> impl Iterator<Item = (&(StrategyId, i64), &Tally)> {
+        self.days.iter()
     }
 
     /// What is owned: cash, pending proceeds and inventory at cost.
     pub fn book_value(&self) -> Usdc {
-        [Account::Cash, Account::Pending, Account::Inventory]
+        [LedgerAccount::Cash, LedgerAccount::Pending, LedgerAccount::Inventory]
             .map(|a| self.balance(a))
             .into_iter()
             .sum()

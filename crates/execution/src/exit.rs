@@ -1,60 +1,12 @@
 //! When to leave, and why.
 
-use polydesk_domain::{Book, Price, Shares, Side, Span, Tick, Time, Token};
+use polydesk_domain::{Book, ExitReason, Price, Shares, Side, Span, Tick, Time, Token};
 
-use super::lot::average_units;
-use super::{Holding, Lot};
-
-/// Why a position was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExitReason {
-    /// The target was reached.
-    TakeProfit,
-    /// The stop was reached.
-    StopLoss,
-    /// The trailing stop was reached.
-    Trailing,
-    /// It was held long enough.
-    MaxHold,
-    /// The market is about to close.
-    BeforeClose,
-    /// A strategy asked for it.
-    Signal,
-    /// A person asked for it.
-    Operator,
-    /// A plan could not be completed.
-    Unwind,
-    /// A leg of a basket that sells.
-    Basket,
-    /// The market was resolved and the shares redeemed.
-    Resolution,
-    /// Complete sets became money.
-    Merge,
-}
-
-impl ExitReason {
-    /// A stable word for tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            ExitReason::TakeProfit => "take_profit",
-            ExitReason::StopLoss => "stop_loss",
-            ExitReason::Trailing => "trailing",
-            ExitReason::MaxHold => "max_hold",
-            ExitReason::BeforeClose => "before_close",
-            ExitReason::Signal => "signal",
-            ExitReason::Operator => "operator",
-            ExitReason::Unwind => "unwind",
-            ExitReason::Basket => "basket",
-            ExitReason::Resolution => "resolution",
-            ExitReason::Merge => "merge",
-        }
-    }
-}
+use crate::state::{ExitState, Holding, Lot, PendingExit, average_units};
 
 /// What to do about a holding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitWish {
+pub enum ExitIntent {
     /// Nothing.
     Stay,
     /// Wait in the book for the target.
@@ -67,7 +19,7 @@ pub enum ExitWish {
     /// Sell into the bids.
     Take {
         /// Why.
-        why: ExitReason,
+        reason: ExitReason,
         /// Not below this.
         floor: Price,
         /// How much.
@@ -92,19 +44,36 @@ fn up_to_tick(units: u64, tick: Tick) -> Option<Price> {
     u16::try_from(units).ok().and_then(Price::new).filter(|price| price.tradable(tick))
 }
 
-/// What a holding's plans want now. Pure apart from the trailing stop's memory.
-pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> ExitWish {
+/// What a holding's exit plans want now, and the trailing stop's best executable price.
+pub fn exit_intent(
+    holding: &Holding,
+    exit: &ExitState,
+    token: Token,
+    ctx: &ExitContext<'_>,
+) -> (ExitIntent, Option<u64>) {
+    let mut high = exit.high;
+    let intent = intent(holding, exit, &mut high, token, ctx);
+    (intent, high)
+}
+
+fn intent(
+    holding: &Holding,
+    exit: &ExitState,
+    high: &mut Option<u64>,
+    token: Token,
+    ctx: &ExitContext<'_>,
+) -> ExitIntent {
     let settled = holding.confirmed();
     let outcome = token.outcome();
     if settled.is_zero() {
-        return ExitWish::Stay;
+        return ExitIntent::Stay;
     }
-    if let Some((why, floor, shares)) = holding.leaving {
-        return ExitWish::Take { why, floor, shares: shares.min(settled) };
+    if let Some(PendingExit { reason, floor, shares }) = exit.pending {
+        return ExitIntent::Take { reason, floor, shares: shares.min(settled) };
     }
     let planned: Vec<&Lot> =
         holding.lots.iter().filter(|lot| lot.confirmed && lot.plan.is_some()).collect();
-    let Some(plan) = planned.first().and_then(|lot| lot.plan) else { return ExitWish::Stay };
+    let Some(plan) = planned.first().and_then(|lot| lot.plan) else { return ExitIntent::Stay };
     let shares: Shares = planned.iter().map(|lot| lot.shares).sum();
     let weigh = |of: &dyn Fn(&Lot) -> u64| -> u64 {
         let sum: u128 =
@@ -113,7 +82,7 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
     };
     let entry = weigh(&|lot| lot.entry_units());
     let floor = plan.stop.map_or(Price::ZERO, |stop| stop.floor);
-    let take = |why| ExitWish::Take { why, floor, shares };
+    let take = |reason| ExitIntent::Take { reason, floor, shares };
 
     let oldest = planned[0].opened_at;
     if plan.max_hold.is_some_and(|most| oldest.until(ctx.now) >= most) {
@@ -136,23 +105,23 @@ pub fn exit_wish(holding: &mut Holding, token: Token, ctx: &ExitContext<'_>) -> 
         return take(ExitReason::StopLoss);
     }
     if let (Some(trailing), Some(now)) = (plan.trailing, executable) {
-        if now >= entry + u64::from(trailing.activate) || holding.high.is_some() {
-            holding.high = Some(holding.high.map_or(now, |high| high.max(now)));
+        if now >= entry + u64::from(trailing.activate) || high.is_some() {
+            *high = Some(high.map_or(now, |high| high.max(now)));
         }
-        if holding.high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
+        if high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
             return take(ExitReason::Trailing);
         }
     }
-    let Some(profit) = plan.take_profit else { return ExitWish::Stay };
+    let Some(profit) = plan.take_profit else { return ExitIntent::Stay };
     let target = weigh(&|lot| {
         let gain = lot.plan.and_then(|plan| plan.take_profit).map_or(0, |profit| profit.gain);
         lot.entry_units() + u64::from(gain)
     });
-    let Some(price) = up_to_tick(target, ctx.book.tick()) else { return ExitWish::Stay };
+    let Some(price) = up_to_tick(target, ctx.book.tick()) else { return ExitIntent::Stay };
     let reached = ctx.book.best_bid(outcome).is_some_and(|(bid, _)| bid >= price);
     match (reached, profit.rest) {
-        (true, _) => ExitWish::Take { why: ExitReason::TakeProfit, floor: price, shares },
-        (false, true) => ExitWish::Rest { price, shares },
-        (false, false) => ExitWish::Stay,
+        (true, _) => ExitIntent::Take { reason: ExitReason::TakeProfit, floor: price, shares },
+        (false, true) => ExitIntent::Rest { price, shares },
+        (false, false) => ExitIntent::Stay,
     }
 }

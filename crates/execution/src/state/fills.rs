@@ -1,15 +1,16 @@
 //! Purchases and sales, from the match to the last word of the settlement.
 
-use polydesk_domain::{Fill, Role, Shares, StrategyId, Time, Token, Usdc};
-use polydesk_signals::ExitPlan;
+use polydesk_domain::{
+    ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc,
+};
 
-use super::lot::{close, divide};
-use super::{ClosedTrade, ExitReason, FillKey, Lot, Positions, Sale};
-use crate::ledger::{Account, Entry, Ledger};
+use super::ledger::{Entry, Ledger, LedgerAccount};
+use super::lots::{ClosedLot, FillKey, Lot, PendingExit, divide};
+use super::positions::{Positions, Sale};
 
-/// A broken promise that latches a halt.
+/// A broken invariant: it latches a halt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Claim {
+pub enum Violation {
     /// A sale of shares that were not there.
     #[error("{strategy} sold {short} shares more than it held and had settled")]
     Oversold {
@@ -43,7 +44,7 @@ impl Positions {
         plan: Option<ExitPlan>,
     ) {
         let cost = fill.notional + fill.fee;
-        ledger.post(Entry { at, from: Account::Cash, to: Account::Inventory, amount: cost });
+        ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Inventory, amount: cost });
         ledger.note_fee(fill.fee);
         let lot = Lot {
             key,
@@ -61,11 +62,9 @@ impl Positions {
     /// A purchase became final.
     pub fn confirm_buy(&mut self, strategy: StrategyId, token: Token, key: FillKey) {
         if let Some(holding) = self.holdings.get_mut(&(strategy, token)) {
-            holding
-                .lots
-                .iter_mut()
-                .filter(|lot| lot.key == key)
-                .for_each(|lot| lot.confirmed = true);
+            for lot in holding.lots.iter_mut().filter(|lot| lot.key == key) {
+                lot.confirmed = true;
+            }
         }
     }
 
@@ -78,15 +77,15 @@ impl Positions {
         token: Token,
         key: FillKey,
         fill: Fill,
-    ) -> Result<(), Claim> {
+    ) -> Result<(), Violation> {
         let mut found = Shares::ZERO;
         if let Some(holding) = self.holdings.get_mut(&(strategy, token)) {
             for lot in holding.lots.iter().filter(|lot| lot.key == key) {
                 found += lot.shares;
                 ledger.post(Entry {
                     at,
-                    from: Account::Inventory,
-                    to: Account::Cash,
+                    from: LedgerAccount::Inventory,
+                    to: LedgerAccount::Cash,
                     amount: lot.cost,
                 });
             }
@@ -96,7 +95,7 @@ impl Positions {
         self.tidy(strategy, token);
         match fill.shares.saturating_sub(found) {
             Shares::ZERO => Ok(()),
-            short => Err(Claim::SoldFailed { strategy, short }),
+            short => Err(Violation::SoldFailed { strategy, short }),
         }
     }
 
@@ -111,32 +110,31 @@ impl Positions {
         key: FillKey,
         fill: Fill,
         role: Role,
-        why: ExitReason,
-    ) -> Result<(), Claim> {
+        reason: ExitReason,
+    ) -> Result<(), Violation> {
         let (slices, short) = self.take(strategy, token, fill.shares);
         let cost: Usdc = slices.iter().map(|lot| lot.cost).sum();
         let proceeds = fill.notional - fill.fee;
-        ledger.post(Entry { at, from: Account::Inventory, to: Account::Pending, amount: cost });
+        ledger.post(Entry { at, from: LedgerAccount::Inventory, to: LedgerAccount::Pending, amount: cost });
         ledger.post(Entry {
             at,
-            from: Account::Deferred,
-            to: Account::Pending,
+            from: LedgerAccount::Deferred,
+            to: LedgerAccount::Pending,
             amount: proceeds - cost,
         });
         ledger.note_fee(fill.fee);
-        let leaving = self.get(strategy, token).and_then(|holding| holding.leaving);
-        let floor = leaving.map(|(_, floor, _)| floor);
-        self.sales.insert(key, Sale { strategy, token, slices, fill, role, why, floor });
-        if let Some(holding) = self.get_mut(strategy, token)
-            && let Some((_, _, shares)) = &mut holding.leaving
-        {
-            *shares = shares.saturating_sub(fill.shares);
-            if shares.is_zero() {
-                holding.leaving = None;
+        let floor = self.pending_exit(strategy, token).map(|pending| pending.floor);
+        self.sales.insert(key, Sale { strategy, token, slices, fill, role, reason, floor });
+        self.change_exit(strategy, token, |exit| {
+            if let Some(pending) = &mut exit.pending {
+                pending.shares = pending.shares.saturating_sub(fill.shares);
+                if pending.shares.is_zero() {
+                    exit.pending = None;
+                }
             }
-        }
+        });
         self.tidy(strategy, token);
-        if short.is_zero() { Ok(()) } else { Err(Claim::Oversold { strategy, short }) }
+        if short.is_zero() { Ok(()) } else { Err(Violation::Oversold { strategy, short }) }
     }
 
     /// A sale became final: its profit is real.
@@ -145,40 +143,34 @@ impl Positions {
         ledger: &mut Ledger,
         at: Time,
         key: FillKey,
-        closed: &mut Vec<ClosedTrade>,
+        closed: &mut Vec<ClosedLot>,
     ) {
         let Some(sale) = self.sales.remove(&key) else { return };
         let proceeds = sale.fill.notional - sale.fill.fee;
-        ledger.post(Entry { at, from: Account::Pending, to: Account::Cash, amount: proceeds });
+        ledger.post(Entry { at, from: LedgerAccount::Pending, to: LedgerAccount::Cash, amount: proceeds });
         let parts: Vec<Shares> = sale.slices.iter().map(|lot| lot.shares).collect();
         let (notional, fees) = (divide(sale.fill.notional, &parts), divide(sale.fill.fee, &parts));
         for ((lot, notional), exit_fee) in sale.slices.iter().zip(notional).zip(fees) {
-            let trade = close(
-                sale.strategy,
-                sale.token,
-                lot,
-                at,
-                notional - exit_fee,
-                exit_fee,
-                Some(sale.role),
-                sale.why,
-                key.1.0,
-            );
-            let result = trade.proceeds - trade.cost;
+            let proceeds = notional - exit_fee;
+            let result = proceeds - lot.cost;
             ledger.post(Entry {
                 at,
-                from: Account::Realised,
-                to: Account::Deferred,
+                from: LedgerAccount::Realised,
+                to: LedgerAccount::Deferred,
                 amount: result,
             });
-            ledger.realise(
-                at,
-                sale.strategy,
-                sale.token.market(),
-                result,
-                trade.entry_fee + trade.exit_fee,
-                trade.closing,
-            );
+            ledger.realise(at, sale.strategy, result, lot.fee + exit_fee, key.1.0);
+            let trade = ClosedLot {
+                strategy: sale.strategy,
+                token: sale.token,
+                lot: lot.clone(),
+                closed_at: at,
+                proceeds,
+                exit_fee,
+                exit_role: Some(sale.role),
+                reason: sale.reason,
+                closing: key.1.0,
+            };
             closed.push(trade);
         }
     }
@@ -188,11 +180,11 @@ impl Positions {
         let Some(sale) = self.sales.remove(&key) else { return };
         let cost: Usdc = sale.slices.iter().map(|lot| lot.cost).sum();
         let proceeds = sale.fill.notional - sale.fill.fee;
-        ledger.post(Entry { at, from: Account::Pending, to: Account::Inventory, amount: cost });
+        ledger.post(Entry { at, from: LedgerAccount::Pending, to: LedgerAccount::Inventory, amount: cost });
         ledger.post(Entry {
             at,
-            from: Account::Pending,
-            to: Account::Deferred,
+            from: LedgerAccount::Pending,
+            to: LedgerAccount::Deferred,
             amount: proceeds - cost,
         });
         ledger.note_fee(-sale.fill.fee);
@@ -200,12 +192,14 @@ impl Positions {
             self.add(sale.strategy, sale.token, lot);
         }
         // What was to be sold is still to be sold; plans of the lots see to the other reasons.
-        let asked = matches!(sale.why, ExitReason::Unwind | ExitReason::Operator | ExitReason::Signal);
-        if let (true, Some(floor), Some(holding)) =
-            (asked, sale.floor, self.get_mut(sale.strategy, sale.token))
-        {
-            let before = holding.leaving.map_or(Shares::ZERO, |(_, _, shares)| shares);
-            holding.leaving = Some((sale.why, floor, before + sale.fill.shares));
+        let asked =
+            matches!(sale.reason, ExitReason::Unwind | ExitReason::Operator | ExitReason::Signal);
+        if let (true, Some(floor)) = (asked, sale.floor) {
+            self.change_exit(sale.strategy, sale.token, |exit| {
+                let before = exit.pending.map_or(Shares::ZERO, |pending| pending.shares);
+                let shares = before + sale.fill.shares;
+                exit.pending = Some(PendingExit { reason: sale.reason, floor, shares });
+            });
         }
     }
 }

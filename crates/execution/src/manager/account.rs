@@ -1,0 +1,329 @@
+//! The account as a whole: links, snapshots, external orders, findings, blockers, limits.
+
+use polydesk_domain::{
+    AccountSnapshot, Blocker, Cause, Channel, Code, ExternalOrder, Finding, MarketKey, NoteLevel,
+    OrderHash, OrderState, Outbox, Purpose, Shares, Size, StrategyId, Tif, Time, Token,
+    TradeStatus, Universe, Usdc,
+};
+
+use super::{Context, Manager, report_blocker};
+use crate::config::{Limits, RawRisk};
+use crate::state::{Draft, LedgerAccount, LedgerEntry, Order};
+
+/// What an estimated fill may be off, in micro-dollars (RECOVERY's tolerance per match).
+const PER_ESTIMATE: i64 = 10;
+/// Differences that are named one by one.
+const MOST_NAMED: usize = 8;
+
+impl Manager {
+    /// A connection that reports came up or went down.
+    pub fn on_link(&mut self, ctx: &Context<'_>, channel: Channel, up: bool, out: &mut Outbox) {
+        if up {
+            return self.unblock(ctx, Cause::Link(channel), "the link is up", out);
+        }
+        self.block(ctx, Cause::Link(channel), format!("the {} link is down", channel.name()), out);
+        if channel == Channel::User {
+            // What was not reported meanwhile is found only by comparing.
+            self.raise_not_reconciled(ctx, "the user link was down", out);
+        }
+    }
+
+    /// Something may have been missed: only a pass that begins from now on may say otherwise.
+    pub(super) fn raise_not_reconciled(&mut self, ctx: &Context<'_>, why: &str, out: &mut Outbox) {
+        let counters = self.state.counters.get_mut();
+        counters.epoch += 1;
+        let epoch = counters.epoch;
+        report_blocker(ctx, Cause::NotReconciled, true, why, out);
+        let blocker = Blocker { since: ctx.now, detail: why.to_owned(), lost: None, epoch };
+        self.state.blockers.insert(Cause::NotReconciled, blocker);
+    }
+
+    /// Compares what the venue and the chain say with what is known here. Equal clears `not_reconciled` of
+    /// that epoch; anything else leaves it and names the differences. Nothing is corrected.
+    pub fn on_snapshot(
+        &mut self,
+        ctx: &Context<'_>,
+        snapshot: &AccountSnapshot,
+        out: &mut Outbox,
+    ) {
+        let Some(blocker) = self.state.blockers.get(&Cause::NotReconciled) else { return };
+        if blocker.epoch != snapshot.epoch {
+            let text = format!(
+                "a pass of epoch {} does not count: the epoch is {}",
+                snapshot.epoch, blocker.epoch
+            );
+            return out.note(NoteLevel::Info, "snapshot_outdated", text);
+        }
+        if !snapshot.complete {
+            let text = "a list was not read to its end: the pass proves nothing".to_owned();
+            return out.note(NoteLevel::Warning, "snapshot_incomplete", text);
+        }
+        let mut differences = self.differences(ctx.universe, snapshot);
+        if differences.is_empty() {
+            return self.unblock(ctx, Cause::NotReconciled, "the account agrees", out);
+        }
+        let more = differences.len().saturating_sub(MOST_NAMED);
+        differences.truncate(MOST_NAMED);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        out.note(NoteLevel::Warning, "snapshot_differs", differences.join("; ") + &more);
+    }
+
+    /// What a snapshot shows that cannot be, one sentence each.
+    ///
+    /// What is matched and not final may or may not have moved on the chain yet: it widens what is
+    /// possible, and nothing else does.
+    fn differences(&self, ids: &Universe, snapshot: &AccountSnapshot) -> Vec<String> {
+        let mut found = Vec::new();
+        let positions = &self.state.positions;
+        let ledger = &self.state.ledger;
+        let estimates = self.state.orders.estimated_fills() as i64;
+        let slack = Usdc::new(PER_ESTIMATE * estimates);
+        let least = ledger.balance(LedgerAccount::Cash);
+        let unsettled: Usdc = positions.unsettled_cost();
+        let most = least + unsettled + ledger.balance(LedgerAccount::Pending).max(Usdc::ZERO);
+        if snapshot.cash < least - slack || snapshot.cash > most + slack {
+            found.push(format!("cash: {} there, {least} here", snapshot.cash));
+        }
+        let mut tokens: Vec<Token> = snapshot.shares.keys().copied().collect();
+        tokens.extend(positions.all().map(|(_, token, _)| token));
+        tokens.sort();
+        tokens.dedup();
+        for token in tokens {
+            let there = snapshot.shares.get(&token).copied().unwrap_or_default();
+            let (mut final_, mut moving) = (Shares::ZERO, Shares::ZERO);
+            for (_, of, holding) in positions.all().filter(|(_, of, _)| *of == token) {
+                debug_assert_eq!(of, token);
+                final_ += holding.confirmed();
+                moving += holding.held() - holding.confirmed();
+            }
+            let sales = positions.unsettled_sales().filter(|(_, of, _, _)| *of == token);
+            moving += sales.map(|(_, _, _, shares)| shares).sum();
+            if there < final_ || there > final_ + moving {
+                let id = ids.token_id(token);
+                found.push(format!("shares of token {id}: {there} there, {final_} here"));
+            }
+        }
+        let mut ours: Vec<(OrderHash, &Order)> = Vec::new();
+        for order in self.state.orders.all.values() {
+            if let Some(hash) = order.hash {
+                ours.push((hash, order));
+            }
+        }
+        for (hash, order) in &ours {
+            let acknowledged = matches!(
+                order.state,
+                OrderState::Live
+                    | OrderState::PartlyMatched
+                    | OrderState::Cancelling
+                    | OrderState::Delayed
+            );
+            match snapshot.open.get(hash) {
+                None if acknowledged => found.push(format!("order {}: open here only", order.id)),
+                Some(matched) if *matched > order.matched + order.failed => {
+                    found.push(format!("order {}: {matched} matched there", order.id));
+                }
+                Some(_) if order.state.ended() => {
+                    found.push(format!("order {}: open there, over here", order.id));
+                }
+                _ => {}
+            }
+        }
+        for hash in snapshot.open.keys() {
+            if !ours.iter().any(|(known, _)| known == hash) {
+                found.push(format!("order {hash}: open there, unknown here"));
+            }
+        }
+        found
+    }
+
+    /// Takes up an order that this bot did not place: it counts in the account's limits, no strategy sells
+    /// what it buys, and it can be cancelled.
+    pub fn on_external(
+        &mut self,
+        ctx: &Context<'_>,
+        external: &ExternalOrder,
+        out: &mut Outbox,
+    ) {
+        if !external.id.is_external() || self.state.orders.get(external.id).is_some() {
+            let text = format!("external order {} has a name that is taken", external.id);
+            return self.anomaly("external_name", text, out);
+        }
+        let draft = Draft {
+            strategy: StrategyId::EXTERNAL,
+            signal: None,
+            purpose: Purpose::External,
+            token: external.token,
+            side: external.side,
+            price: external.price,
+            size: Size::Shares(external.size),
+            tif: Tif::Gtc,
+            post_only: true,
+            placed_at: ctx.now,
+            expires: Time::MAX,
+        };
+        let state = if external.open { OrderState::Live } else { OrderState::Filled };
+        let ended_at = (!external.open).then_some(ctx.now);
+        let order = Order {
+            id: external.id,
+            hash: Some(external.hash),
+            state,
+            ended_at,
+            ..draft.order()
+        };
+        self.state.uses(external.token.market(), ctx.universe, ctx.states);
+        self.state.orders.insert(order);
+        let text = format!(
+            "order {} ({} {} at {}) is not ours",
+            external.id, external.side, external.size, external.price
+        );
+        out.note(NoteLevel::Warning, "external_order", text);
+    }
+
+    /// Books what reconciliation found.
+    pub fn on_finding(&mut self, ctx: &Context<'_>, finding: &Finding, out: &mut Outbox) {
+        match finding {
+            Finding::Cash { amount, code } => {
+                self.external_money(ctx, *amount, out);
+                let text = format!("{amount} pUSD explained by {code}");
+                out.note(NoteLevel::Info, "finding_cash", text);
+            }
+            Finding::Shares { token, micros, code } => {
+                self.external_shares(ctx, *token, *micros, *code, out);
+            }
+            Finding::Freeze { token, detail } => {
+                self.block(ctx, Cause::Token(*token), detail.clone(), out);
+            }
+            Finding::CashMismatch { difference } => {
+                let detail = format!("{difference} pUSD that nothing explains");
+                self.block(ctx, Cause::CashMismatch, detail, out);
+            }
+        }
+        self.audit(ctx, out);
+    }
+
+    /// Money came from outside or went there: no profit, so what losses are measured from moves with it.
+    pub(super) fn external_money(&mut self, ctx: &Context<'_>, amount: Usdc, out: &mut Outbox) {
+        let (from, to) = (LedgerAccount::External, LedgerAccount::Cash);
+        self.state.ledger.post(LedgerEntry { at: ctx.now, from, to, amount });
+        let marks = self.state.equity.get_mut();
+        marks.high += amount;
+        marks.day_open += amount;
+        self.mark(ctx, out);
+    }
+
+    fn external_shares(
+        &mut self,
+        ctx: &Context<'_>,
+        token: Token,
+        micros: i64,
+        code: Code,
+        out: &mut Outbox,
+    ) {
+        let shares = Shares::new(micros.unsigned_abs());
+        let missing = if micros >= 0 {
+            self.state.uses(token.market(), ctx.universe, ctx.states);
+            self.state.positions.found(ctx.now, token, shares);
+            Shares::ZERO
+        } else {
+            let positions = &mut self.state.positions;
+            positions.lost(&mut self.state.ledger, ctx.now, token, shares)
+        };
+        let text = format!(
+            "{}{shares} shares of token {} explained by {code}",
+            if micros < 0 { "-" } else { "" },
+            ctx.universe.token_id(token)
+        );
+        out.note(NoteLevel::Warning, "finding_shares", text);
+        if !missing.is_zero() {
+            let detail = format!("{missing} shares went that no lot holds");
+            self.block(ctx, Cause::Token(token), detail, out);
+        }
+    }
+
+    /// The runtime sets or clears a blocker of its own.
+    pub fn on_blocker(
+        &mut self,
+        ctx: &Context<'_>,
+        cause: Cause,
+        on: bool,
+        detail: &str,
+        out: &mut Outbox,
+    ) {
+        match (cause, on) {
+            (Cause::NotReconciled, true) => self.raise_not_reconciled(ctx, detail, out),
+            _ if !cause.of_runtime() => {
+                let text = format!("{} is not the runtime's to set", cause.code());
+                self.anomaly("foreign_blocker", text, out);
+            }
+            (_, true) => self.block(ctx, cause, detail.to_owned(), out),
+            (_, false) => self.unblock(ctx, cause, detail, out),
+        }
+    }
+
+    /// New limits are in force from now on; what is over them already stays and is not added to.
+    pub fn on_limits(&mut self, toml: &str, out: &mut Outbox) {
+        let read = toml::from_str::<RawRisk>(toml).map_err(|error| error.to_string());
+        let limits = read.and_then(|raw| Limits::try_from(&raw).map_err(|rules| rules.join("; ")));
+        match limits {
+            Ok(limits) => {
+                let budgets = self.state.budgets.get_mut();
+                budgets.orders.set(limits.orders_per_second, limits.order_burst);
+                budgets.cancels.set(limits.cancels_per_second, limits.cancel_burst);
+                self.state.limits.put(limits.raw().clone());
+                self.limits = limits;
+                out.note(NoteLevel::Info, "limits", "new limits are in force".to_owned());
+            }
+            Err(rules) => {
+                let text = format!("new limits are refused, the old ones stay: {rules}");
+                out.note(NoteLevel::Critical, "limits_refused", text);
+            }
+        }
+    }
+
+    /// Whether a market can be delisted: nothing of ours rests, is held, moves or is wanted in it.
+    pub fn flat(&self, market: MarketKey) -> bool {
+        let state = &self.state;
+        !state.positions.occupied(market)
+            && !state.positions.selling(market)
+            && state.orders.open_in(market).next().is_none()
+            && !state.conversions.values().any(|pending| pending.market == market)
+            && !state.baskets.values().any(|basket| basket.touches(market))
+            && state.orders.all.values().all(|order| {
+                order.token.market() != market
+                    || order.fills.values().all(|fill| {
+                        matches!(fill.status, TradeStatus::Confirmed | TradeStatus::Failed)
+                    })
+            })
+    }
+
+    /// Forgets a market that is [`flat`](Manager::flat), before its key stops meaning anything.
+    pub fn delist(&mut self, ctx: &Context<'_>, market: MarketKey) {
+        let state = &mut self.state;
+        let wanted: Vec<_> =
+            state.quotes.keys().filter(|(_, key)| *key == market).copied().collect();
+        for key in wanted {
+            state.quotes.remove(&key);
+        }
+        let asks: Vec<_> =
+            state.asks.iter().filter(|(_, ask)| ask.market == market).map(|(id, _)| *id).collect();
+        for id in asks {
+            state.asks.remove(&id);
+        }
+        let frozen: Vec<_> = state
+            .blockers
+            .keys()
+            .filter(|cause| match cause {
+                Cause::Market(key) => *key == market,
+                Cause::Token(token) => token.market() == market,
+                _ => false,
+            })
+            .copied()
+            .collect();
+        for cause in frozen {
+            state.blockers.remove(&cause);
+        }
+        state.orders.forget_market(market);
+        state.markets.remove(&ctx.universe.market(market).condition);
+        self.marks.retain(|token, _| token.market() != market);
+    }
+}

@@ -1,0 +1,156 @@
+//! Money and complete sets that moved, markets that closed, and whether the books agree.
+
+use polydesk_domain::{
+    Cash, CashKind, Code, Conversion, ConversionId, MarketKey, MarketState, Outbox, Record,
+};
+
+use super::{Context, Manager};
+use crate::state::{LedgerAccount, LedgerEntry};
+
+impl Manager {
+    /// Takes in a movement of money or complete sets.
+    pub fn on_cash(&mut self, ctx: &Context<'_>, cash: &Cash, out: &mut Outbox) {
+        let (at, amount) = (ctx.now, cash.amount);
+        let pending = cash.conversion.and_then(|id| self.state.conversions.remove(&id));
+        let mut invariant = Ok(());
+        match (cash.kind, pending, cash.market) {
+            (CashKind::Deposit | CashKind::Withdrawal, _, _) => {
+                self.external_money(ctx, amount, out);
+            }
+            (CashKind::Rebate, _, _) => {
+                self.state.ledger.post(LedgerEntry { at, from: LedgerAccount::Rebates, to: LedgerAccount::Cash, amount })
+            }
+            (CashKind::Reward, _, _) => {
+                self.state.ledger.post(LedgerEntry { at, from: LedgerAccount::Rewards, to: LedgerAccount::Cash, amount })
+            }
+            (CashKind::Split, Some(set), Some(market)) => {
+                let conversion = cash.conversion.unwrap_or(ConversionId(0));
+                self.state.positions.split(
+                    &mut self.state.ledger,
+                    at,
+                    set.strategy,
+                    market,
+                    cash.shares[0],
+                    set.yes_units,
+                    conversion,
+                );
+            }
+            (CashKind::Merge, Some(set), Some(market)) => {
+                invariant = self.state.positions.merge(
+                    &mut self.state.ledger,
+                    at,
+                    set.strategy,
+                    market,
+                    cash.shares[0],
+                    &mut self.closed,
+                );
+            }
+            (CashKind::Redeem, _, Some(market)) => match ctx.states.get(market.index()) {
+                Some(MarketState::Resolved(payout)) => {
+                    self.state.positions.redeem(
+                        &mut self.state.ledger,
+                        at,
+                        market,
+                        *payout,
+                        amount,
+                        &mut self.closed,
+                    );
+                }
+                _ => self.state.ledger.post(LedgerEntry {
+                    at,
+                    from: LedgerAccount::External,
+                    to: LedgerAccount::Cash,
+                    amount,
+                }),
+            },
+            (CashKind::Failed, _, _) => {
+                *self.counts.anomalies.entry(Code::literal("conversion_failed")).or_default() += 1;
+            }
+            (CashKind::Split | CashKind::Merge | CashKind::Redeem, _, _) => {
+                // Complete sets moved that nobody here asked for: money we cannot explain.
+                return self.halt(
+                    ctx,
+                    format!("{:?} of {amount} pUSD that no conversion asked for", cash.kind),
+                    out,
+                );
+            }
+        }
+        self.report_closed(ctx, out);
+        if let (Some(id), Some(pending)) = (cash.conversion, &pending) {
+            let done = if cash.kind == CashKind::Failed { "failed" } else { "done" };
+            out.record(Record::Conversion {
+                id,
+                strategy: pending.strategy,
+                market: ctx.universe.market(pending.market).condition,
+                action: pending.action,
+                code: Code::literal(done),
+                amount,
+            });
+        }
+        if let Err(violation) = invariant {
+            return self.halt(ctx, violation.to_string(), out);
+        }
+        self.audit(ctx, out);
+        if let Some(basket) = pending.and_then(|pending| pending.basket) {
+            self.basket_converted(ctx, basket, cash, out);
+        }
+    }
+
+    /// Takes in a new state of a market.
+    pub fn on_state(
+        &mut self,
+        ctx: &Context<'_>,
+        market: MarketKey,
+        state: MarketState,
+        out: &mut Outbox,
+    ) {
+        if state.trades() {
+            return;
+        }
+        let wanted: Vec<_> =
+            self.state.quotes.keys().filter(|(_, key)| *key == market).copied().collect();
+        for key in wanted {
+            self.state.quotes.remove(&key);
+        }
+        let resting: Vec<_> = self.state.orders.open_in(market).map(|order| order.id).collect();
+        for id in resting {
+            self.cancel(ctx.now, id, out);
+        }
+        if matches!(state, MarketState::Resolved(_)) {
+            self.redeem(ctx, market, out);
+        }
+    }
+
+    /// Redeems a resolved market once everything in it is final.
+    pub(super) fn redeem(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        // A merge under way holds shares that a redemption must not count, and the other way round.
+        let asked = self.state.conversions.values().any(|pending| pending.market == market);
+        let held = self.state.positions.in_market(market);
+        let Some((strategy, _)) = held.first().copied() else { return };
+        let final_ = held.iter().all(|(strategy, token)| {
+            let holding = self.state.positions.get(*strategy, *token);
+            holding.is_none_or(|holding| holding.confirmed() == holding.held())
+        });
+        let reserved = self.state.orders.open_in(market).next().is_some();
+        if asked || !final_ || reserved || self.state.positions.selling(market) {
+            return;
+        }
+        self.convert(ctx, strategy, market, Conversion::Redeem, None, 0, out);
+    }
+
+    /// The ledger must agree with the lots and add up to zero; if not, everything stops.
+    pub(super) fn audit(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        let (inventory, pending) = self.state.positions.totals();
+        let ledger =
+            (self.state.ledger.balance(LedgerAccount::Inventory), self.state.ledger.balance(LedgerAccount::Pending));
+        if ledger != (inventory, pending) || !self.state.ledger.imbalance().is_zero() {
+            let why = format!(
+                "the ledger says inventory {} and pending {}, the lots say {inventory} and {pending}; imbalance {}",
+                ledger.0,
+                ledger.1,
+                self.state.ledger.imbalance()
+            );
+            self.halt(ctx, why, out);
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The order manager: what to do about what changed.
+//!
+//! Here is what it is made of; its handlers are in files by what calls for them. What is known lies in
+//! [`State`]; the rest here is made of it, or counts for reports.
+
+mod account;
+mod baskets;
+mod cash;
+mod exits;
+mod operator;
+mod quotes;
+mod sending;
+mod signal;
+mod timer;
+mod updates;
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{
+    AskId, Blocker, Books, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey, MarketState, NoteLevel,
+    Outbox, Position, Reason, Record, Scope, Shares, SignalId, StrategyId, Time, Token, Universe,
+    Usdc,
+};
+
+use crate::budget::Budget;
+use crate::config::Limits;
+use crate::gate::{Facts, Mode};
+use crate::state::{
+    Budgets, ClosedLot, Entry, Equity, Ledger, LoadError, Order, Orders, PendingAsk, Positions, State,
+};
+
+/// What the manager may look at besides its own state.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Engine time.
+    pub now: Time,
+    /// All markets.
+    pub universe: &'a Universe,
+    /// Their books.
+    pub books: &'a Books,
+    /// Their states.
+    pub states: &'a [MarketState],
+}
+
+/// How often what happened, by strategy and code.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// Denials of the gate.
+    pub denials: BTreeMap<(StrategyId, Code), u64>,
+    /// Refusals of the venue.
+    pub rejects: BTreeMap<(StrategyId, Code), u64>,
+    /// Ways orders ended, by state.
+    pub ends: BTreeMap<(StrategyId, Code), u64>,
+    /// Things that should not happen: illegal transitions, unknown orders.
+    pub anomalies: BTreeMap<Code, u64>,
+    /// Exits that could not be made, by code.
+    pub exit_waits: BTreeMap<Code, u64>,
+    /// Orders sent.
+    pub placed: u64,
+    /// Cancels sent.
+    pub cancels: u64,
+}
+
+/// The order manager.
+pub struct Manager {
+    pub(crate) state: State,
+    /// What `state.limits` means.
+    pub(crate) limits: Limits,
+    pub(crate) counts: Counts,
+    /// Round trips that ended in this event and are not reported yet.
+    pub(crate) closed: Vec<ClosedLot>,
+    /// Equity as of the last mark.
+    pub(crate) equity_now: Usdc,
+    /// The run is over: nothing new leaves, not even exits.
+    pub(crate) stopping: bool,
+    /// Last executable price of each token, in ten-thousandths, from a book that could be relied on.
+    pub(crate) marks: BTreeMap<Token, u64>,
+}
+
+impl Manager {
+    /// With what stands in the way at the start; the gate is open once nothing does.
+    pub fn new(
+        run: u32,
+        limits: Limits,
+        blockers: impl IntoIterator<Item = (Cause, Blocker)>,
+    ) -> Manager {
+        let budgets = Budgets {
+            orders: Budget::new(limits.orders_per_second, limits.order_burst),
+            cancels: Budget::new(limits.cancels_per_second, limits.cancel_burst),
+        };
+        let mut state = State::new(run, limits.raw().clone(), budgets);
+        for (cause, blocker) in blockers {
+            state.blockers.insert(cause, blocker);
+        }
+        Manager {
+            state,
+            limits,
+            counts: Counts::default(),
+            closed: Vec::new(),
+            equity_now: Usdc::ZERO,
+            stopping: false,
+            marks: BTreeMap::new(),
+        }
+    }
+
+    /// The run begins. It opens nothing.
+    pub fn start(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        self.mark(ctx, out);
+    }
+
+    /// Takes up entries of an earlier run, or of this one: every market they name is listed.
+    ///
+    /// # Errors
+    /// An entry that cannot be read, or limits that break a rule of this program.
+    pub fn load(&mut self, entries: &[Entry], universe: &Universe) -> Result<(), LoadError> {
+        self.state.load(entries, universe)?;
+        self.limits = Limits::try_from(self.state.limits.get()).map_err(|rules| {
+            LoadError::Entry { table: "limits", key: String::new(), detail: rules.join("; ") }
+        })?;
+        Ok(())
+    }
+
+    /// Forgets which entries the last event changed.
+    pub fn clear_changes(&mut self) {
+        self.state.clear_changes();
+    }
+
+    /// A market was listed again, or entered another state.
+    pub fn on_market_changed(&mut self, ctx: &Context<'_>, market: MarketKey) {
+        let state = ctx.states.get(market.index()).copied().unwrap_or(MarketState::Closed);
+        self.state.market_changed(ctx.universe.market(market), state);
+    }
+
+    /// The last executable price of each token, in ten-thousandths: soft.
+    pub fn marks(&self) -> impl Iterator<Item = (Token, u64)> {
+        self.marks.iter().map(|(token, units)| (*token, *units))
+    }
+
+    /// Takes up soft marks.
+    pub fn set_marks(&mut self, marks: impl IntoIterator<Item = (Token, u64)>) {
+        self.marks = marks.into_iter().collect();
+    }
+
+    /// Everything that is known.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+    /// The gate's mode in one word.
+    pub fn mode(&self) -> Mode {
+        Mode::of(&self.state)
+    }
+    /// Why it halted itself, if it did.
+    pub fn halted(&self) -> Option<&str> {
+        self.state.blockers.get(&Cause::Halted).map(|blocker| blocker.detail.as_str())
+    }
+    /// All orders.
+    pub fn orders(&self) -> &Orders {
+        &self.state.orders
+    }
+    /// All positions.
+    pub fn positions(&self) -> &Positions {
+        &self.state.positions
+    }
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+    /// Counters by code.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+    /// Equity as of the last mark.
+    pub fn equity(&self) -> Equity {
+        let marks = self.state.equity.get();
+        Equity { now: self.equity_now, high: marks.high, day_open: marks.day_open }
+    }
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What a strategy holds of a token.
+    pub fn position(&self, strategy: StrategyId, token: Token) -> Position {
+        self.state.positions.position(strategy, token, self.reserved_for_sells(strategy, token))
+    }
+
+    /// Shares that a strategy's open sells may take.
+    pub(crate) fn reserved_for_sells(&self, strategy: StrategyId, token: Token) -> Shares {
+        let sells = self.state.orders.open_in(token.market());
+        sells
+            .filter(|o| o.strategy == strategy && o.token == token)
+            .map(Order::remaining_offer)
+            .sum()
+    }
+
+    /// pUSD that nothing has a claim on.
+    pub fn free_cash(&self) -> Usdc {
+        self.state.free_cash()
+    }
+
+    pub(crate) fn facts<'a>(&'a self, ctx: &Context<'a>) -> Facts<'a> {
+        Facts {
+            now: ctx.now,
+            universe: ctx.universe,
+            books: ctx.books,
+            states: ctx.states,
+            state: &self.state,
+        }
+    }
+
+    pub(crate) fn deny(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        about: (Option<MarketKey>, Option<SignalId>),
+        reason: Reason,
+        out: &mut Outbox,
+    ) {
+        *self.counts.denials.entry((strategy, reason.code)).or_default() += 1;
+        let (market, signal) = about;
+        let market = market.map(|key| ctx.universe.market(key).condition);
+        out.record(Record::Denied { strategy, market, signal, reason });
+    }
+
+    /// Sets a blocker, where it is not set yet.
+    pub(crate) fn block(
+        &mut self,
+        ctx: &Context<'_>,
+        cause: Cause,
+        detail: String,
+        out: &mut Outbox,
+    ) {
+        if self.state.blockers.contains_key(&cause) {
+            return;
+        }
+        report_blocker(ctx, cause, true, &detail, out);
+        let blocker = Blocker { since: ctx.now, detail, lost: None, epoch: 0 };
+        self.state.blockers.insert(cause, blocker);
+    }
+
+    /// Clears a blocker, where it is set.
+    pub(crate) fn unblock(&mut self, ctx: &Context<'_>, cause: Cause, why: &str, out: &mut Outbox) {
+        if self.state.blockers.remove(&cause).is_some() {
+            report_blocker(ctx, cause, false, why, out);
+        }
+    }
+
+    /// Whether anything closes the gate for every order.
+    pub(crate) fn closed_for_orders(&self) -> Option<&Cause> {
+        let everywhere = |cause: &&Cause| {
+            cause.scope() == Scope::Orders && !matches!(cause, Cause::Market(_) | Cause::Token(_))
+        };
+        self.state.blockers.keys().find(everywhere)
+    }
+
+    /// Reports the round trips that ended in this event.
+    pub(crate) fn report_closed(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        for closed in self.closed.drain(..) {
+            out.record(Record::Closed(closed.record(ctx.universe)));
+        }
+    }
+
+    /// How many signals a strategy emitted in this run, and questions all of them.
+    pub fn counters_of(&self, strategy: StrategyId) -> (u32, u64, u32) {
+        let counters = self.state.counters.get();
+        let signals = self.state.emitted.get(&strategy).copied().unwrap_or(0);
+        (counters.run, signals, counters.asks)
+    }
+
+    /// Notes how many signals a strategy emitted in this run.
+    pub fn emitted(&mut self, strategy: StrategyId, signals: u64) {
+        self.state.emitted.put(strategy, signals);
+    }
+
+    /// Whether a signal of another process is new.
+    pub fn accept_signal(&mut self, id: SignalId) -> bool {
+        let mut mark = self.state.signals.get(&id.producer).copied().unwrap_or_default();
+        let new = mark.accept(id);
+        if new {
+            self.state.signals.insert(id.producer, mark);
+        }
+        new
+    }
+
+    /// Remembers something for a strategy, or forgets it.
+    pub fn remember(&mut self, strategy: StrategyId, key: String, value: Option<Vec<u8>>) {
+        match value {
+            Some(value) => self.state.remember.put((strategy, key), value),
+            None => drop(self.state.remember.remove(&(strategy, key))),
+        }
+    }
+
+    /// A strategy asks a model.
+    pub fn ask(&mut self, ctx: &Context<'_>, id: AskId, ask: PendingAsk, out: &mut Outbox) {
+        self.state.counters.get_mut().asks = id.number();
+        self.state.uses(ask.market, ctx.universe, ctx.states);
+        self.state.asks.insert(id, ask);
+        let PendingAsk { market, evidence_until, .. } = ask;
+        out.command(Command::Ask { id, market, evidence_until });
+    }
+
+    /// A question was answered, one way or the other: who asked it.
+    pub fn answered(&mut self, id: AskId) -> Option<StrategyId> {
+        self.state.asks.remove(&id).map(|ask| ask.strategy)
+    }
+
+    /// Switches a strategy on or off. Off: its quotes are pulled, exits of what it holds go on.
+    pub fn on_switch(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        run: bool,
+        out: &mut Outbox,
+    ) {
+        if run {
+            self.state.off.remove(&strategy);
+            return;
+        }
+        if !self.state.off.contains_key(&strategy) {
+            self.state.off.insert(strategy, ctx.now);
+        }
+        let wanted: Vec<_> =
+            self.state.quotes.keys().filter(|(owner, _)| *owner == strategy).copied().collect();
+        for key in wanted {
+            self.state.quotes.remove(&key);
+            self.requote_one(ctx, key, out);
+        }
+    }
+
+    pub(crate) fn next_id(&mut self) -> ClientOrderId {
+        let counters = self.state.counters.get_mut();
+        counters.orders += 1;
+        ClientOrderId::of_run(counters.run, counters.orders)
+    }
+
+    pub(crate) fn next_conversion(&mut self) -> ConversionId {
+        ConversionId(self.next_id().0)
+    }
+
+    /// Whether a name was given away, in this run or an earlier one.
+    fn named(&self, id: ClientOrderId) -> bool {
+        let counters = self.state.counters.get();
+        !id.is_external()
+            && id.number() > 0
+            && (id.run() < counters.run
+                || (id.run() == counters.run && id.number() <= counters.orders))
+    }
+
+    pub(crate) fn anomaly(&mut self, code: &'static str, text: String, out: &mut Outbox) {
+        *self.counts.anomalies.entry(Code::literal(code)).or_default() += 1;
+        out.note(NoteLevel::Warning, code, text);
+    }
+}
+
+fn report_blocker(ctx: &Context<'_>, cause: Cause, on: bool, detail: &str, out: &mut Outbox) {
+    let ids = ctx.universe;
+    let by_venue =
+        cause.with_ids(|token| Some(ids.token_id(token)), |key| Some(ids.market(key).condition));
+    if let Some(cause) = by_venue {
+        out.record(Record::Blocker { cause, on, detail: detail.to_owned() });
+    }
+}

@@ -1,0 +1,159 @@
+//! What a person orders, and what the manager does when it may not trust itself.
+
+use polydesk_domain::{
+    Cause, Close, ClientOrderId, Command, ExitReason, MarketKey, NoteLevel, Operator,
+    OperatorCommand, Outbox, Price, Reason, Shares, StrategyId, Time, Token,
+};
+
+use super::{Context, Manager};
+use crate::state::PendingExit;
+
+impl Manager {
+    /// Takes in what a person ordered. The same key is executed once.
+    pub fn on_operator(&mut self, ctx: &Context<'_>, order: &Operator, out: &mut Outbox) {
+        if !order.key.is_empty() {
+            if self.state.operator.contains_key(&order.key) {
+                let text = format!("{} with key {} was done before", order.command.name(), order.key);
+                return out.note(NoteLevel::Info, "operator_repeated", text);
+            }
+            self.state.operator.insert(order.key.clone(), ctx.now);
+        }
+        let who = if order.by.is_empty() { "a person" } else { order.by.as_str() };
+        let detail =
+            if order.why.is_empty() { who.to_owned() } else { format!("{who}: {}", order.why) };
+        let killed = self.state.blockers.contains_key(&Cause::Killed);
+        match order.command {
+            OperatorCommand::Kill => self.kill(ctx, detail, out),
+            OperatorCommand::Rearm if killed => {
+                self.unblock(ctx, Cause::Killed, &detail, out);
+                self.block(ctx, Cause::Paused, detail, out);
+            }
+            OperatorCommand::Rearm => {}
+            OperatorCommand::Pause => self.block(ctx, Cause::Paused, detail, out),
+            OperatorCommand::ReduceOnly => self.block(ctx, Cause::ReduceOnly, detail, out),
+            // A kill is lifted by rearming, by nothing else.
+            OperatorCommand::Resume if killed => {
+                let text = "resume is refused while killed: rearm first".to_owned();
+                out.note(NoteLevel::Warning, "resume_refused", text);
+            }
+            OperatorCommand::Resume => self.resume(ctx, &detail, out),
+            OperatorCommand::Flatten(market) => self.flatten(ctx, market, out),
+            OperatorCommand::Close { token, fraction_ppm } => {
+                self.close_all(ctx, |of| of == token, fraction_ppm, out);
+            }
+            OperatorCommand::CancelOrder(id) => self.cancel(ctx.now, id, out),
+            OperatorCommand::CancelMarket(market) => self.cancel_all(ctx.now, market, out),
+            OperatorCommand::ReleaseMarket(key) => {
+                self.unblock(ctx, Cause::Market(key), &detail, out);
+            }
+            OperatorCommand::ReleaseToken(token) => {
+                self.unblock(ctx, Cause::Token(token), &detail, out);
+            }
+            OperatorCommand::ReleaseBlocker(cause) if cause.releasable() => {
+                self.unblock(ctx, cause, &detail, out);
+            }
+            OperatorCommand::ReleaseBlocker(cause) => {
+                let text = format!("{} is not for a person to release", cause.code());
+                out.note(NoteLevel::Warning, "release_refused", text);
+            }
+        }
+    }
+
+    /// Clears what persons and losses closed; losses are measured from now on.
+    fn resume(&mut self, ctx: &Context<'_>, detail: &str, out: &mut Outbox) {
+        let resumable: Vec<Cause> =
+            self.state.blockers.keys().filter(|cause| cause.resumable()).copied().collect();
+        let now = self.equity_now;
+        for cause in resumable {
+            match cause {
+                // What was not broken keeps its start: a resume forgives no other loss.
+                Cause::DailyLoss => self.state.equity.get_mut().day_open = now,
+                Cause::Drawdown => self.state.equity.get_mut().high = now,
+                _ => {}
+            }
+            self.unblock(ctx, cause, detail, out);
+        }
+    }
+
+    fn flatten(&mut self, ctx: &Context<'_>, market: Option<MarketKey>, out: &mut Outbox) {
+        self.close_all(ctx, |of| market.is_none_or(|key| key == of.market()), 1_000_000, out);
+    }
+
+    fn close_all(
+        &mut self,
+        ctx: &Context<'_>,
+        which: impl Fn(Token) -> bool,
+        fraction_ppm: u32,
+        out: &mut Outbox,
+    ) {
+        let held: Vec<_> = self.state.positions.all().map(|(s, t, _)| (s, t)).collect();
+        for (strategy, token) in held {
+            if which(token) {
+                let close = Close { token, fraction_ppm, floor: Price::ZERO };
+                self.close(ctx, strategy, close, ExitReason::Operator, out);
+            }
+        }
+    }
+
+    pub(super) fn close(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        close: Close,
+        reason: ExitReason,
+        out: &mut Outbox,
+    ) {
+        let Close { token, fraction_ppm, floor } = close;
+        let held =
+            self.state.positions.get(strategy, token).map_or(Shares::ZERO, |held| held.held());
+        let shares = held.scale_floor(u64::from(fraction_ppm.min(1_000_000)), 1_000_000);
+        if shares.is_zero() {
+            let about = (Some(token.market()), None);
+            return self.deny(ctx, strategy, about, Reason::new("nothing_to_close"), out);
+        }
+        self.state.positions.change_exit(strategy, token, |exit| {
+            exit.pending = Some(PendingExit { reason, floor, shares });
+            exit.retry_at = None;
+        });
+        self.exits(ctx, token.market(), out);
+    }
+
+    /// Latches the kill: cancels everything, nothing new.
+    pub fn kill(&mut self, ctx: &Context<'_>, detail: String, out: &mut Outbox) {
+        self.block(ctx, Cause::Killed, detail, out);
+        self.cancel_all(ctx.now, None, out);
+    }
+
+    /// The run ends: cancels everything that rests.
+    pub fn stop(&mut self, now: Time, out: &mut Outbox) {
+        self.stopping = true;
+        self.cancel_all(now, None, out);
+    }
+
+    /// One request for everything at once; what it misses is cancelled one by one by the timer.
+    fn cancel_all(&mut self, now: Time, market: Option<MarketKey>, out: &mut Outbox) {
+        let here = |key: MarketKey| market.is_none_or(|market| market == key);
+        let wanted: Vec<_> =
+            self.state.quotes.keys().filter(|(_, key)| here(*key)).copied().collect();
+        for key in wanted {
+            self.state.quotes.remove(&key);
+        }
+        out.command(Command::CancelAll(market));
+        let resting = self.state.orders.open().filter(|order| {
+            here(order.token.market()) && !order.state.ended() && order.tif.rests()
+        });
+        for id in resting.map(|order| order.id).collect::<Vec<ClientOrderId>>() {
+            self.state.orders.cancelling(id, now);
+        }
+    }
+
+    /// A broken invariant: everything stops until a person resumes.
+    pub fn halt(&mut self, ctx: &Context<'_>, why: String, out: &mut Outbox) {
+        // Only the first reason counts; what follows is its consequence.
+        if !self.state.blockers.contains_key(&Cause::Halted) {
+            out.note(NoteLevel::Critical, "halt", why.clone());
+            self.block(ctx, Cause::Halted, why, out);
+        }
+        self.cancel_all(ctx.now, None, out);
+    }
+}

@@ -1,0 +1,220 @@
+//! Turns the quotes a strategy wants into the fewest places and cancels.
+
+use polydesk_domain::{
+    ClientOrderId, MarketKey, OrderState, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span,
+    StrategyId, Tif, Time, Usdc,
+};
+
+use super::{Context, Manager};
+use crate::state::{Desired, Draft};
+
+/// Pause before a denied quote is tried again.
+const RETRY: Span = Span::secs(5);
+
+impl Manager {
+    /// Sends the difference between what rests and what is wanted.
+    ///
+    /// An order stays when it has the quote's token, side and price and at most its size, but at least
+    /// half of it: topping up costs a place and the queue position of what rests.
+    pub(super) fn requote_one(
+        &mut self,
+        ctx: &Context<'_>,
+        key: (StrategyId, MarketKey),
+        out: &mut Outbox,
+    ) {
+        let (strategy, market) = key;
+        let expired = self.state.quotes.get(&key).is_some_and(|desired| desired.expires <= ctx.now);
+        if expired {
+            self.state.quotes.remove(&key);
+        }
+        let desired = self.state.quotes.get(&key).cloned();
+        let wanted = desired.as_ref().map_or(&[][..], |desired| &desired.quotes);
+        let mut served = vec![false; wanted.len()];
+        let mut surplus: Vec<ClientOrderId> = Vec::new();
+        for order in self.state.orders.open_in(market) {
+            if order.strategy != strategy || order.purpose != Purpose::Quote || order.state.ended()
+            {
+                continue;
+            }
+            let left = order.left();
+            let fits = |quote: &Quote| {
+                (quote.token, quote.side, quote.price) == (order.token, order.side, order.price)
+                    && left <= quote.size
+                    && left + left >= quote.size
+            };
+            let place = wanted.iter().enumerate().find(|(i, quote)| !served[*i] && fits(quote));
+            match place {
+                Some((i, _)) if order.state != OrderState::Cancelling => served[i] = true,
+                _ => surplus.push(order.id),
+            }
+        }
+        // Cancels go first: what they free may be what the new quotes need.
+        for id in surplus {
+            self.cancel(ctx.now, id, out);
+        }
+        let Some(desired) = desired else { return };
+        let mut waiting = false;
+        let mut retry_at = desired.retry_at;
+        if ctx.now < desired.retry_at {
+            waiting = served.contains(&false);
+        } else {
+            let mut admitted = Vec::new();
+            for (quote, served) in desired.quotes.iter().zip(served) {
+                if served {
+                    continue;
+                }
+                match self.admit_quote(ctx, strategy, &desired, quote, out) {
+                    Some(id) => admitted.push(id),
+                    // Denied for now: limits, rate or an own order that crosses. The timer tries again.
+                    None => waiting = true,
+                }
+            }
+            self.place(ctx, &admitted, out);
+            if waiting {
+                retry_at = ctx.now + RETRY;
+            }
+        }
+        if (desired.waiting, desired.retry_at) != (waiting, retry_at)
+            && let Some(desired) = self.state.quotes.get_mut(&key)
+        {
+            (desired.waiting, desired.retry_at) = (waiting, retry_at);
+        }
+    }
+
+    fn admit_quote(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        desired: &Desired,
+        quote: &Quote,
+        out: &mut Outbox,
+    ) -> Option<ClientOrderId> {
+        let size = match quote.side {
+            Side::Buy => quote.size,
+            // A strategy offers only its own settled lots.
+            Side::Sell => quote.size.min(self.position(strategy, quote.token).sellable()),
+        };
+        let draft = Draft {
+            strategy,
+            signal: Some(desired.signal),
+            purpose: Purpose::Quote,
+            token: quote.token,
+            side: quote.side,
+            price: quote.price,
+            size: Size::Shares(size.floor_cents()),
+            tif: Tif::Gtc,
+            post_only: true,
+            placed_at: ctx.now,
+            expires: desired.expires,
+        };
+        let mut order = draft.order();
+        order.exit = quote.exit;
+        order.edge = desired.edge;
+        match self.admit(ctx, order) {
+            Ok(id) => Some(id),
+            Err(reason) => {
+                let about = (Some(quote.token.market()), Some(desired.signal));
+                self.deny(ctx, strategy, about, reason, out);
+                self.resolve_self_cross(ctx, strategy, desired.edge, &reason, out);
+                None
+            }
+        }
+    }
+
+    /// Of two quotes that would cross, the lower edge waits: one that stands against a better one is
+    /// cancelled, and the better one follows once it is gone.
+    fn resolve_self_cross(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        edge: Usdc,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) {
+        let named = reason.figure("order").filter(|_| reason.code == *"self_cross");
+        let Some(id) = named.and_then(|order| u64::try_from(order).ok()).map(ClientOrderId) else {
+            return;
+        };
+        let lower = self.state.orders.get(id).is_some_and(|other| {
+            other.purpose == Purpose::Quote && other.strategy != strategy && other.edge < edge
+        });
+        if lower {
+            self.cancel(ctx.now, id, out);
+        }
+    }
+
+    /// Something that is wanted in a market may have room now.
+    pub(super) fn await_quotes(&mut self, strategy: StrategyId, market: MarketKey) {
+        let key = (strategy, market);
+        if self.state.quotes.get(&key).is_some_and(|desired| !desired.waiting)
+            && let Some(desired) = self.state.quotes.get_mut(&key)
+        {
+            desired.waiting = true;
+        }
+    }
+
+    /// A quote of a market ended: what waits there goes on, the higher edge first.
+    pub(super) fn requote_market(
+        &mut self,
+        ctx: &Context<'_>,
+        market: MarketKey,
+        out: &mut Outbox,
+    ) {
+        let mut waiting: Vec<_> = self
+            .state
+            .quotes
+            .iter()
+            .filter(|((_, key), desired)| *key == market && desired.waiting)
+            .map(|(key, desired)| (core::cmp::Reverse(desired.edge), *key))
+            .collect();
+        waiting.sort();
+        for (_, key) in waiting {
+            if let Some(desired) = self.state.quotes.get_mut(&key) {
+                desired.retry_at = Time::MIN;
+            }
+            self.requote_one(ctx, key, out);
+        }
+    }
+
+    /// A quote's fill lessens what is wanted there: a filled quote is not put back by itself.
+    pub(super) fn quote_filled(&mut self, strategy: StrategyId, id: ClientOrderId, shares: Shares) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let (token, side, price) = (order.token, order.side, order.price);
+        if let Some(desired) = self.state.quotes.get_mut(&(strategy, token.market())) {
+            for quote in &mut desired.quotes {
+                if (quote.token, quote.side, quote.price) == (token, side, price) {
+                    quote.size = quote.size.saturating_sub(shares);
+                }
+            }
+            desired.quotes.retain(|quote| !quote.size.floor_cents().is_zero());
+        }
+    }
+
+    /// A quote ended; one the venue will refuse again is not wanted any more.
+    pub(super) fn quote_ended(&mut self, strategy: StrategyId, id: ClientOrderId, fatal: bool) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let (token, side, price) = (order.token, order.side, order.price);
+        if !fatal {
+            return;
+        }
+        if let Some(desired) = self.state.quotes.get_mut(&(strategy, token.market())) {
+            desired
+                .quotes
+                .retain(|quote| (quote.token, quote.side, quote.price) != (token, side, price));
+        }
+    }
+
+    /// Tries again what was denied, and takes away what has expired.
+    pub(super) fn requote_due(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        let due: Vec<_> = self
+            .state
+            .quotes
+            .iter()
+            .filter(|(_, desired)| desired.waiting || desired.expires <= ctx.now)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            self.requote_one(ctx, key, out);
+        }
+    }
+}

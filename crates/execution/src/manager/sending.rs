@@ -1,0 +1,202 @@
+//! The way out: orders through the gate, cancels, questions, conversions.
+
+use polydesk_domain::{
+    BasketId, ClientOrderId, Code, Command, Conversion, ConversionId, MarketKey, OrderRecord,
+    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Side, Size, Span, StrategyId,
+    Time, Usdc,
+};
+
+use super::{Context, Manager};
+use crate::gate::Ask;
+use crate::state::{Order, PendingConversion};
+
+/// How often an unanswered order is asked about, and a stuck cancel repeated.
+const ASK_AGAIN: Span = Span::secs(2);
+/// Cancels of one order before its fate is asked for instead.
+const MOST_CANCELS: u32 = 5;
+
+impl Manager {
+    /// Sends an order through the gate; its name, or `None` when it was denied (and counted).
+    pub(super) fn submit(
+        &mut self,
+        ctx: &Context<'_>,
+        order: Order,
+        out: &mut Outbox,
+    ) -> Option<ClientOrderId> {
+        let (strategy, market, signal) = (order.strategy, order.token.market(), order.signal);
+        match self.admit(ctx, order) {
+            Ok(id) => {
+                self.place(ctx, &[id], out);
+                Some(id)
+            }
+            Err(reason) => {
+                self.deny(ctx, strategy, (Some(market), signal), reason, out);
+                None
+            }
+        }
+    }
+
+    /// The gate: an admitted order is inserted and counts as exposure from here on.
+    pub(super) fn admit(
+        &mut self,
+        ctx: &Context<'_>,
+        mut order: Order,
+    ) -> Result<ClientOrderId, Reason> {
+        let key = order.token.market();
+        let book = ctx.books.get(key).ok_or(Reason::new("no_book"))?;
+        order.double_mid = book.double_mid(order.token.outcome());
+        order.data_at = ctx.books.proven_at(key).unwrap_or(Time::MIN);
+        let market = ctx.universe.get(key).ok_or(Reason::new("market_unknown"))?;
+        let rate = market.fees.at(ctx.now).map_err(|_| Reason::new("fee_unknown"))?;
+        if order.side == Side::Buy && !order.post_only {
+            // rate × (1 − p) of the notional is charged: at worst the whole rate.
+            let notional = match order.size {
+                Size::Shares(shares) => order.price.notional_ceil(shares),
+                Size::Spend(spend) => spend,
+            };
+            order.fee_reserve =
+                notional.scale_floor(u64::from(rate.rate_ppm), 1_000_000) + Usdc::new(100);
+        }
+        let ask = Ask {
+            strategy: order.strategy,
+            token: order.token,
+            side: order.side,
+            price: order.price,
+            cost: order.remaining_cost(),
+            shares: order.remaining_shares(book.tick()),
+            reduces: order.purpose.reduces(),
+        };
+        if self.stopping && !ask.reduces {
+            return Err(Reason::new("reduce_only"));
+        }
+        self.limits.admit(&ask, &self.facts(ctx))?;
+        // An exit uses the budget up but does not wait for it.
+        if !self.state.budgets.get_mut().orders.take(ctx.now) && !ask.reduces {
+            return Err(Reason::new("order_rate"));
+        }
+        order.id = self.next_id();
+        let id = order.id;
+        self.state.uses(key, ctx.universe, ctx.states);
+        self.state.orders.insert(order);
+        Ok(id)
+    }
+
+    /// Turns admitted orders into one request.
+    pub(super) fn place(&mut self, ctx: &Context<'_>, ids: &[ClientOrderId], out: &mut Outbox) {
+        let mut request = Vec::with_capacity(ids.len());
+        for order in ids.iter().filter_map(|id| self.state.orders.get(*id)) {
+            self.counts.placed += 1;
+            out.record(Record::Placed(Box::new(record_of(ctx, order))));
+            request.push(PlaceOrder {
+                id: order.id,
+                strategy: order.strategy,
+                signal: order.signal,
+                basket: match order.purpose {
+                    Purpose::Leg(basket) => Some(basket),
+                    _ => None,
+                },
+                token: order.token,
+                side: order.side,
+                price: order.price,
+                size: order.size,
+                tif: order.tif,
+                post_only: order.post_only,
+                decided_at: order.placed_at,
+                data_at: order.data_at,
+                expires: order.expires,
+            });
+        }
+        while request.len() > Command::BATCH {
+            let rest = request.split_off(Command::BATCH);
+            out.command(Command::Place(core::mem::replace(&mut request, rest)));
+        }
+        if !request.is_empty() {
+            out.command(Command::Place(request));
+        }
+    }
+
+    /// Cancels an order unless that is under way or impossible. Cancels never wait for orders.
+    pub(super) fn cancel(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        if order.state.ended() || order.state == OrderState::Delayed || !order.tif.rests() {
+            return;
+        }
+        if order.cancel_at.is_some_and(|at| at.until(now) < ASK_AGAIN) {
+            return;
+        }
+        if order.cancels >= MOST_CANCELS {
+            self.query(now, id, out);
+            return;
+        }
+        if !self.state.budgets.get_mut().cancels.take(now) {
+            *self.counts.anomalies.entry(Code::literal("cancel_rate")).or_default() += 1;
+            return;
+        }
+        self.state.orders.cancelling(id, now);
+        self.counts.cancels += 1;
+        out.command(Command::Cancel(id));
+    }
+
+    pub(super) fn query(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        if order.queried_at.is_none_or(|at| at.until(now) >= ASK_AGAIN) {
+            self.state.orders.queried(id, now);
+            out.command(Command::Query(Query::Order(id)));
+        }
+    }
+
+    /// Asks for a split, merge or redemption.
+    #[expect(clippy::too_many_arguments, reason = "a conversion is all of these")]
+    pub(super) fn convert(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        market: MarketKey,
+        action: Conversion,
+        basket: Option<BasketId>,
+        yes_units: u16,
+        out: &mut Outbox,
+    ) -> ConversionId {
+        let id = self.next_conversion();
+        let pending = PendingConversion {
+            strategy,
+            market,
+            action,
+            basket,
+            yes_units,
+            asked_at: ctx.now,
+            queried_at: None,
+        };
+        self.state.uses(market, ctx.universe, ctx.states);
+        self.state.conversions.insert(id, pending);
+        out.record(Record::Conversion {
+            id,
+            strategy,
+            market: ctx.universe.market(market).condition,
+            action,
+            code: Code::literal("asked"),
+            amount: Usdc::ZERO,
+        });
+        out.command(Command::Convert { id, strategy, market, action });
+        id
+    }
+}
+
+fn record_of(ctx: &Context<'_>, order: &Order) -> OrderRecord {
+    OrderRecord {
+        id: order.id,
+        strategy: order.strategy,
+        signal: order.signal,
+        purpose: order.purpose,
+        market: ctx.universe.market(order.token.market()).condition,
+        token: ctx.universe.token_id(order.token),
+        outcome: order.token.outcome(),
+        side: order.side,
+        price: order.price,
+        size: order.size,
+        tif: order.tif,
+        post_only: order.post_only,
+        expires: order.expires,
+        double_mid: order.double_mid,
+    }
+}

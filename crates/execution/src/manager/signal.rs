@@ -1,0 +1,99 @@
+//! What strategies emit becomes orders.
+
+use polydesk_domain::{
+    Action, Cause, ExitReason, Outbox, Purpose, Reason, Side, Signal, Size, Tif, Time, TradeIntent,
+    Urgency,
+};
+
+use super::{Context, Manager};
+use crate::state::{Desired, Draft};
+
+impl Manager {
+    /// Acts on a signal.
+    pub fn on_signal(&mut self, ctx: &Context<'_>, signal: &Signal, out: &mut Outbox) {
+        let (strategy, market) = (signal.strategy, signal.market);
+        // What was emitted while nothing may leave is not acted on later.
+        if let Some(cause) = self.closed_for_orders() {
+            let code = if *cause == Cause::NotReconciled { "not_ready" } else { cause.code() };
+            let about = (Some(market), Some(signal.id));
+            return self.deny(ctx, strategy, about, Reason::new(code), out);
+        }
+        match &signal.action {
+            Action::Trade(intent) => self.trade(ctx, signal, intent, out),
+            Action::Quotes(quotes) => {
+                self.state.uses(market, ctx.universe, ctx.states);
+                self.state.quotes.insert(
+                    (strategy, market),
+                    Desired {
+                        quotes: quotes.clone(),
+                        signal: signal.id,
+                        edge: signal.edge,
+                        expires: signal.expires,
+                        retry_at: Time::MIN,
+                        waiting: false,
+                    },
+                );
+                self.requote_one(ctx, (strategy, market), out);
+            }
+            Action::Basket(basket) => self.start_basket(ctx, signal, basket, out),
+            Action::Close(close) => self.close(ctx, strategy, *close, ExitReason::Signal, out),
+        }
+    }
+
+    fn trade(
+        &mut self,
+        ctx: &Context<'_>,
+        signal: &Signal,
+        intent: &TradeIntent,
+        out: &mut Outbox,
+    ) {
+        let tif = match (intent.urgency, intent.all_or_nothing) {
+            (Urgency::Rest, _) => Tif::Gtc,
+            (Urgency::Now, true) => Tif::Fok,
+            (Urgency::Now, false) => Tif::Fak,
+        };
+        // Immediate buys are sized in pUSD at the venue, everything else in shares.
+        let size = match (tif.rests(), intent.side, intent.size) {
+            (false, Side::Buy, Size::Shares(shares)) => {
+                Size::Spend(intent.limit.notional_floor(shares).floor_cents())
+            }
+            (true, Side::Buy, Size::Spend(spend)) => {
+                Size::Shares(intent.limit.shares_for(spend).unwrap_or_default().floor_cents())
+            }
+            (_, _, Size::Shares(shares)) => Size::Shares(shares.floor_cents()),
+            (_, _, Size::Spend(spend)) => Size::Spend(spend.floor_cents()),
+        };
+        let sellable = self.position(signal.strategy, intent.token).sellable();
+        let size = match (intent.side, size) {
+            // A strategy sells only its own settled lots.
+            (Side::Sell, Size::Shares(shares)) => Size::Shares(shares.min(sellable).floor_cents()),
+            (Side::Sell, Size::Spend(_)) => {
+                let about = (Some(signal.market), Some(signal.id));
+                let reason = Reason::new("sell_sized_in_usd");
+                return self.deny(ctx, signal.strategy, about, reason, out);
+            }
+            (Side::Buy, size) => size,
+        };
+        let purpose = match intent.side {
+            Side::Sell => Purpose::Exit(ExitReason::Signal),
+            Side::Buy => Purpose::Trade,
+        };
+        let draft = Draft {
+            strategy: signal.strategy,
+            signal: Some(signal.id),
+            purpose,
+            token: intent.token,
+            side: intent.side,
+            price: intent.limit,
+            size,
+            tif,
+            post_only: false,
+            placed_at: ctx.now,
+            expires: signal.expires,
+        };
+        let mut order = draft.order();
+        order.exit = intent.exit;
+        order.edge = signal.edge;
+        let _ = self.submit(ctx, order, out);
+    }
+}

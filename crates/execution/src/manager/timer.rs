@@ -1,0 +1,163 @@
+//! What time brings: exits to evaluate, unanswered orders to ask about, equity to mark.
+
+use std::collections::BTreeMap;
+
+use polydesk_domain::{
+    Blocker, Cause, Code, MarketKey, MarketState, NoteLevel, OrderState, Outbox, Price, Purpose,
+    Record, Shares, Side, Time, Token, Usdc,
+};
+
+use super::{Context, Manager};
+use crate::state::{LedgerAccount, average_units};
+
+impl Manager {
+    /// Evaluates exits once a market's batch is complete.
+    #[inline]
+    pub fn on_batch(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        if self.state.positions.occupied(market) {
+            self.exits(ctx, market, out);
+        }
+    }
+
+    /// Time passed: marks equity, repeats what is unanswered, forgets what is long over, refreshes
+    /// quotes, moves baskets on.
+    pub fn on_timer(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        let now = ctx.now;
+        self.mark(ctx, out);
+        let (losses, last) = self.state.ledger.losing_streak();
+        if losses >= self.limits.max_losses_in_a_row
+            && last.is_some_and(|at| at.until(now) >= self.limits.loss_cooldown)
+        {
+            self.state.ledger.reset_streak();
+        }
+        self.forget(now);
+        let stuck: Vec<_> = self
+            .state
+            .orders
+            .open()
+            .filter(|o| o.cancel_at.is_some() || o.state == OrderState::Unknown || o.state.ended())
+            .map(|o| (o.id, o.state, o.cancel_at.is_some()))
+            .collect();
+        for (id, state, cancelling) in stuck {
+            if state == OrderState::Unknown || state.ended() {
+                self.query(now, id, out);
+            } else if cancelling {
+                self.cancel(now, id, out);
+            }
+        }
+        self.requote_due(ctx, out);
+        self.baskets_due(ctx, out);
+        let occupied: Vec<MarketKey> = self.state.positions.markets().collect();
+        for market in &occupied {
+            if matches!(ctx.states.get(market.index()), Some(MarketState::Resolved(_))) {
+                self.redeem(ctx, *market, out);
+            }
+        }
+        for market in occupied {
+            self.exits(ctx, market, out);
+        }
+    }
+
+    /// Forgets orders that are long over.
+    fn forget(&mut self, now: Time) {
+        if self.stopping {
+            // Nothing is added any more, and whoever judges the run may ask about any order.
+            return;
+        }
+        // A running basket counts what all its orders brought.
+        let (orders, baskets) = (&mut self.state.orders, &self.state.baskets);
+        orders.forget(
+            now,
+            |order| matches!(order.purpose, Purpose::Leg(basket) if baskets.contains_key(&basket)),
+        );
+    }
+
+    /// Marks equity to what displayed depth would pay for everything held of a token together, and sets
+    /// the blockers of the loss limits that it breaks.
+    ///
+    /// A book that cannot be relied on now (void after an interruption, or amid a batch) says nothing:
+    /// the last mark stands.
+    pub(super) fn mark(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        let ledger = &self.state.ledger;
+        let mut worth = ledger.balance(LedgerAccount::Cash) + ledger.balance(LedgerAccount::Pending);
+        let mut held: BTreeMap<Token, (Shares, Usdc)> = BTreeMap::new();
+        for (_, token, holding) in self.state.positions.all() {
+            let (shares, cost) = held.entry(token).or_default();
+            *shares += holding.held();
+            *cost += holding.cost();
+        }
+        for (token, (shares, cost)) in held {
+            worth += self.worth(ctx, token, shares, cost);
+        }
+        self.equity_now = worth;
+        let mut marks = *self.state.equity.get();
+        marks.high = marks.high.max(worth);
+        if marks.day != Some(ctx.now.day()) {
+            marks.day = Some(ctx.now.day());
+            marks.day_open = worth;
+            self.lift(ctx, Cause::DailyLoss, out);
+        }
+        self.state.equity.put(marks);
+        let (daily, drawdown) = (marks.day_open - worth, marks.high - worth);
+        if daily >= self.limits.daily_loss {
+            self.latch(ctx, Cause::DailyLoss, daily, out);
+        }
+        if drawdown >= self.limits.max_drawdown {
+            self.latch(ctx, Cause::Drawdown, drawdown, out);
+        }
+    }
+
+    /// A limit of loss broke: it stays broken when equity recovers.
+    fn latch(&mut self, ctx: &Context<'_>, cause: Cause, lost: Usdc, out: &mut Outbox) {
+        if self.state.blockers.contains_key(&cause) {
+            return;
+        }
+        let (level, text) = match cause {
+            Cause::DailyLoss => (
+                NoteLevel::Warning,
+                format!(
+                    "{lost} pUSD lost, the limit of a day is {}: no new exposure before the next UTC day or a resume",
+                    self.limits.daily_loss
+                ),
+            ),
+            _ => (
+                NoteLevel::Critical,
+                format!(
+                    "{lost} pUSD below the highest equity, the limit is {}: no new exposure before a resume",
+                    self.limits.max_drawdown
+                ),
+            ),
+        };
+        out.note(level, cause.code(), text.clone());
+        out.record(Record::Latch { code: Code::literal(cause.code()), on: true, lost });
+        let blocker = Blocker { since: ctx.now, detail: text, lost: Some(lost), epoch: 0 };
+        self.state.blockers.insert(cause, blocker);
+    }
+
+    /// Lifts a latch by itself: the time it holds for is over.
+    fn lift(&mut self, _: &Context<'_>, cause: Cause, out: &mut Outbox) {
+        if self.state.blockers.remove(&cause).is_some() {
+            let code = Code::literal(cause.code());
+            out.record(Record::Latch { code, on: false, lost: Usdc::ZERO });
+        }
+    }
+
+    fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
+        let market = token.market();
+        if let Some(MarketState::Resolved(payout)) = ctx.states.get(market.index()) {
+            return payout.pay(token.outcome(), shares);
+        }
+        if let (true, Some(book)) = (ctx.books.trusted(market), ctx.books.get(market)) {
+            let walk = book.walk(token.outcome(), Side::Sell, Price::ZERO, shares);
+            self.marks.insert(token, average_units(walk.notional, shares));
+            return walk.notional;
+        }
+        match self.marks.get(&token) {
+            Some(units) => {
+                let units = u16::try_from(*units).ok().and_then(Price::new).unwrap_or(Price::ONE);
+                units.notional_floor(shares)
+            }
+            None => cost,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The account as a whole: equity, blockers, counters.
+
+use polydesk_domain::{Blocker, Cause, ConditionId, MarketKey, Time, TokenId, Universe, Usdc};
+use polydesk_domain::{Market, Token};
+use polydesk_signals::HighWater;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Venue, plain};
+use crate::budget::Budget;
+
+/// What we are worth now and were worth at best, marked to what depth would pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Equity {
+    /// Now.
+    pub now: Usdc,
+    /// The highest so far, or since a person lifted a drawdown.
+    pub high: Usdc,
+    /// At the start of the UTC day, or when a person lifted its loss.
+    pub day_open: Usdc,
+}
+
+/// The part of [`Equity`] that a restart needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EquityMarks {
+    /// The highest so far, or since a person lifted a drawdown.
+    pub high: Usdc,
+    /// At the start of the UTC day, or when a person lifted its loss.
+    pub day_open: Usdc,
+    /// The UTC day since 1970 that it belongs to; `None` before the first mark.
+    pub day: Option<i64>,
+}
+
+/// Numbers given away in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counters {
+    /// The run: part of every id.
+    pub run: u32,
+    /// Orders and conversions so far.
+    pub orders: u32,
+    /// Baskets so far.
+    pub baskets: u32,
+    /// Questions so far.
+    pub asks: u32,
+    /// How often `not_reconciled` was raised.
+    pub epoch: u32,
+}
+
+/// Rates in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budgets {
+    /// Orders.
+    pub orders: Budget,
+    /// Cancels; a lane of their own.
+    pub cancels: Budget,
+}
+
+/// A market that orders, holdings or wants name: its facts as they were last listed, with its state now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketEntry {
+    /// The facts.
+    pub market: Market,
+}
+
+impl Venue for Cause {
+    type Doc = Cause<TokenId, ConditionId>;
+    fn doc(&self, ids: &Universe) -> Cause<TokenId, ConditionId> {
+        let doc = self.with_ids(|token| Some(ids.token_id(token)), |key| Some(key.doc(ids)));
+        doc.unwrap_or(Cause::NotReconciled)
+    }
+    fn read(doc: Cause<TokenId, ConditionId>, ids: &Universe) -> Result<Cause, String> {
+        doc.with_ids(|token| ids.token(&token), |condition| ids.key(&condition))
+            .ok_or_else(|| format!("{doc:?} names something that is not listed"))
+    }
+}
+
+plain!(EquityMarks, Counters, Budgets, MarketEntry, Blocker, HighWater, Time);
+
+/// Whether a token or market is of a market.
+pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {
+    match cause {
+        Cause::Market(key) => *key == market,
+        Cause::Token(key) => *key == token,
+        _ => true,
+    }
+}

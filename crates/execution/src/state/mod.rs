@@ -1,0 +1,303 @@
+//! Everything execution knows, as plain data. Facts are applied here and nothing is decided.
+//!
+//! What a restart needs lies in tables that mark what changed ([`Tracked`]); lists and sums made from
+//! them are derived and made again by [`State::load`]. Entries name markets and tokens by the venue's
+//! ids, so they mean the same in every process.
+
+mod account;
+mod basket;
+mod codec;
+mod fills;
+mod ledger;
+mod lots;
+pub(crate) mod order;
+mod orders;
+mod positions;
+mod sets;
+mod tracked;
+mod wanted;
+
+pub use account::{Budgets, Counters, Equity, EquityMarks, MarketEntry};
+pub(crate) use account::concerns;
+pub use basket::{BasketLeg, OpenBasket, Stage};
+pub use codec::{Entry, LoadError};
+pub use fills::Violation;
+pub use ledger::{Entry as LedgerEntry, Ledger, LedgerAccount, Tally};
+pub(crate) use lots::average_units;
+pub use lots::{ClosedLot, ExitState, FillKey, Holding, Lot, PendingExit};
+pub(crate) use order::Draft;
+pub use order::{Illegal, IllegalTrade, Order, OwnFill, is_ordinary, next_state, next_status};
+pub use orders::{Orders, TradeChange};
+pub use positions::{Positions, Sale};
+pub use tracked::{Single, Tracked};
+pub use wanted::{Desired, PendingAsk, PendingConversion};
+
+use polydesk_domain::{
+    AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState, StrategyId, Time,
+    Universe, Usdc,
+};
+use polydesk_signals::HighWater;
+use sha2::{Digest, Sha256};
+
+use crate::config::RawRisk;
+use codec::{Venue, bytes, plain, value};
+
+plain!(RawRisk, ConditionId);
+
+/// Everything execution knows.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Our orders with their fills.
+    pub orders: Orders,
+    /// What is held, sold and not final, and on its way out.
+    pub positions: Positions,
+    /// Money.
+    pub ledger: Ledger,
+    /// Baskets under way.
+    pub baskets: Tracked<BasketId, OpenBasket>,
+    /// Splits, merges and redemptions under way.
+    pub conversions: Tracked<ConversionId, PendingConversion>,
+    /// What strategies want resting.
+    pub quotes: Tracked<(StrategyId, MarketKey), Desired>,
+    /// Why the gate is closed.
+    pub blockers: Tracked<Cause, Blocker>,
+    /// What losses are measured from.
+    pub equity: Single<EquityMarks>,
+    /// Limits in force, as written.
+    pub limits: Single<RawRisk>,
+    /// Numbers given away.
+    pub counters: Single<Counters>,
+    /// Rates in use.
+    pub budgets: Single<Budgets>,
+    /// Signals emitted by each strategy in this run.
+    pub emitted: Tracked<StrategyId, u64>,
+    /// The latest signal taken from each producer.
+    pub signals: Tracked<StrategyId, HighWater>,
+    /// Questions to models that are not answered.
+    pub asks: Tracked<AskId, PendingAsk>,
+    /// Durable memory of strategies.
+    pub remember: Tracked<(StrategyId, String), Vec<u8>>,
+    /// Strategies that are switched off, and since when.
+    pub off: Tracked<StrategyId, Time>,
+    /// Keys of operator commands that were executed, and when.
+    pub operator: Tracked<String, Time>,
+    /// Markets that anything above names.
+    pub markets: Tracked<ConditionId, MarketEntry>,
+}
+
+/// Calls a macro with every table: its name, its kind and where it is.
+macro_rules! tables {
+    ($do:ident, $($arg:tt)*) => {
+        $do!($($arg)*;
+            "markets" => markets, "orders" => orders.all, "lots" => positions.holdings, "sales" => positions.sales,
+            "exits" => positions.exits, "ledger" => ledger.balances, "days" => ledger.days,
+            "baskets" => baskets, "conversions" => conversions, "quotes" => quotes,
+            "blockers" => blockers, "emitted" => emitted, "signals" => signals, "asks" => asks,
+            "remember" => remember, "off" => off, "operator" => operator;
+            "totals" => ledger.totals, "equity" => equity, "limits" => limits,
+            "counters" => counters, "budgets" => budgets)
+    };
+}
+
+/// The table that `load` takes first.
+const MARKETS: &str = "markets";
+
+impl State {
+    /// Nothing known yet. `run` is part of every id.
+    pub fn new(run: u32, limits: RawRisk, budgets: Budgets) -> State {
+        State {
+            orders: Orders::default(),
+            positions: Positions::default(),
+            ledger: Ledger::default(),
+            baskets: Tracked::default(),
+            conversions: Tracked::default(),
+            quotes: Tracked::default(),
+            blockers: Tracked::default(),
+            equity: Single::default(),
+            limits: Single::new(limits),
+            counters: Single::new(Counters { run, ..Counters::default() }),
+            budgets: Single::new(budgets),
+            emitted: Tracked::default(),
+            signals: Tracked::default(),
+            asks: Tracked::default(),
+            remember: Tracked::default(),
+            off: Tracked::default(),
+            operator: Tracked::default(),
+            markets: Tracked::default(),
+        }
+    }
+
+    /// Every entry, table by table, in the order of the keys in memory.
+    pub fn save(&self, ids: &Universe) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        macro_rules! save {
+            ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+                $(for (key, value) in self.$($path).+.iter() {
+                    entries.push(Entry {
+                        table: $name,
+                        key: bytes(key, ids),
+                        value: Some(bytes(value, ids)),
+                    });
+                })*
+                $(entries.push(Entry {
+                    table: $single,
+                    key: bytes(&(), ids),
+                    value: Some(bytes(self.$($at).+.get(), ids)),
+                });)*
+            };
+        }
+        macro_rules! call { (;$($rest:tt)*) => { save!($($rest)*) } }
+        tables!(call,);
+        entries
+    }
+
+    /// The entries marked since the last [`State::clear_changes`].
+    pub fn changes(&self, ids: &Universe, mut each: impl FnMut(Entry)) {
+        macro_rules! changes {
+            ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+                $(for key in self.$($path).+.changes() {
+                    let value = self.$($path).+.get(&key).map(|value| bytes(value, ids));
+                    each(Entry { table: $name, key: bytes(&key, ids), value });
+                })*
+                $(if self.$($at).+.changed() {
+                    let value = Some(bytes(self.$($at).+.get(), ids));
+                    each(Entry { table: $single, key: bytes(&(), ids), value });
+                })*
+            };
+        }
+        macro_rules! call { (;$($rest:tt)*) => { changes!($($rest)*) } }
+        tables!(call,);
+    }
+
+    /// Forgets which entries are marked.
+    pub fn clear_changes(&mut self) {
+        macro_rules! clear {
+            ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+                $(self.$($path).+.clear_changes();)*
+                $(self.$($at).+.clear_changes();)*
+            };
+        }
+        macro_rules! call { (;$($rest:tt)*) => { clear!($($rest)*) } }
+        tables!(call,);
+    }
+
+    /// The markets that entries name, by condition id: they are to be listed before [`State::load`].
+    ///
+    /// # Errors
+    /// An entry of the table that is no market.
+    pub fn markets_of(entries: &[Entry]) -> Result<Vec<Market>, LoadError> {
+        let mut markets = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.table == MARKETS) {
+            let Some(value) = &entry.value else { continue };
+            let read: MarketEntry = serde_json::from_slice(value)
+                .map_err(|error| refuse(MARKETS, &entry.key, error.to_string()))?;
+            markets.push(read.market);
+        }
+        markets.sort_by_key(|market| market.condition);
+        Ok(markets)
+    }
+
+    /// Applies entries: later ones win. Every market they name must be listed. Nothing is decided; lists
+    /// and sums are made again. What was applied is not marked.
+    ///
+    /// # Errors
+    /// An entry that cannot be read, by table and key; the state is then not to be used.
+    pub fn load(&mut self, entries: &[Entry], ids: &Universe) -> Result<(), LoadError> {
+        for entry in entries {
+            self.apply_entry(entry, ids)?;
+        }
+        self.orders.derive();
+        self.positions.derive();
+        self.clear_changes();
+        Ok(())
+    }
+
+    fn apply_entry(&mut self, entry: &Entry, ids: &Universe) -> Result<(), LoadError> {
+        let table = entry.table;
+        let refuse = |detail| refuse(table, &entry.key, detail);
+        macro_rules! apply {
+            ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+                match table {
+                    $($name => {
+                        let key = value(&entry.key, ids).map_err(refuse)?;
+                        match &entry.value {
+                            Some(bytes) => {
+                                self.$($path).+.insert(key, value(bytes, ids).map_err(refuse)?);
+                            }
+                            None => drop(self.$($path).+.remove(&key)),
+                        }
+                    })*
+                    $($single => {
+                        if let Some(bytes) = &entry.value {
+                            *self.$($at).+.get_mut() = value(bytes, ids).map_err(refuse)?;
+                        }
+                    })*
+                    other => return Err(LoadError::Table(other.to_owned())),
+                }
+            };
+        }
+        macro_rules! call { (;$($rest:tt)*) => { apply!($($rest)*) } }
+        tables!(call,);
+        Ok(())
+    }
+
+    /// The first table in which two states over one universe differ; for tests of the codec, which a hash
+    /// of its own output could not judge.
+    pub fn differs(&self, other: &State) -> Option<&'static str> {
+        macro_rules! compare {
+            ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+                $(if !self.$($path).+.iter().eq(other.$($path).+.iter()) { return Some($name); })*
+                $(if self.$($at).+.get() != other.$($at).+.get() { return Some($single); })*
+            };
+        }
+        macro_rules! call { (;$($rest:tt)*) => { compare!($($rest)*) } }
+        tables!(call,);
+        None
+    }
+
+    /// SHA-256 over all entries by table and key: equal in every process that knows the same.
+    pub fn hash(&self, ids: &Universe) -> [u8; 32] {
+        let mut entries = self.save(ids);
+        // Keys in memory are dense; by their bytes they have the same order everywhere.
+        entries.sort();
+        let mut hash = Sha256::new();
+        for entry in entries {
+            let value = entry.value.unwrap_or_default();
+            for part in [entry.table.as_bytes(), &entry.key, &value] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().into()
+    }
+
+    /// A market's facts or state changed: what a restart would be told of it changes with them.
+    pub(crate) fn market_changed(&mut self, market: &Market, state: MarketState) {
+        let Some(entry) = self.markets.get(&market.condition) else { return };
+        if entry.market.state != state || entry.market != *market {
+            let market = Market { state, ..market.clone() };
+            self.markets.put(market.condition, MarketEntry { market });
+        }
+    }
+
+    /// Names a market in the table of markets, so that a restart knows its facts.
+    pub(crate) fn uses(&mut self, key: MarketKey, ids: &Universe, states: &[MarketState]) {
+        if let Some(market) = ids.get(key)
+            && !self.markets.contains_key(&market.condition)
+        {
+            let state = states.get(key.index()).copied().unwrap_or(market.state);
+            self.markets.insert(market.condition, MarketEntry { market: Market { state, ..Market::clone(market) } });
+        }
+    }
+
+    /// pUSD that nothing has a claim on.
+    pub fn free_cash(&self) -> Usdc {
+        let reserved: Usdc = self.orders.open().map(Order::remaining_cost).sum();
+        let splitting: Usdc = self.conversions.values().map(PendingConversion::cost).sum();
+        self.ledger.balance(LedgerAccount::Cash) - reserved - splitting
+    }
+}
+
+fn refuse(table: &'static str, key: &[u8], detail: String) -> LoadError {
+    LoadError::Entry { table, key: String::from_utf8_lossy(key).into_owned(), detail }
+}

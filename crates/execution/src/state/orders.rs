@@ -1,0 +1,402 @@
+//! All orders that matter, and the lists made from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polydesk_domain::{
+    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Span, Time, TradeId, TradeStatus, Usdc,
+};
+
+use super::order::{Illegal, IllegalTrade, Order, OwnFill, next_state, next_status};
+use super::tracked::Tracked;
+
+/// What a trade's news changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TradeChange {
+    /// A fill that was not known.
+    New,
+    /// It is final.
+    Confirmed,
+    /// It will never settle: reverse it.
+    Failed,
+    /// Nothing to book.
+    Nothing,
+}
+
+/// All orders that matter: the open ones, those whose fills are not final, and for a while those that are
+/// over, because late news must find them.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    pub(crate) all: Tracked<ClientOrderId, Order>,
+    /// Those that are over, by the last news of them: the next ones to forget come first.
+    settled: BTreeSet<(Time, ClientOrderId)>,
+    /// Those that may still match, by market, oldest first.
+    open: BTreeMap<MarketKey, Vec<ClientOrderId>>,
+    open_count: usize,
+}
+
+impl Orders {
+    /// How long an order is kept after it ended, its last fill became final and the last news of it came.
+    ///
+    /// Streams repeat themselves within minutes, and a settlement takes an hour where it takes long; news
+    /// after a whole day is no repetition but something to look into.
+    pub const KEPT: Span = Span::secs(86_400);
+
+    /// Forgets what has been over for longer than [`Orders::KEPT`], except what is `needed`: that is
+    /// looked at again after as long.
+    pub(crate) fn forget(&mut self, now: Time, needed: impl Fn(&Order) -> bool) {
+        while let Some((at, id)) = self.settled.first().copied()
+            && at.until(now) > Orders::KEPT
+        {
+            self.settled.pop_first();
+            let Some(order) = self.all.get(&id) else { continue };
+            if needed(order) {
+                if let Some(order) = self.all.get_mut(&id) {
+                    order.settled_at = Some(now);
+                }
+                self.settled.insert((now, id));
+            } else {
+                self.all.remove(&id);
+            }
+        }
+    }
+
+    /// Forgets what is over in a market that is delisted.
+    pub(crate) fn forget_market(&mut self, market: MarketKey) {
+        let over: Vec<ClientOrderId> = self
+            .all
+            .values()
+            .filter(|order| order.token.market() == market && !order.open())
+            .map(|order| order.id)
+            .collect();
+        for id in over {
+            if let Some(at) = self.all.remove(&id).and_then(|order| order.settled_at) {
+                self.settled.remove(&(at, id));
+            }
+        }
+    }
+
+    /// Fills whose amounts are our own estimate.
+    pub(crate) fn estimated_fills(&self) -> usize {
+        let fills = self.all.values().flat_map(|order| order.fills.values());
+        fills.filter(|fill| fill.fill.basis == Basis::Estimated).count()
+    }
+
+    /// How many are remembered, open or not.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Takes up a new order.
+    pub fn insert(&mut self, order: Order) {
+        let (id, now) = (order.id, order.placed_at);
+        self.all.insert(id, order);
+        self.refresh(id, now);
+    }
+
+    /// Makes the lists again from the entries.
+    pub(crate) fn derive(&mut self) {
+        self.settled.clear();
+        self.open.clear();
+        self.open_count = 0;
+        for order in self.all.values() {
+            if let Some(at) = order.settled_at {
+                self.settled.insert((at, order.id));
+            }
+            if order.open() {
+                // Entries come by id, and ids rise with time: oldest first.
+                self.open.entry(order.token.market()).or_default().push(order.id);
+                self.open_count += 1;
+            }
+        }
+    }
+
+    /// An order by name.
+    pub fn get(&self, id: ClientOrderId) -> Option<&Order> {
+        self.all.get(&id)
+    }
+
+    /// The open orders of a market, oldest first.
+    pub fn open_in(&self, market: MarketKey) -> impl Iterator<Item = &Order> {
+        self.open.get(&market).into_iter().flatten().filter_map(|id| self.all.get(id))
+    }
+
+    /// All open orders.
+    pub fn open(&self) -> impl Iterator<Item = &Order> {
+        self.open.values().flatten().filter_map(|id| self.all.get(id))
+    }
+
+    /// How many are open.
+    pub fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// Drives an order by an event; returns its state before and after.
+    pub fn apply(
+        &mut self,
+        id: ClientOrderId,
+        event: &OrderUpdate,
+        now: Time,
+    ) -> Option<Result<(OrderState, OrderState), Illegal>> {
+        let order = self.all.get_mut(&id)?;
+        let before = order.state;
+        let next = match next_state(before, event, !order.matched.is_zero()) {
+            Ok(next) => next,
+            Err(illegal) => return Some(Err(illegal)),
+        };
+        if let OrderUpdate::Cancelled { matched, .. }
+        | OrderUpdate::Expired { matched }
+        | OrderUpdate::Filled { matched } = event
+        {
+            order.reported = Some(*matched);
+        }
+        if let OrderUpdate::Bound { hash } = event {
+            order.hash = Some(*hash);
+        }
+        if matches!(event, OrderUpdate::Live | OrderUpdate::Matched) {
+            // Evidence that it lives: cancelling begins anew, however often it was lost.
+            order.cancels = 0;
+        }
+        if let Some(next) = next {
+            order.state = next;
+            if next.ended() {
+                order.ended_at = Some(now);
+                order.fee_reserve =
+                    if order.missing().is_zero() { Usdc::ZERO } else { order.fee_reserve };
+            }
+        }
+        let after = order.state;
+        self.refresh(id, now);
+        Some(Ok((before, after)))
+    }
+
+    /// Marks that a cancel was asked for.
+    pub fn cancelling(&mut self, id: ClientOrderId, now: Time) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.cancel_at = Some(now);
+            order.cancels += 1;
+            // An order without an answer stays unknown: the cancel proves nothing yet.
+            if matches!(
+                order.state,
+                OrderState::Live | OrderState::PartlyMatched | OrderState::Sent
+            ) {
+                order.state = OrderState::Cancelling;
+            }
+        }
+    }
+
+    /// Marks that its fate was asked for.
+    pub fn queried(&mut self, id: ClientOrderId, now: Time) {
+        if let Some(order) = self.all.get_mut(&id) {
+            order.queried_at = Some(now);
+        }
+    }
+
+    /// Drives the trade machine of one fill.
+    pub fn trade(
+        &mut self,
+        id: ClientOrderId,
+        trade: TradeId,
+        fill: Fill,
+        status: TradeStatus,
+        now: Time,
+    ) -> Option<Result<TradeChange, IllegalTrade>> {
+        let order = self.all.get_mut(&id)?;
+        let change = match order.fills.get_mut(&trade) {
+            None => {
+                order.fills.insert(trade, OwnFill { status, fill, at: now });
+                if status == TradeStatus::Failed {
+                    order.failed += fill.shares;
+                    order.failed_spend += fill.notional;
+                    TradeChange::Nothing
+                } else {
+                    TradeChange::New
+                }
+            }
+            Some(known) => match next_status(known.status, status) {
+                Err(illegal) => return Some(Err(illegal)),
+                Ok(None) => TradeChange::Nothing,
+                Ok(Some(next)) => {
+                    known.status = next;
+                    match next {
+                        TradeStatus::Confirmed => TradeChange::Confirmed,
+                        TradeStatus::Failed => TradeChange::Failed,
+                        _ => TradeChange::Nothing,
+                    }
+                }
+            },
+        };
+        match change {
+            TradeChange::New => {
+                order.matched += fill.shares;
+                order.spent += fill.notional;
+                // What was charged is part of the cost now, and no longer of the reserve.
+                order.fee_reserve = (order.fee_reserve - fill.fee).max(Usdc::ZERO);
+                if order.state == OrderState::Live {
+                    order.state = OrderState::PartlyMatched;
+                }
+            }
+            TradeChange::Failed => {
+                order.matched = order.matched.saturating_sub(fill.shares);
+                order.spent -= fill.notional;
+                // The venue's total goes on counting the failed leg: it is not missing.
+                order.failed += fill.shares;
+                order.failed_spend += fill.notional;
+            }
+            _ => {}
+        }
+        self.refresh(id, now);
+        Some(Ok(change))
+    }
+
+    /// Takes back an order that never left (a basket whose other leg was denied).
+    pub(crate) fn roll_back(&mut self, id: ClientOrderId) {
+        if let Some(order) = self.all.remove(&id)
+            && let Some(list) = self.open.get_mut(&order.token.market())
+        {
+            let before = list.len();
+            list.retain(|listed| *listed != id);
+            self.open_count -= before - list.len();
+            if list.is_empty() {
+                self.open.remove(&order.token.market());
+            }
+        }
+    }
+
+    /// Keeps the lists of open and of settled orders right after news.
+    fn refresh(&mut self, id: ClientOrderId, now: Time) {
+        let Some(order) = self.all.get_mut(&id) else { return };
+        let (market, open) = (order.token.market(), order.open());
+        if let Some(before) = order.settled_at.take() {
+            self.settled.remove(&(before, id));
+        }
+        if order.settled() {
+            order.settled_at = Some(now);
+            self.settled.insert((now, id));
+        }
+        let list = self.open.entry(market).or_default();
+        match (list.iter().position(|listed| *listed == id), open) {
+            (Some(at), false) => {
+                list.remove(at);
+                self.open_count -= 1;
+            }
+            (None, true) => {
+                let at = list.partition_point(|listed| *listed < id);
+                list.insert(at, id);
+                self.open_count += 1;
+            }
+            _ => {}
+        }
+        if list.is_empty() {
+            // Markets come and go for months.
+            self.open.remove(&market);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polydesk_domain::{
+        CancelReason, Price, Purpose, RejectReason, Shares, Side, SignalId, Size, StrategyId, Tif,
+        Token,
+    };
+
+    use super::*;
+    use crate::state::order::Draft;
+
+    /// Plays `news` of order 1, an hour apart, and tells whether it is remembered so many hours after the
+    /// last of them.
+    fn remembered(news: &[News], hours: i64) -> bool {
+        let at = |hours: i64| Time::from_secs(hours * 3_600);
+        let (mut orders, id, shares) = (Orders::default(), ClientOrderId(1), Shares::whole(5));
+        let mut now = 0;
+        let draft = Draft {
+            strategy: StrategyId::STINK_BIDDER,
+            signal: None,
+            purpose: Purpose::Quote,
+            token: Token(0),
+            side: Side::Buy,
+            price: Price::cents(30),
+            size: Size::Shares(shares),
+            tif: Tif::Gtc,
+            post_only: true,
+            placed_at: at(0),
+            expires: Time::MAX,
+        };
+        orders.insert(Order { id, ..draft.order() });
+        for news in news {
+            now += 1;
+            match news {
+                News::Order(event) => {
+                    orders.apply(id, event, at(now)).unwrap().unwrap();
+                }
+                News::Fill(status) => {
+                    let notional = Price::cents(30).notional_floor(shares);
+                    let fill = Fill {
+                        shares,
+                        notional,
+                        fee: Usdc::ZERO,
+                        level: None,
+                        basis: Default::default(),
+                    };
+                    orders.trade(id, TradeId(1), fill, *status, at(now)).unwrap().unwrap();
+                }
+            }
+        }
+        orders.forget(at(now + hours), |_| false);
+        let kept = orders.get(id).is_some();
+        assert_eq!(orders.count(), usize::from(kept));
+        assert_eq!(orders.settled.len(), usize::from(kept && orders.get(id).unwrap().settled()));
+        kept
+    }
+
+    enum News {
+        Order(OrderUpdate),
+        Fill(TradeStatus),
+    }
+
+    #[test]
+    fn an_order_is_forgotten_a_day_after_it_is_over_and_settled_and_no_sooner() {
+        use News::{Fill, Order as Said};
+        let (live, shares) = (|| Said(OrderUpdate::Live), Shares::whole(5));
+        let filled = || Said(OrderUpdate::Filled { matched: shares });
+        let cancelled =
+            |matched| Said(OrderUpdate::Cancelled { reason: CancelReason::Requested, matched });
+        let refused = || Said(OrderUpdate::Rejected { reason: RejectReason::Tick });
+        const YEAR: i64 = 24 * 365;
+        let cases: [(&str, Vec<News>, i64, bool); 12] = [
+            ("nothing heard", vec![], YEAR, true),
+            ("resting", vec![live()], YEAR, true),
+            ("no answer", vec![Said(OrderUpdate::Unknown)], YEAR, true),
+            ("refused, a day", vec![refused()], 24, true),
+            ("refused, longer", vec![refused()], 25, false),
+            ("cancelled unfilled", vec![live(), cancelled(Shares::ZERO)], 25, false),
+            ("cancelled, its fill has not come", vec![live(), cancelled(shares)], YEAR, true),
+            ("filled, not final", vec![live(), Fill(TradeStatus::Mined), filled()], YEAR, true),
+            ("final, not over", vec![live(), Fill(TradeStatus::Confirmed)], YEAR, true),
+            (
+                "final, a day",
+                vec![filled(), Fill(TradeStatus::Matched), Fill(TradeStatus::Confirmed)],
+                24,
+                true,
+            ),
+            (
+                "final, longer",
+                vec![filled(), Fill(TradeStatus::Matched), Fill(TradeStatus::Confirmed)],
+                25,
+                false,
+            ),
+            (
+                "failed",
+                vec![Fill(TradeStatus::Matched), filled(), Fill(TradeStatus::Failed)],
+                25,
+                false,
+            ),
+        ];
+        for (case, news, hours, want) in cases {
+            assert_eq!(remembered(&news, hours), want, "{case}");
+        }
+        // A repetition starts the day anew.
+        let again = vec![refused(), refused()];
+        assert!(remembered(&again, 24));
+    }
+}

@@ -1,0 +1,180 @@
+//! Tables that know which of their entries changed.
+
+use std::collections::BTreeMap;
+
+/// Entries by key. The only mutable access marks the key, so no change can be forgotten; the marked
+/// entries are what a restart needs of an event.
+#[derive(Debug, Clone)]
+pub struct Tracked<K, V> {
+    map: BTreeMap<K, V>,
+    changed: Vec<K>,
+}
+
+impl<K, V> Default for Tracked<K, V> {
+    fn default() -> Tracked<K, V> {
+        Tracked { map: BTreeMap::new(), changed: Vec::new() }
+    }
+}
+
+impl<K: Ord + Clone, V> Tracked<K, V> {
+    /// An entry.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.map.get(key)
+    }
+
+    /// Whether there is an entry.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.map.contains_key(key)
+    }
+
+    /// An entry to be changed; marks it, so read with [`Tracked::get`] first where it may stay.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let entry = self.map.get_mut(key)?;
+        mark(&mut self.changed, key);
+        Some(entry)
+    }
+
+    /// An entry to be changed, made if it is missing; marks it.
+    pub fn entry(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        mark(&mut self.changed, &key);
+        self.map.entry(key).or_default()
+    }
+
+    /// Puts an entry; marks it.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        mark(&mut self.changed, &key);
+        self.map.insert(key, value)
+    }
+
+    /// Puts an entry where it differs from what is there.
+    pub fn put(&mut self, key: K, value: V)
+    where
+        V: PartialEq,
+    {
+        if self.map.get(&key) != Some(&value) {
+            self.insert(key, value);
+        }
+    }
+
+    /// Takes an entry out; marks it where it was there.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let gone = self.map.remove(key)?;
+        mark(&mut self.changed, key);
+        Some(gone)
+    }
+
+    /// All entries by key.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.map.iter()
+    }
+
+    /// All keys in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.map.keys()
+    }
+
+    /// All values in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.map.values()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The keys marked since the last [`Tracked::clear_changes`], each once, in order.
+    pub fn changes(&self) -> Vec<K> {
+        let mut keys = self.changed.clone();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// Forgets the marks.
+    pub fn clear_changes(&mut self) {
+        self.changed.clear();
+    }
+}
+
+fn mark<K: PartialEq + Clone>(changed: &mut Vec<K>, key: &K) {
+    // One event changes one entry many times in a row.
+    if changed.last() != Some(key) {
+        changed.push(key.clone());
+    }
+}
+
+/// A table with one entry.
+#[derive(Debug, Clone, Default)]
+pub struct Single<V> {
+    value: V,
+    changed: bool,
+}
+
+impl<V> Single<V> {
+    /// With this value, not marked.
+    pub fn new(value: V) -> Single<V> {
+        Single { value, changed: false }
+    }
+
+    /// The value.
+    pub fn get(&self) -> &V {
+        &self.value
+    }
+
+    /// The value to be changed; marks it.
+    pub fn get_mut(&mut self) -> &mut V {
+        self.changed = true;
+        &mut self.value
+    }
+
+    /// Sets the value where it differs.
+    pub fn put(&mut self, value: V)
+    where
+        V: PartialEq,
+    {
+        if self.value != value {
+            *self.get_mut() = value;
+        }
+    }
+
+    /// Whether it is marked.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Forgets the mark.
+    pub fn clear_changes(&mut self) {
+        self.changed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_change_an_entry_marks_its_key() {
+        let mut table = Tracked::default();
+        table.insert(1, "one");
+        table.insert(2, "two");
+        assert_eq!(table.changes(), [1, 2]);
+        table.clear_changes();
+        assert_eq!((table.get(&1), table.remove(&7), table.get_mut(&7)), (Some(&"one"), None, None));
+        table.put(1, "one");
+        assert!(table.changes().is_empty());
+        *table.get_mut(&2).unwrap() = "zwei";
+        table.remove(&1);
+        *table.entry(3) = "three";
+        *table.get_mut(&2).unwrap() = "deux";
+        assert_eq!(table.changes(), [1, 2, 3]);
+    }
+}
