@@ -37,6 +37,11 @@ impl Manager {
                 out.note(NoteLevel::Warning, "resume_refused", text);
             }
             OperatorCommand::Resume => self.resume(ctx, &detail, out),
+            // Nothing leaves while killed, and a wish of then is not carried out later.
+            OperatorCommand::Flatten(_) | OperatorCommand::Close { .. } if killed => {
+                let text = format!("{} is refused while killed: rearm first", order.command.name());
+                out.note(NoteLevel::Warning, "close_refused", text);
+            }
             OperatorCommand::Flatten(market) => self.flatten(ctx, market, out),
             OperatorCommand::Close { token, fraction_ppm } => {
                 self.close_all(ctx, |of| of == token, fraction_ppm, out);

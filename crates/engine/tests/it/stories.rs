@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use expect_test::{Expect, expect};
 use polydesk_domain::{
-    CancelReason, Cash, CashKind, ClientOrderId, Command, Event, FeeRate, Fees, Fill, Market,
-    MarketKey, MarketState, OperatorCommand, OrderUpdate, OwnTrade, Payout, Price, RejectReason,
-    Role, Conversion, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token,
-    TradeId, TradeStatus, Usdc,
+    AccountEvent, AccountSnapshot, Action, Basket, BasketKind, BookSnapshot, CancelReason, Cash, CashKind,
+    ClientOrderId, Close, Command, ControlEvent, Conversion, ConversionId, Event, ExitPlan,
+    FeeRate, Fees, Fill, Leg, Market, MarketEvent, MarketKey, MarketState,
+    Operator, OperatorCommand, OrderUpdate, Outbox, OwnTrade, Payout, Price, Query, Quote, Reason,
+    Record, RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId, TakeProfit, Tif, Time,
+    Token, TradeId, TradeIntent, TradeStatus, Urgency, Usdc,
 };
-use polydesk_engine::Engine;
-use polydesk_execution::{Account, Limits, RawRisk};
-use polydesk_signals::{
-    Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, TakeProfit, Trade, Urgency,
-};
-use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
+use polydesk_engine::{Engine, Setup};
+use polydesk_execution::{LedgerAccount, Limits, RawRisk};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 const YES: Token = Token(0);
 const NO: Token = Token(1);
@@ -29,11 +28,20 @@ impl Strategy for Puppet {
     fn id(&self) -> StrategyId {
         StrategyId::STINK_BIDDER
     }
-    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::TIMER }
+    fn kinds(&self) -> Kinds {
+        Kinds::TIMER
     }
-    fn on_event(&mut self, _: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        let Occasion::Event(stamped) = occasion else { return };
+    fn wants(&self, _: &Market) -> bool {
+        true
+    }
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id())
+    }
+    fn on_event(&mut self, _: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let Trigger::Event(stamped) = trigger else { return };
         if stamped.event == Event::from(ControlEvent::Timer) {
             for action in self.0.lock().unwrap().drain(..) {
                 out.signal(
@@ -53,6 +61,8 @@ struct Story {
     script: Script,
     now: i64,
     told: String,
+    /// How baskets ended.
+    ends: Vec<String>,
 }
 
 impl Story {
@@ -65,14 +75,14 @@ impl Story {
         change(&mut raw);
         let script = Script::default();
         let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script)));
-        let engine = Engine::new(Limits::try_from(&raw).unwrap(), vec![puppet]).unwrap();
-        let mut story = Story { engine, script, now: 1_000_000, told: String::new() };
+        let engine = Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
+        let mut story = Story { engine, script, now: 1_000_000, told: String::new(), ends: Vec::new() };
         let mut market = Market::plain(1, "story");
         market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
-        story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
+        story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
         let deposit = Cash {
             kind: CashKind::Deposit,
-            command: None,
+            conversion: None,
             strategy: None,
             market: None,
             amount: Usdc::whole(1_000),
@@ -81,20 +91,39 @@ impl Story {
         story.hear("", Event::cash(deposit));
         story.book(40, 44);
         story.hear("", Event::from(ControlEvent::Start));
+        story.agree();
         story.told.clear();
         story
     }
 
     fn hear(&mut self, what: &str, event: Event) {
         let at = Time::from_millis(self.now);
-        let mut commands = Vec::new();
-        self.engine.handle(&Stamped { at, venue_at: at, seq: 0, event }, &mut commands);
+        let mut out = Outbox::new();
+        self.engine.handle(&Stamped { at, venue_at: at, seq: 0, event }, &mut out);
         if !what.is_empty() {
             self.told.push_str(&format!("{}ms {what}\n", self.now - 1_000_000));
         }
-        for command in commands {
-            self.told.push_str(&format!("    {}\n", shown(&command)));
+        for recorded in &out.records {
+            match &recorded.record {
+                Record::Note { code, text, .. } => {
+                    self.told.push_str(&format!("    note {code}: {text}\n"));
+                }
+                Record::BasketEnded(end) => self.ends.push(end.code.to_string()),
+                _ => {}
+            }
         }
+        for command in out.commands {
+            for line in shown(&command) {
+                self.told.push_str(&format!("    {line}\n"));
+            }
+        }
+    }
+
+    /// The first account snapshot: a deposit and nothing else.
+    fn agree(&mut self) {
+        let cash = Usdc::whole(1_000);
+        let snapshot = AccountSnapshot { complete: true, cash, ..AccountSnapshot::default() };
+        self.hear("", AccountEvent::Snapshot(snapshot).into());
     }
 
     fn after(&mut self, millis: i64) -> &mut Story {
@@ -104,7 +133,7 @@ impl Story {
 
     fn book(&mut self, bid: u16, ask: u16) {
         let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
-        let snapshot = Snapshot { token: YES, bids: level(bid), asks: level(ask) };
+        let snapshot = BookSnapshot { token: YES, bids: level(bid), asks: level(ask) };
         self.hear(&format!("book {bid} {ask}"), Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
         // A later print of the same market completes the batch.
         self.now += 1;
@@ -149,6 +178,7 @@ impl Story {
             notional: price.notional_floor(shares),
             fee: Usdc::ZERO,
             level: Some(price),
+            basis: Default::default(),
         };
         let trade = OwnTrade {
             trade: TradeId(trade),
@@ -175,12 +205,12 @@ impl Story {
     }
 
     fn last_order(&self) -> u64 {
-        let open = self.engine.execution().orders().open().map(|order| order.id.0);
+        let open = self.engine.manager().orders().open().map(|order| order.id.0);
         open.max().unwrap_or(0)
     }
 
     fn held(&self, token: Token) -> String {
-        let position = self.engine.execution().position(StrategyId::STINK_BIDDER, token);
+        let position = self.engine.manager().position(StrategyId::STINK_BIDDER, token);
         format!(
             "held {} + {} unsettled, cost {}",
             position.confirmed, position.unsettled, position.cost
@@ -188,7 +218,7 @@ impl Story {
     }
 
     fn denials(&self) -> Vec<&'static str> {
-        self.engine.execution().counts().denials.keys().map(|(_, code)| *code).collect()
+        self.engine.manager().counts().denials.keys().map(|(_, code)| code.as_str()).collect()
     }
 
     fn check(&self, want: Expect) {
@@ -208,7 +238,7 @@ fn quotes(list: &[(Token, u16, u64)], exit: Option<ExitPlan>) -> Action {
 }
 
 fn trade(side: Side, cents: u16, shares: u64) -> Action {
-    Action::Trade(Trade {
+    Action::Trade(TradeIntent {
         token: YES,
         side,
         size: Size::Shares(Shares::whole(shares)),
@@ -219,33 +249,43 @@ fn trade(side: Side, cents: u16, shares: u64) -> Action {
     })
 }
 
-fn shown(command: &Command) -> String {
-    match command {
-        Command::Place(order) => {
-            let size = match order.size {
-                Size::Shares(shares) => shares.to_string(),
-                Size::Spend(spend) => format!("${spend}"),
+fn shown(command: &Command) -> Vec<String> {
+    let one = match command {
+        Command::Place(orders) => {
+            let line = |order: &polydesk_domain::PlaceOrder| {
+                let size = match order.size {
+                    Size::Shares(shares) => shares.to_string(),
+                    Size::Spend(spend) => format!("${spend}"),
+                };
+                let tif = if order.tif == Tif::Gtc { "" } else { order.tif.name() };
+                let line = format!(
+                    "place {} {} {} {size} at {} {tif}",
+                    order.id,
+                    order.side,
+                    order.token.outcome(),
+                    order.price
+                );
+                line.trim_end().to_owned()
             };
-            let tif = if order.tif == Tif::Gtc { "" } else { order.tif.name() };
-            let line = format!(
-                "place {} {} {} {size} at {} {tif}",
-                order.id,
-                order.side,
-                order.token.outcome(),
-                order.price
-            );
-            line.trim_end().to_owned()
+            return orders.iter().map(line).collect();
         }
         Command::Cancel(id) => format!("cancel {id}"),
         Command::CancelAll(_) => "cancel all".to_owned(),
-        Command::Query(id) => format!("query {id}"),
+        Command::Query(Query::Order(id)) => format!("query {id}"),
+        Command::Query(Query::Conversion(id)) => format!("query conversion {id}"),
         Command::Convert { id, action, .. } => match action {
             Conversion::Split(shares) => format!("split {id} {shares}"),
             Conversion::Merge(shares) => format!("merge {id} {shares}"),
             Conversion::Redeem => format!("redeem {id}"),
         },
-        Command::Note { code, text, .. } => format!("note {code}: {text}"),
-    }
+        Command::Ask { id, .. } => format!("ask {id}"),
+    };
+    vec![one]
+}
+
+fn operator(command: OperatorCommand) -> Event {
+    let (by, why, key) = (String::new(), String::new(), String::new());
+    ControlEvent::Operator(Operator { by, why, key, command }).into()
 }
 
 #[test]
@@ -301,10 +341,10 @@ fn a_fill_after_the_cancel_was_confirmed_still_counts() {
         OrderUpdate::Cancelled { reason, matched: Shares::whole(4) },
     );
     // The four are owed to us until their fill arrives: they stay reserved.
-    assert_eq!(story.engine.execution().free_cash(), "998.80".parse().unwrap());
+    assert_eq!(story.engine.manager().free_cash(), "998.80".parse().unwrap());
     story.after(3_000).fill(1, 9, YES, Side::Buy, 4, 30, TradeStatus::Matched);
     assert_eq!(story.held(YES), "held 0 + 4 unsettled, cost 1.20");
-    assert_eq!(story.engine.execution().orders().open_count(), 0);
+    assert_eq!(story.engine.manager().orders().open_count(), 0);
     story.check(expect![[r#"
         1ms want yes 30 x 10
             place #1 buy yes 10 at 0.3000
@@ -326,9 +366,9 @@ fn a_failed_settlement_is_undone_exactly_once() {
     for _ in 0..2 {
         story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Failed);
         assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
-        assert_eq!(story.engine.execution().free_cash(), Usdc::whole(1_000));
+        assert_eq!(story.engine.manager().free_cash(), Usdc::whole(1_000));
     }
-    assert_eq!(story.engine.execution().halted(), None);
+    assert_eq!(story.engine.manager().halted(), None);
 }
 
 #[test]
@@ -383,12 +423,12 @@ fn own_orders_never_meet_through_the_complement() {
 fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));
-    story.hear("kill", Event::OperatorFIX(OperatorCommand::Kill));
+    story.hear("kill", operator(OperatorCommand::Kill));
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
-    story.hear("resume", Event::OperatorFIX(OperatorCommand::Resume));
+    story.hear("resume", operator(OperatorCommand::Resume));
     story.after(6_000).timer();
-    story.hear("rearm", Event::OperatorFIX(OperatorCommand::Rearm));
-    story.hear("resume", Event::OperatorFIX(OperatorCommand::Resume));
+    story.hear("rearm", operator(OperatorCommand::Rearm));
+    story.hear("resume", operator(OperatorCommand::Resume));
     story.after(6_000).book(40, 44);
     story.timer();
     story.check(expect![[r#"
@@ -398,6 +438,7 @@ fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
             cancel all
         1ms want yes 31
         1ms resume
+            note resume_refused: resume is refused while killed: rearm first
         6001ms timer
             cancel #1
         6001ms rearm
@@ -412,7 +453,7 @@ fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
 fn exits_stay_open_when_new_exposure_is_not_allowed() {
     let mut story = Story::new();
     story.bought(10, 30, None);
-    story.hear("pause", Event::OperatorFIX(OperatorCommand::Pause));
+    story.hear("pause", operator(OperatorCommand::Pause));
     story.told.clear();
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
     story.say(
@@ -519,38 +560,38 @@ fn a_fill_that_contradicts_its_order_halts_everything() {
 }
 
 #[test]
-fn news_of_an_unknown_order_is_told_and_changes_nothing() {
+fn an_update_of_an_unknown_order_is_noted_and_changes_nothing() {
     let mut story = Story::new();
     story.news(99, "live", OrderUpdate::Live);
     story.fill(99, 1, YES, Side::Buy, 10, 30, TradeStatus::Matched);
     assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
     story.check(expect![[r#"
         1ms #99 live
-            note foreign_order: news of unknown order #99
+            note unknown_order: an update of unknown order #99
         1ms #99 fill 10 at 0.3000 matched
-            note foreign_trade: a fill of unknown order #99
+            note unknown_trade: a fill of unknown order #99
     "#]]);
 }
 
 #[test]
-fn news_of_a_forgotten_order_is_told_and_changes_nothing() {
+fn an_update_of_a_forgotten_order_is_noted_and_changes_nothing() {
     let mut story = Story::new();
     let id = story.bought(10, 30, None);
     story.told.clear();
     story.after(86_400_000).timer();
     story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
     story.after(86_400_001).timer();
-    assert_eq!(story.engine.execution().orders().count(), 0);
-    let cash = story.engine.execution().ledger().balance(Account::Cash);
+    assert_eq!(story.engine.manager().orders().count(), 0);
+    let cash = story.engine.manager().ledger().balance(LedgerAccount::Cash);
     story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Failed);
     story.fill(id, 77, YES, Side::Buy, 10, 30, TradeStatus::Matched);
     story.news(id, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     story.news(id + 1, "live", OrderUpdate::Live);
     assert_eq!(story.held(YES), "held 10 + 0 unsettled, cost 3.00");
-    let execution = story.engine.execution();
-    assert_eq!((execution.ledger().balance(Account::Cash), execution.halted()), (cash, None));
-    let oddities = &execution.counts().oddities;
-    assert_eq!((oddities["forgotten_trade"], oddities["forgotten_order"]), (2, 1));
+    let execution = story.engine.manager();
+    assert_eq!((execution.ledger().balance(LedgerAccount::Cash), execution.halted()), (cash, None));
+    let anomalies = &execution.counts().anomalies;
+    assert_eq!((anomalies["forgotten_trade"], anomalies["forgotten_order"]), (2, 1));
     story.check(expect![[r#"
         86400001ms timer
         86400001ms #1 fill 10 at 0.3000 confirmed
@@ -560,9 +601,9 @@ fn news_of_a_forgotten_order_is_told_and_changes_nothing() {
         172800002ms #1 fill 10 at 0.3000 matched
             note forgotten_trade: a fill of order #1, which is not kept any more
         172800002ms #1 filled
-            note forgotten_order: news of order #1, which is not kept any more
+            note forgotten_order: an update of order #1, which is not kept any more
         172800002ms #2 live
-            note foreign_order: news of unknown order #2
+            note unknown_order: an update of unknown order #2
     "#]]);
 }
 
@@ -586,7 +627,7 @@ fn a_running_basket_forgets_none_of_its_orders() {
     for _ in 0..3 {
         story.after(100_000_000).timer();
     }
-    assert_eq!(story.engine.execution().orders().count(), 2);
+    assert_eq!(story.engine.manager().orders().count(), 2);
     story.told.clear();
     story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
     story.check(expect![[r#"
@@ -618,9 +659,7 @@ fn a_pair_whose_second_leg_dies_is_unwound() {
     story.news(sell, "filled", OrderUpdate::Filled { matched: Shares::whole(20) });
     story.fill(sell, 2, YES, Side::Sell, 20, 39, TradeStatus::Confirmed);
     story.after(1_000).timer();
-    let ends: Vec<_> =
-        story.engine.execution_mut().take_plan_ends().iter().map(|end| end.code).collect();
-    assert_eq!(ends, ["unwound"]);
+    assert_eq!(story.ends, ["unwound"]);
     story.check(expect![[r#"
         1ms book 50 40
         2ms basket
@@ -659,16 +698,15 @@ fn a_complete_pair_is_merged_once_both_legs_are_final() {
     story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Confirmed);
     let merged = Cash {
         kind: CashKind::Merge,
-        command: Some(ClientOrderId(3)),
+        conversion: Some(ConversionId(3)),
         strategy: None,
         market: Some(MarketKey(0)),
         amount: Usdc::whole(20),
         shares: [Shares::whole(20); 2],
     };
     story.hear("merged", Event::cash(merged));
-    let execution = story.engine.execution_mut();
-    assert_eq!(execution.ledger().balance(Account::Cash), Usdc::whole(1_002));
-    assert_eq!(execution.take_plan_ends()[0].code, "merged");
+    assert_eq!(story.engine.manager().ledger().balance(LedgerAccount::Cash), Usdc::whole(1_002));
+    assert_eq!(story.ends, ["merged"]);
     story.check(expect![[r#"
         1ms book 50 40
         2ms basket
@@ -698,14 +736,14 @@ fn a_resolved_market_is_redeemed_when_everything_in_it_is_final() {
     story.after(1_000).timer();
     let paid = Cash {
         kind: CashKind::Redeem,
-        command: Some(ClientOrderId(2)),
+        conversion: Some(ConversionId(2)),
         strategy: None,
         market: Some(market),
         amount: Usdc::whole(10),
         shares: [Shares::whole(10), Shares::ZERO],
     };
     story.hear("paid", Event::cash(paid));
-    assert_eq!(story.engine.execution().ledger().balance(Account::Cash), Usdc::whole(1_007));
+    assert_eq!(story.engine.manager().ledger().balance(LedgerAccount::Cash), Usdc::whole(1_007));
     story.check(expect![[r#"
         1ms resolved
         1ms #1 fill 10 at 0.3000 confirmed
@@ -782,10 +820,11 @@ fn what_is_not_known_denies() {
     story.hear("", Event::Market(MarketEvent::Interrupted(polydesk_domain::Interruption { market: None })));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["book_not_known"]);
-    // A stream that fell silent.
+    // A book whose last proof was reported as too old.
     let mut story = Story::new();
-    story.after(60_000).say("", quotes(&[(YES, 30, 10)], None));
-    assert_eq!(story.denials(), ["data_too_old"]);
+    story.hear("", MarketEvent::Unverified { market: MarketKey(0), on: true }.into());
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["book_unverified"]);
     // A market that does not trade.
     let mut story = Story::new();
     story.hear("", Event::Market(MarketEvent::State { market: MarketKey(0), state: MarketState::Paused }));
@@ -799,7 +838,7 @@ fn what_is_not_known_denies() {
     let mut story = Story::new();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::UNKNOWN;
-    story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
+    story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["fee_unknown"]);
 }
@@ -812,14 +851,14 @@ fn a_deposit_is_no_profit_and_forgives_no_loss() {
     story.timer();
     let deposit = Cash {
         kind: CashKind::Deposit,
-        command: None,
+        conversion: None,
         strategy: None,
         market: None,
         amount: Usdc::whole(500),
         shares: Default::default(),
     };
     story.hear("", Event::cash(deposit));
-    let equity = story.engine.execution().equity();
+    let equity = story.engine.manager().equity();
     assert_eq!((equity.now, equity.high), (Usdc::whole(1_497), Usdc::whole(1_500)));
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["drawdown"]);
@@ -830,6 +869,7 @@ fn outcomes_of_one_group_count_as_one_event() {
     let mut story = Story::with(|risk| risk.max_event_usd = Usdc::whole(5));
     for number in [1, 2] {
         let mut market = Market::plain(number, "member");
+        let key = MarketKey(number as u32 - 1);
         market.fees = Fees::flat(FeeRate::FREE);
         let group = "group".to_owned();
         market.neg_risk = Some(polydesk_domain::NegRisk {
@@ -838,10 +878,10 @@ fn outcomes_of_one_group_count_as_one_event() {
             augmented: false,
             placeholder: false,
         });
-        story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
+        story.hear("", MarketEvent::Listed { key, market: Arc::new(market) }.into());
     }
     let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
-    let other = Snapshot { token: Token(2), bids: level(40), asks: level(44) };
+    let other = BookSnapshot { token: Token(2), bids: level(40), asks: level(44) };
     story.hear("", Event::Market(MarketEvent::Snapshot(Arc::new(other))));
     story.after(1).book(40, 44);
     story.say("", quotes(&[(YES, 30, 10)], None));
@@ -855,7 +895,7 @@ fn outcomes_of_one_group_count_as_one_event() {
     };
     story.say(
         "",
-        Action::Trade(Trade {
+        Action::Trade(TradeIntent {
             token: quote.token,
             side: quote.side,
             size: Size::Shares(quote.size),
@@ -884,17 +924,17 @@ fn check_latches(change: impl FnOnce(&mut RawRisk), steps: &str, want: &str) {
     const DAY: i64 = 86_400_000;
     let mut story = Story::with(change);
     story.bought(100, 40, None);
-    let denied = |story: &Story| story.engine.execution().counts().denials.clone();
+    let denied = |story: &Story| story.engine.manager().counts().denials.clone();
     let mut answers = Vec::new();
     for step in steps.split(' ') {
-        let operator = |story: &mut Story, command| story.hear("", Event::OperatorFIX(command));
+        let operator = |story: &mut Story, command| story.hear("", operator(command));
         match step {
             "ask" => {
                 let before = denied(&story);
                 story.say("", trade(Side::Buy, 30, 10));
                 let after = denied(&story);
                 let new = after.iter().find(|(key, count)| before.get(key) != Some(count));
-                answers.push(new.map_or("open", |((_, code), _)| *code));
+                answers.push(new.map_or("open", |((_, code), _)| code.as_str()));
                 let last = story.last_order();
                 story.news(last, "", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
             }
@@ -999,27 +1039,36 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
         fn id(&self) -> StrategyId {
             self.2
         }
-        fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
-            Interests { markets: Markets::All, kinds: Kinds::TIMER }
+        fn kinds(&self) -> Kinds {
+            Kinds::TIMER
         }
-        fn on_event(&mut self, _: &View<'_>, _: Occasion<'_>, out: &mut Emit<'_>) {
+        fn wants(&self, _: &Market) -> bool {
+            true
+        }
+        fn save(&self) -> Saved {
+            Saved::NOTHING
+        }
+        fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+            saved.expect_nothing(self.id())
+        }
+        fn on_event(&mut self, _: &View<'_>, _: Trigger<'_>, out: &mut Emit<'_>) {
             for action in self.0.lock().unwrap().drain(..) {
                 out.signal(MarketKey(0), action, Span::secs(60), self.1, Reason::new("story"));
             }
         }
     }
     let mut story = Story::new();
-    let seats: Vec<Box<dyn Strategy>> = vec![
+    let slots: Vec<Box<dyn Strategy>> = vec![
         Box::new(Other(Arc::clone(&script[0]), Usdc::cents(1), StrategyId::literal("poor"))),
         Box::new(Other(Arc::clone(&script[1]), Usdc::cents(9), StrategyId::literal("rich"))),
     ];
-    story.engine = Engine::new(Limits::default(), seats).unwrap();
+    story.engine = Engine::new(Setup::simulated(Limits::default()), slots).unwrap();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::flat(FeeRate::FREE);
-    story.hear("", Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
+    story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
     let deposit = Cash {
         kind: CashKind::Deposit,
-        command: None,
+        conversion: None,
         strategy: None,
         market: None,
         amount: Usdc::whole(1_000),
@@ -1028,6 +1077,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
     story.hear("", Event::cash(deposit));
     story.book(40, 44);
     story.hear("", Event::from(ControlEvent::Start));
+    story.agree();
     story.told.clear();
 
     script[0].lock().unwrap().push_back(quotes(&[(YES, 39, 10)], None));
@@ -1053,7 +1103,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
 }
 
 #[test]
-fn a_kill_does_not_put_a_resting_exit_back_but_a_person_can_close() {
+fn a_kill_does_not_put_a_resting_exit_back_and_refuses_a_flatten() {
     let mut story = Story::new();
     let plan = ExitPlan {
         take_profit: Some(TakeProfit { gain: 1_300, rest: true }),
@@ -1062,13 +1112,13 @@ fn a_kill_does_not_put_a_resting_exit_back_but_a_person_can_close() {
     story.bought(10, 30, Some(plan));
     story.news(2, "live", OrderUpdate::Live);
     story.told.clear();
-    story.hear("kill", Event::OperatorFIX(OperatorCommand::Kill));
+    story.hear("kill", operator(OperatorCommand::Kill));
     let reason = CancelReason::Requested;
     story.after(50).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(1_000).book(40, 45);
     story.timer();
-    assert_eq!(story.engine.execution().orders().open_count(), 0);
-    story.hear("flatten", Event::OperatorFIX(OperatorCommand::Flatten(None)));
+    assert_eq!(story.engine.manager().orders().open_count(), 0);
+    story.hear("flatten", operator(OperatorCommand::Flatten(None)));
     story.check(expect![[r#"
         1ms kill
             cancel all
@@ -1076,7 +1126,7 @@ fn a_kill_does_not_put_a_resting_exit_back_but_a_person_can_close() {
         1051ms book 40 45
         1052ms timer
         1052ms flatten
-            place #3 sell yes 10 at 0.3800 FAK
+            note close_refused: flatten is refused while killed: rearm first
     "#]]);
 }
 
@@ -1121,7 +1171,7 @@ fn a_leg_that_fails_to_settle_makes_the_basket_unwind_the_other() {
     story.told.clear();
     story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
     story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Failed);
-    assert_eq!(story.engine.execution().plans().count(), 1);
+    assert_eq!(story.engine.manager().state().baskets.len(), 1);
     story.check(expect![[r#"
         23ms #1 fill 20 at 0.4000 confirmed
         23ms #2 fill 20 at 0.5000 failed
@@ -1137,12 +1187,12 @@ fn a_failed_fill_does_not_leave_its_order_open_for_ever() {
     story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Matched);
     story.fill(1, 7, YES, Side::Buy, 4, 30, TradeStatus::Failed);
     // Six can still match; the four that failed are gone for good.
-    assert_eq!(story.engine.execution().free_cash(), "998.20".parse().unwrap());
+    assert_eq!(story.engine.manager().free_cash(), "998.20".parse().unwrap());
     story.say("want nothing", quotes(&[], None));
     let reason = CancelReason::Requested;
     let ended = OrderUpdate::Cancelled { reason, matched: Shares::whole(4) };
     story.news(1, "cancelled", ended.clone());
     story.news(1, "cancelled", ended);
-    assert_eq!(story.engine.execution().orders().open_count(), 0);
-    assert_eq!(story.engine.execution().free_cash(), Usdc::whole(1_000));
+    assert_eq!(story.engine.manager().orders().open_count(), 0);
+    assert_eq!(story.engine.manager().free_cash(), Usdc::whole(1_000));
 }

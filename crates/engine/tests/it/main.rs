@@ -1,0 +1,3 @@
+//! The engine from outside: stories of what happened and what it answered.
+
+mod stories;
