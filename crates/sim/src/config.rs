@@ -152,9 +152,6 @@ pub struct Matching {
     /// long: the trade itself happened before it was published.
     #[serde(with = "span_text")]
     pub print_lag: Span,
-    /// Orders sent at one instant travel together, up to so many (`POST /orders`), and are processed
-    /// in the order given.
-    pub batch_most: u32,
     /// Whether `min_order_size` binds FOK and FAK too. Sources disagree; the stricter is the default.
     pub minimum_binds_immediate: bool,
 }
@@ -165,7 +162,6 @@ impl Default for Matching {
             batch_timeout: Span::millis(5),
             netting_window: Span::millis(100),
             print_lag: Span::millis(50),
-            batch_most: 15,
             minimum_binds_immediate: true,
         }
     }
@@ -493,13 +489,6 @@ impl SimConfig {
             let rule = "it must be 1 to 8";
             demand((1..=8).contains(&exponent), "queue.power.exponent", exponent.to_string(), rule);
         }
-        let most = self.matching.batch_most;
-        demand(
-            (1..=15).contains(&most),
-            "matching.batch_most",
-            most.to_string(),
-            "it must be 1 to 15",
-        );
         let least = self.rebates.least;
         demand(least >= Usdc::ZERO, "rebates.least", least.to_string(), "it must not be negative");
         if problems.is_empty() { Ok(()) } else { Err(SimError::Config(problems)) }
@@ -524,11 +513,7 @@ mod tests {
             latency: Latency { insert: Delay::sampled_millis(50, 20), ..Latency::default() },
             queue: QueueModel::Power { exponent: 0 },
             settlement: Settlement { fail_ppm: 1_000_001, ..Settlement::default() },
-            matching: Matching {
-                batch_most: 16,
-                netting_window: Span::secs(61),
-                ..Matching::default()
-            },
+            matching: Matching { netting_window: Span::secs(61), ..Matching::default() },
             ..SimConfig::default()
         };
         let text = config.check().unwrap_err().to_string();
@@ -538,7 +523,6 @@ mod tests {
             "settlement.fail_ppm is 1000001; it must be 0 to 1 000 000 millionths",
             "queue.power.exponent is 0; it must be 1 to 8",
             "matching.netting_window is 61s; it must be 0s to 60s",
-            "matching.batch_most is 16; it must be 1 to 15",
         ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");
         }

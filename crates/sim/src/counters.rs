@@ -12,8 +12,10 @@ pub struct SimCounters {
     pub rows: u64,
     /// Rows whose time ran backwards; taken at the time reached already.
     pub rows_back_in_time: u64,
-    /// Listings refused (tokens that clash), and data of markets nobody listed.
+    /// Listings refused (tokens that clash, a wrong key), and data of markets that are not listed.
     pub rows_refused: u64,
+    /// Delistings of markets in which something of ours was still there; it is kept.
+    pub delisted_not_flat: u64,
     /// Public trades seen.
     pub prints: u64,
     /// Prints whose side neither the book nor a level change told; the published side decided.

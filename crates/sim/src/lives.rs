@@ -1,7 +1,7 @@
 //! What becomes of an order in the book: resting, maker fills, cancels, expiry, the end of its market.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
+    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
 };
 
 use crate::config::DUST;
@@ -96,7 +96,8 @@ impl Sim {
         order.matched += shares;
         let (price, over) = (order.price, order.open < DUST);
         self.counters.fills_maker += 1;
-        let fill = Fill { shares, notional, fee: Usdc::ZERO, level: Some(price) };
+        let fill =
+            Fill { shares, notional, fee: Usdc::ZERO, level: Some(price), basis: Basis::Settled };
         self.book_match(id, Role::Maker, fill);
         if over {
             self.end(id, End::Filled);
@@ -123,7 +124,7 @@ impl Sim {
     pub(crate) fn cancel_all(&mut self, scope: Option<MarketKey>) {
         match scope {
             Some(key) => {
-                if key.index() < self.slots.len() {
+                if self.is_listed(key) {
                     self.run(Due::CancelMarket(key));
                 }
             }

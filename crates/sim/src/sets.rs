@@ -1,7 +1,7 @@
 //! Complete sets, redemption and rebates: money that moves without an order.
 
 use polydesk_domain::{
-    Cash, CashKind, Event, MarketKey, MarketState, Conversion, Shares, Time, Usdc,
+    Cash, CashKind, Conversion, Event, MarketKey, MarketState, Shares, Time, Usdc,
 };
 
 use crate::chance::Purpose;
@@ -10,7 +10,7 @@ use crate::sim::{Due, SetOrder, Sim};
 impl Sim {
     /// A set operation arrives: what it needs is put aside, or it fails.
     pub(crate) fn set_arrive(&mut self, order: SetOrder) {
-        let listed = order.market.index() < self.slots.len();
+        let listed = self.is_listed(order.market);
         let possible = listed
             && match order.action {
                 Conversion::Split(amount) => {
@@ -97,7 +97,7 @@ impl Sim {
         let at = self.answer_time();
         let cash = Cash {
             kind,
-            command: order.id,
+            conversion: order.id,
             strategy: order.strategy,
             market: Some(order.market),
             amount,
@@ -116,6 +116,10 @@ impl Sim {
     }
 
     pub(crate) fn auto_redeem(&mut self, key: MarketKey) {
+        // Once the market is delisted there is nothing left to redeem.
+        if !self.is_listed(key) {
+            return;
+        }
         self.redeem(SetOrder { id: None, strategy: None, market: key, action: Conversion::Redeem });
     }
 
@@ -146,7 +150,7 @@ impl Sim {
             let at = self.answer_time();
             let cash = Cash {
                 kind: CashKind::Rebate,
-                command: None,
+                conversion: None,
                 strategy: None,
                 market: Some(market),
                 amount,
