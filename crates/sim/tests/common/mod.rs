@@ -69,6 +69,11 @@ impl Player {
                 show(&news, lines);
                 lines.extend(account(&self.sim));
             }
+            "snapshot" => {
+                self.sim.advance(at, &mut news);
+                show(&news, lines);
+                lines.extend(snapshot(&self.sim));
+            }
             _ => self.act(at, &words[1..]),
         }
         self.sim.check_conservation().unwrap();
@@ -273,6 +278,22 @@ fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
         assert_eq!(since % 1_000_000, 0, "stories happen in whole milliseconds");
         lines.push(format!("> {millis}ms {text}"));
     }
+}
+
+fn snapshot(sim: &Sim) -> Vec<String> {
+    let snapshot = sim.account_snapshot(3);
+    assert_eq!((snapshot.epoch, snapshot.asked_at, snapshot.complete), (3, sim.now(), true));
+    let mut lines = vec![format!("> cash {}", snapshot.cash)];
+    for (token, shares) in &snapshot.shares {
+        lines.push(format!("> token {}: {shares}", token.0));
+    }
+    let orders = sim.open_orders();
+    for (hash, matched) in &snapshot.open {
+        let order = orders.iter().find(|order| order.hash == *hash).unwrap();
+        lines.push(format!("> {} open, matched {matched}", order.id));
+    }
+    lines.sort();
+    lines
 }
 
 fn account(sim: &Sim) -> Vec<String> {
