@@ -78,6 +78,14 @@ pub struct SimCounters {
     pub answers_lost: u64,
     /// Cancels lost on the way.
     pub cancels_lost: u64,
+    /// First reports of matches lost.
+    pub fills_lost: u64,
+    /// Reports of ends of orders lost.
+    pub ends_lost: u64,
+    /// Reports of settlement stages lost.
+    pub settlements_lost: u64,
+    /// Answers to splits, merges and redemptions lost.
+    pub conversions_lost: u64,
     /// Levels of crossed books that a taker or a crossing was not given.
     pub crossed_levels_skipped: u64,
     /// Splits, merges and redemptions done.

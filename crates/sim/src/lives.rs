@@ -4,6 +4,7 @@ use polydesk_domain::{
     Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
 };
 
+use crate::chance::Purpose;
 use crate::config::DUST;
 use crate::order::{End, Ended, Stage};
 use crate::sim::{Due, Sim};
@@ -38,9 +39,13 @@ impl Sim {
         }
     }
 
-    /// Ends an order: out of the book, promises given back, news.
+    /// Ends an order that no cancel ends: out of the book, promises given back, reported unless that is
+    /// lost.
     pub(crate) fn end(&mut self, id: ClientOrderId, end: End) {
-        if let Some(event) = self.close_order(id, end) {
+        let Some(event) = self.close_order(id, end) else { return };
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_end_ppm) {
+            self.counters.ends_lost += 1;
+        } else {
             self.news(id, event);
         }
     }

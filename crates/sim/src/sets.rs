@@ -103,7 +103,13 @@ impl Sim {
             amount,
             shares,
         };
-        self.deliver(at, Event::cash(cash));
+        // A redemption by the venue is no answer: no query asks for it.
+        let faults = self.config.faults;
+        if order.id.is_some() && self.chance.happens(Purpose::Fault, faults.lose_conversion_ppm) {
+            self.counters.conversions_lost += 1;
+        } else {
+            self.deliver(at, Event::cash(cash));
+        }
     }
 
     /// Where the venue redeems by itself, it does so some time after the resolution.
