@@ -3,7 +3,7 @@
 
 use polydesk_domain::{
     Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder,
-    Price, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
+    Price, Query, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
 };
 
 use crate::book_keeping::{is_crossed_level, meets};
@@ -56,7 +56,8 @@ impl Sim {
             Due::Cancel(id) => self.cancel(id),
             Due::CancelAll(scope) => self.cancel_all(scope),
             Due::CancelMarket(key) => self.cancel_market(key),
-            Due::Query(id) => self.query(id),
+            Due::Query(Query::Order(id)) => self.query_order(id),
+            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
             Due::Release(id) => self.release(id),
             Due::Expire(id) => self.expire(id),
             Due::BatchTimeout(key) => self.batch_timeout(key),
@@ -120,7 +121,8 @@ impl Sim {
 
     /// Applies every rule, reserves, and matches, rests or holds back the order.
     fn accept(&mut self, place: &PlaceOrder) -> Result<(), RejectReason> {
-        if self.orders.contains_key(&place.id) || self.ended.contains_key(&place.id) {
+        let open = self.orders.contains_key(&place.id);
+        if open || self.ended.contains_key(&place.id) || self.retention.is_forgotten(place.id) {
             return Err(RejectReason::Duplicate);
         }
         let takes = match self.mode {
@@ -210,6 +212,8 @@ impl Sim {
             since: self.now,
             number: self.arrivals,
             news_at: Time::MIN,
+            trades: Vec::new(),
+            unsettled: 0,
         }
     }
 

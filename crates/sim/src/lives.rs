@@ -67,9 +67,18 @@ impl Sim {
             End::Expired => self.counters.expired += 1,
             End::Cancelled(_) => self.counters.cancelled += 1,
         }
-        let ended = Ended { end, matched: order.matched, news_at: order.news_at, told: None };
+        let ended = Ended {
+            end,
+            matched: order.matched,
+            news_at: order.news_at,
+            told: None,
+            trades: order.trades,
+            unsettled: order.unsettled,
+        };
+        let event = ended.event();
         self.ended.insert(id, ended);
-        Some(ended.event())
+        self.keep_if_over(id);
+        Some(event)
     }
 
     /// A resting order is filled at its own price; makers pay no fee.

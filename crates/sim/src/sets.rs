@@ -5,6 +5,7 @@ use polydesk_domain::{
 };
 
 use crate::chance::Purpose;
+use crate::retention::Kept;
 use crate::sim::{Due, SetOrder, Sim};
 
 impl Sim {
@@ -103,6 +104,10 @@ impl Sim {
             amount,
             shares,
         };
+        if let Some(id) = order.id {
+            let before = self.conversions.insert(id, (self.now, cash));
+            self.retention.keep(Kept::Conversion(id), before.map(|(at, _)| at), self.now);
+        }
         // A redemption by the venue is no answer: no query asks for it.
         let faults = self.config.faults;
         if order.id.is_some() && self.chance.happens(Purpose::Fault, faults.lose_conversion_ppm) {

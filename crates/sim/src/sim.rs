@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
+    Books, Cash, ClientOrderId, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
     PlaceOrder, Query, Shares, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
 };
 
@@ -14,6 +14,7 @@ use crate::bank::{Bank, Broken};
 use crate::book_keeping::Slot;
 use crate::chance::{Chance, Purpose};
 use crate::order::{Ended, Order};
+use crate::retention::Retention;
 use crate::settle::Trade;
 use crate::views::Mode;
 use crate::{Delay, SimConfig, SimCounters, SimError};
@@ -31,8 +32,8 @@ pub(crate) enum Due {
     CancelAll(Option<MarketKey>),
     /// The part of it for one market.
     CancelMarket(MarketKey),
-    /// A question arrives.
-    Query(ClientOrderId),
+    /// A query arrives.
+    Query(Query),
     /// The taker delay of an order is over.
     Release(ClientOrderId),
     /// A GTD order's time is over.
@@ -131,7 +132,11 @@ pub struct Sim {
     pub(crate) arrivals: u64,
     /// Per order, when it was last asked about and when the engine heard what was proven.
     pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
+    /// Matches of orders that are open or not forgotten.
     pub(crate) trades: BTreeMap<u64, Trade>,
+    /// Finished conversions: when, and what came of them.
+    pub(crate) conversions: BTreeMap<ConversionId, (Time, Cash)>,
+    pub(crate) retention: Retention,
     pub(crate) trade_serial: u64,
     pub(crate) bank: Bank,
     /// pUSD promised to splits under way.
@@ -172,6 +177,8 @@ impl Sim {
             arrivals: 0,
             evidence: BTreeMap::new(),
             trades: BTreeMap::new(),
+            conversions: BTreeMap::new(),
+            retention: Retention::new(),
             trade_serial: 0,
             splits: Usdc::ZERO,
             rebates: BTreeMap::new(),
@@ -204,6 +211,11 @@ impl Sim {
 
     /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
     ///
+    /// A query of an order is answered by its state and by all its matches with their present status,
+    /// one of a conversion by its cash event; a conversion under way gives no answer. What ended is
+    /// kept for a day after its last update. Then it is forgotten, and a query gets no answer at all:
+    /// `Absent` is said only of orders that never arrived or were refused.
+    ///
     /// The orders of one `Place` travel together; of more than [`Command::BATCH`] all are refused. A
     /// time before what the exchange has reached is taken as that, and counted.
     pub fn submit(&mut self, now: Time, command: &Command) {
@@ -227,9 +239,9 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 self.schedule(at, Due::CancelAll(*market));
             }
-            Command::Query(Query::Order(id)) => {
+            Command::Query(query) => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
-                self.schedule(at, Due::Query(*id));
+                self.schedule(at, Due::Query(*query));
             }
             Command::Convert { id, strategy, market, action } => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.insert);
@@ -241,7 +253,7 @@ impl Sim {
                 };
                 self.schedule(at, Due::SetArrive(order));
             }
-            Command::Query(Query::Conversion(_)) | Command::Ask { .. } => {}
+            Command::Ask { .. } => {}
         }
     }
 
@@ -293,12 +305,14 @@ impl Sim {
             }
             let due = entry.remove();
             self.now = self.now.max(at);
+            self.forget();
             match due {
                 Due::Deliver(event) => out.push((at, *event)),
                 due => self.run(due),
             }
         }
         self.now = self.now.max(to);
+        self.forget();
         self.counters.conservation_checks = self.bank.checks();
     }
 

@@ -57,7 +57,34 @@ pub struct OrderView {
     pub delayed: bool,
 }
 
+/// How many entries the exchange keeps of what is ours. All but the open orders and their matches is
+/// forgotten a day after its last update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Entries {
+    /// Open orders.
+    pub open_orders: usize,
+    /// Ended orders.
+    pub ended_orders: usize,
+    /// Matches of both.
+    pub trades: usize,
+    /// Orders whose last query is remembered.
+    pub query_results: usize,
+    /// Finished conversions.
+    pub conversions: usize,
+}
+
 impl Sim {
+    /// How much the exchange remembers.
+    pub fn entries(&self) -> Entries {
+        Entries {
+            open_orders: self.orders.len(),
+            ended_orders: self.ended.len(),
+            trades: self.trades.len(),
+            query_results: self.evidence.len(),
+            conversions: self.conversions.len(),
+        }
+    }
+
     /// What can fill our resting orders in a market, judged by the data so far.
     pub fn fill_rule(&self, market: MarketKey) -> FillRule {
         match self.slots.get(market.index()) {
@@ -140,7 +167,7 @@ impl Sim {
         same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
         let (mut in_flight, mut to_come) = (0, 0);
         let mut moving: BTreeMap<Token, [i128; 2]> = BTreeMap::new();
-        for trade in self.trades.values() {
+        for trade in self.trades.values().filter(|trade| !trade.is_over()) {
             let (cash_out, cash_in) = trade.cash();
             (in_flight, to_come) = (in_flight + cash_out, to_come + cash_in);
             let moving = moving.entry(trade.token()).or_default();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::{START, cases};
@@ -143,6 +143,7 @@ fn lossy_config() -> impl Strategy<Value = SimConfig> {
 struct Run {
     news: Vec<(Time, Event)>,
     placed: BTreeMap<ClientOrderId, (Time, PlaceOrder)>,
+    converted: Vec<ConversionId>,
     /// Shares that ever appeared at a level of a ladder.
     shown: BTreeMap<(u32, Outcome, Price), u64>,
     /// Shares printed per market and YES price in cents.
@@ -161,6 +162,11 @@ enum Telling {
 }
 
 fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
+    play_out(config, seed, steps, telling).0
+}
+
+/// The run, and the exchange after everything settled.
+fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (Run, Sim) {
     let mut run = Run::default();
     let mut sim = Sim::new(config, seed).unwrap();
     let mut at = START;
@@ -182,6 +188,9 @@ fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
         if let Some(command) = command(act, seq as u64, at) {
             if let Command::Place(orders) = &command {
                 run.placed.extend(orders.iter().map(|order| (order.id, (at, order.clone()))));
+            }
+            if let Command::Convert { id, .. } = &command {
+                run.converted.push(*id);
             }
             sim.submit(at, &command);
         }
@@ -208,7 +217,89 @@ fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
     let account = sim.account();
     assert!(account.cash_in_flight.is_zero() && account.cash_incoming.is_zero());
     run.counters = serde_json::to_string(sim.counters()).unwrap();
-    run
+    (run, sim)
+}
+
+/// Asks for every order and every conversion of a run.
+fn query_all(run: &mut Run, sim: &mut Sim) {
+    let at = sim.now();
+    let orders = run.placed.keys().map(|id| Query::Order(*id));
+    for query in orders.chain(run.converted.iter().map(|id| Query::Conversion(*id))) {
+        sim.submit(at, &Command::Query(query));
+    }
+    sim.advance(at + Span::secs(60), &mut run.news);
+}
+
+/// An account as it follows from what was reported: each match with its last status, each conversion
+/// once, all other cash as it comes.
+#[derive(Debug, PartialEq)]
+struct Reported {
+    cash: Usdc,
+    shares: BTreeMap<Token, i128>,
+    /// Orders whose last report says that they are open.
+    open: BTreeSet<ClientOrderId>,
+}
+
+fn reported(run: &Run, starting_cash: Usdc) -> Reported {
+    let mut trades: BTreeMap<TradeId, OwnTrade> = BTreeMap::new();
+    let mut conversions: BTreeMap<ConversionId, Cash> = BTreeMap::new();
+    let (mut unasked, mut open) = (Vec::new(), BTreeSet::new());
+    for (_, event) in &run.news {
+        let Event::Account(event) = event else { panic!("{event:?}") };
+        match &**event {
+            AccountEvent::Trade(trade) => drop(trades.insert(trade.trade, *trade)),
+            AccountEvent::Cash(cash) => match cash.conversion {
+                Some(id) => drop(conversions.insert(id, *cash)),
+                None => unasked.push(*cash),
+            },
+            AccountEvent::Order { id, update } => match update {
+                OrderUpdate::Live | OrderUpdate::Matched | OrderUpdate::Delayed => {
+                    open.insert(*id);
+                }
+                OrderUpdate::CancelRefused { .. } | OrderUpdate::Unknown => {}
+                _ => drop(open.remove(id)),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut account = Reported { cash: starting_cash, shares: BTreeMap::new(), open };
+    for trade in trades.values() {
+        let (fill, shares) = (trade.fill, i128::from(trade.fill.shares.micros()));
+        match (trade.status, trade.side) {
+            (TradeStatus::Failed, _) => continue,
+            (TradeStatus::Confirmed, Side::Buy) => {
+                account.cash -= fill.notional + fill.fee;
+                *account.shares.entry(trade.token).or_default() += shares;
+            }
+            (TradeStatus::Confirmed, Side::Sell) => {
+                account.cash += fill.notional - fill.fee;
+                *account.shares.entry(trade.token).or_default() -= shares;
+            }
+            (status, _) => panic!("{:?} is {status:?}", trade.trade),
+        }
+    }
+    for cash in conversions.values().chain(&unasked) {
+        account.cash += cash.amount;
+        let sign = if cash.kind == CashKind::Split { 1 } else { -1 };
+        for outcome in Outcome::BOTH {
+            let Some(market) = cash.market else { continue };
+            let shares = i128::from(cash.shares[outcome.index()].micros());
+            *account.shares.entry(market.token(outcome)).or_default() += sign * shares;
+        }
+    }
+    account.shares.retain(|_, shares| *shares != 0);
+    account
+}
+
+/// The account as the exchange keeps it.
+fn kept(sim: &Sim) -> Reported {
+    let snapshot = sim.account_snapshot(0);
+    let shares = snapshot.shares.iter();
+    Reported {
+        cash: snapshot.cash,
+        shares: shares.map(|(token, shares)| (*token, i128::from(shares.micros()))).collect(),
+        open: sim.open_orders().iter().map(|order| order.id).collect(),
+    }
 }
 
 fn token(market: u32, outcome: Outcome) -> Token {
@@ -357,11 +448,11 @@ fn note_shown(act: &Act, shadow: &mut BTreeMap<(u32, Outcome, Price), u64>, run:
 
 /// The first news of each match.
 fn matches(run: &Run) -> Vec<(Time, OwnTrade)> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for (at, event) in &run.news {
         if let Event::Account(event) = event
             && let AccountEvent::Trade(trade) = &**event
-            && trade.status == TradeStatus::Matched
+            && seen.insert(trade.trade)
         {
             found.push((*at, *trade));
         }
@@ -495,17 +586,19 @@ fn judge_order_of_news(run: &Run) {
             }
             AccountEvent::Trade(trade) => {
                 let before = trades.insert(trade.trade, trade.status);
-                let legal = match (before, trade.status) {
-                    (None, status) => status == TradeStatus::Matched,
-                    (Some(TradeStatus::Matched), status) => {
-                        matches!(status, TradeStatus::Mined | TradeStatus::Retrying)
-                    }
-                    (Some(TradeStatus::Retrying), status) => {
-                        status != TradeStatus::Matched && status != TradeStatus::Confirmed
-                    }
-                    (Some(TradeStatus::Mined), status) => status == TradeStatus::Confirmed,
-                    (Some(TradeStatus::Confirmed | TradeStatus::Failed), _) => false,
-                };
+                // A query repeats the present status.
+                let legal = before == Some(trade.status)
+                    || match (before, trade.status) {
+                        (None, status) => status == TradeStatus::Matched,
+                        (Some(TradeStatus::Matched), status) => {
+                            matches!(status, TradeStatus::Mined | TradeStatus::Retrying)
+                        }
+                        (Some(TradeStatus::Retrying), status) => {
+                            status != TradeStatus::Matched && status != TradeStatus::Confirmed
+                        }
+                        (Some(TradeStatus::Mined), status) => status == TradeStatus::Confirmed,
+                        (Some(TradeStatus::Confirmed | TradeStatus::Failed), _) => false,
+                    };
                 assert!(legal, "{before:?} then {:?}", trade.status);
             }
             _ => {}
@@ -634,6 +727,28 @@ proptest! {
             play(config, seed, &longer, Telling::Plainly),
         );
         prop_assert_eq!(told(short), told(long));
+    }
+
+    #[test]
+    fn queries_find_what_was_never_reported(
+        config in wild_config(), seed: u64, steps in steps()
+    ) {
+        let mut config = config;
+        config.faults.lose_fill_ppm = 1_000_000;
+        config.faults.lose_end_ppm = 1_000_000;
+        config.faults.lose_settlement_ppm = 1_000_000;
+        config.faults.lose_conversion_ppm = 1_000_000;
+        let (mut run, mut sim) = play_out(config, seed, &steps, Telling::Plainly);
+        query_all(&mut run, &mut sim);
+        prop_assert_eq!(reported(&run, config.starting_cash), kept(&sim));
+    }
+
+    #[test]
+    fn what_is_reported_is_the_account_where_nothing_is_lost(
+        config in calm_config(), seed: u64, steps in steps()
+    ) {
+        let (run, sim) = play_out(config, seed, &steps, Telling::Plainly);
+        prop_assert_eq!(reported(&run, config.starting_cash), kept(&sim));
     }
 
     #[test]

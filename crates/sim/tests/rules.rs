@@ -453,6 +453,7 @@ fn lost_answers_end_by_evidence() {
             > 8030ms #1 Matched buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             9s query #1
             > 9030ms #1 Matched
+            > 9030ms #1 Matched buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             10s query #7
             > 10030ms #7 Absent
             11s cancel #1
@@ -460,6 +461,7 @@ fn lost_answers_end_by_evidence() {
             12s query #1
             > 12030ms #1 Mined buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             > 12030ms #1 cancelled Requested, matched 4
+            > 12030ms #1 Mined buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             > 18030ms #1 Confirmed buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             20s until
         "#]],

@@ -173,6 +173,9 @@ fn command(words: &[&str], at: Time) -> Option<Command> {
         }
         ["cancel", "all"] => Some(Command::CancelAll(None)),
         ["cancel", name] => Some(Command::Cancel(id(name))),
+        ["query", "conversion", name] => {
+            Some(Command::Query(Query::Conversion(ConversionId(id(name).0))))
+        }
         ["query", name] => Some(Command::Query(Query::Order(id(name)))),
         ["split", name, size] => set(name, Conversion::Split(size.parse().unwrap())),
         ["merge", name, size] => set(name, Conversion::Merge(size.parse().unwrap())),
