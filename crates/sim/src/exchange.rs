@@ -2,8 +2,8 @@
 //! afterwards is in `lives`.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder, Price,
-    RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
+    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder,
+    Price, Query, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
 };
 
 use crate::book_keeping::{is_crossed_level, meets};
@@ -52,10 +52,12 @@ impl Sim {
     pub(crate) fn run_now(&mut self, due: Due) {
         match due {
             Due::Arrive(order) => self.arrive(&order),
+            Due::Refuse(id) => self.refuse_request(id),
             Due::Cancel(id) => self.cancel(id),
             Due::CancelAll(scope) => self.cancel_all(scope),
             Due::CancelMarket(key) => self.cancel_market(key),
-            Due::Query(id) => self.query(id),
+            Due::Query(Query::Order(id)) => self.query_order(id),
+            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
             Due::Release(id) => self.release(id),
             Due::Expire(id) => self.expire(id),
             Due::BatchTimeout(key) => self.batch_timeout(key),
@@ -83,7 +85,7 @@ impl Sim {
             Due::CancelMarket(key) => *key,
             _ => return None,
         };
-        (key.index() < self.slots.len()).then_some(key)
+        self.is_listed(key).then_some(key)
     }
 
     fn arrive(&mut self, place: &PlaceOrder) {
@@ -99,6 +101,14 @@ impl Sim {
         }
     }
 
+    /// The venue takes no order of a request that carries too many.
+    fn refuse_request(&mut self, id: ClientOrderId) {
+        self.counters.orders_arrived += 1;
+        self.arrived(id);
+        let text = format!("a request carries at most {} orders", Command::BATCH);
+        self.reject(id, RejectReason::Other(text));
+    }
+
     /// One placement of this name is not on its way any more.
     fn arrived(&mut self, id: ClientOrderId) {
         if let Some((_, count)) = self.transit.get_mut(&id) {
@@ -111,7 +121,8 @@ impl Sim {
 
     /// Applies every rule, reserves, and matches, rests or holds back the order.
     fn accept(&mut self, place: &PlaceOrder) -> Result<(), RejectReason> {
-        if self.orders.contains_key(&place.id) || self.ended.contains_key(&place.id) {
+        let open = self.orders.contains_key(&place.id);
+        if open || self.ended.contains_key(&place.id) || self.retention.is_forgotten(place.id) {
             return Err(RejectReason::Duplicate);
         }
         let takes = match self.mode {
@@ -123,7 +134,8 @@ impl Sim {
             return Err(RejectReason::Restricted);
         }
         let key = place.token.market();
-        let (Some(slot), Some(book)) = (self.slots.get(key.index()), self.books.get(key)) else {
+        let slot = self.slots.get(key.index()).filter(|slot| !slot.freed);
+        let (Some(slot), Some(book)) = (slot, self.books.get(key)) else {
             return Err(RejectReason::UnknownToken);
         };
         let matching = self.config.matching;
@@ -200,6 +212,8 @@ impl Sim {
             since: self.now,
             number: self.arrivals,
             news_at: Time::MIN,
+            trades: Vec::new(),
+            unsettled: 0,
         }
     }
 
@@ -326,6 +340,7 @@ impl Sim {
                 notional: leg.notional,
                 fee: leg.fee,
                 level: Some(leg.price),
+                basis: Basis::Settled,
             };
             self.counters.fills_taker += 1;
             self.book_match(id, Role::Taker, fill);

@@ -40,6 +40,7 @@ mod flow;
 mod lives;
 mod order;
 mod queue;
+mod retention;
 mod rules;
 mod sets;
 mod settle;
@@ -54,4 +55,4 @@ pub use config::{
 };
 pub use counters::SimCounters;
 pub use sim::Sim;
-pub use views::{FillRule, Mode, OrderView};
+pub use views::{Entries, FillRule, Mode, OrderView};

@@ -26,7 +26,7 @@ pub(crate) enum End {
 }
 
 /// What is kept of an order that ended: small, because a long run has many.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) end: End,
     /// Shares matched over its life.
@@ -35,6 +35,10 @@ pub(crate) struct Ended {
     pub(crate) news_at: Time,
     /// When the engine hears that it ended; unknown while that answer is lost.
     pub(crate) told: Option<Time>,
+    /// Its matches in their order.
+    pub(crate) trades: Vec<u64>,
+    /// How many of them are neither final nor failed.
+    pub(crate) unsettled: u32,
 }
 
 impl Ended {
@@ -83,6 +87,10 @@ pub(crate) struct Order {
     pub(crate) number: u64,
     /// News reaches the engine in order: nothing earlier than this.
     pub(crate) news_at: Time,
+    /// Its matches in their order.
+    pub(crate) trades: Vec<u64>,
+    /// How many of them are neither final nor failed.
+    pub(crate) unsettled: u32,
 }
 
 impl Order {

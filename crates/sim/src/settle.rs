@@ -21,9 +21,11 @@ enum Step {
     Fail,
     /// It is in a block.
     Confirm,
+    /// Nothing: it is final or failed.
+    Over,
 }
 
-/// A match that is not final yet.
+/// A match, kept as long as its order is.
 #[derive(Debug, Clone)]
 pub(crate) struct Trade {
     news: OwnTrade,
@@ -31,8 +33,15 @@ pub(crate) struct Trade {
     rebate: Usdc,
     step: Step,
     retried: bool,
-    /// Its news reach the engine in order.
-    news_at: Time,
+    reports: Reports,
+}
+
+/// When the latest report of a match reaches the engine: reports of one match come in order.
+#[derive(Debug, Clone, Copy)]
+struct Reports {
+    last: Time,
+    /// The same if the first report is not late: what a query waits for.
+    prompt: Time,
 }
 
 impl Trade {
@@ -44,6 +53,10 @@ impl Trade {
     }
     pub(crate) fn shares(&self) -> Shares {
         self.news.fill.shares
+    }
+    /// Whether it is final or failed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.step == Step::Over
     }
     /// Micro-dollars in flight, and to come.
     pub(crate) fn cash(&self) -> (i128, i128) {
@@ -88,10 +101,20 @@ impl Sim {
             fill,
             status: TradeStatus::Matched,
         };
-        let news_at = self.first_news(id, order_news_at);
-        self.deliver(news_at, Event::trade(news));
+        let mut reports = self.first_report(id, order_news_at);
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_fill_ppm) {
+            self.counters.fills_lost += 1;
+            // Later reports do not wait for one that never comes.
+            reports = Reports { last: self.now, prompt: self.now };
+        } else {
+            self.deliver(reports.last, Event::trade(news));
+        }
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.trades.push(serial);
+            order.unsettled += 1;
+        }
         let step = Step::Mine;
-        self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, news_at });
+        self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, reports });
         let settlement = self.config.settlement;
         let mut at = self.chain_delay(settlement.mined);
         if self.chance.happens(Purpose::Chain, settlement.stall_ppm) {
@@ -101,18 +124,19 @@ impl Sim {
         self.schedule(at, Due::Settle(serial));
     }
 
-    /// When the engine first hears of a match: in line with the order's other news, or late.
-    fn first_news(&mut self, id: ClientOrderId, order_news_at: Time) -> Time {
+    /// When the first report of a match comes: in line with the order's other news, or late.
+    fn first_report(&mut self, id: ClientOrderId, order_news_at: Time) -> Reports {
         let faults = self.config.faults;
         let at = self.answer_time();
         if self.chance.happens(Purpose::Fault, faults.late_fill_ppm) {
-            return at + self.chance.delay(Purpose::Fault, faults.late_fill);
+            let late = self.chance.delay(Purpose::Fault, faults.late_fill);
+            return Reports { last: at + late, prompt: at };
         }
         let at = at.max(order_news_at);
         if let Some(order) = self.orders.get_mut(&id) {
             order.news_at = at;
         }
-        at
+        Reports { last: at, prompt: at }
     }
 
     /// The next step of a match.
@@ -135,6 +159,7 @@ impl Sim {
             }
             Step::Fail => self.finish(serial, TradeStatus::Failed),
             Step::Confirm => self.finish(serial, TradeStatus::Confirmed),
+            Step::Over => {}
         }
     }
 
@@ -167,8 +192,10 @@ impl Sim {
 
     fn finish(&mut self, serial: u64, status: TradeStatus) {
         self.trade_news(serial, status);
-        let Some(trade) = self.trades.remove(&serial) else { return };
-        let (deal, side) = (trade.deal, trade.news.side);
+        let Some(trade) = self.trades.get_mut(&serial) else { return };
+        trade.step = Step::Over;
+        let (deal, side, rebate) = (trade.deal, trade.news.side, trade.rebate);
+        let order = trade.news.order;
         match (status, side) {
             (TradeStatus::Failed, Side::Buy) => self.bank.buy_failed(&deal),
             (TradeStatus::Failed, Side::Sell) => self.bank.sell_failed(&deal),
@@ -181,8 +208,14 @@ impl Sim {
         } else {
             self.counters.confirmed += 1;
             self.counters.fees_paid += deal.fee;
-            self.accrue_rebate(market, trade.rebate);
+            self.accrue_rebate(market, rebate);
         }
+        if let Some(order) = self.orders.get_mut(&order) {
+            order.unsettled -= 1;
+        } else if let Some(ended) = self.ended.get_mut(&order) {
+            ended.unsettled -= 1;
+        }
+        self.keep_if_over(order);
         // Shares that come to rest in a resolved market are paid out as well.
         self.plan_auto_redeem(market);
     }
@@ -191,8 +224,24 @@ impl Sim {
         let at = self.answer_time();
         let Some(trade) = self.trades.get_mut(&serial) else { return };
         trade.news.status = status;
-        trade.news_at = trade.news_at.max(at);
-        let (at, news) = (trade.news_at, trade.news);
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_settlement_ppm) {
+            self.counters.settlements_lost += 1;
+            return;
+        }
+        trade.reports.prompt = trade.reports.prompt.max(at);
+        trade.reports.last = trade.reports.last.max(at);
+        let (at, news) = (trade.reports.last, trade.news);
+        self.deliver(at, Event::trade(news));
+    }
+
+    /// Reports the present status of a match once more, at `at` or right after its last report. It does
+    /// not wait for a first report that is late: that then comes after it, with its older status.
+    pub(crate) fn report_again(&mut self, serial: u64, at: Time) {
+        let Some(trade) = self.trades.get_mut(&serial) else { return };
+        let at = at.max(trade.reports.prompt);
+        trade.reports.prompt = at;
+        trade.reports.last = trade.reports.last.max(at);
+        let news = trade.news;
         self.deliver(at, Event::trade(news));
     }
 }

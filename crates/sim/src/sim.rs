@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Conversion, Shares,
-    Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+    Books, Cash, ClientOrderId, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
+    PlaceOrder, Query, Shares, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::bank::{Bank, Broken};
 use crate::book_keeping::Slot;
 use crate::chance::{Chance, Purpose};
 use crate::order::{Ended, Order};
+use crate::retention::Retention;
 use crate::settle::Trade;
 use crate::views::Mode;
 use crate::{Delay, SimConfig, SimCounters, SimError};
@@ -23,14 +24,16 @@ use crate::{Delay, SimConfig, SimCounters, SimError};
 pub(crate) enum Due {
     /// An order meets the book.
     Arrive(Box<PlaceOrder>),
+    /// An order of a request with too many orders does not.
+    Refuse(ClientOrderId),
     /// A cancel does.
     Cancel(ClientOrderId),
     /// A cancel of everything does, of one market or everywhere.
     CancelAll(Option<MarketKey>),
     /// The part of it for one market.
     CancelMarket(MarketKey),
-    /// A question arrives.
-    Query(ClientOrderId),
+    /// A query arrives.
+    Query(Query),
     /// The taker delay of an order is over.
     Release(ClientOrderId),
     /// A GTD order's time is over.
@@ -56,7 +59,7 @@ pub(crate) enum Due {
 /// A split, merge or redemption under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SetOrder {
-    pub(crate) id: Option<ClientOrderId>,
+    pub(crate) id: Option<ConversionId>,
     pub(crate) strategy: Option<StrategyId>,
     pub(crate) market: MarketKey,
     pub(crate) action: Conversion,
@@ -74,17 +77,18 @@ pub(crate) struct SetOrder {
 ///
 /// let mut sim = Sim::new(SimConfig::instant(), 1).unwrap();
 /// let at = Time::from_secs(1_000);
-/// let row = |event| Stamped { at, venue_at: at, seq: 0, event };
-/// sim.on_market(&row(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(1, "rain")) })));
-/// sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
+/// let row = |event: MarketEvent| Stamped { at, venue_at: at, seq: 0, event: event.into() };
+/// sim.on_market(&row(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(Market::plain(1, "rain")) }));
+/// sim.on_market(&row(MarketEvent::Snapshot(Arc::new(BookSnapshot {
 ///     token: Token(0),
 ///     bids: vec![(Price::cents(40), Shares::whole(50))],
 ///     asks: vec![(Price::cents(42), Shares::whole(50))],
-/// })))));
-/// sim.submit(at, &Command::Place(PlaceOrder {
+/// }))));
+/// sim.submit(at, &Command::Place(vec![PlaceOrder {
 ///     id: ClientOrderId(1),
 ///     strategy: StrategyId::OPERATOR,
-///     signal: SignalId(1),
+///     signal: None,
+///     basket: None,
 ///     token: Token(0),
 ///     side: Side::Buy,
 ///     price: Price::cents(42),
@@ -92,7 +96,9 @@ pub(crate) struct SetOrder {
 ///     tif: Tif::Gtc,
 ///     post_only: false,
 ///     decided_at: at,
-/// }));
+///     data_at: at,
+///     expires: Time::MAX,
+/// }]));
 /// let mut news = Vec::new();
 /// sim.advance(at + Span::secs(1), &mut news);
 /// assert_eq!(sim.account().token(Token(0)).free, Shares::whole(10));
@@ -126,7 +132,11 @@ pub struct Sim {
     pub(crate) arrivals: u64,
     /// Per order, when it was last asked about and when the engine heard what was proven.
     pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
+    /// Matches of orders that are open or not forgotten.
     pub(crate) trades: BTreeMap<u64, Trade>,
+    /// Finished conversions: when, and what came of them.
+    pub(crate) conversions: BTreeMap<ConversionId, (Time, Cash)>,
+    pub(crate) retention: Retention,
     pub(crate) trade_serial: u64,
     pub(crate) bank: Bank,
     /// pUSD promised to splits under way.
@@ -135,8 +145,8 @@ pub struct Sim {
     pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
     pub(crate) counters: SimCounters,
     pub(crate) mode: Mode,
-    /// The placements travelling together: when they were sent, when they arrive, how many.
-    parcel: Option<(Time, Time, u32)>,
+    /// The first listing under another key than the exchange gives.
+    pub(crate) wrong_key: Option<Broken>,
 }
 
 impl Sim {
@@ -167,12 +177,14 @@ impl Sim {
             arrivals: 0,
             evidence: BTreeMap::new(),
             trades: BTreeMap::new(),
+            conversions: BTreeMap::new(),
+            retention: Retention::new(),
             trade_serial: 0,
             splits: Usdc::ZERO,
             rebates: BTreeMap::new(),
             counters: SimCounters::default(),
             mode: Mode::Normal,
-            parcel: None,
+            wrong_key: None,
         })
     }
 
@@ -186,7 +198,8 @@ impl Sim {
         self.now
     }
 
-    /// The markets as the exchange knows them: keys follow the order of listing rows.
+    /// The markets as the exchange knows them. It checks the keys of listing rows; a wrong one is
+    /// latched like a broken sum.
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
@@ -198,8 +211,13 @@ impl Sim {
 
     /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
     ///
-    /// Placements of one instant travel together, as one batch request. A time before what the
-    /// exchange has reached is taken as that, and counted.
+    /// A query of an order is answered by its state and by all its matches with their present status,
+    /// one of a conversion by its cash event; a conversion under way gives no answer. What ended is
+    /// kept for a day after its last update. Then it is forgotten, and a query gets no answer at all:
+    /// `Absent` is said only of orders that never arrived or were refused.
+    ///
+    /// The orders of one `Place` travel together; of more than [`Command::BATCH`] all are refused. A
+    /// time before what the exchange has reached is taken as that, and counted.
     pub fn submit(&mut self, now: Time, command: &Command) {
         if now < self.now {
             self.counters.late_commands += 1;
@@ -207,7 +225,7 @@ impl Sim {
         let now = now.max(self.now);
         let latency = self.config.latency;
         match command {
-            Command::Place(order) => self.send_order(now, order),
+            Command::Place(orders) => self.send_orders(now, orders),
             Command::Cancel(id) => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
@@ -221,9 +239,9 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 self.schedule(at, Due::CancelAll(*market));
             }
-            Command::Query(id) => {
+            Command::Query(query) => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
-                self.schedule(at, Due::Query(*id));
+                self.schedule(at, Due::Query(*query));
             }
             Command::Convert { id, strategy, market, action } => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.insert);
@@ -235,18 +253,28 @@ impl Sim {
                 };
                 self.schedule(at, Due::SetArrive(order));
             }
-            Command::Note { .. } => {}
+            Command::Ask { .. } => {}
+        }
+    }
+
+    /// Sends the orders of one request: they arrive together, in the order given.
+    fn send_orders(&mut self, now: Time, orders: &[PlaceOrder]) {
+        if orders.is_empty() {
+            return;
+        }
+        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
+        for order in orders {
+            self.send_order(now, arrival, order, orders.len() <= Command::BATCH);
         }
     }
 
     /// Binds an order to its hash, puts it on the wire, and lets the wire lose it.
-    fn send_order(&mut self, now: Time, order: &PlaceOrder) {
+    fn send_order(&mut self, now: Time, arrival: Time, order: &PlaceOrder, fits: bool) {
         self.counters.orders += 1;
         let hash = self.chance.order_hash(order.id);
         for event in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
             self.deliver(now, Event::order(order.id, event));
         }
-        let arrival = self.parcel_arrival(now);
         if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
             self.await_in_vain(now, order.id);
@@ -254,20 +282,11 @@ impl Sim {
         }
         // A second order under one name must not hide that the first is still on its way.
         self.transit.entry(order.id).or_insert((order.token, 0)).1 += 1;
-        self.schedule(arrival, Due::Arrive(Box::new(order.clone())));
-    }
-
-    fn parcel_arrival(&mut self, now: Time) -> Time {
-        if let Some((sent, arrival, count)) = &mut self.parcel
-            && *sent == now
-            && *count < self.config.matching.batch_most
-        {
-            *count += 1;
-            return *arrival;
-        }
-        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
-        self.parcel = Some((now, arrival, 1));
-        arrival
+        let due = match fits {
+            true => Due::Arrive(Box::new(order.clone())),
+            false => Due::Refuse(order.id),
+        };
+        self.schedule(arrival, due);
     }
 
     /// When something next happens inside (at the exchange, or a delivery to the engine).
@@ -286,12 +305,14 @@ impl Sim {
             }
             let due = entry.remove();
             self.now = self.now.max(at);
+            self.forget();
             match due {
                 Due::Deliver(event) => out.push((at, *event)),
                 due => self.run(due),
             }
         }
         self.now = self.now.max(to);
+        self.forget();
         self.counters.conservation_checks = self.bank.checks();
     }
 
@@ -310,10 +331,19 @@ impl Sim {
         &self.counters
     }
 
-    /// The first broken sum, if any movement of money ever broke one. Latched: nothing after it can be
-    /// trusted, and a driver should stop.
+    /// The first broken sum, if any movement of money ever broke one, or the first listing under a wrong
+    /// key. Latched: nothing after it can be trusted, and a driver should stop.
     pub fn broken(&self) -> Option<&Broken> {
-        self.bank.broken()
+        self.bank.broken().or(self.wrong_key.as_ref())
+    }
+
+    /// Whether an order or a conversion in a market is on its way or being worked on.
+    pub(crate) fn is_under_way(&self, key: MarketKey) -> bool {
+        self.queue.values().any(|due| match due {
+            Due::Arrive(order) => order.token.market() == key,
+            Due::SetArrive(order) | Due::SetDone(order) => order.market == key,
+            _ => false,
+        })
     }
 
     pub(crate) fn schedule(&mut self, at: Time, due: Due) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token};
+use polydesk_domain::{
+    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token,
+};
 
 use crate::bank::{AccountView, Broken};
 use crate::order::Stage;
@@ -55,7 +57,34 @@ pub struct OrderView {
     pub delayed: bool,
 }
 
+/// How many entries the exchange keeps of what is ours. All but the open orders and their matches is
+/// forgotten a day after its last update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Entries {
+    /// Open orders.
+    pub open_orders: usize,
+    /// Ended orders.
+    pub ended_orders: usize,
+    /// Matches of both.
+    pub trades: usize,
+    /// Orders whose last query is remembered.
+    pub query_results: usize,
+    /// Finished conversions.
+    pub conversions: usize,
+}
+
 impl Sim {
+    /// How much the exchange remembers.
+    pub fn entries(&self) -> Entries {
+        Entries {
+            open_orders: self.orders.len(),
+            ended_orders: self.ended.len(),
+            trades: self.trades.len(),
+            query_results: self.evidence.len(),
+            conversions: self.conversions.len(),
+        }
+    }
+
     /// What can fill our resting orders in a market, judged by the data so far.
     pub fn fill_rule(&self, market: MarketKey) -> FillRule {
         match self.slots.get(market.index()) {
@@ -67,6 +96,41 @@ impl Sim {
     /// Our account as the exchange knows it.
     pub fn account(&self) -> AccountView {
         self.bank.view(self.rebates.values().copied().sum())
+    }
+
+    /// What reads of the chain and of the venue show now, all at one instant: complete, and asked at
+    /// [`Sim::now`].
+    ///
+    /// Cash and shares are the chain's, so a match changes them when it is confirmed and not before:
+    ///
+    /// | | in it | not in it |
+    /// |---|---|---|
+    /// | `cash` | free; promised to open buys and to splits under way; spent by buys that are matched and not confirmed | proceeds of sells that are matched and not confirmed; rebates accrued and not paid |
+    /// | `shares` | free; offered by open sells; locked in merges under way; sold and not confirmed | bought and not confirmed |
+    /// | `open` | resting orders, and those that the taker delay holds back | orders on their way, ended orders |
+    ///
+    /// So `cash` is [`AccountView::cash`] and each entry of `shares` is [`TokenView::settled`]. A failed
+    /// match changes neither. On the real chain the change comes with `MINED`; here it comes with
+    /// `CONFIRMED`, and a comparison must take both for right in between.
+    ///
+    /// Reports of what it shows may still be on their way to the engine; the caller delays it as a
+    /// read would be.
+    ///
+    /// [`TokenView::settled`]: crate::TokenView::settled
+    pub fn account_snapshot(&self, epoch: u32) -> AccountSnapshot {
+        let account = self.account();
+        let tokens = (0u32..).map(Token).zip(&account.tokens);
+        let shares = tokens.map(|(token, view)| (token, view.settled()));
+        let open =
+            self.orders.values().map(|order| (self.chance.order_hash(order.id), order.matched));
+        AccountSnapshot {
+            epoch,
+            asked_at: self.now,
+            complete: true,
+            cash: account.cash(),
+            shares: shares.filter(|(_, shares)| !shares.is_zero()).collect(),
+            open: open.collect(),
+        }
     }
 
     /// Our open orders, by their names.
@@ -103,7 +167,7 @@ impl Sim {
         same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
         let (mut in_flight, mut to_come) = (0, 0);
         let mut moving: BTreeMap<Token, [i128; 2]> = BTreeMap::new();
-        for trade in self.trades.values() {
+        for trade in self.trades.values().filter(|trade| !trade.is_over()) {
             let (cash_out, cash_in) = trade.cash();
             (in_flight, to_come) = (in_flight + cash_out, to_come + cash_in);
             let moving = moving.entry(trade.token()).or_default();

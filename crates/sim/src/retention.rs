@@ -1,0 +1,100 @@
+//! How long the exchange remembers what is over: for a day after its last update. It knows names and
+//! times, not what they stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polydesk_domain::{ClientOrderId, ConversionId, Span, Time};
+
+/// How long an ended order with its trades, a query result or a finished conversion is kept.
+pub(crate) const KEPT: Span = Span::secs(86_400);
+
+/// Something that is kept for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kept {
+    /// An ended order and its trades, all of them settled or failed.
+    Order(ClientOrderId),
+    /// When an order was last queried.
+    QueryResult(ClientOrderId),
+    /// A finished conversion.
+    Conversion(ConversionId),
+}
+
+/// What is kept, by the time of its last update, and a high-water mark of the orders forgotten.
+#[derive(Debug, Clone)]
+pub(crate) struct Retention {
+    kept: BTreeSet<(Time, Kept)>,
+    /// When the first of them is forgotten, asked for with every step of time: `Time::MAX` when there
+    /// is none.
+    due: Time,
+    /// The largest number of a forgotten order per run: the numbers of a run rise.
+    forgotten: BTreeMap<u32, u32>,
+}
+
+impl Retention {
+    pub(crate) fn new() -> Retention {
+        Retention { kept: BTreeSet::new(), due: Time::MAX, forgotten: BTreeMap::new() }
+    }
+
+    /// Keeps something from its last update on; `before` is the one that it was kept from until now.
+    pub(crate) fn keep(&mut self, what: Kept, before: Option<Time>, at: Time) {
+        if let Some(before) = before {
+            self.kept.remove(&(before, what));
+        }
+        self.kept.insert((at, what));
+        self.note_due();
+    }
+
+    /// Gives what was kept long enough, one at a time.
+    #[inline]
+    pub(crate) fn pop(&mut self, now: Time) -> Option<Kept> {
+        if now < self.due {
+            return None;
+        }
+        let (_, what) = self.kept.pop_first()?;
+        self.note_due();
+        if let Kept::Order(id) = what {
+            let most = self.forgotten.entry(id.run()).or_default();
+            *most = (*most).max(id.number());
+        }
+        Some(what)
+    }
+
+    fn note_due(&mut self) {
+        self.due = self.kept.first().map_or(Time::MAX, |(at, _)| *at + KEPT);
+    }
+
+    /// Whether an order may be a forgotten one: of those up to the largest forgotten number nothing is
+    /// known any more but what is still kept.
+    pub(crate) fn is_forgotten(&self, id: ClientOrderId) -> bool {
+        self.forgotten.get(&id.run()).is_some_and(|most| id.number() <= *most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_update_keeps_a_query_result_longer() {
+        let mut retention = Retention::new();
+        let (id, first, second) = (ClientOrderId(7), Time::from_secs(10), Time::from_secs(60));
+        retention.keep(Kept::QueryResult(id), None, first);
+        retention.keep(Kept::QueryResult(id), Some(first), second);
+        assert_eq!(retention.pop(first + KEPT), None);
+        assert_eq!(retention.pop(second + KEPT), Some(Kept::QueryResult(id)));
+        assert_eq!(retention.pop(Time::MAX), None);
+        assert!(!retention.is_forgotten(id), "only ended orders leave a mark");
+    }
+
+    #[test]
+    fn orders_are_forgotten_up_to_the_largest_number_of_their_run() {
+        let mut retention = Retention::new();
+        for (run, number) in [(0, 5), (0, 3), (2, 1)] {
+            retention.keep(Kept::Order(ClientOrderId::of_run(run, number)), None, Time::MIN);
+        }
+        while retention.pop(Time::MAX).is_some() {}
+        let forgotten = |run, number| retention.is_forgotten(ClientOrderId::of_run(run, number));
+        assert_eq!([forgotten(0, 4), forgotten(0, 6), forgotten(1, 1)], [true, false, false]);
+        assert_eq!([forgotten(2, 1), forgotten(2, 2)], [true, false]);
+    }
+}
