@@ -7,6 +7,8 @@
 //! rest of the world has none to give, it makes complete sets from its own pUSD, which is how a BUY
 //! YES meets a BUY NO at the venue.
 
+use std::collections::BTreeMap;
+
 use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
 use serde::Serialize;
 
@@ -91,7 +93,8 @@ pub struct AccountView {
     pub cash_in_flight: Usdc,
     /// pUSD that matched sells will bring once confirmed, after fees.
     pub cash_incoming: Usdc,
-    /// Shares per token, position `Token::index()`.
+    /// Shares per token, position `Token::index()`, up to the last market in which anything of ours
+    /// ever moved.
     pub tokens: Vec<TokenView>,
     /// Rebates accrued and not paid yet.
     pub rebates_accrued: Usdc,
@@ -137,7 +140,10 @@ pub(crate) struct Bank {
     world: i128,
     fees: i128,
     collateral: i128,
-    vaults: Vec<Vault>,
+    /// Of the markets in which anything ever moved.
+    vaults: BTreeMap<MarketKey, Vault>,
+    /// Collateral behind what the rest of the world holds in delisted markets.
+    delisted: i128,
     checks: u64,
     broken: Option<Broken>,
 }
@@ -166,15 +172,22 @@ impl Bank {
             world: 0,
             fees: 0,
             collateral: 0,
-            vaults: Vec::new(),
+            vaults: BTreeMap::new(),
+            delisted: 0,
             checks: 0,
             broken: None,
         }
     }
 
-    pub(crate) fn list(&mut self, key: MarketKey) {
-        if self.vaults.len() <= key.index() {
-            self.vaults.resize(key.index() + 1, Vault::default());
+    /// Whether nothing of a market is ours or on its way to or from us.
+    pub(crate) fn is_flat(&self, key: MarketKey) -> bool {
+        self.vaults.get(&key).is_none_or(|vault| vault.ours == [Holding::default(); 2])
+    }
+
+    /// Forgets a market in which nothing is ours: of what others hold there the sum is enough.
+    pub(crate) fn delist(&mut self, key: MarketKey) {
+        if let Some(vault) = self.vaults.remove(&key) {
+            self.delisted += vault.collateral;
         }
     }
 
@@ -195,16 +208,19 @@ impl Bank {
     }
     pub(crate) fn holding(&self, token: Token) -> Holding {
         self.vaults
-            .get(token.market().index())
+            .get(&token.market())
             .map_or_else(Holding::default, |vault| vault.ours[token.outcome().index()])
     }
     pub(crate) fn shares_free(&self, token: Token) -> Shares {
         shares(self.holding(token).free)
     }
 
+    fn vault(&mut self, key: MarketKey) -> &mut Vault {
+        self.vaults.entry(key).or_default()
+    }
+
     fn ours(&mut self, token: Token) -> &mut Holding {
-        self.list(token.market());
-        &mut self.vaults[token.market().index()].ours[token.outcome().index()]
+        &mut self.vault(token.market()).ours[token.outcome().index()]
     }
 
     /// Promises pUSD; false and nothing done when there is not enough.
@@ -278,7 +294,7 @@ impl Bank {
 
     pub(crate) fn sell_confirmed(&mut self, deal: &Deal) {
         self.ours(deal.token).leaving -= size(deal.shares);
-        let vault = &mut self.vaults[deal.token.market().index()];
+        let vault = self.vault(deal.token.market());
         vault.world[deal.token.outcome().index()] += size(deal.shares);
         self.world -= money(deal.notional) + money(deal.world_fee);
         self.fees += money(deal.fee) + money(deal.world_fee);
@@ -296,7 +312,7 @@ impl Bank {
     }
 
     fn world_gives(&mut self, token: Token, amount: i128) {
-        let vault = &mut self.vaults[token.market().index()];
+        let vault = self.vaults.entry(token.market()).or_default();
         let (given, other) = (token.outcome().index(), token.outcome().other().index());
         let missing = (amount - vault.world[given]).max(0);
         vault.world[given] += missing;
@@ -311,8 +327,7 @@ impl Bank {
 
     /// Our promised pUSD becomes complete sets.
     pub(crate) fn split(&mut self, key: MarketKey, amount: Shares) {
-        self.list(key);
-        let vault = &mut self.vaults[key.index()];
+        let vault = self.vault(key);
         for holding in &mut vault.ours {
             holding.free += size(amount);
         }
@@ -325,8 +340,7 @@ impl Bank {
 
     /// Takes free shares of both outcomes out of use; false when there are not enough.
     pub(crate) fn lock(&mut self, key: MarketKey, amount: Shares) -> bool {
-        self.list(key);
-        let vault = &mut self.vaults[key.index()];
+        let vault = self.vault(key);
         if vault.ours.iter().any(|holding| holding.free < size(amount)) {
             return false;
         }
@@ -339,7 +353,7 @@ impl Bank {
     }
 
     pub(crate) fn unlock(&mut self, key: MarketKey, amount: Shares) {
-        for holding in &mut self.vaults[key.index()].ours {
+        for holding in &mut self.vault(key).ours {
             holding.locked -= size(amount);
             holding.free += size(amount);
         }
@@ -348,7 +362,7 @@ impl Bank {
 
     /// Locked sets become pUSD.
     pub(crate) fn merge(&mut self, key: MarketKey, amount: Shares) {
-        let vault = &mut self.vaults[key.index()];
+        let vault = self.vault(key);
         for holding in &mut vault.ours {
             holding.locked -= size(amount);
         }
@@ -364,8 +378,7 @@ impl Bank {
     /// Payouts are rounded on the running total, so many small redemptions pay exactly what one large
     /// one would.
     pub(crate) fn redeem(&mut self, key: MarketKey, payout: Payout) -> ([Shares; 2], Usdc) {
-        self.list(key);
-        let vault = &mut self.vaults[key.index()];
+        let vault = self.vault(key);
         let (mut burnt, mut total) = ([Shares::ZERO; 2], 0);
         for outcome in Outcome::BOTH {
             let i = outcome.index();
@@ -401,7 +414,7 @@ impl Bank {
         if self.broken.is_some() {
             return;
         }
-        let vault = key.and_then(|key| self.vaults.get(key.index()).map(|vault| (key, vault)));
+        let vault = key.and_then(|key| self.vaults.get(&key).map(|vault| (key, vault)));
         let found = self.audit_cash().and_then(|()| match vault {
             Some((key, vault)) => audit_vault(key, vault),
             None => Ok(()),
@@ -432,10 +445,11 @@ impl Bank {
             return Err(broken.clone());
         }
         self.audit_cash()?;
-        for (index, vault) in self.vaults.iter().enumerate() {
-            audit_vault(MarketKey(index as u32), vault)?;
+        for (key, vault) in &self.vaults {
+            audit_vault(*key, vault)?;
         }
-        let collateral: i128 = self.vaults.iter().map(|vault| vault.collateral).sum();
+        let listed: i128 = self.vaults.values().map(|vault| vault.collateral).sum();
+        let collateral = listed + self.delisted;
         if collateral != self.collateral {
             let detail = format!("{collateral} in the vaults, {} in the books", self.collateral);
             return Err(Broken { rule: "collateral is the sum over the markets", detail });
@@ -451,12 +465,19 @@ impl Bank {
             leaving: shares(holding.leaving),
             incoming: shares(holding.incoming),
         };
+        let markets = self.vaults.keys().next_back().map_or(0, |last| last.index() + 1);
+        let mut tokens = vec![TokenView::default(); markets * 2];
+        for (key, vault) in &self.vaults {
+            for outcome in Outcome::BOTH {
+                tokens[key.token(outcome).index()] = view(&vault.ours[outcome.index()]);
+            }
+        }
         AccountView {
             cash_free: usdc(self.free),
             cash_reserved: usdc(self.reserved),
             cash_in_flight: usdc(self.in_flight),
             cash_incoming: usdc(self.incoming),
-            tokens: self.vaults.iter().flat_map(|vault| vault.ours.iter().map(view)).collect(),
+            tokens,
             rebates_accrued: rebates,
         }
     }
@@ -559,8 +580,7 @@ mod tests {
         assert!(bank.reserve_cash(Usdc::whole(1)));
         assert!(bank.check().is_err(), "it stays broken although the sums are right again");
         let mut bank = Bank::new(Usdc::whole(1));
-        bank.list(MarketKey(0));
-        bank.vaults[0].world[NO.outcome().index()] += 1;
+        bank.vault(MarketKey(0)).world[NO.outcome().index()] += 1;
         assert_eq!(
             bank.check().map_err(|b| b.rule),
             Err("YES and NO supply equal the complete sets")

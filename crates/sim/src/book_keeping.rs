@@ -75,6 +75,8 @@ pub(crate) struct Slot {
     /// What arrived during the open batch.
     pub(crate) waiting: Vec<Due>,
     pub(crate) prints_seen: bool,
+    /// The market was delisted and nothing of it is kept.
+    pub(crate) freed: bool,
 }
 
 impl Slot {
@@ -98,7 +100,14 @@ impl Slot {
             delayed: Vec::new(),
             waiting: Vec::new(),
             prints_seen: false,
+            freed: false,
         }
+    }
+
+    /// Lets go of everything; whether prints were seen is kept for reports.
+    pub(crate) fn free(&mut self, nothing: Arc<Market>) {
+        let prints_seen = self.prints_seen;
+        *self = Slot { prints_seen, freed: true, ..Slot::new(nothing) };
     }
 
     /// Whether anything of ours depends on what happens in this market.

@@ -152,9 +152,6 @@ pub struct Matching {
     /// long: the trade itself happened before it was published.
     #[serde(with = "span_text")]
     pub print_lag: Span,
-    /// Orders sent at one instant travel together, up to so many (`POST /orders`), and are processed
-    /// in the order given.
-    pub batch_most: u32,
     /// Whether `min_order_size` binds FOK and FAK too. Sources disagree; the stricter is the default.
     pub minimum_binds_immediate: bool,
 }
@@ -165,7 +162,6 @@ impl Default for Matching {
             batch_timeout: Span::millis(5),
             netting_window: Span::millis(100),
             print_lag: Span::millis(50),
-            batch_most: 15,
             minimum_binds_immediate: true,
         }
     }
@@ -234,6 +230,15 @@ pub struct Faults {
     pub late_fill: Delay,
     /// Placements refused with "too many requests".
     pub throttle_ppm: u32,
+    /// Matches of which the first report never comes; those of their settlement do.
+    pub lose_fill_ppm: u32,
+    /// Ends that nobody asked for (filled, rest killed, expired, market over) of which the report never
+    /// comes. The end by a cancel has `lose_cancel_answer_ppm`.
+    pub lose_end_ppm: u32,
+    /// Stages of a settlement (mined, retrying, confirmed, failed) of which the report never comes.
+    pub lose_settlement_ppm: u32,
+    /// Splits, merges and redemptions, done or failed, of which the answer never comes.
+    pub lose_conversion_ppm: u32,
 }
 
 impl Default for Faults {
@@ -249,6 +254,10 @@ impl Default for Faults {
             late_fill_ppm: 0,
             late_fill: Delay::sampled_millis(1_000, 10_000),
             throttle_ppm: 0,
+            lose_fill_ppm: 0,
+            lose_end_ppm: 0,
+            lose_settlement_ppm: 0,
+            lose_conversion_ppm: 0,
         }
     }
 }
@@ -485,6 +494,10 @@ impl SimConfig {
             ("faults.slow_answer_ppm", self.faults.slow_answer_ppm),
             ("faults.late_fill_ppm", self.faults.late_fill_ppm),
             ("faults.throttle_ppm", self.faults.throttle_ppm),
+            ("faults.lose_fill_ppm", self.faults.lose_fill_ppm),
+            ("faults.lose_end_ppm", self.faults.lose_end_ppm),
+            ("faults.lose_settlement_ppm", self.faults.lose_settlement_ppm),
+            ("faults.lose_conversion_ppm", self.faults.lose_conversion_ppm),
             ("sets.fail_ppm", self.sets.fail_ppm),
         ] {
             demand(ppm <= 1_000_000, key, ppm.to_string(), "it must be 0 to 1 000 000 millionths");
@@ -493,13 +506,6 @@ impl SimConfig {
             let rule = "it must be 1 to 8";
             demand((1..=8).contains(&exponent), "queue.power.exponent", exponent.to_string(), rule);
         }
-        let most = self.matching.batch_most;
-        demand(
-            (1..=15).contains(&most),
-            "matching.batch_most",
-            most.to_string(),
-            "it must be 1 to 15",
-        );
         let least = self.rebates.least;
         demand(least >= Usdc::ZERO, "rebates.least", least.to_string(), "it must not be negative");
         if problems.is_empty() { Ok(()) } else { Err(SimError::Config(problems)) }
@@ -524,11 +530,8 @@ mod tests {
             latency: Latency { insert: Delay::sampled_millis(50, 20), ..Latency::default() },
             queue: QueueModel::Power { exponent: 0 },
             settlement: Settlement { fail_ppm: 1_000_001, ..Settlement::default() },
-            matching: Matching {
-                batch_most: 16,
-                netting_window: Span::secs(61),
-                ..Matching::default()
-            },
+            faults: Faults { lose_end_ppm: u32::MAX, ..Faults::default() },
+            matching: Matching { netting_window: Span::secs(61), ..Matching::default() },
             ..SimConfig::default()
         };
         let text = config.check().unwrap_err().to_string();
@@ -536,9 +539,9 @@ mod tests {
             "starting_cash is -1.00; it must be 0 to 1 000 000 000 pUSD",
             "latency.insert.sampled.p99 is 20ms; it must not be below the median",
             "settlement.fail_ppm is 1000001; it must be 0 to 1 000 000 millionths",
+            "faults.lose_end_ppm is 4294967295; it must be 0 to 1 000 000 millionths",
             "queue.power.exponent is 0; it must be 1 to 8",
             "matching.netting_window is 61s; it must be 0s to 60s",
-            "matching.batch_most is 16; it must be 1 to 15",
         ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");
         }

@@ -12,8 +12,10 @@ pub struct SimCounters {
     pub rows: u64,
     /// Rows whose time ran backwards; taken at the time reached already.
     pub rows_back_in_time: u64,
-    /// Listings refused (tokens that clash), and data of markets nobody listed.
+    /// Listings refused (tokens that clash, a wrong key), and data of markets that are not listed.
     pub rows_refused: u64,
+    /// Delistings of markets in which something of ours was still there; it is kept.
+    pub delisted_not_flat: u64,
     /// Public trades seen.
     pub prints: u64,
     /// Prints whose side neither the book nor a level change told; the published side decided.
@@ -76,6 +78,14 @@ pub struct SimCounters {
     pub answers_lost: u64,
     /// Cancels lost on the way.
     pub cancels_lost: u64,
+    /// First reports of matches lost.
+    pub fills_lost: u64,
+    /// Reports of ends of orders lost.
+    pub ends_lost: u64,
+    /// Reports of settlement stages lost.
+    pub settlements_lost: u64,
+    /// Answers to splits, merges and redemptions lost.
+    pub conversions_lost: u64,
     /// Levels of crossed books that a taker or a crossing was not given.
     pub crossed_levels_skipped: u64,
     /// Splits, merges and redemptions done.

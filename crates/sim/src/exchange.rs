@@ -2,8 +2,8 @@
 //! afterwards is in `lives`.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder, Price,
-    RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
+    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder,
+    Price, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
 };
 
 use crate::book_keeping::{is_crossed_level, meets};
@@ -52,6 +52,7 @@ impl Sim {
     pub(crate) fn run_now(&mut self, due: Due) {
         match due {
             Due::Arrive(order) => self.arrive(&order),
+            Due::Refuse(id) => self.refuse_request(id),
             Due::Cancel(id) => self.cancel(id),
             Due::CancelAll(scope) => self.cancel_all(scope),
             Due::CancelMarket(key) => self.cancel_market(key),
@@ -83,7 +84,7 @@ impl Sim {
             Due::CancelMarket(key) => *key,
             _ => return None,
         };
-        (key.index() < self.slots.len()).then_some(key)
+        self.is_listed(key).then_some(key)
     }
 
     fn arrive(&mut self, place: &PlaceOrder) {
@@ -97,6 +98,14 @@ impl Sim {
         if let Err(reason) = accepted {
             self.reject(place.id, reason);
         }
+    }
+
+    /// The venue takes no order of a request that carries too many.
+    fn refuse_request(&mut self, id: ClientOrderId) {
+        self.counters.orders_arrived += 1;
+        self.arrived(id);
+        let text = format!("a request carries at most {} orders", Command::BATCH);
+        self.reject(id, RejectReason::Other(text));
     }
 
     /// One placement of this name is not on its way any more.
@@ -123,7 +132,8 @@ impl Sim {
             return Err(RejectReason::Restricted);
         }
         let key = place.token.market();
-        let (Some(slot), Some(book)) = (self.slots.get(key.index()), self.books.get(key)) else {
+        let slot = self.slots.get(key.index()).filter(|slot| !slot.freed);
+        let (Some(slot), Some(book)) = (slot, self.books.get(key)) else {
             return Err(RejectReason::UnknownToken);
         };
         let matching = self.config.matching;
@@ -326,6 +336,7 @@ impl Sim {
                 notional: leg.notional,
                 fee: leg.fee,
                 level: Some(leg.price),
+                basis: Basis::Settled,
             };
             self.counters.fills_taker += 1;
             self.book_match(id, Role::Taker, fill);

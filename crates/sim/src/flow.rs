@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Event, Market, MarketKey, MarketState, Outcome, Price, Print, Shares, Side, Stamped, Time,
-    Touched,
+    Event, Market, MarketError, MarketEvent, MarketKey, MarketState, Outcome, Price, Print, Shares,
+    Side, Stamped, Time, Touched,
 };
 
+use crate::bank::Broken;
 use crate::book_keeping::{Move, MoveKind, Pending, Slot, is_crossed_level, meets};
 use crate::queue::after_cancel;
 use crate::sim::{Due, Sim};
@@ -20,29 +21,41 @@ impl Sim {
         // neither a trade nor a cancel: queues and what we consumed stay as they were.
         self.books.close_due(stamped, &mut self.done);
         self.done.clear();
-        match &stamped.event {
-            Event::Market(MarketEvent::Listed { market, .. }) => self.list(market),
-            Event::Market(MarketEvent::Level(change)) => self.take_book(change.token.market(), stamped),
-            Event::Market(MarketEvent::Snapshot(snapshot)) => self.take_book(snapshot.token.market(), stamped),
-            Event::Market(MarketEvent::Best { token, .. }) => self.take_book(token.market(), stamped),
-            Event::Market(MarketEvent::Print(print)) => self.take_print(print, stamped.venue_at),
-            Event::Market(MarketEvent::Tick { market, .. }) => self.take_reset(*market, stamped),
-            Event::Market(MarketEvent::Interrupted(gap)) => match gap.market {
+        if let Event::Market(event) = &stamped.event {
+            self.take_event(event, stamped);
+        }
+    }
+
+    fn take_event(&mut self, event: &MarketEvent, stamped: &Stamped) {
+        match event {
+            MarketEvent::Listed { key, market } => self.list(*key, market),
+            MarketEvent::Delisted { market } => self.delist(*market),
+            MarketEvent::Level(change) => self.take_book(change.token.market(), stamped),
+            MarketEvent::Snapshot(snapshot) => self.take_book(snapshot.token.market(), stamped),
+            MarketEvent::Best { token, .. } => self.take_book(token.market(), stamped),
+            MarketEvent::Print(print) => self.take_print(print, stamped.venue_at),
+            MarketEvent::Tick { market, .. } => self.take_reset(*market, stamped),
+            MarketEvent::Interrupted(gap) => match gap.market {
                 Some(market) => self.take_reset(market, stamped),
                 None => self.take_gap(stamped),
             },
-            Event::Market(MarketEvent::State { market, state }) => self.take_state(*market, *state),
+            MarketEvent::State { market, state } => self.take_state(*market, *state),
             _ => {}
         }
     }
 
-    fn list(&mut self, market: &Arc<Market>) {
-        let Ok(key) = self.universe.list(market.clone()) else {
+    fn list(&mut self, key: MarketKey, market: &Arc<Market>) {
+        if let Err(error) = self.universe.list(key, market.clone()) {
             self.counters.rows_refused += 1;
+            if matches!(error, MarketError::OtherKey { .. }) {
+                self.wrong_key.get_or_insert_with(|| Broken {
+                    rule: "markets are listed under the keys that this exchange gives",
+                    detail: error.to_string(),
+                });
+            }
             return;
-        };
+        }
         self.books.list(key, market.tick);
-        self.bank.list(key);
         match self.slots.get_mut(key.index()) {
             None => self.slots.push(Slot::new(market.clone())),
             Some(slot) => {
@@ -56,10 +69,40 @@ impl Sim {
         }
     }
 
+    /// Takes a market out of the universe, as everybody who sees the row does, and frees what is kept of
+    /// it. With something of ours still there that is kept, and counted.
+    fn delist(&mut self, key: MarketKey) {
+        if self.universe.delist(key).is_none() {
+            self.counters.rows_refused += 1;
+            return;
+        }
+        self.complete(key);
+        if !self.is_flat(key) {
+            self.counters.delisted_not_flat += 1;
+            return;
+        }
+        self.books.delist(key);
+        self.bank.delist(key);
+        self.slots[key.index()].free(self.universe.market(key).clone());
+    }
+
+    /// Whether nothing of ours rests, is held or is under way in a market.
+    fn is_flat(&self, key: MarketKey) -> bool {
+        let slot = &self.slots[key.index()];
+        let orders = slot.resting.len() + slot.delayed.len() + slot.waiting.len();
+        orders == 0 && self.bank.is_flat(key) && !self.is_under_way(key)
+    }
+
+    /// Whether the market's book and our account there are kept.
+    #[inline]
+    pub(crate) fn is_listed(&self, key: MarketKey) -> bool {
+        self.slots.get(key.index()).is_some_and(|slot| !slot.freed)
+    }
+
     /// Completes what the row shows to be over and opens the market's batch.
     #[inline]
     fn enter(&mut self, key: MarketKey, venue_at: Time) -> bool {
-        if key.index() >= self.slots.len() {
+        if !self.is_listed(key) {
             self.counters.rows_refused += 1;
             return false;
         }
@@ -148,7 +191,7 @@ impl Sim {
 
     /// The book is void; what we consumed stays consumed, and queues stay as they were.
     fn take_reset(&mut self, key: MarketKey, stamped: &Stamped) {
-        if key.index() >= self.slots.len() {
+        if !self.is_listed(key) {
             self.counters.rows_refused += 1;
             return;
         }
@@ -164,7 +207,7 @@ impl Sim {
     }
 
     fn take_state(&mut self, key: MarketKey, state: MarketState) {
-        if key.index() >= self.slots.len() {
+        if !self.is_listed(key) {
             self.counters.rows_refused += 1;
             return;
         }

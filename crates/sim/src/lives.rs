@@ -1,9 +1,10 @@
 //! What becomes of an order in the book: resting, maker fills, cancels, expiry, the end of its market.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
+    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
 };
 
+use crate::chance::Purpose;
 use crate::config::DUST;
 use crate::order::{End, Ended, Stage};
 use crate::sim::{Due, Sim};
@@ -38,9 +39,13 @@ impl Sim {
         }
     }
 
-    /// Ends an order: out of the book, promises given back, news.
+    /// Ends an order that no cancel ends: out of the book, promises given back, reported unless that is
+    /// lost.
     pub(crate) fn end(&mut self, id: ClientOrderId, end: End) {
-        if let Some(event) = self.close_order(id, end) {
+        let Some(event) = self.close_order(id, end) else { return };
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_end_ppm) {
+            self.counters.ends_lost += 1;
+        } else {
             self.news(id, event);
         }
     }
@@ -96,7 +101,8 @@ impl Sim {
         order.matched += shares;
         let (price, over) = (order.price, order.open < DUST);
         self.counters.fills_maker += 1;
-        let fill = Fill { shares, notional, fee: Usdc::ZERO, level: Some(price) };
+        let fill =
+            Fill { shares, notional, fee: Usdc::ZERO, level: Some(price), basis: Basis::Settled };
         self.book_match(id, Role::Maker, fill);
         if over {
             self.end(id, End::Filled);
@@ -123,7 +129,7 @@ impl Sim {
     pub(crate) fn cancel_all(&mut self, scope: Option<MarketKey>) {
         match scope {
             Some(key) => {
-                if key.index() < self.slots.len() {
+                if self.is_listed(key) {
                     self.run(Due::CancelMarket(key));
                 }
             }

@@ -1,7 +1,7 @@
 //! Complete sets, redemption and rebates: money that moves without an order.
 
 use polydesk_domain::{
-    Cash, CashKind, Event, MarketKey, MarketState, Conversion, Shares, Time, Usdc,
+    Cash, CashKind, Conversion, Event, MarketKey, MarketState, Shares, Time, Usdc,
 };
 
 use crate::chance::Purpose;
@@ -10,7 +10,7 @@ use crate::sim::{Due, SetOrder, Sim};
 impl Sim {
     /// A set operation arrives: what it needs is put aside, or it fails.
     pub(crate) fn set_arrive(&mut self, order: SetOrder) {
-        let listed = order.market.index() < self.slots.len();
+        let listed = self.is_listed(order.market);
         let possible = listed
             && match order.action {
                 Conversion::Split(amount) => {
@@ -97,13 +97,19 @@ impl Sim {
         let at = self.answer_time();
         let cash = Cash {
             kind,
-            command: order.id,
+            conversion: order.id,
             strategy: order.strategy,
             market: Some(order.market),
             amount,
             shares,
         };
-        self.deliver(at, Event::cash(cash));
+        // A redemption by the venue is no answer: no query asks for it.
+        let faults = self.config.faults;
+        if order.id.is_some() && self.chance.happens(Purpose::Fault, faults.lose_conversion_ppm) {
+            self.counters.conversions_lost += 1;
+        } else {
+            self.deliver(at, Event::cash(cash));
+        }
     }
 
     /// Where the venue redeems by itself, it does so some time after the resolution.
@@ -116,6 +122,10 @@ impl Sim {
     }
 
     pub(crate) fn auto_redeem(&mut self, key: MarketKey) {
+        // Once the market is delisted there is nothing left to redeem.
+        if !self.is_listed(key) {
+            return;
+        }
         self.redeem(SetOrder { id: None, strategy: None, market: key, action: Conversion::Redeem });
     }
 
@@ -146,7 +156,7 @@ impl Sim {
             let at = self.answer_time();
             let cash = Cash {
                 kind: CashKind::Rebate,
-                command: None,
+                conversion: None,
                 strategy: None,
                 market: Some(market),
                 amount,

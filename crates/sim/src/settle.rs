@@ -88,8 +88,14 @@ impl Sim {
             fill,
             status: TradeStatus::Matched,
         };
-        let news_at = self.first_news(id, order_news_at);
-        self.deliver(news_at, Event::trade(news));
+        let mut news_at = self.first_news(id, order_news_at);
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_fill_ppm) {
+            self.counters.fills_lost += 1;
+            // Later reports do not wait for one that never comes.
+            news_at = self.now;
+        } else {
+            self.deliver(news_at, Event::trade(news));
+        }
         let step = Step::Mine;
         self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, news_at });
         let settlement = self.config.settlement;
@@ -191,6 +197,10 @@ impl Sim {
         let at = self.answer_time();
         let Some(trade) = self.trades.get_mut(&serial) else { return };
         trade.news.status = status;
+        if self.chance.happens(Purpose::Fault, self.config.faults.lose_settlement_ppm) {
+            self.counters.settlements_lost += 1;
+            return;
+        }
         trade.news_at = trade.news_at.max(at);
         let (at, news) = (trade.news_at, trade.news);
         self.deliver(at, Event::trade(news));

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Conversion, Shares,
-    Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+    Books, ClientOrderId, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
+    PlaceOrder, Query, Shares, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::bank::{Bank, Broken};
@@ -23,6 +23,8 @@ use crate::{Delay, SimConfig, SimCounters, SimError};
 pub(crate) enum Due {
     /// An order meets the book.
     Arrive(Box<PlaceOrder>),
+    /// An order of a request with too many orders does not.
+    Refuse(ClientOrderId),
     /// A cancel does.
     Cancel(ClientOrderId),
     /// A cancel of everything does, of one market or everywhere.
@@ -56,7 +58,7 @@ pub(crate) enum Due {
 /// A split, merge or redemption under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SetOrder {
-    pub(crate) id: Option<ClientOrderId>,
+    pub(crate) id: Option<ConversionId>,
     pub(crate) strategy: Option<StrategyId>,
     pub(crate) market: MarketKey,
     pub(crate) action: Conversion,
@@ -74,17 +76,18 @@ pub(crate) struct SetOrder {
 ///
 /// let mut sim = Sim::new(SimConfig::instant(), 1).unwrap();
 /// let at = Time::from_secs(1_000);
-/// let row = |event| Stamped { at, venue_at: at, seq: 0, event };
-/// sim.on_market(&row(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(1, "rain")) })));
-/// sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
+/// let row = |event: MarketEvent| Stamped { at, venue_at: at, seq: 0, event: event.into() };
+/// sim.on_market(&row(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(Market::plain(1, "rain")) }));
+/// sim.on_market(&row(MarketEvent::Snapshot(Arc::new(BookSnapshot {
 ///     token: Token(0),
 ///     bids: vec![(Price::cents(40), Shares::whole(50))],
 ///     asks: vec![(Price::cents(42), Shares::whole(50))],
-/// })))));
-/// sim.submit(at, &Command::Place(PlaceOrder {
+/// }))));
+/// sim.submit(at, &Command::Place(vec![PlaceOrder {
 ///     id: ClientOrderId(1),
 ///     strategy: StrategyId::OPERATOR,
-///     signal: SignalId(1),
+///     signal: None,
+///     basket: None,
 ///     token: Token(0),
 ///     side: Side::Buy,
 ///     price: Price::cents(42),
@@ -92,7 +95,9 @@ pub(crate) struct SetOrder {
 ///     tif: Tif::Gtc,
 ///     post_only: false,
 ///     decided_at: at,
-/// }));
+///     data_at: at,
+///     expires: Time::MAX,
+/// }]));
 /// let mut news = Vec::new();
 /// sim.advance(at + Span::secs(1), &mut news);
 /// assert_eq!(sim.account().token(Token(0)).free, Shares::whole(10));
@@ -135,8 +140,8 @@ pub struct Sim {
     pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
     pub(crate) counters: SimCounters,
     pub(crate) mode: Mode,
-    /// The placements travelling together: when they were sent, when they arrive, how many.
-    parcel: Option<(Time, Time, u32)>,
+    /// The first listing under another key than the exchange gives.
+    pub(crate) wrong_key: Option<Broken>,
 }
 
 impl Sim {
@@ -172,7 +177,7 @@ impl Sim {
             rebates: BTreeMap::new(),
             counters: SimCounters::default(),
             mode: Mode::Normal,
-            parcel: None,
+            wrong_key: None,
         })
     }
 
@@ -186,7 +191,8 @@ impl Sim {
         self.now
     }
 
-    /// The markets as the exchange knows them: keys follow the order of listing rows.
+    /// The markets as the exchange knows them. It checks the keys of listing rows; a wrong one is
+    /// latched like a broken sum.
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
@@ -198,8 +204,8 @@ impl Sim {
 
     /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
     ///
-    /// Placements of one instant travel together, as one batch request. A time before what the
-    /// exchange has reached is taken as that, and counted.
+    /// The orders of one `Place` travel together; of more than [`Command::BATCH`] all are refused. A
+    /// time before what the exchange has reached is taken as that, and counted.
     pub fn submit(&mut self, now: Time, command: &Command) {
         if now < self.now {
             self.counters.late_commands += 1;
@@ -207,7 +213,7 @@ impl Sim {
         let now = now.max(self.now);
         let latency = self.config.latency;
         match command {
-            Command::Place(order) => self.send_order(now, order),
+            Command::Place(orders) => self.send_orders(now, orders),
             Command::Cancel(id) => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
@@ -221,7 +227,7 @@ impl Sim {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 self.schedule(at, Due::CancelAll(*market));
             }
-            Command::Query(id) => {
+            Command::Query(Query::Order(id)) => {
                 let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
                 self.schedule(at, Due::Query(*id));
             }
@@ -235,18 +241,28 @@ impl Sim {
                 };
                 self.schedule(at, Due::SetArrive(order));
             }
-            Command::Note { .. } => {}
+            Command::Query(Query::Conversion(_)) | Command::Ask { .. } => {}
+        }
+    }
+
+    /// Sends the orders of one request: they arrive together, in the order given.
+    fn send_orders(&mut self, now: Time, orders: &[PlaceOrder]) {
+        if orders.is_empty() {
+            return;
+        }
+        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
+        for order in orders {
+            self.send_order(now, arrival, order, orders.len() <= Command::BATCH);
         }
     }
 
     /// Binds an order to its hash, puts it on the wire, and lets the wire lose it.
-    fn send_order(&mut self, now: Time, order: &PlaceOrder) {
+    fn send_order(&mut self, now: Time, arrival: Time, order: &PlaceOrder, fits: bool) {
         self.counters.orders += 1;
         let hash = self.chance.order_hash(order.id);
         for event in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
             self.deliver(now, Event::order(order.id, event));
         }
-        let arrival = self.parcel_arrival(now);
         if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
             self.await_in_vain(now, order.id);
@@ -254,20 +270,11 @@ impl Sim {
         }
         // A second order under one name must not hide that the first is still on its way.
         self.transit.entry(order.id).or_insert((order.token, 0)).1 += 1;
-        self.schedule(arrival, Due::Arrive(Box::new(order.clone())));
-    }
-
-    fn parcel_arrival(&mut self, now: Time) -> Time {
-        if let Some((sent, arrival, count)) = &mut self.parcel
-            && *sent == now
-            && *count < self.config.matching.batch_most
-        {
-            *count += 1;
-            return *arrival;
-        }
-        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
-        self.parcel = Some((now, arrival, 1));
-        arrival
+        let due = match fits {
+            true => Due::Arrive(Box::new(order.clone())),
+            false => Due::Refuse(order.id),
+        };
+        self.schedule(arrival, due);
     }
 
     /// When something next happens inside (at the exchange, or a delivery to the engine).
@@ -310,10 +317,19 @@ impl Sim {
         &self.counters
     }
 
-    /// The first broken sum, if any movement of money ever broke one. Latched: nothing after it can be
-    /// trusted, and a driver should stop.
+    /// The first broken sum, if any movement of money ever broke one, or the first listing under a wrong
+    /// key. Latched: nothing after it can be trusted, and a driver should stop.
     pub fn broken(&self) -> Option<&Broken> {
-        self.bank.broken()
+        self.bank.broken().or(self.wrong_key.as_ref())
+    }
+
+    /// Whether an order or a conversion in a market is on its way or being worked on.
+    pub(crate) fn is_under_way(&self, key: MarketKey) -> bool {
+        self.queue.values().any(|due| match due {
+            Due::Arrive(order) => order.token.market() == key,
+            Due::SetArrive(order) | Due::SetDone(order) => order.market == key,
+            _ => false,
+        })
     }
 
     pub(crate) fn schedule(&mut self, at: Time, due: Due) {

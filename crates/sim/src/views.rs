@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token};
+use polydesk_domain::{
+    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token,
+};
 
 use crate::bank::{AccountView, Broken};
 use crate::order::Stage;
@@ -67,6 +69,41 @@ impl Sim {
     /// Our account as the exchange knows it.
     pub fn account(&self) -> AccountView {
         self.bank.view(self.rebates.values().copied().sum())
+    }
+
+    /// What reads of the chain and of the venue show now, all at one instant: complete, and asked at
+    /// [`Sim::now`].
+    ///
+    /// Cash and shares are the chain's, so a match changes them when it is confirmed and not before:
+    ///
+    /// | | in it | not in it |
+    /// |---|---|---|
+    /// | `cash` | free; promised to open buys and to splits under way; spent by buys that are matched and not confirmed | proceeds of sells that are matched and not confirmed; rebates accrued and not paid |
+    /// | `shares` | free; offered by open sells; locked in merges under way; sold and not confirmed | bought and not confirmed |
+    /// | `open` | resting orders, and those that the taker delay holds back | orders on their way, ended orders |
+    ///
+    /// So `cash` is [`AccountView::cash`] and each entry of `shares` is [`TokenView::settled`]. A failed
+    /// match changes neither. On the real chain the change comes with `MINED`; here it comes with
+    /// `CONFIRMED`, and a comparison must take both for right in between.
+    ///
+    /// Reports of what it shows may still be on their way to the engine; the caller delays it as a
+    /// read would be.
+    ///
+    /// [`TokenView::settled`]: crate::TokenView::settled
+    pub fn account_snapshot(&self, epoch: u32) -> AccountSnapshot {
+        let account = self.account();
+        let tokens = (0u32..).map(Token).zip(&account.tokens);
+        let shares = tokens.map(|(token, view)| (token, view.settled()));
+        let open =
+            self.orders.values().map(|order| (self.chance.order_hash(order.id), order.matched));
+        AccountSnapshot {
+            epoch,
+            asked_at: self.now,
+            complete: true,
+            cash: account.cash(),
+            shares: shares.filter(|(_, shares)| !shares.is_zero()).collect(),
+            open: open.collect(),
+        }
     }
 
     /// Our open orders, by their names.

@@ -48,25 +48,38 @@ fn event() -> impl Strategy<Value = Event> {
     let level = (token(), side(), price(), shares()).prop_map(|(token, side, price, size)| {
         Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top: None }))
     });
-    let print = (token(), side(), price(), shares())
-        .prop_map(|(token, side, price, size)| Event::Market(MarketEvent::Print(Print { token, side, price, size })));
+    let print = (token(), side(), price(), shares()).prop_map(|(token, side, price, size)| {
+        Event::Market(MarketEvent::Print(Print { token, side, price, size }))
+    });
     let levels = || proptest::collection::vec((price(), shares()), 0..6);
-    let snapshot = (token(), levels(), levels())
-        .prop_map(|(token, bids, asks)| Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks }))));
+    let snapshot = (token(), levels(), levels()).prop_map(|(token, bids, asks)| {
+        Event::Market(MarketEvent::Snapshot(Arc::new(BookSnapshot { token, bids, asks })))
+    });
     let market = || any::<u32>().prop_map(|n| MarketKey(if n % 3 == 0 { n } else { 0 }));
-    let tick =
-        (market(), 0usize..6).prop_map(|(market, i)| Event::Market(MarketEvent::Tick { market, tick: Tick::ALL[i] }));
-    let state = (market(), 0u8..8).prop_map(|(market, i)| Event::Market(MarketEvent::State {
-        market,
-        state: match i {
-            0 => MarketState::Closed,
-            1 => MarketState::Disputed,
-            2 => MarketState::Resolved(Payout::HALF),
-            _ => MarketState::Open,
-        },
-    }));
-    let listed = (0u64..3).prop_map(|n| Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(n, "absurd")) }));
-    prop_oneof![4 => level, 4 => print, 4 => snapshot, 1 => tick, 1 => state, 1 => listed]
+    let tick = (market(), 0usize..6)
+        .prop_map(|(market, i)| Event::Market(MarketEvent::Tick { market, tick: Tick::ALL[i] }));
+    let state = (market(), 0u8..8).prop_map(|(market, i)| {
+        Event::Market(MarketEvent::State {
+            market,
+            state: match i {
+                0 => MarketState::Closed,
+                1 => MarketState::Disputed,
+                2 => MarketState::Resolved(Payout::HALF),
+                _ => MarketState::Open,
+            },
+        })
+    });
+    let listed = (0u64..3, 0u32..4).prop_map(|(n, key)| {
+        Event::Market(MarketEvent::Listed {
+            key: MarketKey(key),
+            market: Arc::new(Market::plain(n, "absurd")),
+        })
+    });
+    let delisted =
+        (0u32..5).prop_map(|key| Event::Market(MarketEvent::Delisted { market: MarketKey(key) }));
+    prop_oneof![
+        4 => level, 4 => print, 4 => snapshot, 1 => tick, 1 => state, 1 => listed, 1 => delisted,
+    ]
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -78,29 +91,35 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Tif::Gtd { expires: Time::MAX }),
         Just(Tif::Gtd { expires: Time::MIN }),
     ];
-    let place = (id(), token(), side(), price(), size(), tif, any::<bool>()).prop_map(
-        |(id, token, side, price, size, tif, post_only)| {
-            Command::Place(PlaceOrder {
-                id,
-                strategy: StrategyId::OPERATOR,
-                signal: SignalId(0),
-                token,
-                side,
-                price,
-                size,
-                tif,
-                post_only,
-                decided_at: START,
-            })
-        },
-    );
+    let order = (id(), token(), side(), price(), size(), tif, any::<bool>())
+        .prop_map(|(id, token, side, price, size, tif, post_only)| PlaceOrder {
+            id,
+            strategy: StrategyId::OPERATOR,
+            signal: None,
+            basket: None,
+            token,
+            side,
+            price,
+            size,
+            tif,
+            post_only,
+            decided_at: START,
+            data_at: START,
+            expires: Time::MIN,
+        })
+        .boxed();
+    let place = prop_oneof![
+        12 => proptest::collection::vec(order.clone(), 1..4),
+        1 => proptest::collection::vec(order, 0..20),
+    ]
+    .prop_map(Command::Place);
     let action = prop_oneof![
         shares().prop_map(Conversion::Split),
         shares().prop_map(Conversion::Merge),
         Just(Conversion::Redeem),
     ];
     let set = (id(), any::<u32>(), action).prop_map(|(id, market, action)| Command::Convert {
-        id,
+        id: ConversionId(id.0),
         strategy: StrategyId::OPERATOR,
         market: MarketKey(if market % 3 == 0 { market } else { 0 }),
         action,
@@ -111,7 +130,8 @@ fn command() -> impl Strategy<Value = Command> {
         8 => place,
         2 => set,
         1 => id().prop_map(Command::Cancel),
-        1 => id().prop_map(Command::Query),
+        1 => id().prop_map(|id| Command::Query(Query::Order(id))),
+        1 => id().prop_map(|id| Command::Query(Query::Conversion(ConversionId(id.0)))),
         1 => all,
     ]
 }
@@ -131,13 +151,18 @@ proptest! {
         };
         let mut sim = Sim::new(config, 0).unwrap();
         let mut news = Vec::new();
-        let listing = Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(Market::plain(9, "absurd")) });
+        let listing = Event::Market(MarketEvent::Listed {
+            key: MarketKey(0),
+            market: Arc::new(Market::plain(9, "absurd")),
+        });
         sim.on_market(&Stamped { at: START, venue_at: START, seq: 0, event: listing });
         let mut sent = 0;
         for (at, event, command) in acts {
             sim.advance(at, &mut news);
             sim.on_market(&Stamped { at, venue_at: at, seq: 0, event });
-            sent += u64::from(matches!(command, Command::Place(_)));
+            if let Command::Place(orders) = &command {
+                sent += orders.len() as u64;
+            }
             sim.submit(at, &command);
             prop_assert_eq!(sim.check_conservation(), Ok(()));
         }

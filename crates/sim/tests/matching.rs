@@ -421,7 +421,7 @@ fn a_change_of_tick_refills_nothing() {
 #[test]
 fn an_open_order_shows_its_place_in_the_queue() {
     let mut player = common::Player::new(plain());
-    player.arrivals(&[1, 2]);
+    player.arrivals(&[&[1, 2]]);
     let views = player.sim.open_orders();
     let ahead: Vec<String> = views.iter().map(|view| view.ahead.to_string()).collect();
     assert_eq!(ahead, ["100", "100"], "others ahead; own earlier orders come first by arrival");
@@ -518,7 +518,7 @@ fn a_later_row_of_another_market_completes_the_batch() {
 #[test]
 fn without_prints_only_a_crossing_fills_and_the_market_says_so() {
     let mut player = common::Player::new(plain());
-    player.arrivals(&[1]);
+    player.arrivals(&[&[1]]);
     let market = polydesk_domain::MarketKey(0);
     assert_eq!(player.sim.fill_rule(market), FillRule::CrossingsOnly);
     // The whole level before us vanishes: nobody says that it traded.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{plain, story};
 use expect_test::expect;
-use polydesk_domain::{Span, Usdc};
+use polydesk_domain::{AccountEvent, Command, Event, OrderUpdate, RejectReason, Span, Usdc};
 use polydesk_sim::{Delay, Mode, SimConfig};
 
 #[test]
@@ -583,21 +583,42 @@ fn a_cancel_that_overtakes_its_order_proves_nothing() {
 }
 
 #[test]
-fn orders_of_one_instant_travel_together_in_their_order() {
+fn orders_of_one_request_travel_together_in_their_order() {
     let mut config = plain();
     config.latency.insert = Delay::sampled_millis(50, 900);
-    config.matching.batch_most = 2;
     let mut player = common::Player::new(config);
-    let arrivals = player.arrivals(&[1, 2, 3, 4]);
+    let arrivals = player.arrivals(&[&[1, 2], &[3, 4]]);
     assert_eq!(arrivals[0], arrivals[1]);
     assert_eq!(arrivals[2], arrivals[3]);
     assert_ne!(arrivals[1], arrivals[2]);
 }
 
 #[test]
+fn a_request_of_more_than_fifteen_orders_is_refused_order_by_order() {
+    let mut player = common::Player::new(plain());
+    player.arrivals(&[&[1]]);
+    let now = player.sim.now();
+    let mut send = |ids: core::ops::Range<u64>| {
+        let orders = ids.map(|id| common::bid(id, now)).collect();
+        player.sim.submit(now, &Command::Place(orders));
+        let mut news = Vec::new();
+        player.sim.advance(now, &mut news);
+        let reason = RejectReason::Other("a request carries at most 15 orders".into());
+        let refused = OrderUpdate::Rejected { reason };
+        let refused = |event: &Event| {
+            matches!(event, Event::Account(event)
+                if matches!(&**event, AccountEvent::Order { update, .. } if *update == refused))
+        };
+        (news.iter().filter(|(_, event)| refused(event)).count(), player.sim.open_orders().len())
+    };
+    assert_eq!(send(2..18), (16, 1));
+    assert_eq!(send(18..33), (0, 16));
+}
+
+#[test]
 fn a_restricted_venue_takes_only_what_its_mode_allows() {
     let mut player = common::Player::new(plain());
-    player.arrivals(&[1]);
+    player.arrivals(&[&[1]]);
     let mut refused = |mode, line: &str| {
         player.sim.set_mode(mode);
         let before = player.sim.counters().rejects.get("restricted").copied().unwrap_or(0);
@@ -744,9 +765,9 @@ fn who_heard_the_end_of_an_order_is_not_told_that_its_answer_was_lost() {
 #[test]
 fn a_late_command_is_counted_and_taken_as_of_now() {
     let mut player = common::Player::new(plain());
-    player.arrivals(&[1]);
+    player.arrivals(&[&[1]]);
     let now = player.sim.now();
-    let cancel = polydesk_domain::Command::CancelAll(None);
+    let cancel = Command::CancelAll(None);
     player.sim.submit(now + Span::secs(-5), &cancel);
     let mut news = Vec::new();
     player.sim.advance(now, &mut news);

@@ -69,6 +69,11 @@ impl Player {
                 show(&news, lines);
                 lines.extend(account(&self.sim));
             }
+            "snapshot" => {
+                self.sim.advance(at, &mut news);
+                show(&news, lines);
+                lines.extend(snapshot(&self.sim));
+            }
             _ => self.act(at, &words[1..]),
         }
         self.sim.check_conservation().unwrap();
@@ -81,7 +86,10 @@ impl Player {
         let event = match words {
             ["list", facts @ ..] => {
                 self.listed += 1;
-                Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(self.listed, facts)) })
+                Event::Market(MarketEvent::Listed {
+                    key: MarketKey(self.listed as u32 - 1),
+                    market: Arc::new(market(self.listed, facts)),
+                })
             }
             ["snap", token_, levels @ ..] => {
                 let cut = levels.iter().position(|word| *word == "/").unwrap();
@@ -94,19 +102,21 @@ impl Player {
                         })
                         .collect()
                 };
-                Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
+                Event::Market(MarketEvent::Snapshot(Arc::new(BookSnapshot {
                     token: token(token_),
                     bids: read(&levels[..cut]),
                     asks: read(&levels[cut + 1..]),
                 })))
             }
-            ["level", token_, side_, price, size] => Event::Market(MarketEvent::Level(LevelChange {
-                token: token(token_),
-                side: side(side_),
-                price: price.parse().unwrap(),
-                size: size.parse().unwrap(),
-                top: None,
-            })),
+            ["level", token_, side_, price, size] => {
+                Event::Market(MarketEvent::Level(LevelChange {
+                    token: token(token_),
+                    side: side(side_),
+                    price: price.parse().unwrap(),
+                    size: size.parse().unwrap(),
+                    top: None,
+                }))
+            }
             ["print", token_, side_, price, size] => Event::Market(MarketEvent::Print(Print {
                 token: token(token_),
                 side: side(side_),
@@ -114,8 +124,16 @@ impl Player {
                 size: size.parse().unwrap(),
             })),
             ["gap"] => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
-            ["tick", tick] => Event::Market(MarketEvent::Tick { market: MarketKey(0), tick: tick.parse().unwrap() }),
-            ["state", rest @ ..] => Event::Market(MarketEvent::State { market: MarketKey(0), state: state(rest) }),
+            ["tick", tick] => Event::Market(MarketEvent::Tick {
+                market: MarketKey(0),
+                tick: tick.parse().unwrap(),
+            }),
+            ["state", rest @ ..] => {
+                Event::Market(MarketEvent::State { market: MarketKey(0), state: state(rest) })
+            }
+            ["delist", market] => {
+                Event::Market(MarketEvent::Delisted { market: MarketKey(market.parse().unwrap()) })
+            }
             other => panic!("unknown line {other:?}"),
         };
         self.seq += 1;
@@ -127,7 +145,7 @@ fn command(words: &[&str], at: Time) -> Option<Command> {
     let id = |word: &str| ClientOrderId(word.trim_start_matches('#').parse().unwrap());
     let set = |name: &str, action| {
         Some(Command::Convert {
-            id: id(name),
+            id: ConversionId(id(name).0),
             strategy: StrategyId::OPERATOR,
             market: MarketKey(0),
             action,
@@ -135,10 +153,7 @@ fn command(words: &[&str], at: Time) -> Option<Command> {
     };
     match words {
         [kind @ ("buy" | "sell" | "spend"), name, token_, size, "at", price, tif_, rest @ ..] => {
-            Some(Command::Place(PlaceOrder {
-                id: id(name),
-                strategy: StrategyId::OPERATOR,
-                signal: SignalId(1),
+            Some(Command::Place(vec![PlaceOrder {
                 token: token(token_),
                 side: if *kind == "sell" { Side::Sell } else { Side::Buy },
                 price: price.parse().unwrap(),
@@ -153,12 +168,12 @@ fn command(words: &[&str], at: Time) -> Option<Command> {
                     gtd => Tif::Gtd { expires: at + span(gtd.strip_prefix("gtd").unwrap()) },
                 },
                 post_only: rest.contains(&"post"),
-                decided_at: at,
-            }))
+                ..bid(id(name).0, at)
+            }]))
         }
         ["cancel", "all"] => Some(Command::CancelAll(None)),
         ["cancel", name] => Some(Command::Cancel(id(name))),
-        ["query", name] => Some(Command::Query(id(name))),
+        ["query", name] => Some(Command::Query(Query::Order(id(name)))),
         ["split", name, size] => set(name, Conversion::Split(size.parse().unwrap())),
         ["merge", name, size] => set(name, Conversion::Merge(size.parse().unwrap())),
         ["redeem", name] => set(name, Conversion::Redeem),
@@ -226,23 +241,25 @@ fn span(text: &str) -> Span {
 
 fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
     for (at, event) in news {
-        let text = match event {
-            Event::OrderFIX(news) => match &news.1 {
+        let Event::Account(event) = event else { panic!("{event:?}") };
+        let text = match &**event {
+            AccountEvent::Order { id, update } => match update {
                 // Two lines that say nothing in a story.
                 OrderUpdate::Bound { .. } | OrderUpdate::Sent => continue,
-                OrderUpdate::Rejected { reason } => format!("{} refused: {}", news.0, reason.code()),
+                OrderUpdate::Rejected { reason } => format!("{id} refused: {}", reason.code()),
                 OrderUpdate::Cancelled { reason, matched } => {
-                    format!("{} cancelled {reason:?}, matched {matched}", news.0)
+                    format!("{id} cancelled {reason:?}, matched {matched}")
                 }
-                OrderUpdate::Filled { matched } => format!("{} filled {matched}", news.0),
-                OrderUpdate::Expired { matched } => format!("{} expired, matched {matched}", news.0),
+                OrderUpdate::Filled { matched } => format!("{id} filled {matched}"),
+                OrderUpdate::Expired { matched } => format!("{id} expired, matched {matched}"),
                 OrderUpdate::CancelRefused { still_open } => {
-                    format!("{} not cancelled, still open: {still_open}", news.0)
+                    format!("{id} not cancelled, still open: {still_open}")
                 }
-                other => format!("{} {other:?}", news.0),
+                other => format!("{id} {other:?}"),
             },
-            Event::TradeFIX(trade) => {
-                let Fill { shares, notional, fee, level } = trade.fill;
+            AccountEvent::Trade(trade) => {
+                let Fill { shares, notional, fee, level, basis } = trade.fill;
+                assert_eq!(basis, Basis::Settled);
                 let level = level.map_or_else(|| "?".to_owned(), |level| level.to_string());
                 let (order, side, role) = (trade.order, trade.side, trade.role);
                 format!(
@@ -250,7 +267,7 @@ fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
                     trade.status
                 )
             }
-            Event::CashFIX(cash) => {
+            AccountEvent::Cash(cash) => {
                 let [yes, no] = cash.shares;
                 format!("{:?} {} shares {yes} and {no}", cash.kind, cash.amount)
             }
@@ -261,6 +278,22 @@ fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
         assert_eq!(since % 1_000_000, 0, "stories happen in whole milliseconds");
         lines.push(format!("> {millis}ms {text}"));
     }
+}
+
+fn snapshot(sim: &Sim) -> Vec<String> {
+    let snapshot = sim.account_snapshot(3);
+    assert_eq!((snapshot.epoch, snapshot.asked_at, snapshot.complete), (3, sim.now(), true));
+    let mut lines = vec![format!("> cash {}", snapshot.cash)];
+    for (token, shares) in &snapshot.shares {
+        lines.push(format!("> token {}: {shares}", token.0));
+    }
+    let orders = sim.open_orders();
+    for (hash, matched) in &snapshot.open {
+        let order = orders.iter().find(|order| order.hash == *hash).unwrap();
+        lines.push(format!("> {} open, matched {matched}", order.id));
+    }
+    lines.sort();
+    lines
 }
 
 fn account(sim: &Sim) -> Vec<String> {
@@ -284,23 +317,41 @@ fn account(sim: &Sim) -> Vec<String> {
 }
 
 impl Player {
-    /// Sends bids that rest, all at one instant, and gives the times of their answers by id.
-    pub fn arrivals(&mut self, ids: &[u64]) -> Vec<Time> {
+    /// Sends bids that rest at one instant, one request per list of ids, and gives their arrivals: the
+    /// times of their answers, in the order of all ids.
+    pub fn arrivals(&mut self, requests: &[&[u64]]) -> Vec<Time> {
         self.act(START, &["list"]);
         self.act(START, &["snap", "yes", "0.40x100", "/", "0.50x100"]);
-        for id in ids {
-            self.act(START, &["buy", &id.to_string(), "yes", "10", "at", "0.40", "gtc"]);
+        for ids in requests {
+            let bid = |id: &u64| bid(*id, START);
+            self.sim.submit(START, &Command::Place(ids.iter().map(bid).collect()));
         }
         let mut news = Vec::new();
         self.sim.advance(START + Span::secs(10), &mut news);
         let live = |id: u64| {
-            let told = |event: &Event| {
-                matches!(event, Event::OrderFIX(news)
-                if news.0 == ClientOrderId(id) && news.1 == OrderUpdate::Live)
-            };
-            news.iter().find(|(_, event)| told(event)).map(|(at, _)| *at).unwrap()
+            let live = Event::order(ClientOrderId(id), OrderUpdate::Live);
+            news.iter().find(|(_, event)| *event == live).map(|(at, _)| *at).unwrap()
         };
-        ids.iter().map(|id| live(*id)).collect()
+        requests.concat().into_iter().map(live).collect()
+    }
+}
+
+/// A bid for ten YES at 0.40 that rests.
+pub fn bid(id: u64, at: Time) -> PlaceOrder {
+    PlaceOrder {
+        id: ClientOrderId(id),
+        strategy: StrategyId::OPERATOR,
+        signal: None,
+        basket: None,
+        token: Token(0),
+        side: Side::Buy,
+        price: Price::cents(40),
+        size: Size::Shares(Shares::whole(10)),
+        tif: Tif::Gtc,
+        post_only: false,
+        decided_at: at,
+        data_at: at,
+        expires: Time::MAX,
     }
 }
 
