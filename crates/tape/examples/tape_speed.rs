@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use polydesk_domain::Event;
+use polydesk_domain::{Event, MarketEvent};
 use polydesk_tape::synthetic::{PackedTape, Speed};
 use polydesk_tape::{EventSource, TapeError, TapeReader};
 

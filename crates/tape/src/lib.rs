@@ -12,7 +12,7 @@
 //!   certificate.json     what the import saw and what had to be assumed
 //!   rejects.jsonl        rows that did not become events, with file, place and reason
 //!   events/day=2026-06-07/market=0x…/part-0.parquet
-//!   events/day=2026-06-07/market=none/part-0.parquet      rows of no market: news, timers, orders
+//!   events/day=2026-06-07/market=none/part-0.parquet      rows of no market: articles, timers, orders
 //! ```
 //!
 //! Day is that of `at` in UTC, market the condition id. Every file holds its rows in order; the
@@ -23,10 +23,10 @@
 //! | `at` | timestamp ns UTC | receive time, or the venue's made monotone (`manifest.times`) |
 //! | `venue_at` | timestamp ns UTC | what the venue said; can run backwards |
 //! | `seq` | u64 | position in the stream; grows, may have holes |
-//! | `kind` | u8 | see [`Kind`]: 0 level, 1 print, 2 best, 3 snapshot, 4 tick, 5 state, 6 gap, 7 listed, … |
+//! | `kind` | u8 | see [`Kind`]: 0 level, 1 print, 2 best, 3 snapshot, 4 tick, 5 state, 6 gap, 7 listed, …; `docs/tape.md` shows all |
 //! | `outcome` | i8 | 0 YES, 1 NO of the market, -1 none; token ids are in the manifest |
 //! | `side` | i8 | 0 buy (bid side), 1 sell (ask side), -1 none |
-//! | `price` | i16 | ten-thousandths of a dollar; for `tick` the grid; -1 none |
+//! | `price` | i16 | ten-thousandths of a dollar; for `tick` the tick size; -1 none |
 //! | `size` | u64 | millionths of a share: a level's new total, or a print's size |
 //! | `best_bid`, `best_ask` | i16 | ten-thousandths; -1 not carried, -2 the side is empty |
 //! | `payload` | UTF-8, null | JSON of the rarer kinds, integers in the smallest unit |

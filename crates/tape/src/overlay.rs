@@ -271,10 +271,10 @@ impl Maker<'_> {
             return Err(self.wrong("min_size", "missing", "state it, like min_size = \"5\""));
         };
         let version = match self.pick(|facts| &facts.version) {
-            Some(version) => payload::protocol(&version),
+            Some(version) => payload::market::protocol(&version),
             None => {
                 assumed.push("version: v1, as nothing else is stated".to_owned());
-                payload::protocol("v1")
+                payload::market::protocol("v1")
             }
         };
         let delay = self.pick(|facts| &facts.taker_delay_ms).unwrap_or(0);

@@ -1,11 +1,12 @@
 //! Reads native tapes as one ordered stream in bounded memory.
 //!
 //! Inside a tape the order is that of `seq` (made in `merge`); several tapes are merged by (`at`,
-//! position in the list, `seq`). Dense tokens are made here, in the order of the listings.
+//! position in the list, `seq`). Dense tokens and market keys are given here, in the order of the
+//! listings: the files store none.
 
 use std::path::{Path, PathBuf};
 
-use polydesk_domain::{Event, MarketKey, Stamped, Time, Universe};
+use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time, Universe};
 
 use crate::merge::{Block, Blocks, NOBODY, Partition, Slot};
 use crate::row::{self, Kind};
@@ -27,9 +28,10 @@ struct Lane {
 
 /// One or several native tapes as one ordered stream.
 ///
-/// Dense tokens and market keys are made here, in the order of the listing events; they are valid
-/// for this reader's stream only. `Stamped.seq` is the stored one when a single tape is read, and
-/// the position in the merged stream when several are.
+/// Dense tokens and market keys are given here, in the order of the listing events; they are valid
+/// for this reader's stream only. A delisted market's key is not used again, and a market that one of
+/// several tapes delists is over for all of them. `Stamped.seq` is the stored one when a single tape is
+/// read, and the position in the merged stream when several are.
 pub struct TapeReader {
     lanes: Vec<Lane>,
     universe: Universe,
@@ -79,7 +81,7 @@ impl TapeReader {
         self.lanes.iter().map(|lane| (&lane.manifest, &lane.certificate))
     }
 
-    /// The markets listed so far.
+    /// The markets listed now.
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
@@ -105,6 +107,9 @@ impl TapeReader {
         let Some((_, rank)) = best else { return Ok(None) };
         match self.lanes[rank].take_any(&mut self.universe) {
             Ok(stamped) => {
+                if let Event::Market(MarketEvent::Delisted { market }) = stamped.event {
+                    self.lanes.iter_mut().for_each(|lane| lane.forget(market));
+                }
                 let seq = self.position;
                 self.position += 1;
                 Ok(Some(Stamped { seq, ..stamped }))
@@ -234,22 +239,39 @@ impl Lane {
         let key = self.keys[slot.source as usize];
         let market = self.partitions[slot.source as usize].market;
         if market.is_some() && key.is_none() && slot.row.kind != Kind::Listed as u8 {
-            return Err(self.damaged(&slot, "it stands before its market's listing".to_owned()));
+            let problem = "it stands before its market's listing or after its delisting";
+            return Err(self.damaged(&slot, problem.to_owned()));
         }
         let stamped = row::decode(&slot.row, key, payload, universe)
             .map_err(|error| self.damaged(&slot, error.0))?;
-        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
-            let key = universe.list(market.clone()).map_err(|source| TapeError::Market {
-                place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
-                source: Box::new(source),
-            })?;
-            for (partition, known) in self.partitions.iter().zip(&mut self.keys) {
-                if partition.market == Some(market.condition) {
-                    *known = Some(key);
+        match &stamped.event {
+            Event::Market(MarketEvent::Listed { key, market }) => {
+                universe.list(*key, market.clone()).map_err(|source| TapeError::Market {
+                    place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
+                    source: Box::new(source),
+                })?;
+                for (partition, known) in self.partitions.iter().zip(&mut self.keys) {
+                    if partition.market == Some(market.condition) {
+                        *known = Some(*key);
+                    }
                 }
             }
+            Event::Market(MarketEvent::Delisted { market }) => {
+                universe.delist(*market);
+                self.forget(*market);
+            }
+            _ => (),
         }
         Ok(stamped)
+    }
+
+    /// The market of this key is not listed any more.
+    fn forget(&mut self, key: MarketKey) {
+        for known in &mut self.keys {
+            if *known == Some(key) {
+                *known = None;
+            }
+        }
     }
 
     #[cold]

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    ConditionId, Event, Gap, LevelChange, MarketKey, Outcome, Price, Print, Shares, Side, Stamped,
-    Time, Token, Top, Universe,
+    AccountEvent, ConditionId, ControlEvent, Event, Interruption, LevelChange, MarketEvent,
+    MarketKey, Outcome, Price, Print, Shares, Side, Stamped, Tick, Time, Token, Top, Universe,
+    WorldEvent,
 };
 
-use crate::payload::{self, PayloadError};
+use crate::payload::{self, Ids, PayloadError};
 
-/// What a row says. The number is what the `kind` column holds; numbers are never reused.
+/// What a row says. The number is what the `kind` column holds; numbers are never reused. A program
+/// that does not know a number refuses the row, so a new kind needs no new schema version.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -27,19 +29,19 @@ pub enum Kind {
     Best = 2,
     /// A whole book: outcome; payload `{"bids":[[price,size],…],"asks":[…]}` in integer units.
     Snapshot = 3,
-    /// A new price grid: price holds the tick.
+    /// A new tick size: price holds it.
     Tick = 4,
     /// A new market state: payload `{"state":…,"yes_micros":…}`.
     State = 5,
-    /// An interruption, of one market or of all.
+    /// An interruption of the stream, of one market or of all.
     Gap = 6,
     /// A market's facts: payload is the market.
     Listed = 7,
-    /// News of an own order.
+    /// An update of an own order.
     Order = 8,
-    /// News of an own fill.
+    /// An own fill, or a later stage of its settlement.
     Trade = 9,
-    /// Money or sets moved.
+    /// Money or complete sets moved.
     Cash = 10,
     /// A followed wallet's trade.
     Wallet = 11,
@@ -57,11 +59,37 @@ pub enum Kind {
     Start = 17,
     /// The run ended.
     Stop = 18,
+    /// A market is over and flat.
+    Delisted = 19,
+    /// Whether the last proof of a market's book is too old.
+    Unverified = 20,
+    /// A price of something outside the venue.
+    Reference = 21,
+    /// A connection that reports came up or went down.
+    Link = 22,
+    /// What the venue and the chain say we have.
+    Account = 23,
+    /// An order of our wallet that this bot did not place.
+    External = 24,
+    /// A correction that reconciliation found to be due.
+    Finding = 25,
+    /// What a followed wallet holds.
+    LeaderState = 26,
+    /// A question will not be answered.
+    NoForecast = 27,
+    /// A signal of another process.
+    Signal = 28,
+    /// A reason not to trade was set or cleared.
+    Blocker = 29,
+    /// New limits of risk.
+    Limits = 30,
+    /// A strategy was switched on or off.
+    Strategy = 31,
 }
 
 impl Kind {
     /// All kinds, by number.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 32] = [
         Kind::Level,
         Kind::Print,
         Kind::Best,
@@ -81,6 +109,19 @@ impl Kind {
         Kind::Timer,
         Kind::Start,
         Kind::Stop,
+        Kind::Delisted,
+        Kind::Unverified,
+        Kind::Reference,
+        Kind::Link,
+        Kind::Account,
+        Kind::External,
+        Kind::Finding,
+        Kind::LeaderState,
+        Kind::NoForecast,
+        Kind::Signal,
+        Kind::Blocker,
+        Kind::Limits,
+        Kind::Strategy,
     ];
 
     /// The kind with this number.
@@ -110,31 +151,69 @@ impl Kind {
             Kind::Timer => "timer",
             Kind::Start => "start",
             Kind::Stop => "stop",
+            Kind::Delisted => "delisted",
+            Kind::Unverified => "unverified",
+            Kind::Reference => "reference",
+            Kind::Link => "link",
+            Kind::Account => "account",
+            Kind::External => "external",
+            Kind::Finding => "finding",
+            Kind::LeaderState => "leader_state",
+            Kind::NoForecast => "no_forecast",
+            Kind::Signal => "signal",
+            Kind::Blocker => "blocker",
+            Kind::Limits => "limits",
+            Kind::Strategy => "strategy",
         }
     }
 
     /// The kind of an event.
     pub fn of(event: &Event) -> Kind {
         match event {
-            Event::Market(MarketEvent::Level(_)) => Kind::Level,
-            Event::Market(MarketEvent::Print(_)) => Kind::Print,
-            Event::Market(MarketEvent::Best { .. }) => Kind::Best,
-            Event::Market(MarketEvent::Snapshot(_)) => Kind::Snapshot,
-            Event::Market(MarketEvent::Tick { .. }) => Kind::Tick,
-            Event::Market(MarketEvent::State { .. }) => Kind::State,
-            Event::Market(MarketEvent::Interrupted(_)) => Kind::Gap,
-            Event::Market(MarketEvent::Listed { .. }) => Kind::Listed,
-            Event::OrderFIX(_) => Kind::Order,
-            Event::TradeFIX(_) => Kind::Trade,
-            Event::CashFIX(_) => Kind::Cash,
-            Event::WalletFIX(_) => Kind::Wallet,
-            Event::ArticleFIX(_) => Kind::Article,
-            Event::ForecastFIX(_) => Kind::Forecast,
-            Event::OperatorFIX(_) => Kind::Operator,
-            Event::from(ControlEvent::Params { .. }) => Kind::Params,
-            Event::from(ControlEvent::Timer) => Kind::Timer,
-            Event::from(ControlEvent::Start) => Kind::Start,
-            Event::from(ControlEvent::Stop) => Kind::Stop,
+            Event::Market(event) => Kind::of_market(event),
+            Event::Account(event) => match **event {
+                AccountEvent::Link { .. } => Kind::Link,
+                AccountEvent::Snapshot(_) => Kind::Account,
+                AccountEvent::Order { .. } => Kind::Order,
+                AccountEvent::Trade(_) => Kind::Trade,
+                AccountEvent::Cash(_) => Kind::Cash,
+                AccountEvent::External(_) => Kind::External,
+                AccountEvent::Finding(_) => Kind::Finding,
+            },
+            Event::World(event) => match **event {
+                WorldEvent::Wallet(_) => Kind::Wallet,
+                WorldEvent::LeaderState(_) => Kind::LeaderState,
+                WorldEvent::Article(_) => Kind::Article,
+                WorldEvent::Forecast(_) => Kind::Forecast,
+                WorldEvent::NoForecast { .. } => Kind::NoForecast,
+                WorldEvent::Signal(_) => Kind::Signal,
+            },
+            Event::Control(event) => match **event {
+                ControlEvent::Start => Kind::Start,
+                ControlEvent::Stop => Kind::Stop,
+                ControlEvent::Timer => Kind::Timer,
+                ControlEvent::Blocker { .. } => Kind::Blocker,
+                ControlEvent::Limits { .. } => Kind::Limits,
+                ControlEvent::Params { .. } => Kind::Params,
+                ControlEvent::Strategy { .. } => Kind::Strategy,
+                ControlEvent::Operator(_) => Kind::Operator,
+            },
+        }
+    }
+
+    const fn of_market(event: &MarketEvent) -> Kind {
+        match event {
+            MarketEvent::Level(_) => Kind::Level,
+            MarketEvent::Print(_) => Kind::Print,
+            MarketEvent::Best { .. } => Kind::Best,
+            MarketEvent::Snapshot(_) => Kind::Snapshot,
+            MarketEvent::Tick { .. } => Kind::Tick,
+            MarketEvent::State { .. } => Kind::State,
+            MarketEvent::Interrupted(_) => Kind::Gap,
+            MarketEvent::Listed { .. } => Kind::Listed,
+            MarketEvent::Delisted { .. } => Kind::Delisted,
+            MarketEvent::Unverified { .. } => Kind::Unverified,
+            MarketEvent::Reference(_) => Kind::Reference,
         }
     }
 }
@@ -182,76 +261,89 @@ impl Row {
 
     fn with_top(mut self, top: Top) -> Row {
         let side = |price: Option<Price>| price.map_or(EMPTY_SIDE, |price| price.units() as i16);
-        (self.best_bid, self.best_ask) = (side(top.bid), side(top.ask));
+        (self.best_bid, self.best_ask) = (side(top.bid()), side(top.ask()));
         self
     }
 }
 
 /// A row with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
     pub row: Row,
     pub market: Option<ConditionId>,
     pub payload: Option<String>,
 }
 
-/// Turns an event into its row. The universe must know every market the event speaks of.
-pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, String> {
-    let kind = Kind::of(&stamped.event);
-    let bare = Row::bare(stamped, kind);
-    let condition = |key: MarketKey| {
-        universe
-            .get(key)
-            .map(|market| market.condition)
-            .ok_or_else(|| format!("market number {} was never listed", key.0))
-    };
-    let mut encoded = Encoded { row: bare, market: None, payload: None };
-    match &stamped.event {
-        Event::Market(MarketEvent::Level(change)) => {
-            let row = bare.with_token(change.token);
-            encoded.row = match change.top {
-                Some(top) => row.with_top(top),
-                None => row,
-            };
-            encoded.row.side = change.side as i8;
-            encoded.row.price = change.price.units() as i16;
-            encoded.row.size = change.size.micros();
-            encoded.market = Some(condition(change.token.market())?);
+/// Turns an event into its row. The universe must know every market the event speaks of, except one that
+/// it lists.
+pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, PayloadError> {
+    let ids = Ids(universe);
+    let row = Row::bare(stamped, Kind::of(&stamped.event));
+    let of_none = |payload| Encoded { row, market: None, payload };
+    Ok(match &stamped.event {
+        Event::Market(event) => encode_market(event, row, ids)?,
+        Event::Account(event) => of_none(Some(payload::account::encode(event, ids)?)),
+        Event::World(event) => of_none(Some(payload::world::encode(event, ids)?)),
+        Event::Control(event) => of_none(payload::control::encode(event, ids)?),
+    })
+}
+
+fn encode_market(event: &MarketEvent, row: Row, ids: Ids<'_>) -> Result<Encoded, PayloadError> {
+    let mut encoded = Encoded { row, market: None, payload: None };
+    let row = &mut encoded.row;
+    let key = match event {
+        MarketEvent::Level(change) => {
+            *row = row.with_token(change.token);
+            if let Some(top) = change.top {
+                *row = row.with_top(top);
+            }
+            row.side = change.side as i8;
+            row.price = change.price.units() as i16;
+            row.size = payload::micros(change.size)?;
+            change.token.market()
         }
-        Event::Market(MarketEvent::Print(print)) => {
-            encoded.row = bare.with_token(print.token);
-            encoded.row.side = print.side as i8;
-            encoded.row.price = print.price.units() as i16;
-            encoded.row.size = print.size.micros();
-            encoded.market = Some(condition(print.token.market())?);
+        MarketEvent::Print(print) => {
+            *row = row.with_token(print.token);
+            row.side = print.side as i8;
+            row.price = print.price.units() as i16;
+            row.size = payload::micros(print.size)?;
+            print.token.market()
         }
-        Event::Market(MarketEvent::Best { token, top }) => {
-            encoded.row = bare.with_token(*token).with_top(*top);
-            encoded.market = Some(condition(token.market())?);
+        MarketEvent::Best { token, top } => {
+            *row = row.with_token(*token).with_top(*top);
+            token.market()
         }
-        Event::Market(MarketEvent::Snapshot(snapshot)) => {
-            encoded.row = bare.with_token(snapshot.token);
-            encoded.market = Some(condition(snapshot.token.market())?);
-            encoded.payload = Some(payload::snapshot_text(snapshot));
+        MarketEvent::Snapshot(snapshot) => {
+            *row = row.with_token(snapshot.token);
+            encoded.payload = Some(payload::market::snapshot_text(snapshot)?);
+            snapshot.token.market()
         }
-        Event::Market(MarketEvent::Tick { market, tick }) => {
-            encoded.row.price = tick.units() as i16;
-            encoded.market = Some(condition(*market)?);
+        MarketEvent::Tick { market, tick } => {
+            row.price = tick.units() as i16;
+            *market
         }
-        Event::Market(MarketEvent::State { market, .. }) => {
-            encoded.market = Some(condition(*market)?);
-            encoded.payload = Some(payload::encode(&stamped.event, universe)?);
+        MarketEvent::State { market, state } => {
+            encoded.payload = Some(payload::market::state_text(*state)?);
+            *market
         }
-        Event::Market(MarketEvent::Interrupted(gap)) => encoded.market = gap.market.map(condition).transpose()?,
-        Event::Market(MarketEvent::Listed { market, .. }) => {
+        MarketEvent::Unverified { market, on } => {
+            encoded.payload = Some(payload::market::unverified_text(*on)?);
+            *market
+        }
+        MarketEvent::Listed { market, .. } => {
             encoded.market = Some(market.condition);
-            encoded.payload = Some(payload::encode(&stamped.event, universe)?);
+            encoded.payload = Some(payload::market::listed_text(market)?);
+            return Ok(encoded);
         }
-        Event::from(ControlEvent::Timer) | Event::from(ControlEvent::Start) | Event::from(ControlEvent::Stop) => (),
-        _ => encoded.payload = Some(payload::encode(&stamped.event, universe)?),
-    }
-    if encoded.row.size > Shares::SANE_MAX.micros() {
-        return Err(format!("its size of {} is above {ABSURD}", Shares::new(encoded.row.size)));
-    }
+        MarketEvent::Delisted { market } => *market,
+        MarketEvent::Interrupted(Interruption { market: Some(market) }) => *market,
+        MarketEvent::Interrupted(Interruption { market: None }) => return Ok(encoded),
+        MarketEvent::Reference(reference) => {
+            encoded.payload = Some(payload::market::reference_text(reference)?);
+            return Ok(encoded);
+        }
+    };
+    encoded.market = Some(ids.condition(key)?);
     Ok(encoded)
 }
 
@@ -277,7 +369,7 @@ pub(crate) fn level(row: &Row, key: MarketKey) -> Option<LevelChange> {
     };
     let top = match (row.best_bid, row.best_ask) {
         (ABSENT, ABSENT) => None,
-        (bid, ask) => Some(Top { bid: best(bid)?, ask: best(ask)? }),
+        (bid, ask) => Some(Top::new(best(bid)?, best(ask)?)),
     };
     if row.size > Shares::SANE_MAX.micros() {
         return None;
@@ -309,6 +401,7 @@ fn decode_rare(
     payload: Option<&str>,
     universe: &Universe,
 ) -> Result<Event, PayloadError> {
+    let ids = Ids(universe);
     let kind = Kind::from_number(i32::from(row.kind))
         .ok_or_else(|| PayloadError(format!("kind {} is unknown", row.kind)))?;
     let market = || key.ok_or_else(|| PayloadError(format!("{} without a market", kind.name())));
@@ -318,49 +411,73 @@ fn decode_rare(
             token: token(row, key)?,
             side: side(row)?,
             price: price(row.price)?,
-            size: size(row)?,
+            size: payload::shares(row.size)?,
             top: match (row.best_bid, row.best_ask) {
                 (ABSENT, ABSENT) => None,
-                (bid, ask) => Some(Top { bid: best(bid)?, ask: best(ask)? }),
+                (bid, ask) => Some(Top::new(best(bid)?, best(ask)?)),
             },
         })),
         Kind::Print => Event::Market(MarketEvent::Print(Print {
             token: token(row, key)?,
             side: side(row)?,
             price: price(row.price)?,
-            size: size(row)?,
+            size: payload::shares(row.size)?,
         })),
         Kind::Best => Event::Market(MarketEvent::Best {
             token: token(row, key)?,
-            top: Top { bid: best(row.best_bid)?, ask: best(row.best_ask)? },
+            top: Top::new(best(row.best_bid)?, best(row.best_ask)?),
         }),
         Kind::Snapshot => {
-            Event::Market(MarketEvent::Snapshot(Arc::new(payload::read_snapshot(token(row, key)?, text()?)?)))
+            let snapshot = payload::market::read_snapshot(token(row, key)?, text()?)?;
+            Event::Market(MarketEvent::Snapshot(Arc::new(snapshot)))
         }
         Kind::Tick => Event::Market(MarketEvent::Tick {
             market: market()?,
             tick: u16::try_from(row.price)
                 .ok()
-                .and_then(polydesk_domain::Tick::from_units)
+                .and_then(Tick::from_units)
                 .ok_or_else(|| PayloadError(format!("tick of {} units is unknown", row.price)))?,
         }),
+        Kind::State => Event::Market(MarketEvent::State {
+            market: market()?,
+            state: payload::market::read_state(text()?)?,
+        }),
         Kind::Gap => Event::Market(MarketEvent::Interrupted(Interruption { market: key })),
-        Kind::Timer => Event::from(ControlEvent::Timer),
-        Kind::Start => Event::from(ControlEvent::Start),
-        Kind::Stop => Event::from(ControlEvent::Stop),
-        _ => payload::decode(kind, key, text()?, universe)?,
+        Kind::Listed => {
+            let facts = Arc::new(payload::market::read_listed(text()?)?);
+            // The file stores no key: a market keeps the one it has, a new one gets the next.
+            let key = universe.key(&facts.condition).unwrap_or(universe.next_key());
+            Event::Market(MarketEvent::Listed { key, market: facts })
+        }
+        Kind::Delisted => Event::Market(MarketEvent::Delisted { market: market()? }),
+        Kind::Unverified => Event::Market(MarketEvent::Unverified {
+            market: market()?,
+            on: payload::market::read_unverified(text()?)?,
+        }),
+        Kind::Reference => {
+            let reference = payload::market::read_reference(text()?)?;
+            Event::Market(MarketEvent::Reference(Arc::new(reference)))
+        }
+        Kind::Order
+        | Kind::Trade
+        | Kind::Cash
+        | Kind::Link
+        | Kind::Account
+        | Kind::External
+        | Kind::Finding => payload::account::decode(kind, text()?, ids)?.into(),
+        Kind::Wallet
+        | Kind::LeaderState
+        | Kind::Article
+        | Kind::Forecast
+        | Kind::NoForecast
+        | Kind::Signal => payload::world::decode(kind, text()?, ids)?.into(),
+        Kind::Timer => ControlEvent::Timer.into(),
+        Kind::Start => ControlEvent::Start.into(),
+        Kind::Stop => ControlEvent::Stop.into(),
+        Kind::Blocker | Kind::Limits | Kind::Params | Kind::Strategy | Kind::Operator => {
+            payload::control::decode(kind, text()?, ids)?.into()
+        }
     })
-}
-
-/// What `Shares::SANE_MAX` is, in words.
-const ABSURD: &str = "500 million shares";
-
-#[inline]
-fn size(row: &Row) -> Result<Shares, PayloadError> {
-    if row.size > Shares::SANE_MAX.micros() {
-        return Err(PayloadError(format!("size of {} millionths is above {ABSURD}", row.size)));
-    }
-    Ok(Shares::new(row.size))
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! The seam between history and whoever consumes it.
 
-use polydesk_domain::{Event, Stamped, Time};
+use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time};
 
 use crate::TapeError;
 
@@ -31,9 +31,10 @@ pub trait EventSource {
     }
 }
 
-/// An event to be written over by [`EventSource::next_into`].
+/// An event to be written over by [`EventSource::next_into`]; it concerns no market, and holds no memory.
 pub const fn blank() -> Stamped {
-    Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::from(ControlEvent::Timer) }
+    let nothing = MarketEvent::Unverified { market: MarketKey(u32::MAX), on: false };
+    Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Market(nothing) }
 }
 
 impl<S: EventSource + ?Sized> EventSource for &mut S {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
-use polydesk_domain::{ConditionId, Event, Market, Stamped, Time, Universe};
+use polydesk_domain::{ConditionId, Event, Market, MarketEvent, Stamped, Time, Universe};
 use sha2::{Digest, Sha256};
 
 use crate::manifest::{
@@ -102,7 +102,7 @@ impl TapeWriter {
         })
     }
 
-    /// The markets listed so far. The dense tokens of pushed events must be this universe's.
+    /// The markets listed now. The dense ids of pushed events must be this universe's.
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
@@ -115,8 +115,8 @@ impl TapeWriter {
     /// Appends an event. `at` must not run backwards and `seq` must grow.
     ///
     /// # Errors
-    /// The order is broken, the event speaks of a market that was not listed before, or the disk
-    /// refuses.
+    /// The order is broken, the event speaks of a market that is not listed, or lists one under another key
+    /// than this universe gives, or the disk refuses.
     pub fn push(&mut self, stamped: &Stamped) -> Result<(), TapeError> {
         let refused = |problem: String| TapeError::Event { seq: stamped.seq, problem };
         if let Some((at, seq)) = self.last
@@ -127,17 +127,12 @@ impl TapeWriter {
                 stamped.at
             )));
         }
-        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
-            let known = self.universe.len();
-            self.universe.list(market.clone()).map_err(|source| TapeError::Market {
-                place: format!("listing at event {}", stamped.seq),
-                source: Box::new(source),
-            })?;
-            if self.universe.len() > known {
-                self.first_listed.push(market.clone());
-            }
+        let encoded = encode(stamped, &mut self.universe)?;
+        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event
+            && !self.rows_of.contains_key(&Some(market.condition))
+        {
+            self.first_listed.push(market.clone());
         }
-        let encoded = row::encode(stamped, &self.universe).map_err(refused)?;
         self.last = Some((stamped.at, stamped.seq));
         let first = self.span.map_or(stamped.at, |span| span.first);
         self.span = Some(TimeSpan { first, last: stamped.at });
@@ -357,6 +352,25 @@ impl Part {
     }
 }
 
+/// Turns an event into its row, and keeps the universe in step with listings and delistings.
+fn encode(stamped: &Stamped, universe: &mut Universe) -> Result<Encoded, TapeError> {
+    let encoded = row::encode(stamped, universe)
+        .map_err(|problem| TapeError::Event { seq: stamped.seq, problem: problem.0 })?;
+    match &stamped.event {
+        Event::Market(MarketEvent::Listed { key, market }) => {
+            universe.list(*key, market.clone()).map_err(|source| TapeError::Market {
+                place: format!("listing at event {}", stamped.seq),
+                source: Box::new(source),
+            })?;
+        }
+        Event::Market(MarketEvent::Delisted { market }) => {
+            universe.delist(*market);
+        }
+        _ => (),
+    }
+    Ok(encoded)
+}
+
 /// The bytes of a row that enter the content hash: little-endian columns in their order, then the
 /// condition id (32 zero bytes for none), then the payload's length and bytes.
 fn hash_row(buffer: &mut Vec<u8>, encoded: &Encoded) {
@@ -380,20 +394,13 @@ fn hash_row(buffer: &mut Vec<u8>, encoded: &Encoded) {
 /// it claims. The universe of the events is rebuilt from their listings.
 ///
 /// # Errors
-/// The source fails, or an event speaks of a market that was not listed before.
+/// The source fails, or an event speaks of a market that is not listed.
 pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeError> {
     let mut universe = Universe::new();
     let mut hash = Sha256::new();
     let mut buffer = Vec::new();
     while let Some(stamped) = source.next_event()? {
-        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
-            universe.list(market.clone()).map_err(|source| TapeError::Market {
-                place: format!("listing at event {}", stamped.seq),
-                source: Box::new(source),
-            })?;
-        }
-        let encoded = row::encode(&stamped, &universe)
-            .map_err(|problem| TapeError::Event { seq: stamped.seq, problem })?;
+        let encoded = encode(&stamped, &mut universe)?;
         hash_row(&mut buffer, &encoded);
         if buffer.len() > 64 * 1024 {
             hash.update(&buffer);

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use polydesk_domain::{Event, MarketState, Payout};
+use polydesk_domain::{Event, MarketEvent, MarketState, Payout};
 use polydesk_tape::{
     Certificate, EventSource as _, Format, ImportJob, Manifest, TapeReader, Times, content_hash,
     import,
@@ -80,7 +80,9 @@ fn the_bitcoin_tape_holds_every_snapshot_and_ends_in_the_payouts() {
     assert_eq!(reader.manifest().times, Times::VenueOnly);
     let (mut up, mut down) = (0, 0);
     while let Some(stamped) = reader.next_event().unwrap() {
-        if let Event::Market(MarketEvent::State { state: MarketState::Resolved(payout), .. }) = stamped.event {
+        if let Event::Market(MarketEvent::State { state: MarketState::Resolved(payout), .. }) =
+            stamped.event
+        {
             up += u32::from(payout == Payout::YES);
             down += u32::from(payout == Payout::NO);
         }

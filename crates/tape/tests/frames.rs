@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Case, chain, shared};
-use polydesk_domain::{Event, MarketState, Outcome, Payout, Side, Tick, Time};
+use polydesk_domain::{Event, MarketEvent, MarketState, Outcome, Payout, Side, Tick, Time};
 use polydesk_tape::{Format, TapeError, TapeReader, Times};
 use std::io::Write as _;
 
@@ -112,19 +112,34 @@ fn all_known_kinds_become_events_in_the_order_of_arrival() {
     assert_eq!(seen.rejected(), 0, "{}", case.rejects());
     let events = case.events();
     assert!(events.windows(2).all(|pair| pair[0].at <= pair[1].at));
-    let Event::Market(MarketEvent::Listed { market, .. }) = &events[0].event else { panic!("{:?}", events[0]) };
+    let Event::Market(MarketEvent::Listed { market, .. }) = &events[0].event else {
+        panic!("{:?}", events[0])
+    };
     assert_eq!(market.tokens, ["11".parse().unwrap(), "12".parse().unwrap()]);
     assert!(market.assumed.iter().any(|fact| fact.starts_with("outcomes: ")));
-    let Event::Market(MarketEvent::Level(old)) = &events[3].event else { panic!("{:?}", events[3]) };
+    let Event::Market(MarketEvent::Level(old)) = &events[3].event else {
+        panic!("{:?}", events[3])
+    };
     assert_eq!((old.side, old.price.units(), old.size.micros()), (Side::Buy, 6_100, 7_500_000));
     assert_eq!((old.token.outcome(), old.top), (Outcome::No, None));
-    assert!(matches!(events[4].event, Event::Market(MarketEvent::Print(print)) if print.size.micros() == 3_000_000));
+    assert!(
+        matches!(events[4].event, Event::Market(MarketEvent::Print(print)) if print.size.micros() == 3_000_000)
+    );
     // A best ask of one is an empty side.
-    assert!(matches!(events[5].event, Event::Market(MarketEvent::Best { top, .. }) if top.ask.is_none()));
-    assert!(matches!(events[6].event, Event::Market(MarketEvent::Tick { tick: Tick::Thousandth, .. })));
-    assert!(matches!(&events[7].event, Event::Market(MarketEvent::Snapshot(book)) if book.bids.len() == 1));
+    assert!(
+        matches!(events[5].event, Event::Market(MarketEvent::Best { top, .. }) if top.ask().is_none())
+    );
+    assert!(matches!(
+        events[6].event,
+        Event::Market(MarketEvent::Tick { tick: Tick::Thousandth, .. })
+    ));
+    assert!(
+        matches!(&events[7].event, Event::Market(MarketEvent::Snapshot(book)) if book.bids.len() == 1)
+    );
     let resolved = MarketState::Resolved(Payout::NO);
-    assert!(matches!(events[8].event, Event::Market(MarketEvent::State { state, .. }) if state == resolved));
+    assert!(
+        matches!(events[8].event, Event::Market(MarketEvent::State { state, .. }) if state == resolved)
+    );
     assert_eq!(events.len(), 9);
 }
 

@@ -13,7 +13,7 @@ use parquet::data_type::{
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use polydesk_domain::{Event, MarketKey, Side, Stamped, Tick, Time};
+use polydesk_domain::{Event, MarketEvent, MarketKey, Side, Stamped, Tick, Time};
 use polydesk_tape::{Format, ImportJob, Manifest, TapeReader, Times, import};
 
 /// One column of a test file: its declaration and its values, None for null.
@@ -186,17 +186,21 @@ fn pmxt_hours_are_put_in_order_of_receipt_and_a_missing_hour_voids_the_books() {
     assert!(
         matches!(&events[1].event, Event::Market(MarketEvent::Snapshot(book)) if book.bids[1].1.micros() == 7_500_000)
     );
-    let Event::Market(MarketEvent::Level(change)) = &events[3].event else { panic!("{:?}", events[3]) };
+    let Event::Market(MarketEvent::Level(change)) = &events[3].event else {
+        panic!("{:?}", events[3])
+    };
     assert_eq!(
         (change.side, change.price.units(), change.size.micros()),
         (Side::Buy, 4_000, 12_000_000)
     );
-    assert_eq!(change.top.unwrap().ask.unwrap().units(), 6_000);
+    assert_eq!(change.top.unwrap().ask().unwrap().units(), 6_000);
     assert!(matches!(
         events[6].event,
         Event::Market(MarketEvent::Tick { market: MarketKey(0), tick: Tick::Thousandth })
     ));
-    assert!(matches!(events[7].event, Event::Market(MarketEvent::Interrupted(gap)) if gap.market.is_none()));
+    assert!(
+        matches!(events[7].event, Event::Market(MarketEvent::Interrupted(gap)) if gap.market.is_none())
+    );
     assert!(matches!(events[8].event, Event::Market(MarketEvent::Level(_))));
     assert_eq!(Manifest::read(&case.out()).unwrap().times, Times::Received);
 }
@@ -240,8 +244,12 @@ fn the_first_pmxt_schema_keeps_its_rows_as_json() {
     let seen = case.import(Format::PmxtV1, &[file]).unwrap();
     assert_eq!(seen.rejects["not_json"], 1);
     let events = case.events();
-    assert!(matches!(&events[1].event, Event::Market(MarketEvent::Snapshot(book)) if book.asks.len() == 2));
-    assert!(matches!(&events[2].event, Event::Market(MarketEvent::Level(change)) if change.size.micros() == 4_000_000));
+    assert!(
+        matches!(&events[1].event, Event::Market(MarketEvent::Snapshot(book)) if book.asks.len() == 2)
+    );
+    assert!(
+        matches!(&events[2].event, Event::Market(MarketEvent::Level(change)) if change.size.micros() == 4_000_000)
+    );
     assert_eq!(events[2].venue_at, Time::from_millis(BEGIN + 250));
 }
 

@@ -5,8 +5,12 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
+use common::events::{comings_and_goings, story};
 use common::{all, chain};
-use polydesk_domain::*;
+use polydesk_domain::{
+    ClientOrderId, Event, Market, MarketEvent, MarketKey, OrderUpdate, Outcome, Price, Print,
+    Shares, Side, Stamped, Time, Token, Top,
+};
 use polydesk_tape::{
     Certificate, EventSource, Manifest, ManifestDraft, TapeError, TapeReader, TapeWriter,
     content_hash, verify,
@@ -26,249 +30,6 @@ fn write(dir: &Path, events: &[Stamped]) -> Manifest {
     writer.finish(Certificate::default()).unwrap()
 }
 
-fn price() -> impl Strategy<Value = Price> {
-    (0u16..=10_000).prop_map(|units| Price::new(units).unwrap())
-}
-fn shares() -> impl Strategy<Value = Shares> {
-    prop_oneof![0u64..1_000_000_000_000, 0..=Shares::SANE_MAX.micros()].prop_map(Shares::new)
-}
-fn side() -> impl Strategy<Value = Side> {
-    prop_oneof![Just(Side::Buy), Just(Side::Sell)]
-}
-fn top() -> impl Strategy<Value = Top> {
-    (proptest::option::of(price()), proptest::option::of(price()))
-        .prop_map(|(bid, ask)| Top { bid, ask })
-}
-fn time() -> impl Strategy<Value = Time> {
-    prop_oneof![any::<i64>(), Just(i64::MIN), 0i64..2_000_000_000_000_000_000]
-        .prop_map(Time::from_nanos)
-}
-fn tick() -> impl Strategy<Value = Tick> {
-    (0usize..6).prop_map(|index| Tick::ALL[index])
-}
-fn strategy_id() -> impl Strategy<Value = StrategyId> {
-    "[a-z_]{1,24}".prop_map(|name| name.parse().unwrap())
-}
-fn order_id() -> impl Strategy<Value = ClientOrderId> {
-    any::<u64>().prop_map(ClientOrderId)
-}
-fn payout() -> impl Strategy<Value = Payout> {
-    (0u32..=1_000_000).prop_map(|yes| Payout::yes_micros(yes).unwrap())
-}
-fn state() -> impl Strategy<Value = MarketState> {
-    prop_oneof![
-        Just(MarketState::Open),
-        Just(MarketState::Paused),
-        Just(MarketState::Closed),
-        Just(MarketState::Disputed),
-        payout().prop_map(MarketState::Resolved),
-    ]
-}
-fn fees() -> impl Strategy<Value = Fees> {
-    let period = (time(), 0u32..=1_000_000, 1u8..=2, 0u32..=1_000_000).prop_map(
-        |(from, rate_ppm, exponent, rebate_ppm)| FeePeriod {
-            from,
-            rate: FeeRate { rate_ppm, exponent, rebate_ppm },
-        },
-    );
-    proptest::collection::vec(period, 0..3).prop_map(Fees::schedule)
-}
-
-/// A market that keeps number and tokens, and is otherwise anything.
-fn market(number: u64) -> impl Strategy<Value = Arc<Market>> {
-    let version = prop_oneof![
-        Just(ProtocolVersion::V1),
-        Just(ProtocolVersion::V2),
-        "[a-z]{3,9}".prop_map(ProtocolVersion::Unknown),
-    ];
-    let group = ("\\PC{0,8}", proptest::option::of(any::<u32>()), any::<bool>(), any::<bool>())
-        .prop_map(|(group, members, augmented, placeholder)| NegRisk {
-            group,
-            members,
-            augmented,
-            placeholder,
-        });
-    let words = proptest::collection::vec("\\PC{0,12}", 7);
-    let facts = (tick(), shares(), fees(), proptest::option::of(group), version, state());
-    let times = (proptest::option::of(time()), proptest::option::of(time()), any::<i64>());
-    (words, facts, times).prop_map(
-        move |(words, (tick, min_size, fees, neg_risk, version, state), times)| {
-            Arc::new(Market {
-                labels: [words[0].clone(), words[1].clone()],
-                question: words[2].clone(),
-                slug: words[3].clone(),
-                category: words[4].clone(),
-                event: words[5].clone(),
-                tick,
-                min_size,
-                fees,
-                neg_risk,
-                version,
-                state,
-                opens: times.0,
-                closes: times.1,
-                taker_delay: Span::nanos(times.2),
-                assumed: vec![words[6].clone()],
-                ..Market::plain(number, "")
-            })
-        },
-    )
-}
-
-fn order_event() -> impl Strategy<Value = OrderUpdate> {
-    prop_oneof![
-        any::<[u8; 32]>().prop_map(|hash| OrderUpdate::Bound { hash: OrderHash::from_bytes(hash) }),
-        Just(OrderUpdate::Sent),
-        Just(OrderUpdate::Live),
-        Just(OrderUpdate::Delayed),
-        Just(OrderUpdate::Matched),
-        "\\PC{0,20}".prop_map(|text| OrderUpdate::Rejected { reason: RejectReason::Other(text) }),
-        Just(OrderUpdate::Rejected { reason: RejectReason::Tick }),
-        Just(OrderUpdate::Unknown),
-        shares()
-            .prop_map(|matched| OrderUpdate::Cancelled { reason: CancelReason::ByVenue, matched }),
-        shares().prop_map(|matched| OrderUpdate::Expired { matched }),
-        shares().prop_map(|matched| OrderUpdate::Filled { matched }),
-        any::<bool>().prop_map(|still_open| OrderUpdate::CancelRefused { still_open }),
-        Just(OrderUpdate::Absent),
-    ]
-}
-
-const MARKETS: u32 = 3;
-
-fn token() -> impl Strategy<Value = Token> {
-    (0..2 * MARKETS).prop_map(Token)
-}
-fn key() -> impl Strategy<Value = MarketKey> {
-    (0..MARKETS).prop_map(MarketKey)
-}
-
-fn public_event() -> impl Strategy<Value = Event> {
-    let levels = || proptest::collection::vec((price(), shares()), 0..6);
-    prop_oneof![
-        8 => (token(), side(), price(), shares(), proptest::option::of(top())).prop_map(
-            |(token, side, price, size, top)| Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top }))
-        ),
-        2 => (token(), side(), price(), shares())
-            .prop_map(|(token, side, price, size)| Event::Market(MarketEvent::Print(Print { token, side, price, size }))),
-        1 => (token(), top()).prop_map(|(token, top)| Event::Market(MarketEvent::Best { token, top })),
-        2 => (token(), levels(), levels())
-            .prop_map(|(token, bids, asks)| Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks })))),
-        1 => (key(), tick()).prop_map(|(market, tick)| Event::Market(MarketEvent::Tick { market, tick })),
-        1 => (key(), state()).prop_map(|(market, state)| Event::Market(MarketEvent::State { market, state })),
-        1 => proptest::option::of(key()).prop_map(|market| Event::Market(MarketEvent::Interrupted(Interruption { market }))),
-        1 => market(1).prop_map(Event::Market(MarketEvent::Listed { key: KEYFIX, market:  })),
-    ]
-}
-
-fn other_event() -> impl Strategy<Value = Event> {
-    let article = ("\\PC{0,9}", "\\PC{0,30}", "\\PC{0,30}", "\\PC{0,9}");
-    let wallet = (token(), side(), price(), shares(), "\\PC{0,9}");
-    let cash_kind = (0usize..8).prop_map(|index| {
-        [
-            CashKind::Deposit,
-            CashKind::Withdrawal,
-            CashKind::Split,
-            CashKind::Merge,
-            CashKind::Redeem,
-            CashKind::Rebate,
-            CashKind::Reward,
-            CashKind::Failed,
-        ][index]
-    });
-    let cash = (
-        cash_kind,
-        proptest::option::of(order_id()),
-        proptest::option::of(strategy_id()),
-        proptest::option::of(key()),
-        any::<i64>(),
-        [shares(), shares()],
-    );
-    let own = (any::<u128>(), order_id(), token(), side(), (shares(), any::<i64>(), any::<i64>()));
-    prop_oneof![
-        (order_id(), order_event()).prop_map(|order| Event::OrderFIX(order)),
-        (own, proptest::option::of(price()), any::<bool>()).prop_map(
-            |((trade, order, token, side, (shares, notional, fee)), level, maker)| {
-                Event::trade(OwnTrade {
-                    trade: TradeId(trade),
-                    order,
-                    token,
-                    side,
-                    role: if maker { Role::Maker } else { Role::Taker },
-                    fill: Fill {
-                        shares,
-                        notional: Usdc::new(notional),
-                        fee: Usdc::new(fee),
-                        level,
-                    },
-                    status: if maker { TradeStatus::Mined } else { TradeStatus::Failed },
-                })
-            }
-        ),
-        cash.prop_map(|(kind, command, strategy, market, amount, shares)| {
-            Event::cash(Cash {
-                kind,
-                command,
-                strategy,
-                market,
-                amount: Usdc::new(amount),
-                shares,
-            })
-        }),
-        wallet.prop_map(|(token, side, price, size, transaction)| {
-            let wallet = "0xab".to_owned();
-            Event::from(WorldEvent::Wallet(WalletTrade { wallet, token, side, price, size, transaction }))
-        }),
-        (article, proptest::collection::vec(key(), 0..3)).prop_map(
-            |((source, title, body, url), markets)| {
-                Event::from(WorldEvent::Article(Article { source, title, body, url, markets }))
-            }
-        ),
-        (any::<[u8; 32]>(), any::<u32>(), "\\PC{0,9}", time()).prop_map(
-            |(condition, yes_ppm, model, evidence_until)| {
-                let condition = ConditionId::from_bytes(condition);
-                Event::from(WorldEvent::Forecast(Forecast { condition, yes_ppm, model, evidence_until }))
-            }
-        ),
-        proptest::option::of(key())
-            .prop_map(|market| Event::OperatorFIX(OperatorCommand::Flatten(market))),
-        (0usize..5).prop_map(|index| {
-            use OperatorCommand::*;
-            Event::OperatorFIX([Pause, ReduceOnly, Resume, Kill, Rearm][index])
-        }),
-        (strategy_id(), "\\PC{0,40}")
-            .prop_map(|(strategy, toml)| Event::from(ControlEvent::Params { strategy, toml: toml.into() })),
-        Just(Event::from(ControlEvent::Timer)),
-        Just(Event::from(ControlEvent::Start)),
-        Just(Event::from(ControlEvent::Stop)),
-    ]
-}
-
-/// Listings, then anything; time grows in steps from nothing to a day, numbers with holes.
-fn story() -> impl Strategy<Value = Vec<Stamped>> {
-    let event = prop_oneof![3 => public_event(), 1 => other_event()];
-    let step = prop_oneof![
-        6 => 0i64..3,
-        3 => 0i64..5_000_000_000,
-        1 => 0i64..200_000_000_000_000,
-    ];
-    let hole = prop_oneof![9 => Just(1u64), 1 => 1u64..10_000];
-    let listings = (market(1), market(2), market(3));
-    let rows = proptest::collection::vec((event, step, hole, time()), 0..80);
-    (listings, rows).prop_map(|((one, two, three), rows)| {
-        let mut at = 1_780_000_000_000_000_000;
-        let mut seq = 0;
-        let mut events = Vec::new();
-        let listed = [one, two, three].map(|market| (Event::Market(MarketEvent::Listed { market, .. }), 0, 1, Time::MIN));
-        for (event, step, hole, venue_at) in listed.into_iter().chain(rows) {
-            at += step;
-            seq += hole;
-            events.push(Stamped { at: Time::from_nanos(at), venue_at, seq, event });
-        }
-        events
-    })
-}
-
 proptest! {
     #![proptest_config(cases())]
 
@@ -284,6 +45,22 @@ proptest! {
         prop_assert_eq!(manifest.rows, events.len() as u64);
         let mut reader = TapeReader::open(&dir).unwrap();
         prop_assert_eq!(content_hash(&mut reader).unwrap(), manifest.content_sha256);
+    }
+
+    #[test]
+    fn a_delisted_market_leaves_its_key_behind_and_comes_back_under_another(
+        events in comings_and_goings(),
+    ) {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("tape");
+        let manifest = write(&dir, &events);
+        let mut reader = TapeReader::open(&dir).unwrap();
+        prop_assert_eq!(&all(&mut reader), &events);
+        let mut markets: Vec<_> = manifest.markets.iter().map(|market| market.condition).collect();
+        markets.sort_unstable();
+        markets.dedup();
+        prop_assert_eq!(markets.len(), manifest.markets.len(), "a market stands twice");
+        prop_assert!(verify(&dir).is_ok());
     }
 
     #[test]
@@ -420,24 +197,67 @@ fn events_out_of_order_or_of_unlisted_markets_are_refused() {
         seq,
         event,
     };
-    let best = || Event::Market(MarketEvent::Best { token: Token(0), top: Top { bid: None, ask: None } });
+    let best = || Event::Market(MarketEvent::Best { token: Token(0), top: Top::new(None, None) });
     assert!(writer.push(&stamped(10, 1, best())).unwrap_err().to_string().contains("listed"));
-    let market = Arc::new(Market::plain(1, "one"));
-    writer.push(&stamped(10, 2, Event::Market(MarketEvent::Listed { market, .. }))).unwrap();
+    let listed = |key, number| {
+        let market = Arc::new(Market::plain(number, "m"));
+        Event::Market(MarketEvent::Listed { key: MarketKey(key), market })
+    };
+    let error = writer.push(&stamped(10, 1, listed(1, 1))).unwrap_err();
+    assert!(chain(&error).contains("listed under key 1, here it is 0"), "{}", chain(&error));
+    writer.push(&stamped(10, 2, listed(0, 1))).unwrap();
     writer.push(&stamped(10, 3, best())).unwrap();
     for (at, seq) in [(9, 4), (10, 3), (11, 2)] {
         let error = writer.push(&stamped(at, seq, best())).unwrap_err().to_string();
         assert!(error.contains("must not run backwards"), "{error}");
     }
     let absurd = Shares::new(Shares::SANE_MAX.micros() + 1);
-    let news = OrderUpdate::Filled { matched: absurd };
+    let update = OrderUpdate::Filled { matched: absurd };
     let print = Print { token: Token(0), side: Side::Buy, price: Price::cents(5), size: absurd };
-    for event in [Event::order(ClientOrderId(1), news), Event::Market(MarketEvent::Print(print))] {
+    for event in [Event::order(ClientOrderId(1), update), Event::Market(MarketEvent::Print(print))]
+    {
         let error = writer.push(&stamped(10, 5, event)).unwrap_err().to_string();
         assert!(error.contains("500 million"), "{error}");
     }
     writer.push(&stamped(10, 9, best())).unwrap();
-    assert_eq!(writer.finish(Certificate::default()).unwrap().rows, 3);
+    writer.push(&stamped(10, 10, MarketEvent::Delisted { market: MarketKey(0) }.into())).unwrap();
+    let error = writer.push(&stamped(10, 11, best())).unwrap_err().to_string();
+    assert!(error.contains("market number 0 is not listed"), "{error}");
+    assert_eq!(writer.finish(Certificate::default()).unwrap().rows, 4);
+}
+
+#[test]
+fn a_market_that_one_of_several_tapes_delists_is_over_for_all_of_them() {
+    let place = tempfile::tempdir().unwrap();
+    let [short, long] = ["short", "long"].map(|name| place.path().join(name));
+    let stamped = |at, seq, event: MarketEvent| {
+        let at = Time::from_secs(at);
+        Stamped { at, venue_at: at, seq, event: event.into() }
+    };
+    let market = || Arc::new(Market::plain(1, "one"));
+    let listed = || MarketEvent::Listed { key: MarketKey(0), market: market() };
+    let best = |outcome| MarketEvent::Best {
+        token: MarketKey(0).token(outcome),
+        top: Top::new(None, None),
+    };
+    write(
+        &short,
+        &[stamped(10, 0, listed()), stamped(12, 1, MarketEvent::Delisted { market: MarketKey(0) })],
+    );
+    write(
+        &long,
+        &[
+            stamped(10, 0, listed()),
+            stamped(11, 1, best(Outcome::Yes)),
+            stamped(13, 2, best(Outcome::No)),
+        ],
+    );
+    let mut reader = TapeReader::open_many(&[short, long]).unwrap();
+    for _ in 0..4 {
+        assert!(reader.next_event().unwrap().is_some());
+    }
+    let error = reader.next_event().unwrap_err().to_string();
+    assert!(error.contains("long") && error.contains("after its delisting"), "{error}");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Article, Books, ConditionId, Event, Gap, LevelChange, Market, MarketKey, MarketState, Outcome,
-    Price, Print, Shares, Side, Snapshot, Span, Stamped, Tick, Time, Token, TokenId, Top,
+    Article, BookSnapshot, Books, ConditionId, Event, Interruption, LevelChange, Market,
+    MarketEvent, MarketKey, MarketState, Outcome, Price, Print, Shares, Side, Span, Stamped, Tick,
+    Time, Token, TokenId, Top, WorldEvent,
 };
 
 use super::cells::Refusal;
@@ -267,10 +268,11 @@ impl Sink {
     }
 
     fn list(&mut self, market: Arc<Market>, at: Time, venue: Time) -> Result<(), TapeError> {
-        self.emit(at, venue, Event::Market(MarketEvent::Listed { key: KEYFIX, market: market.clone() }))?;
-        if let Some(key) = self.writer.universe().key(&market.condition) {
-            self.books.list(key, market.tick);
-        }
+        let universe = self.writer.universe();
+        let key = universe.key(&market.condition).unwrap_or(universe.next_key());
+        let tick = market.tick;
+        self.emit(at, venue, Event::Market(MarketEvent::Listed { key, market }))?;
+        self.books.list(key, tick);
         Ok(())
     }
 
@@ -291,15 +293,17 @@ impl Sink {
         let universe = self.writer.universe();
         let token = |id: TokenId| universe.token(&id).ok_or_else(lost);
         let key = |condition: ConditionId| universe.key(&condition).ok_or_else(lost);
-        let top = |best: Best| Top { bid: best.bid, ask: best.ask };
+        let top = |best: Best| Top::new(best.bid, best.ask);
         Ok(match fact {
-            Fact::Level { token: id, side, price, size, top: best } => Event::Market(MarketEvent::Level(LevelChange {
-                token: token(id)?,
-                side,
-                price,
-                size,
-                top: best.map(top),
-            })),
+            Fact::Level { token: id, side, price, size, top: best } => {
+                Event::Market(MarketEvent::Level(LevelChange {
+                    token: token(id)?,
+                    side,
+                    price,
+                    size,
+                    top: best.map(top),
+                }))
+            }
             Fact::Print { token: id, side, price, size } => {
                 Event::Market(MarketEvent::Print(Print { token: token(id)?, side, price, size }))
             }
@@ -307,21 +311,31 @@ impl Sink {
                 Event::Market(MarketEvent::Best { token: token(id)?, top: top(best) })
             }
             Fact::Snapshot { token: id, bids, asks } => {
-                Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token: token(id)?, bids, asks })))
+                Event::Market(MarketEvent::Snapshot(Arc::new(BookSnapshot {
+                    token: token(id)?,
+                    bids,
+                    asks,
+                })))
             }
             Fact::Tick { token: id, units } => Event::Market(MarketEvent::Tick {
                 market: token(id)?.market(),
                 tick: Tick::from_units(units).ok_or_else(lost)?,
             }),
-            Fact::Closed { condition } => {
-                Event::Market(MarketEvent::State { market: key(condition)?, state: MarketState::Closed })
-            }
+            Fact::Closed { condition } => Event::Market(MarketEvent::State {
+                market: key(condition)?,
+                state: MarketState::Closed,
+            }),
             Fact::Resolved { condition, yes_micros } => {
                 let payout = polydesk_domain::Payout::yes_micros(yes_micros).ok_or_else(lost)?;
-                Event::Market(MarketEvent::State { market: key(condition)?, state: MarketState::Resolved(payout) })
+                Event::Market(MarketEvent::State {
+                    market: key(condition)?,
+                    state: MarketState::Resolved(payout),
+                })
             }
             Fact::Interruption { token: id } => {
-                Event::Market(MarketEvent::Interrupted(Interruption { market: id.map(token).transpose()?.map(Token::market) }))
+                Event::Market(MarketEvent::Interrupted(Interruption {
+                    market: id.map(token).transpose()?.map(Token::market),
+                }))
             }
             Fact::Article { source, title, body } => {
                 for (_, market) in std::mem::take(&mut self.waiting) {

@@ -17,8 +17,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Book, Event, FeeRate, Fees, LevelChange, Market, MarketKey, MarketState, NegRisk, Outcome,
-    Payout, Price, Print, Shares, Side, Span, Stamped, Time, Top,
+    Book, Event, FeeRate, Fees, LevelChange, Market, MarketEvent, MarketKey, MarketState, NegRisk,
+    Outcome, Payout, Price, Print, Shares, Side, Span, Stamped, Time, Top,
 };
 
 use super::Chance;
@@ -250,8 +250,9 @@ impl Generator {
 
     fn list(&mut self) {
         for (index, (market, fair)) in markets().into_iter().enumerate() {
+            let key = MarketKey(index as u32);
             self.makers.push(Maker {
-                key: MarketKey(index as u32),
+                key,
                 book: Book::new(market.tick),
                 fair: fair * 1_000,
                 shift: 0,
@@ -259,7 +260,7 @@ impl Generator {
                 undercut: None,
                 sizes: Vec::new(),
             });
-            self.emit(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }));
+            self.emit(Event::Market(MarketEvent::Listed { key, market: Arc::new(market) }));
         }
     }
 
@@ -431,9 +432,9 @@ impl Generator {
             // Whole cents are on the grid of every book here.
             let _ = book.set(Outcome::Yes, *side, *price, *size);
         }
-        let top = |outcome| Top {
-            bid: book.best_bid(outcome).map(|(price, _)| price),
-            ask: book.best_ask(outcome).map(|(price, _)| price),
+        let top = |outcome| {
+            let ask = book.best_ask(outcome).map(|(price, _)| price);
+            Top::new(book.best_bid_price(outcome), ask)
         };
         let tops = [top(Outcome::Yes), top(Outcome::No)];
         let key = self.makers[index].key;
@@ -468,7 +469,10 @@ impl Generator {
             let yes = (self.chance.below(100_000) as i64) < self.makers[index].fair;
             let payout = if yes { Payout::YES } else { Payout::NO };
             let market = self.makers[index].key;
-            self.emit(Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) }));
+            self.emit(Event::Market(MarketEvent::State {
+                market,
+                state: MarketState::Resolved(payout),
+            }));
         }
         let members = BINARY..BINARY + GROUP;
         let whole: i64 = members.clone().map(|index| self.makers[index].fair).sum();
@@ -480,7 +484,10 @@ impl Generator {
             decided |= wins;
             let payout = if wins { Payout::YES } else { Payout::NO };
             let market = self.makers[index].key;
-            self.emit(Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) }));
+            self.emit(Event::Market(MarketEvent::State {
+                market,
+                state: MarketState::Resolved(payout),
+            }));
         }
     }
 }

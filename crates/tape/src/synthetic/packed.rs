@@ -1,7 +1,7 @@
 //! A tape in memory at 32 bytes a row, for runs that must not wait for a disk.
 
 use polydesk_domain::{
-    Event, LevelChange, Price, Print, Shares, Side, Span, Stamped, Time, Token, Top,
+    Event, LevelChange, MarketEvent, Price, Print, Shares, Side, Span, Stamped, Time, Token, Top,
 };
 
 use crate::source::blank;
@@ -126,7 +126,7 @@ fn pack(stamped: &Stamped, step: u8, venue: i32) -> Option<Packed> {
             packed.tag = LEVEL | way(change.side);
             if let Some(top) = change.top {
                 packed.tag = LEVEL_WITH_TOP | way(change.side);
-                (packed.bid, packed.ask) = (units(top.bid), units(top.ask));
+                (packed.bid, packed.ask) = (units(top.bid()), units(top.ask()));
             }
         }
         Event::Market(MarketEvent::Print(print)) => {
@@ -166,7 +166,7 @@ impl EventSource for PackedReader<'_> {
         let kind = row.tag & !SELL;
         match kind {
             LEVEL | LEVEL_WITH_TOP => {
-                let top = Top { bid: best(row.bid), ask: best(row.ask) };
+                let top = Top::new(best(row.bid), best(row.ask));
                 into.event = Event::Market(MarketEvent::Level(LevelChange {
                     token: Token(row.token),
                     side,

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Event, LevelChange, Market, MarketKey, Outcome, Price, Print, Shares, Side, Span, Stamped,
-    Time, Token, Top,
+    Event, LevelChange, Market, MarketEvent, MarketKey, Outcome, Price, Print, Shares, Side, Span,
+    Stamped, Time, Token, Top,
 };
 
 use super::Chance;
@@ -129,9 +129,10 @@ impl SpeedSource {
     #[cold]
     fn listing(&mut self) -> Stamped {
         let number = self.listed as u64;
+        let key = MarketKey(self.listed as u32);
         self.listed += 1;
-        let market = Market::plain(number + 1, &format!("speed-{number}"));
-        self.stamp(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market) }))
+        let market = Arc::new(Market::plain(number + 1, &format!("speed-{number}")));
+        self.stamp(Event::Market(MarketEvent::Listed { key, market }))
     }
 
     #[inline]
@@ -195,8 +196,8 @@ impl SpeedSource {
         let quotes = &self.markets[index];
         let price = Price::cents(cents);
         let (bid, ask) = quotes.sent_best();
-        let top = Top { bid, ask };
-        let mirrored = Top { bid: ask.map(Price::complement), ask: bid.map(Price::complement) };
+        let top = Top::new(bid, ask);
+        let mirrored = Top::new(ask.map(Price::complement), bid.map(Price::complement));
         self.mirror = Some(LevelChange {
             token: token.sibling(),
             side: side.other(),
@@ -204,7 +205,13 @@ impl SpeedSource {
             size,
             top: Some(mirrored),
         });
-        self.stamp(Event::Market(MarketEvent::Level(LevelChange { token, side, price, size, top: Some(top) })))
+        self.stamp(Event::Market(MarketEvent::Level(LevelChange {
+            token,
+            side,
+            price,
+            size,
+            top: Some(top),
+        })))
     }
 }
 

@@ -1,6 +1,8 @@
 //! What several tests need: folders, jobs, streams.
 #![allow(dead_code)]
 
+pub mod events;
+
 use std::path::{Path, PathBuf};
 
 use polydesk_domain::Stamped;
