@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use polydesk_domain::{
-    MarketKey, Outcome, Price, Shares, Side, Size, Span, StrategyId, Universe, Usdc,
+    Action, ExitPlan, Market, MarketKey, Outcome, Price, Reason, Shares, Side, Size, Span, StrategyId,
+    TradeIntent, Urgency, Usdc,
 };
-use polydesk_engine::Engine;
+use polydesk_engine::{Engine, Setup};
 use polydesk_execution::Limits;
 use polydesk_replay::{EventLog, Options, replay};
-use polydesk_signals::{Action, ExitPlan, Reason, Trade, Urgency};
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 use polydesk_tape::TapeReader;
 
 /// Buys five shares of whichever outcome is bid above 0.60, once a market, and holds a minute.
@@ -27,12 +27,25 @@ impl Strategy for Favourite {
         StrategyId::literal("favourite")
     }
 
-    fn interests(&self, _: &Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH
     }
 
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        let Occasion::Batch(key) = occasion else { return };
+    fn wants(&self, _: &Market) -> bool {
+        true
+    }
+
+    /// A backtest is not interrupted; on a server, what must not happen twice goes through `remember`.
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id())
+    }
+
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let Trigger::Batch(key) = trigger else { return };
         let Some(book) = view.trusted_book(key) else { return };
         for outcome in Outcome::BOTH {
             let (Some((bid, _)), Some((ask, _))) = (book.best_bid(outcome), book.best_ask(outcome))
@@ -43,7 +56,7 @@ impl Strategy for Favourite {
                 continue;
             }
             let exit = ExitPlan { max_hold: Some(Span::secs(60)), ..ExitPlan::default() };
-            let trade = Trade {
+            let trade = TradeIntent {
                 token: key.token(outcome),
                 side: Side::Buy,
                 size: Size::Shares(Shares::whole(5)),
@@ -61,7 +74,7 @@ impl Strategy for Favourite {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tape = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tapes/nhl-2026-06-07");
     let mut reader = TapeReader::open(&tape)?;
-    let mut engine = Engine::new(Limits::default(), vec![Box::new(Favourite::default())])?;
+    let mut engine = Engine::new(Setup::simulated(Limits::default()), vec![Box::new(Favourite::default())])?;
     let mut sim = Sim::new(SimConfig::default(), 7)?;
     let mut log = EventLog::hash_only();
     let options = Options { times: reader.manifest().times, ..Options::default() };

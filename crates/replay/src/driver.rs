@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 
-use polydesk_domain::{Cash, CashKind, Command, Event, Span, Stamped, Time};
+use polydesk_domain::{
+    AccountEvent, Cash, CashKind, ControlEvent, Event, Outbox, Span, Stamped, Time,
+};
 use polydesk_engine::Engine;
 use polydesk_sim::{Broken, Sim};
 use polydesk_tape::{EventSource, TapeError, Times, blank};
 
 use crate::log::EventLog;
 use crate::recorder::{Recorder, Recording};
+use crate::step::{Step, Watch};
 
 /// How a run is driven.
 #[derive(Debug, Clone)]
@@ -62,22 +65,42 @@ pub enum ReplayError {
     Log(#[from] std::io::Error),
 }
 
-/// Looks at what is unfinished after the end.
-const MOST_LAST_LOOKS: usize = 50;
+/// Timers after the end for what is unfinished.
+const MOST_LAST_TIMERS: usize = 50;
 
-struct Driver<'a> {
-    engine: &'a mut Engine,
-    sim: &'a mut Sim,
+/// Logs and records a run.
+struct Watcher<'a> {
     log: &'a mut EventLog,
     recorder: Recorder,
+}
+
+impl Watch for Watcher<'_> {
+    type Error = std::io::Error;
+
+    fn before(&mut self, engine: &Engine, stamped: &Stamped) -> std::io::Result<()> {
+        self.log.event(engine.universe(), stamped)
+    }
+
+    fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> std::io::Result<()> {
+        for recorded in &out.records {
+            self.log.record(recorded)?;
+            self.recorder.record(recorded);
+        }
+        for command in &out.commands {
+            self.log.command(engine.universe(), at, command)?;
+        }
+        Ok(())
+    }
+}
+
+struct Driver<'a> {
+    step: Step<'a>,
+    watch: Watcher<'a>,
     /// Market events on their way to the engine.
     feed: VecDeque<Stamped>,
     next_timer: Time,
     timer: Span,
     skip_silence: Span,
-    commands: Vec<Command>,
-    news: Vec<(Time, Event)>,
-    seq: u64,
 }
 
 /// Replays a tape to its end. `progress` hears of rows read and the time reached.
@@ -93,19 +116,13 @@ pub fn replay(
     log: &mut EventLog,
     progress: &mut dyn FnMut(u64, Time),
 ) -> Result<Recording, ReplayError> {
-    engine.keep_trace();
     let mut driver = Driver {
-        engine,
-        sim,
-        log,
-        recorder: Recorder::default(),
+        step: Step::new(engine, sim),
+        watch: Watcher { log, recorder: Recorder::default() },
         feed: VecDeque::new(),
         next_timer: Time::MAX,
         timer: options.timer,
         skip_silence: options.skip_silence,
-        commands: Vec::new(),
-        news: Vec::new(),
-        seq: 0,
     };
     let mut rows = 0;
     let (mut exchange_at, mut last_due) = (Time::MIN, Time::MIN);
@@ -122,11 +139,10 @@ pub fn replay(
             driver.run_until(exchange_at)?;
         }
         rows += 1;
-        driver.seq = driver.seq.max(stamped.seq);
         stamped.at = exchange_at;
-        driver.sim.on_market(&stamped);
+        driver.step.exchange(&stamped);
         last_due = last_due.max(match options.times {
-            Times::VenueOnly => exchange_at + driver.sim.feed_delay(),
+            Times::VenueOnly => exchange_at + driver.step.sim.feed_delay(),
             Times::Received => received,
         });
         stamped.at = last_due;
@@ -141,32 +157,37 @@ pub fn replay(
     }
     progress(rows, exchange_at);
     driver.check(exchange_at)?;
-    let recording = driver.recorder.finish(driver.engine, rows);
-    Ok(recording)
+    Ok(driver.watch.recorder.finish(driver.step.engine, rows))
 }
 
 impl Driver<'_> {
-    /// The account is funded and the gate opens.
+    /// The account is funded, and the first account snapshot opens the gate.
     fn begin(&mut self, at: Time) -> Result<(), ReplayError> {
         let deposit = Cash {
             kind: CashKind::Deposit,
-            command: None,
+            conversion: None,
             strategy: None,
             market: None,
-            amount: self.sim.config().starting_cash,
+            amount: self.step.sim.config().starting_cash,
             shares: Default::default(),
         };
         self.deliver(at, Event::cash(deposit))?;
-        self.deliver(at, Event::from(ControlEvent::Start))?;
+        self.deliver(at, ControlEvent::Start.into())?;
+        let snapshot = self.step.sim.account_snapshot(0);
+        self.deliver(at, AccountEvent::Snapshot(snapshot).into())?;
         self.next_timer = at + self.timer;
         Ok(())
+    }
+
+    fn deliver(&mut self, at: Time, event: Event) -> Result<(), ReplayError> {
+        Ok(self.step.deliver(at, event, &mut self.watch)?)
     }
 
     /// Lets everything happen that is due before `until`.
     fn run_until(&mut self, until: Time) -> Result<(), ReplayError> {
         loop {
             let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
-            let exchange = self.sim.next_due().unwrap_or(Time::MAX);
+            let exchange = self.step.next_due().unwrap_or(Time::MAX);
             let idle = feed == Time::MAX && exchange == Time::MAX;
             if idle && self.next_timer.until(until) > self.skip_silence {
                 // Nothing of ours can happen in this silence but timers that find nothing changed.
@@ -177,95 +198,57 @@ impl Driver<'_> {
                 return Ok(());
             }
             if exchange == next {
-                self.exchange(next)?;
+                self.step.advance(next, &mut self.watch)?;
             } else if self.next_timer == next {
                 self.next_timer = next + self.timer;
-                self.deliver(next, Event::from(ControlEvent::Timer))?;
-                self.recorder.tick(self.engine, next);
+                self.deliver(next, ControlEvent::Timer.into())?;
+                self.watch.recorder.tick(self.step.engine, next);
             } else if let Some(stamped) = self.feed.front() {
                 // Handled where it stands: taking it out first would copy it once more.
-                self.engine.handle(stamped, &mut self.commands);
+                self.step.market(stamped, &mut self.watch)?;
                 self.feed.pop_front();
-                if !self.commands.is_empty() {
-                    self.send(next)?;
-                }
             }
         }
-    }
-
-    /// Runs the exchange up to `to` and hands its news to the engine.
-    fn exchange(&mut self, to: Time) -> Result<(), ReplayError> {
-        let mut news = core::mem::take(&mut self.news);
-        self.sim.advance(to, &mut news);
-        for (at, event) in news.drain(..) {
-            self.deliver(at, event)?;
-        }
-        self.news = news;
-        Ok(())
-    }
-
-    fn deliver(&mut self, at: Time, event: Event) -> Result<(), ReplayError> {
-        self.seq += 1;
-        let stamped = Stamped { at, venue_at: at, seq: self.seq, event };
-        self.log.event(self.engine.universe(), &stamped)?;
-        self.engine.handle(&stamped, &mut self.commands);
-        self.recorder.after(self.engine, &stamped);
-        self.send(at)
-    }
-
-    /// Commands leave for the exchange; what was said on the way is logged before them.
-    fn send(&mut self, at: Time) -> Result<(), ReplayError> {
-        for (at, trace) in self.engine.take_trace() {
-            self.log.trace(self.engine.universe(), at, &trace)?;
-            self.recorder.trace(trace);
-        }
-        for command in self.commands.drain(..) {
-            self.log.command(self.engine.universe(), at, &command)?;
-            self.recorder.command(self.engine, at, &command);
-            self.sim.submit(at, &command);
-        }
-        Ok(())
     }
 
     /// The tape is over: orders are cancelled and what was matched settles.
     fn end(&mut self, last: Time, drain: Span) -> Result<(), ReplayError> {
         let stop = last + Span::nanos(1);
         self.run_until(stop)?;
-        self.engine.finish(&mut self.commands);
-        self.send(last)?;
-        self.recorder.over();
-        self.deliver(stop, Event::from(ControlEvent::Stop))?;
+        self.step.finish(last, &mut self.watch)?;
+        self.watch.recorder.over();
+        self.deliver(stop, ControlEvent::Stop.into())?;
         let limit = stop + drain;
-        while let Some(due) = self.sim.next_due().filter(|due| *due < limit) {
+        while let Some(due) = self.step.next_due().filter(|due| *due < limit) {
             self.run_until(due + Span::nanos(1))?;
         }
-        // Rebates are paid the day after: nobody needs the seconds in between.
-        self.sim.settle_rebates();
-        while let Some(due) = self.sim.next_due() {
+        // Rebates are paid the day after: the seconds in between change nothing.
+        self.step.sim.settle_rebates();
+        while let Some(due) = self.step.next_due() {
             self.next_timer = self.next_timer.max(due + self.timer);
             self.run_until(due + Span::nanos(1))?;
         }
-        // The last news can call for more: a redemption once everything is final, a cancel that was
-        // lost. Each look is a timer; what still stands after so many is left and shown as open.
-        for _ in 0..MOST_LAST_LOOKS {
-            let at = self.engine.now().max(self.next_timer);
+        // The last updates can call for more: a redemption once everything is final, a cancel that was
+        // lost. What still stands after so many timers is left and shown as open.
+        for _ in 0..MOST_LAST_TIMERS {
+            let at = self.step.engine.now().max(self.next_timer);
             self.next_timer = at + self.timer;
-            self.deliver(at, Event::from(ControlEvent::Timer))?;
-            if self.sim.next_due().is_none() {
+            self.deliver(at, ControlEvent::Timer.into())?;
+            if self.step.next_due().is_none() {
                 break;
             }
-            while let Some(due) = self.sim.next_due() {
+            while let Some(due) = self.step.next_due() {
                 self.next_timer = self.next_timer.max(due + self.timer);
                 self.run_until(due + Span::nanos(1))?;
             }
         }
-        let at = self.engine.now();
-        self.recorder.tick(self.engine, at);
+        let at = self.step.engine.now();
+        self.watch.recorder.tick(self.step.engine, at);
         Ok(())
     }
 
     fn check(&self, at: Time) -> Result<(), ReplayError> {
-        match self.sim.broken() {
+        match self.step.sim.broken() {
             Some(broken) => Err(ReplayError::Conservation { at, broken: broken.clone() }),
             None => Ok(()),
         }

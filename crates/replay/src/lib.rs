@@ -2,13 +2,15 @@
 //!
 //! The exchange sees a market event at exchange time; the engine sees it after the feed latency (or at
 //! the recorded receive time); an order meets the book after its own latency. Everything that happens
-//! is ordered by time and then by source: exchange news, timers, market data. There is no thread, no
+//! is ordered by time and then by source: account events, timers, market data. There is no thread, no
 //! clock and no chance in here, so the same tape, seed and configuration give the same run.
 
 mod driver;
 mod log;
 mod recorder;
+mod step;
 
 pub use driver::{Options, ReplayError, replay};
 pub use log::EventLog;
 pub use recorder::{EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
+pub use step::{Step, Watch};

@@ -1,4 +1,5 @@
-//! The event log: one JSON object a line for every command, every news of ours and every signal.
+//! The event log: one JSON object a line for every command, every event of the account, of people and of
+//! the runtime, and every record of the engine.
 //!
 //! Market data are not repeated: they are in the tape. Dense tokens never appear: lines carry the
 //! venue's ids. The SHA-256 of all lines identifies a run; keys are sorted, so equal runs are equal
@@ -7,10 +8,9 @@
 use std::io::Write;
 
 use polydesk_domain::{
-    Command, Event, MarketKey, Conversion, Size, Stamped, StrategyId, Tif, Time, Token, Universe,
+    AccountEvent, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey, PlaceOrder, Query,
+    Record, Recorded, Size, Stamped, Tif, Time, Token, Universe, WorldEvent,
 };
-use polydesk_engine::Trace;
-use polydesk_signals::{Action, Subject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -58,35 +58,200 @@ impl EventLog {
         }
     }
 
-    /// Logs news of ours, operator commands and the run's beginning and end.
+    /// Logs an event of the account, of people or of the runtime.
     pub fn event(&mut self, universe: &Universe, stamped: &Stamped) -> std::io::Result<()> {
         let at = stamped.at;
         match &stamped.event {
-            Event::OrderFIX(news) => {
-                let (id, event) = news.as_ref();
-                self.line(at, "order", json!({ "id": id.0, "news": event }))
+            Event::Account(event) => match event.as_ref() {
+                AccountEvent::Order { id, update } => {
+                    self.line(at, "order", json!({ "id": id.0, "news": update }))
+                }
+                AccountEvent::Trade(trade) => self.line(
+                    at,
+                    "trade",
+                    json!({
+                        "id": trade.order.0, "trade": trade.trade.0.to_string(),
+                        "token": token(universe, trade.token), "side": trade.side, "role": trade.role,
+                        "fill": trade.fill, "status": trade.status,
+                    }),
+                ),
+                AccountEvent::Cash(cash) => self.line(
+                    at,
+                    "cash",
+                    json!({
+                        "reason": cash.kind, "conversion": cash.conversion.map(|id| id.0),
+                        "amount": cash.amount, "market": cash.market.map(|key| market(universe, key)),
+                        "shares": cash.shares,
+                    }),
+                ),
+                AccountEvent::Link { channel, up } => {
+                    self.line(at, "link", json!({ "channel": channel, "up": up }))
+                }
+                AccountEvent::Snapshot(snapshot) => {
+                    let shares: Vec<Value> = snapshot
+                        .shares
+                        .iter()
+                        .map(|(of, shares)| json!([token(universe, *of), shares]))
+                        .collect();
+                    let open: Vec<Value> =
+                        snapshot.open.iter().map(|(hash, matched)| json!([hash, matched])).collect();
+                    self.line(
+                        at,
+                        "account_snapshot",
+                        json!({
+                            "epoch": snapshot.epoch, "asked_at": snapshot.asked_at,
+                            "complete": snapshot.complete, "cash": snapshot.cash, "shares": shares,
+                            "open": open,
+                        }),
+                    )
+                }
+                AccountEvent::External(order) => self.line(
+                    at,
+                    "external_order",
+                    json!({
+                        "id": order.id.0, "hash": order.hash, "token": token(universe, order.token),
+                        "side": order.side, "price": order.price, "size": order.size,
+                        "open": order.open,
+                    }),
+                ),
+                AccountEvent::Finding(finding) => {
+                    self.line(at, "finding", json!({ "finding": format!("{finding:?}") }))
+                }
+            },
+            Event::World(event) => self.world(universe, at, event),
+            Event::Control(event) => match event.as_ref() {
+                ControlEvent::Timer => Ok(()),
+                ControlEvent::Start => self.line(at, "start", json!({})),
+                ControlEvent::Stop => self.line(at, "stop", json!({})),
+                ControlEvent::Operator(order) => self.line(
+                    at,
+                    "operator",
+                    json!({
+                        "by": order.by, "why": order.why, "key": order.key,
+                        "command": format!("{:?}", order.command),
+                    }),
+                ),
+                ControlEvent::Params { strategy, toml } => {
+                    self.line(at, "params", json!({ "strategy": strategy, "toml": &**toml }))
+                }
+                ControlEvent::Limits { toml } => self.line(at, "limits", json!({ "toml": &**toml })),
+                ControlEvent::Strategy { id, run } => {
+                    self.line(at, "strategy", json!({ "strategy": id, "run": run }))
+                }
+                ControlEvent::Blocker { cause, on, detail } => self.line(
+                    at,
+                    "set_blocker",
+                    json!({ "cause": cause.code(), "on": on, "detail": detail }),
+                ),
+            },
+            Event::Market(_) => Ok(()),
+        }
+    }
+
+    fn world(&mut self, universe: &Universe, at: Time, event: &WorldEvent) -> std::io::Result<()> {
+        match event {
+            WorldEvent::Wallet(trade) => self.line(
+                at,
+                "wallet",
+                json!({
+                    "wallet": trade.wallet, "token": token(universe, trade.token),
+                    "side": trade.side, "price": trade.price, "size": trade.size,
+                    "transaction": trade.transaction,
+                }),
+            ),
+            WorldEvent::LeaderState(leader) => {
+                let positions: Vec<Value> = leader
+                    .positions
+                    .iter()
+                    .map(|(of, shares)| json!([token(universe, *of), shares]))
+                    .collect();
+                self.line(
+                    at,
+                    "leader_state",
+                    json!({
+                        "wallet": leader.wallet, "asked_at": leader.asked_at,
+                        "complete": leader.complete, "positions": positions, "value": leader.value,
+                        "cash": leader.cash,
+                    }),
+                )
             }
-            Event::TradeFIX(trade) => self.line(
+            WorldEvent::Article(article) => self.line(
                 at,
-                "trade",
+                "article",
+                json!({ "source": article.source, "title": article.title, "url": article.url }),
+            ),
+            WorldEvent::Forecast(forecast) => self.line(at, "forecast", json!(forecast)),
+            WorldEvent::NoForecast { ask, code } => {
+                self.line(at, "no_forecast", json!({ "ask": ask.0, "code": code }))
+            }
+            WorldEvent::Signal(signal) => {
+                self.line(at, "signal_in", json!(signal.by_venue_ids(universe)))
+            }
+        }
+    }
+
+    /// Logs a row of market data. A run's log leaves them out, for the tape has them; whoever wants every
+    /// event the engine takes in one file calls this for them too.
+    pub fn row(&mut self, universe: &Universe, stamped: &Stamped) -> std::io::Result<()> {
+        let at = stamped.at;
+        let Event::Market(event) = &stamped.event else { return self.event(universe, stamped) };
+        match event {
+            MarketEvent::Listed { market, .. } => self.line(at, "listed", json!(**market)),
+            MarketEvent::Delisted { market: key } => {
+                self.line(at, "delisted", json!({ "market": market(universe, *key) }))
+            }
+            MarketEvent::Level(change) => self.line(
+                at,
+                "level",
                 json!({
-                    "id": trade.order.0, "trade": trade.trade.0.to_string(),
-                    "token": token(universe, trade.token), "side": trade.side, "role": trade.role,
-                    "fill": trade.fill, "status": trade.status,
+                    "token": token(universe, change.token), "side": change.side,
+                    "price": change.price, "size": change.size,
+                    "top": change.top.map(|top| (top.bid(), top.ask())),
                 }),
             ),
-            Event::CashFIX(cash) => self.line(
+            MarketEvent::Snapshot(book) => self.line(
                 at,
-                "cash",
+                "book",
+                json!({ "token": token(universe, book.token), "bids": book.bids, "asks": book.asks }),
+            ),
+            MarketEvent::Print(print) => self.line(
+                at,
+                "print",
                 json!({
-                    "reason": cash.kind, "command": cash.command.map(|id| id.0), "amount": cash.amount,
-                    "market": cash.market.map(|key| market(universe, key)), "shares": cash.shares,
+                    "token": token(universe, print.token), "side": print.side,
+                    "price": print.price, "size": print.size,
                 }),
             ),
-            Event::OperatorFIX(command) => self.line(at, "operator", json!({ "command": format!("{command:?}") })),
-            Event::from(ControlEvent::Start) => self.line(at, "start", json!({})),
-            Event::from(ControlEvent::Stop) => self.line(at, "stop", json!({})),
-            _ => Ok(()),
+            MarketEvent::Best { token: of, top } => self.line(
+                at,
+                "best",
+                json!({ "token": token(universe, *of), "top": (top.bid(), top.ask()) }),
+            ),
+            MarketEvent::Tick { market: key, tick } => self.line(
+                at,
+                "tick",
+                json!({ "market": market(universe, *key), "tick": tick }),
+            ),
+            MarketEvent::State { market: key, state } => self.line(
+                at,
+                "state",
+                json!({ "market": market(universe, *key), "state": state }),
+            ),
+            MarketEvent::Interrupted(gap) => self.line(
+                at,
+                "interrupted",
+                json!({ "market": gap.market.map(|key| market(universe, key)) }),
+            ),
+            MarketEvent::Unverified { market: key, on } => self.line(
+                at,
+                "unverified",
+                json!({ "market": market(universe, *key), "on": on }),
+            ),
+            MarketEvent::Reference(price) => self.line(
+                at,
+                "reference",
+                json!({ "symbol": price.symbol, "price_micros": price.price_micros }),
+            ),
         }
     }
 
@@ -98,25 +263,11 @@ impl EventLog {
         command: &Command,
     ) -> std::io::Result<()> {
         match command {
-            Command::Place(order) => {
-                let expires = match order.tif {
-                    Tif::Gtd { expires } => Some(expires),
-                    _ => None,
-                };
-                let (unit, size) = match order.size {
-                    Size::Shares(shares) => ("shares", shares.to_string()),
-                    Size::Spend(spend) => ("spend", spend.to_string()),
-                };
-                self.line(
-                    at,
-                    "place",
-                    json!({
-                        "id": order.id.0, "strategy": order.strategy, "signal": order.signal.0,
-                        "token": token(universe, order.token), "side": order.side, "price": order.price,
-                        unit: size, "tif": order.tif.name(), "expires": expires,
-                        "post_only": order.post_only,
-                    }),
-                )
+            Command::Place(orders) => {
+                for order in orders {
+                    self.line(at, "place", place(universe, order))?;
+                }
+                Ok(())
             }
             Command::Cancel(id) => self.line(at, "cancel", json!({ "id": id.0 })),
             Command::CancelAll(key) => self.line(
@@ -124,7 +275,10 @@ impl EventLog {
                 "cancel_all",
                 json!({ "market": key.map(|key| market(universe, key)) }),
             ),
-            Command::Query(id) => self.line(at, "query", json!({ "id": id.0 })),
+            Command::Query(Query::Order(id)) => self.line(at, "query", json!({ "id": id.0 })),
+            Command::Query(Query::Conversion(id)) => {
+                self.line(at, "query", json!({ "conversion": id.0 }))
+            }
             Command::Convert { id, strategy, market: key, action } => {
                 let (what, shares) = match action {
                     Conversion::Split(shares) => ("split", Some(shares)),
@@ -138,90 +292,47 @@ impl EventLog {
                     json!({ "id": id.0, "strategy": strategy, "market": market, "shares": shares }),
                 )
             }
-            Command::Note { level, code, text } => self.line(
+            Command::Ask { id, market: key, evidence_until } => self.line(
                 at,
-                "note",
-                json!({ "level": format!("{level:?}"), "code": code, "text": text }),
-            ),
-        }
-    }
-
-    /// Logs a signal, a changed skip, a dropped signal or the end of an opportunity.
-    pub fn trace(&mut self, universe: &Universe, at: Time, trace: &Trace) -> std::io::Result<()> {
-        match trace {
-            Trace::Signal(signal) => self.line(
-                at,
-                "signal",
+                "ask",
                 json!({
-                    "id": signal.id.0, "strategy": signal.strategy, "market": market(universe, signal.market),
-                    "action": action(universe, &signal.action), "expires": signal.expires,
-                    "edge": signal.edge, "reason": signal.reason.to_string(),
+                    "id": id.0, "market": market(universe, *key), "evidence_until": evidence_until,
                 }),
             ),
-            Trace::Skip(strategy, key, reason) => {
-                let market = market(universe, *key);
-                self.line(at, "skip", json!({ "strategy": strategy, "market": market, "reason": reason.to_string() }))
-            }
-            Trace::Dropped(strategy, key, code) => self.dropped(universe, at, *strategy, *key, code),
-            Trace::Episode(strategy, episode) => {
-                let subject = match &episode.subject {
-                    Subject::Market(key) => market(universe, *key),
-                    Subject::Group(name) => name.clone(),
-                };
-                self.line(
-                    at,
-                    "episode",
-                    json!({
-                        "strategy": strategy, "basket": episode.kind.name(), "subject": subject,
-                        "started": episode.started, "ended": episode.ended, "edge": episode.best_edge,
-                        "sets": episode.best_sets, "gross_units": episode.best_gross_units,
-                        "signals": episode.signals, "outcome": episode.outcome.to_string(),
-                    }),
-                )
-            }
         }
     }
 
-    fn dropped(
-        &mut self,
-        universe: &Universe,
-        at: Time,
-        strategy: StrategyId,
-        key: MarketKey,
-        code: &str,
-    ) -> std::io::Result<()> {
-        let market = market(universe, key);
-        self.line(at, "dropped", json!({ "strategy": strategy, "market": market, "code": code }))
+    /// Logs what the engine reports, but for what the log says as event or command.
+    pub fn record(&mut self, recorded: &Recorded) -> std::io::Result<()> {
+        let repeats = matches!(
+            recorded.record,
+            Record::Placed(_) | Record::OrderChanged { .. } | Record::Fill(_)
+        );
+        if repeats {
+            return Ok(());
+        }
+        let mut body = json!(recorded.record);
+        let kind = body.as_object_mut().and_then(|body| body.remove("record"));
+        let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("record").to_owned();
+        self.line(recorded.at, &kind, body)
     }
 }
 
-fn action(universe: &Universe, action: &Action) -> Value {
-    match action {
-        Action::Trade(trade) => json!({
-            "trade": token(universe, trade.token), "side": trade.side, "size": trade.size,
-            "limit": trade.limit,
-        }),
-        Action::Quotes(quotes) => {
-            let quotes: Vec<Value> = quotes
-                .iter()
-                .map(|quote| {
-                    json!([token(universe, quote.token), quote.side, quote.price, quote.size])
-                })
-                .collect();
-            json!({ "quotes": quotes })
-        }
-        Action::Basket(basket) => {
-            let legs: Vec<Value> = basket
-                .legs
-                .iter()
-                .map(|leg| json!([token(universe, leg.token), leg.side, leg.limit]))
-                .collect();
-            json!({ "basket": basket.kind.name(), "sets": basket.sets, "legs": legs })
-        }
-        Action::Close(close) => json!({
-            "close": token(universe, close.token), "fraction_ppm": close.fraction_ppm, "floor": close.floor,
-        }),
-    }
+fn place(universe: &Universe, order: &PlaceOrder) -> Value {
+    let (unit, size) = match order.size {
+        Size::Shares(shares) => ("shares", shares.to_string()),
+        Size::Spend(spend) => ("spend", spend.to_string()),
+    };
+    let gtd = match order.tif {
+        Tif::Gtd { expires } => Some(expires),
+        _ => None,
+    };
+    json!({
+        "id": order.id.0, "strategy": order.strategy, "signal": order.signal,
+        "token": token(universe, order.token), "side": order.side, "price": order.price,
+        unit: size, "tif": order.tif.name(), "gtd": gtd, "post_only": order.post_only,
+        "basket": order.basket, "data_at": order.data_at, "expires": order.expires,
+    })
 }
 
 fn token(universe: &Universe, token: Token) -> String {

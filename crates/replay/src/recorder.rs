@@ -1,17 +1,15 @@
 //! What a run leaves for its report: fills with markouts, round trips, equity, counts.
 //!
-//! It watches and decides nothing. Middles are taken from the engine's books at the moment the news
-//! arrives; markouts at the first timer at or after their horizon, while the tape lasts.
+//! It watches and decides nothing. Middles are those of the records; markouts are taken at the first timer at or after their horizon, while the tape lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    ClientOrderId, Command, Event, OrderState, OwnTrade, Role, Side, Span, Stamped, StrategyId,
-    Time, Token, TradeId, TradeStatus, Usdc,
+    BasketEnd, ClientOrderId, ClosedTrade, Code, ConditionId, FillRecord, Opportunity, OrderState,
+    Record, Recorded, Role, Side, Span, StrategyId, Time, TokenId, TradeId, TradeStatus, Usdc,
 };
-use polydesk_engine::{Engine, Trace};
-use polydesk_execution::{Account, ClosedTrade, Execution, PlanEnd, Purpose};
-use polydesk_signals::Episode;
+use polydesk_engine::Engine;
+use polydesk_execution::{LedgerAccount, Manager};
 
 /// Horizons of the markouts.
 pub const HORIZONS: [Span; 4] = [Span::secs(5), Span::secs(30), Span::secs(60), Span::secs(300)];
@@ -19,24 +17,15 @@ pub const HORIZONS: [Span; 4] = [Span::secs(5), Span::secs(30), Span::secs(60), 
 /// The most equity points kept; beyond it every other one is dropped and the step doubled.
 const MOST_POINTS: usize = 20_000;
 
-/// One fill of ours.
+/// One fill of ours with what came after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FillRow {
-    /// When its news arrived.
+    /// When it became known.
     pub at: Time,
-    /// When the order was decided.
-    pub decided_at: Time,
-    /// The fill as reported.
-    pub trade: OwnTrade,
-    /// Whose.
-    pub strategy: StrategyId,
-    /// What the order was for: `quote`, `trade`, `leg` or the reason of an exit.
-    pub purpose: &'static str,
-    /// Twice the middle of the token when the order was decided, in ten-thousandths.
-    pub double_mid_decided: Option<u32>,
-    /// The same when the fill's news arrived.
-    pub double_mid_filled: Option<u32>,
-    /// The same at each horizon; `None` where the tape ended before or the book was one-sided.
+    /// As it was first reported.
+    pub fill: FillRecord,
+    /// Twice the middle of the token at each horizon, in ten-thousandths; `None` where the tape ended
+    /// before or the book was one-sided.
     pub double_mid_later: [Option<u32>; HORIZONS.len()],
     /// Where its settlement ended.
     pub status: TradeStatus,
@@ -82,9 +71,9 @@ pub struct Recording {
     /// Finished round trips in order.
     pub closed: Vec<ClosedTrade>,
     /// Ended baskets in order.
-    pub plans: Vec<PlanEnd>,
+    pub baskets: Vec<BasketEnd>,
     /// Ended opportunities in order.
-    pub episodes: Vec<(StrategyId, Episode)>,
+    pub opportunities: Vec<(StrategyId, Opportunity<ConditionId>)>,
     /// Equity over time.
     pub equity: Vec<EquityPoint>,
     /// Orders by strategy.
@@ -92,7 +81,7 @@ pub struct Recording {
     /// Timer ticks times open markets, and how many of those had a trusted book.
     pub book_ticks: (u64, u64),
     /// Notes to people, by code.
-    pub notes: BTreeMap<&'static str, u64>,
+    pub notes: BTreeMap<Code, u64>,
     /// The first few notes in full.
     pub first_notes: Vec<(Time, String)>,
 }
@@ -102,7 +91,7 @@ pub(crate) struct Recorder {
     out: Recording,
     by_key: BTreeMap<(TradeId, ClientOrderId), usize>,
     touched: BTreeSet<ClientOrderId>,
-    /// Noted when it happens: the desk forgets orders a day after they are over.
+    /// Noted when it happens: orders are forgotten a day after they are over.
     filled: BTreeMap<ClientOrderId, StrategyId>,
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
@@ -113,60 +102,56 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Looks at an event of ours after the engine has handled it.
-    pub fn after(&mut self, engine: &mut Engine, stamped: &Stamped) {
-        match &stamped.event {
-            Event::TradeFIX(trade) => self.trade(engine, stamped.at, trade),
-            Event::OrderFIX(news) => self.order(engine, news.0),
-            Event::CashFIX(_) => {}
-            _ => return,
+    /// Takes in what the engine reports.
+    pub fn record(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.record {
+            Record::Placed(order) => {
+                let stats = self.out.orders.entry(order.strategy).or_default();
+                stats.placed += 1;
+                stats.post_only += u64::from(order.post_only);
+            }
+            Record::OrderChanged { id, strategy, state: OrderState::Filled, .. } => {
+                self.filled.insert(*id, *strategy);
+            }
+            Record::Fill(fill) => self.fill(at, fill),
+            Record::Closed(trade) => self.out.closed.push(trade.clone()),
+            Record::BasketEnded(end) => self.out.baskets.push(end.clone()),
+            Record::Opportunity { strategy, opportunity } => {
+                self.out.opportunities.push((*strategy, opportunity.clone()));
+            }
+            Record::Note { code, text, .. } => {
+                *self.out.notes.entry(*code).or_default() += 1;
+                if self.out.first_notes.len() < 20 {
+                    self.out.first_notes.push((at, text.clone()));
+                }
+            }
+            _ => {}
         }
-        let execution = engine.execution_mut();
-        self.out.closed.append(&mut execution.take_closed());
-        self.out.plans.append(&mut execution.take_plan_ends());
     }
 
-    fn order(&mut self, engine: &Engine, id: ClientOrderId) {
-        let order = engine.execution().orders().get(id);
-        if let Some(order) = order.filter(|order| order.state == OrderState::Filled) {
-            self.filled.insert(id, order.strategy);
-        }
-    }
-
-    fn trade(&mut self, engine: &Engine, at: Time, trade: &OwnTrade) {
-        let key = (trade.trade, trade.order);
+    fn fill(&mut self, at: Time, fill: &FillRecord) {
+        let key = (fill.trade, fill.order);
         if let Some(row) = self.by_key.get(&key) {
-            self.out.fills[*row].status = trade.status;
+            self.out.fills[*row].status = fill.status;
             return;
         }
-        let Some(order) = engine.execution().orders().get(trade.order) else { return };
-        let purpose = match order.purpose {
-            Purpose::Quote => "quote",
-            Purpose::Trade => "trade",
-            Purpose::Leg(_) => "leg",
-            Purpose::Exit(why) => why.name(),
-        };
         let index = self.out.fills.len();
         self.by_key.insert(key, index);
         self.out.fills.push(FillRow {
             at,
-            decided_at: order.placed_at,
-            trade: *trade,
-            strategy: order.strategy,
-            purpose,
-            double_mid_decided: order.double_mid,
-            double_mid_filled: double_mid(engine, trade.token),
+            fill: fill.clone(),
             double_mid_later: [None; HORIZONS.len()],
-            status: trade.status,
+            status: fill.status,
         });
         for (slot, horizon) in HORIZONS.iter().enumerate() {
             self.pending.insert((at + *horizon, index * HORIZONS.len() + slot), index);
         }
-        let stats = self.out.orders.entry(order.strategy).or_default();
-        if self.touched.insert(order.id) {
+        let stats = self.out.orders.entry(fill.strategy).or_default();
+        if self.touched.insert(fill.order) {
             stats.touched += 1;
-            if trade.role == Role::Maker {
-                stats.waits_ms.push(order.placed_at.until(at).as_millis());
+            if fill.role == Role::Maker {
+                stats.waits_ms.push(fill.decided_at.until(at).as_millis());
             }
         }
     }
@@ -176,46 +161,17 @@ impl Recorder {
         self.over = true;
     }
 
-    /// Looks at a command on its way out.
-    pub fn command(&mut self, _engine: &Engine, at: Time, command: &Command) {
-        match command {
-            Command::Place(order) => {
-                let stats = self.out.orders.entry(order.strategy).or_default();
-                stats.placed += 1;
-                stats.post_only += u64::from(order.post_only);
-            }
-            Command::Note { code, text, .. } => {
-                *self.out.notes.entry(code).or_default() += 1;
-                if self.out.first_notes.len() < 20 {
-                    self.out.first_notes.push((at, text.clone()));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes in what strategies said besides signals.
-    pub fn trace(&mut self, trace: Trace) {
-        if let Trace::Episode(strategy, episode) = trace {
-            self.out.episodes.push((strategy, episode));
-        }
-    }
-
     /// A second passed: equity, book quality and markouts that are due.
-    pub fn tick(&mut self, engine: &mut Engine, at: Time) {
-        let execution = engine.execution_mut();
-        self.out.closed.append(&mut execution.take_closed());
-        self.out.plans.append(&mut execution.take_plan_ends());
+    pub fn tick(&mut self, engine: &Engine, at: Time) {
         if self.over {
             return;
         }
-        let engine: &Engine = engine;
         while let Some((&(due, slot), _)) = self.pending.first_key_value() {
             if due > at {
                 break;
             }
             let index = self.pending.remove(&(due, slot)).unwrap_or_default();
-            let token = self.out.fills[index].trade.token;
+            let token = self.out.fills[index].fill.token;
             self.out.fills[index].double_mid_later[slot % HORIZONS.len()] =
                 double_mid(engine, token);
         }
@@ -237,7 +193,7 @@ impl Recorder {
         if !self.ticks.is_multiple_of(self.step) {
             return;
         }
-        self.out.equity.push(EquityPoint { at, ..worth(engine.execution()) });
+        self.out.equity.push(EquityPoint { at, ..worth(engine.manager()) });
         if self.out.equity.len() > MOST_POINTS {
             let mut index = 0;
             self.out.equity.retain(|_| {
@@ -248,14 +204,11 @@ impl Recorder {
         }
     }
 
-    pub fn finish(mut self, engine: &mut Engine, rows: u64) -> Recording {
-        let execution = engine.execution_mut();
-        self.out.closed.append(&mut execution.take_closed());
-        self.out.plans.append(&mut execution.take_plan_ends());
+    pub fn finish(mut self, engine: &Engine, rows: u64) -> Recording {
         self.out.rows = rows;
         if let Some(last) = self.out.equity.last().copied() {
             // What settled and was paid after the end belongs to the end.
-            self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(execution) });
+            self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(engine.manager()) });
         }
         self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
         for (_, strategy) in self.filled.iter().filter(|(id, _)| self.touched.contains(id)) {
@@ -265,14 +218,14 @@ impl Recorder {
     }
 }
 
-fn worth(execution: &Execution) -> EquityPoint {
-    let reserved: Usdc = execution.orders().open().map(|order| order.remaining_cost()).sum();
-    let ledger = execution.ledger();
+fn worth(manager: &Manager) -> EquityPoint {
+    let reserved: Usdc = manager.orders().open().map(|order| order.remaining_cost()).sum();
+    let ledger = manager.ledger();
     EquityPoint {
         at: Time::MIN,
-        equity: execution.equity().now,
-        locked: ledger.balance(Account::Inventory) + reserved,
-        realised: -ledger.balance(Account::Realised),
+        equity: manager.equity().now,
+        locked: ledger.balance(LedgerAccount::Inventory) + reserved,
+        realised: -ledger.balance(LedgerAccount::Realised),
     }
 }
 
@@ -280,7 +233,7 @@ fn worth(execution: &Execution) -> EquityPoint {
 /// not twenty-four.
 fn round_trips(slices: Vec<ClosedTrade>) -> Vec<ClosedTrade> {
     let mut whole: Vec<ClosedTrade> = Vec::new();
-    let mut places: BTreeMap<(StrategyId, Token, u64), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(StrategyId, TokenId, u64), usize> = BTreeMap::new();
     for slice in slices {
         let key = (slice.strategy, slice.token, slice.closing);
         match places.get(&key) {
@@ -303,17 +256,18 @@ fn round_trips(slices: Vec<ClosedTrade>) -> Vec<ClosedTrade> {
     whole
 }
 
-fn double_mid(engine: &Engine, token: Token) -> Option<u32> {
+fn double_mid(engine: &Engine, token: TokenId) -> Option<u32> {
+    let token = engine.universe().token(&token)?;
     engine.books().get(token.market())?.double_mid(token.outcome())
 }
 
 impl FillRow {
     /// How far the fill's average price is from a doubled middle, in our favour, in micro-dollars.
     pub fn against(&self, double_mid: Option<u32>) -> Option<Usdc> {
-        let shares = i128::from(self.trade.fill.shares.micros());
+        let shares = i128::from(self.fill.fill.shares.micros());
         let at_mid = i128::from(double_mid?) * shares / 20_000;
-        let paid = i128::from(self.trade.fill.notional.micros());
-        let gain = if self.trade.side == Side::Buy { at_mid - paid } else { paid - at_mid };
+        let paid = i128::from(self.fill.fill.notional.micros());
+        let gain = if self.fill.side == Side::Buy { at_mid - paid } else { paid - at_mid };
         i64::try_from(gain).ok().map(Usdc::new)
     }
 }

@@ -1,12 +1,10 @@
 //! What must hold for every tape and every strategy.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Dice, Run, Whim, random_tape, run, run_limited};
+use crate::common::{Dice, Run, Whim, random_tape, run, run_limited};
 use polydesk_domain::{OrderState, Shares, Side, Token, TradeStatus, Usdc};
-use polydesk_execution::{Account, Limits, RawRisk};
+use polydesk_execution::{LedgerAccount, Limits, RawRisk};
 use polydesk_sim::{Delay, Faults, QueueModel, Settlement, SimConfig};
 use proptest::prelude::*;
 
@@ -42,7 +40,7 @@ fn rough(queue: QueueModel, seed: u64) -> SimConfig {
 }
 
 fn held(run: &Run, token: Token) -> Shares {
-    let all = run.engine.execution().positions().all();
+    let all = run.engine.manager().positions().all();
     all.filter(|(_, t, _)| *t == token).map(|(_, _, holding)| holding.held()).sum()
 }
 
@@ -61,21 +59,21 @@ proptest! {
         let tape = random_tape(seed, markets, steps);
         let run = run(tape, vec![Box::new(Whim(Dice(seed ^ 1)))], rough(queue, seed), seed);
         prop_assert_eq!(run.sim.check_conservation(), Ok(()));
-        let execution = run.engine.execution();
+        let execution = run.engine.manager();
         prop_assert_eq!(execution.halted(), None);
         prop_assert_eq!(execution.ledger().imbalance(), Usdc::ZERO);
         // When everything has settled nothing may be left open: it would hold money for ever.
-        let open: Vec<_> = run.engine.execution().orders().open().map(|o| (o.id, o.state, o.missing())).collect();
+        let open: Vec<_> = run.engine.manager().orders().open().map(|o| (o.id, o.state, o.missing())).collect();
         prop_assert!(open.is_empty(), "{:?}", open);
         let account = run.sim.account();
-        prop_assert_eq!(execution.ledger().balance(Account::Cash), account.cash_free + account.cash_reserved);
+        prop_assert_eq!(execution.ledger().balance(LedgerAccount::Cash), account.cash_free + account.cash_reserved);
         for index in 0..markets * 2 {
             let theirs = account.token(Token(index));
             let there = theirs.free + theirs.offered + theirs.locked + theirs.incoming;
             prop_assert_eq!(held(&run, Token(index)), there, "token {}", index);
         }
-        prop_assert_eq!(execution.counts().oddities.get("illegal_order_event"), None);
-        prop_assert_eq!(execution.counts().oddities.get("illegal_trade_event"), None);
+        prop_assert_eq!(execution.counts().anomalies.get("illegal_order_event"), None);
+        prop_assert_eq!(execution.counts().anomalies.get("illegal_trade_event"), None);
     }
 
     /// What the desk counts as at risk is never above its limits, at the worst case.
@@ -97,7 +95,7 @@ proptest! {
             seed,
             Limits::try_from(&tight).unwrap(),
         );
-        let limits = run.engine.execution().limits();
+        let limits = run.engine.manager().limits();
         prop_assert!(run.recording.orders.values().any(|stats| stats.placed > 0));
         for point in &run.recording.equity {
             prop_assert!(point.locked <= limits.max_account, "{:?}", point);
@@ -105,12 +103,12 @@ proptest! {
         // A fill is never larger than its order, and an ended order has no fills on their way.
         let mut filled: BTreeMap<_, (Shares, Usdc)> = BTreeMap::new();
         for fill in run.recording.fills.iter().filter(|fill| fill.status != TradeStatus::Failed) {
-            let (shares, money) = filled.entry(fill.trade.order).or_default();
-            *shares += fill.trade.fill.shares;
-            *money += fill.trade.fill.notional;
+            let (shares, money) = filled.entry(fill.fill.order).or_default();
+            *shares += fill.fill.fill.shares;
+            *money += fill.fill.fill.notional;
         }
         for (id, (shares, money)) in filled {
-            let order = run.engine.execution().orders().get(id).unwrap();
+            let order = run.engine.manager().orders().get(id).unwrap();
             match (order.side, order.size) {
                 (Side::Buy, polydesk_domain::Size::Spend(spend)) => prop_assert!(money <= spend),
                 (_, polydesk_domain::Size::Shares(size)) => {
@@ -149,7 +147,7 @@ fn the_seed_matters_only_where_chance_does() {
     };
     let fills = |config: SimConfig, seed| {
         let run = run(random_tape(3, 2, 200), vec![Box::new(Whim(Dice(3)))], config, seed);
-        run.recording.fills.iter().map(|fill| (fill.at, fill.trade.fill)).collect::<Vec<_>>()
+        run.recording.fills.iter().map(|fill| (fill.at, fill.fill.fill)).collect::<Vec<_>>()
     };
     assert_eq!(fills(certain, 1), fills(certain, 2));
     assert!(!fills(certain, 1).is_empty());
@@ -175,15 +173,15 @@ fn the_random_runs_reach_every_kind_of_trouble() {
             ("set operations", counters.sets_done),
             ("refused cancels", counters.cancels_refused),
             ("round trips", run.recording.closed.len() as u64),
-            ("plans", run.recording.plans.len() as u64),
+            ("plans", run.recording.baskets.len() as u64),
         ] {
             *seen.entry(name).or_default() += count;
         }
         for trade in &run.recording.closed {
-            *seen.entry(trade.why.name()).or_default() += 1;
+            *seen.entry(trade.reason.name()).or_default() += 1;
         }
-        for plan in &run.recording.plans {
-            *seen.entry(plan.code).or_default() += 1;
+        for plan in &run.recording.baskets {
+            *seen.entry(plan.code.as_str()).or_default() += 1;
         }
     }
     for name in [

@@ -4,18 +4,16 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Event, FeeRate, Fees, LevelChange, Market, MarketKey, MarketState, Outcome, Payout, Price,
-    Print, Shares, Side, Size, Snapshot, Span, Stamped, StrategyId, Time, Token, Usdc,
+    Action, Basket, BasketKind, BookSnapshot, Close, Event, ExitPlan, FeeRate, Fees, Leg, LevelChange,
+    Market, MarketEvent, MarketKey, MarketState, Outcome, Payout, Price, Print, Quote, Reason, Shares,
+    Side, Size, Span, Stamped, Stop, StrategyId, TakeProfit, Time, Token, TradeIntent, Trailing,
+    Urgency, Usdc,
 };
-use polydesk_engine::Engine;
+use polydesk_engine::{Engine, Setup};
 use polydesk_execution::Limits;
 use polydesk_replay::{EventLog, Options, Recording, replay};
-use polydesk_signals::{
-    Action, Basket, BasketKind, Close, ExitPlan, Leg, Quote, Reason, Stop, TakeProfit, Trade,
-    Trailing, Urgency,
-};
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 use polydesk_tape::MemorySource;
 
 /// A seeded sequence, the same everywhere.
@@ -63,7 +61,7 @@ pub fn snapshot(millis: i64, token: u32, bids: &[(u16, u64)], asks: &[(u16, u64)
     let levels = |list: &[(u16, u64)]| {
         list.iter().map(|(c, s)| (Price::cents(*c), Shares::whole(*s))).collect()
     };
-    let snapshot = Snapshot { token: Token(token), bids: levels(bids), asks: levels(asks) };
+    let snapshot = BookSnapshot { token: Token(token), bids: levels(bids), asks: levels(asks) };
     row(millis, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))))
 }
 
@@ -83,7 +81,7 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
     let mut rows = Vec::new();
     let mut mids: Vec<u16> = Vec::new();
     for number in 0..markets {
-        rows.push(row(0, Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(u64::from(number))) })));
+        rows.push(row(0, Event::Market(MarketEvent::Listed { key: MarketKey(number), market: Arc::new(market(u64::from(number))) })));
         mids.push(20 + dice.roll(60) as u16);
     }
     for number in 0..markets {
@@ -182,11 +180,23 @@ impl Strategy for Whim {
     fn id(&self) -> StrategyId {
         WHIM
     }
-    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH
     }
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        let Occasion::Batch(key) = occasion else { return };
+    fn wants(&self, _: &Market) -> bool {
+        true
+    }
+    fn save(&self) -> Saved {
+        Saved { version: 1, bytes: self.0.0.to_le_bytes().to_vec() }
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        let detail = "eight bytes are wanted".to_owned();
+        let bytes = saved.bytes.as_slice().try_into();
+        self.0.0 = bytes.map(u64::from_le_bytes).map_err(|_| StateError::Damaged { strategy: WHIM, detail })?;
+        Ok(())
+    }
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let Trigger::Batch(key) = trigger else { return };
         let exit = Some(self.exit());
         let dice = &mut self.0;
         let Some(book) = view.books.get(key) else { return };
@@ -198,7 +208,7 @@ impl Strategy for Whim {
         };
         let shares = Shares::whole(5 + dice.roll(30));
         let action = match dice.roll(8) {
-            0 | 1 => Action::Trade(Trade {
+            0 | 1 => Action::Trade(TradeIntent {
                 token,
                 side: Side::Buy,
                 size: Size::Shares(shares),
@@ -207,7 +217,7 @@ impl Strategy for Whim {
                 all_or_nothing: dice.roll(2) == 0,
                 exit,
             }),
-            2 => Action::Trade(Trade {
+            2 => Action::Trade(TradeIntent {
                 token,
                 side: Side::Sell,
                 size: Size::Shares(shares),
@@ -290,7 +300,7 @@ pub fn run_with(
     limits: Limits,
     mut log: EventLog,
 ) -> Run {
-    let mut engine = Engine::new(limits, strategies).unwrap();
+    let mut engine = Engine::new(Setup::simulated(limits), strategies).unwrap();
     let mut sim = Sim::new(config, seed).unwrap();
     let mut source = MemorySource::new(tape);
     let options = Options::default();

@@ -1,15 +1,15 @@
 //! Fills are honest: nothing is filled twice, by nobody, or from the future.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{Dice, Whim, at, level, market, print, random_tape, row, run, run_logged, snapshot};
-use polydesk_domain::{Event, Price, Shares, Side, Span, Stamped, StrategyId, Time, Token, Usdc};
+use crate::common::{Dice, Whim, at, level, market, print, random_tape, row, run, run_logged, snapshot};
+use polydesk_domain::{
+    Action, Event, MarketEvent, Price, Quote, Reason, Shares, Side, Span, Stamped, StrategyId, Time,
+    Token, TradeIntent, Urgency, Usdc,
+};
 use polydesk_replay::EventLog;
-use polydesk_signals::{Action, Quote, Reason, Trade, Urgency};
 use polydesk_sim::{Delay, SimConfig};
-use polydesk_strategies::{Emit, Interests, Kinds, Markets, Occasion, Strategy, View};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 /// Says one action at the first batch.
 struct Once(Option<Action>);
@@ -18,11 +18,20 @@ impl Strategy for Once {
     fn id(&self) -> StrategyId {
         StrategyId::literal("once")
     }
-    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH
     }
-    fn on_event(&mut self, _: &View<'_>, occasion: Occasion<'_>, out: &mut Emit<'_>) {
-        if let (Occasion::Batch(key), Some(action)) = (occasion, self.0.take()) {
+    fn wants(&self, _: &polydesk_domain::Market) -> bool {
+        true
+    }
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id())
+    }
+    fn on_event(&mut self, _: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        if let (Trigger::Batch(key), Some(action)) = (trigger, self.0.take()) {
             out.signal(key, action, Span::secs(3_600), Usdc::ZERO, Reason::new("once"));
         }
     }
@@ -40,7 +49,7 @@ fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
 }
 
 fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
-    Box::new(Once(Some(Action::Trade(Trade {
+    Box::new(Once(Some(Action::Trade(TradeIntent {
         token: Token(0),
         side: Side::Buy,
         size: polydesk_domain::Size::Shares(Shares::whole(shares)),
@@ -52,12 +61,12 @@ fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
 }
 
 fn listed() -> Stamped {
-    row(0, Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::new(market(1)) }))
+    row(0, Event::Market(MarketEvent::Listed { key: polydesk_domain::MarketKey(0), market: Arc::new(market(1)) }))
 }
 
 fn filled(tape: Vec<Stamped>, strategy: Box<dyn Strategy>) -> Shares {
     let run = run(tape, vec![strategy], SimConfig::instant(), 1);
-    run.recording.fills.iter().map(|fill| fill.trade.fill.shares).sum()
+    run.recording.fills.iter().map(|fill| fill.fill.fill.shares).sum()
 }
 
 #[test]
@@ -109,11 +118,20 @@ impl Strategy for Witness {
     fn id(&self) -> StrategyId {
         StrategyId::literal("witness")
     }
-    fn interests(&self, _: &polydesk_domain::Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH
     }
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, _: &mut Emit<'_>) {
-        if let Occasion::Batch(key) = occasion
+    fn wants(&self, _: &polydesk_domain::Market) -> bool {
+        true
+    }
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id())
+    }
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, _: &mut Emit<'_>) {
+        if let Trigger::Batch(key) = trigger
             && let Some((bid, _)) =
                 view.books.best(key.token(polydesk_domain::Outcome::Yes), Side::Buy)
         {

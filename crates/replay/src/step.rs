@@ -1,0 +1,110 @@
+//! One step of engine and exchange: what the tape's driver and paper trading share.
+
+use polydesk_domain::{Event, Outbox, Stamped, Time};
+use polydesk_engine::Engine;
+use polydesk_sim::Sim;
+
+/// Sees what happens in a step; nothing it does changes the run.
+pub trait Watch {
+    /// Why watching failed; it ends the run.
+    type Error;
+    /// An event of the account, of people or of the runtime is about to be handled.
+    ///
+    /// # Errors
+    /// The log could not be written.
+    fn before(&mut self, engine: &Engine, stamped: &Stamped) -> Result<(), Self::Error>;
+    /// What an event gave rise to, before its commands leave.
+    ///
+    /// # Errors
+    /// The log could not be written.
+    fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> Result<(), Self::Error>;
+}
+
+/// The engine and the simulated exchange it trades on. Time is given, never read.
+pub struct Step<'a> {
+    /// Decides.
+    pub engine: &'a mut Engine,
+    /// Answers.
+    pub sim: &'a mut Sim,
+    out: Outbox,
+    updates: Vec<(Time, Event)>,
+    seq: u64,
+}
+
+impl<'a> Step<'a> {
+    /// Both as they are.
+    pub fn new(engine: &'a mut Engine, sim: &'a mut Sim) -> Step<'a> {
+        Step { engine, sim, out: Outbox::new(), updates: Vec::new(), seq: 0 }
+    }
+
+    /// The exchange sees market data at exchange time.
+    #[inline]
+    pub fn exchange(&mut self, stamped: &Stamped) {
+        self.seq = self.seq.max(stamped.seq);
+        self.sim.on_market(stamped);
+    }
+
+    /// The engine sees market data, after the latency of its feed.
+    ///
+    /// # Errors
+    /// What watching says.
+    #[inline]
+    pub fn market<W: Watch>(&mut self, stamped: &Stamped, watch: &mut W) -> Result<(), W::Error> {
+        self.engine.handle(stamped, &mut self.out);
+        if self.out.is_empty() { Ok(()) } else { self.send(stamped.at, watch) }
+    }
+
+    /// Everything of the exchange that is due by `to` reaches the engine, in order.
+    ///
+    /// # Errors
+    /// What watching says.
+    pub fn advance<W: Watch>(&mut self, to: Time, watch: &mut W) -> Result<(), W::Error> {
+        let mut updates = core::mem::take(&mut self.updates);
+        self.sim.advance(to, &mut updates);
+        for (at, event) in updates.drain(..) {
+            self.deliver(at, event, watch)?;
+        }
+        self.updates = updates;
+        Ok(())
+    }
+
+    /// An event that is no market data reaches the engine.
+    ///
+    /// # Errors
+    /// What watching says.
+    pub fn deliver<W: Watch>(
+        &mut self,
+        at: Time,
+        event: Event,
+        watch: &mut W,
+    ) -> Result<(), W::Error> {
+        self.seq += 1;
+        let stamped = Stamped { at, venue_at: at, seq: self.seq, event };
+        watch.before(self.engine, &stamped)?;
+        self.engine.handle(&stamped, &mut self.out);
+        self.send(at, watch)
+    }
+
+    /// The stream is over: batches still open are complete.
+    ///
+    /// # Errors
+    /// What watching says.
+    pub fn finish<W: Watch>(&mut self, at: Time, watch: &mut W) -> Result<(), W::Error> {
+        self.engine.finish(&mut self.out);
+        self.send(at, watch)
+    }
+
+    /// When something next happens inside: at the exchange, or a delivery to the engine.
+    pub fn next_due(&self) -> Option<Time> {
+        self.sim.next_due()
+    }
+
+    fn send<W: Watch>(&mut self, at: Time, watch: &mut W) -> Result<(), W::Error> {
+        watch.after(self.engine, at, &self.out)?;
+        for command in self.out.commands.drain(..) {
+            self.sim.submit(at, &command);
+        }
+        self.out.records.clear();
+        Ok(())
+    }
+}
