@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{MarketState, Outcome, Price, Shares, Side, StrategyId, TradeStatus, Usdc};
+use polydesk_domain::{
+    BasketEnd, ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares, Side,
+    StrategyId, Subject, TradeStatus, Usdc,
+};
 use polydesk_engine::Engine;
-use polydesk_execution::{Account, ClosedTrade, Ledger};
+use polydesk_execution::{Ledger, LedgerAccount};
 use polydesk_replay::FillRow;
 use polydesk_report::{
     Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
     OpenRecord, OrderRecord, PlanRecord, RunRecord, Setting, TapeFacts, Totals, TradeRecord,
 };
 use polydesk_settings::Settings;
-use polydesk_signals::Subject;
 use polydesk_sim::Sim;
 use polydesk_tape::{Certificate, Manifest, Times};
 
@@ -33,7 +35,7 @@ pub fn outcome(done: &Replayed) -> OutcomeFacts {
     OutcomeFacts {
         net: totals(&done.engine).equity - done.sim.config().starting_cash,
         fills: fills.count() as u64,
-        fees: done.engine.execution().ledger().fees(),
+        fees: done.engine.manager().ledger().fees(),
     }
 }
 
@@ -71,24 +73,24 @@ pub fn run(
     bands: Vec<Band>,
 ) -> RunRecord {
     let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
-    let fills = recording.fills.iter().map(fill).collect();
-    let trades = recording.closed.iter().map(trade).collect();
+    let fills = recording.fills.iter().map(|row| fill(&engine, row)).collect();
+    let trades = recording.closed.iter().map(|closed| trade(&engine, closed)).collect();
     let point = |p: &polydesk_replay::EquityPoint| EquityRecord {
         at: p.at,
         equity: p.equity,
         locked: p.locked,
         realised: p.realised,
     };
-    let plans = recording.plans.iter().map(|plan| PlanRecord {
-        strategy: plan.strategy,
-        kind: plan.kind.name().to_owned(),
-        market: plan.market.index(),
-        wanted: plan.wanted,
-        sets: plan.sets,
-        expected: plan.expected,
-        started: plan.started,
-        ended: plan.ended,
-        code: plan.code.to_owned(),
+    let plans = recording.baskets.iter().map(|end: &BasketEnd| PlanRecord {
+        strategy: end.strategy,
+        kind: end.kind.name().to_owned(),
+        market: place(&engine, &end.market),
+        wanted: end.wanted,
+        sets: end.sets,
+        expected: end.expected,
+        started: end.started,
+        ended: end.ended,
+        code: end.code.to_string(),
     });
     RunRecord {
         heading: heading.to_owned(),
@@ -161,51 +163,56 @@ fn models(settings: &Settings) -> Vec<(String, String)> {
 }
 
 fn totals(engine: &Engine) -> Totals {
-    let ledger = engine.execution().ledger();
-    let (cash, pending) = (ledger.balance(Account::Cash), ledger.balance(Account::Pending));
-    let equity = engine.execution().equity().now;
+    let ledger = engine.manager().ledger();
+    let (cash, pending) = (ledger.balance(LedgerAccount::Cash), ledger.balance(LedgerAccount::Pending));
+    let equity = engine.manager().equity().now;
     Totals {
         cash,
         pending,
-        inventory_cost: ledger.balance(Account::Inventory),
+        inventory_cost: ledger.balance(LedgerAccount::Inventory),
         inventory_mark: equity - cash - pending,
-        realised: -ledger.balance(Account::Realised),
+        realised: -ledger.balance(LedgerAccount::Realised),
         fees: ledger.fees(),
-        rebates: -ledger.balance(Account::Rebates),
-        rewards: -ledger.balance(Account::Rewards),
+        rebates: -ledger.balance(LedgerAccount::Rebates),
+        rewards: -ledger.balance(LedgerAccount::Rewards),
         equity,
         ledger_entries: ledger.entries(),
     }
 }
 
-fn fill(row: &FillRow) -> FillRecord {
-    let trade = &row.trade;
+/// A market's position in the record: markets are there in listing order.
+fn place(engine: &Engine, market: &ConditionId) -> usize {
+    engine.universe().key(market).map_or(0, |key| key.index())
+}
+
+fn fill(engine: &Engine, row: &FillRow) -> FillRecord {
+    let fill = &row.fill;
     FillRecord {
         at: row.at,
-        decided_at: row.decided_at,
-        order: trade.order.0,
-        strategy: row.strategy,
-        purpose: row.purpose.to_owned(),
-        market: trade.token.market().index(),
-        outcome: trade.token.outcome(),
-        side: trade.side,
-        role: trade.role,
-        level: trade.fill.level,
-        shares: trade.fill.shares,
-        notional: trade.fill.notional,
-        fee: trade.fill.fee,
+        decided_at: fill.decided_at,
+        order: fill.order.0,
+        strategy: fill.strategy,
+        purpose: fill.purpose.name().to_owned(),
+        market: place(engine, &fill.market),
+        outcome: fill.outcome,
+        side: fill.side,
+        role: fill.role,
+        level: fill.fill.level,
+        shares: fill.fill.shares,
+        notional: fill.fill.notional,
+        fee: fill.fill.fee,
         status: row.status,
-        double_mid_decided: row.double_mid_decided,
-        double_mid_filled: row.double_mid_filled,
+        double_mid_decided: fill.double_mid_decided,
+        double_mid_filled: fill.double_mid,
         double_mid_later: row.double_mid_later,
     }
 }
 
-fn trade(closed: &ClosedTrade) -> TradeRecord {
+fn trade(engine: &Engine, closed: &ClosedTrade) -> TradeRecord {
     TradeRecord {
         strategy: closed.strategy,
-        market: closed.token.market().index(),
-        outcome: closed.token.outcome(),
+        market: place(engine, &closed.market),
+        outcome: closed.outcome,
         opened_at: closed.opened_at,
         closed_at: closed.closed_at,
         shares: closed.shares,
@@ -215,12 +222,12 @@ fn trade(closed: &ClosedTrade) -> TradeRecord {
         exit_fee: closed.exit_fee,
         entry_role: closed.entry_role,
         exit_role: closed.exit_role,
-        why: closed.why.name().to_owned(),
+        why: closed.reason.name().to_owned(),
     }
 }
 
 fn open(engine: &Engine) -> Vec<OpenRecord> {
-    let held = engine.execution().positions().all();
+    let held = engine.manager().positions().all();
     held.map(|(strategy, token, holding)| {
         let shares = holding.held();
         let book = engine.books().get(token.market());
@@ -248,7 +255,7 @@ fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderR
         let stats = recording.orders.get(&strategy).cloned().unwrap_or_default();
         rows.push(OrderRecord {
             strategy,
-            signals: engine.said().get(&strategy).copied().unwrap_or(0),
+            signals: engine.emitted(strategy),
             placed: stats.placed,
             post_only: stats.post_only,
             touched: stats.touched,
@@ -262,26 +269,26 @@ fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderR
 type ByCode = BTreeMap<String, BTreeMap<String, u64>>;
 
 fn by_strategy<'a>(
-    counts: impl Iterator<Item = (&'a (StrategyId, &'static str), &'a u64)>,
+    counts: impl Iterator<Item = (&'a (StrategyId, Code), &'a u64)>,
 ) -> ByCode {
     let mut out = ByCode::new();
     for ((strategy, code), count) in counts {
-        *out.entry(strategy.to_string()).or_default().entry((*code).to_owned()).or_default() +=
+        *out.entry(strategy.to_string()).or_default().entry(code.to_string()).or_default() +=
             count;
     }
     out
 }
 
 fn codes(engine: &Engine, sim: &Sim) -> Codes {
-    let counts = engine.execution().counts();
-    let plain = |counts: &BTreeMap<&'static str, u64>| -> BTreeMap<String, u64> {
-        counts.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect()
+    let counts = engine.manager().counts();
+    let plain = |counts: &BTreeMap<Code, u64>| -> BTreeMap<String, u64> {
+        counts.iter().map(|(code, count)| (code.to_string(), *count)).collect()
     };
     let mut skips = ByCode::new();
     for (strategy, codes) in engine.skips() {
         skips.insert(
             strategy.to_string(),
-            codes.into_iter().map(|(c, n)| (c.to_owned(), n)).collect(),
+            codes.into_iter().map(|(c, n)| (c.to_string(), n)).collect(),
         );
     }
     let exchange = serde_json::to_value(sim.counters()).unwrap_or_default();
@@ -303,29 +310,32 @@ fn codes(engine: &Engine, sim: &Sim) -> Codes {
         rejects: by_strategy(counts.rejects.iter()),
         ends: by_strategy(counts.ends.iter()),
         exit_waits: plain(&counts.exit_waits),
-        oddities: plain(&counts.oddities),
+        oddities: plain(&counts.anomalies),
         exchange: shown,
     }
 }
 
 fn episodes(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<EpisodeRecord> {
-    let subject = |subject: &Subject| match subject {
-        Subject::Market(key) => engine.universe().market(*key).question.clone(),
+    let subject = |subject: &Subject<ConditionId>| match subject {
+        Subject::Market(condition) => match engine.universe().key(condition) {
+            Some(key) => engine.universe().market(key).question.clone(),
+            None => condition.to_string(),
+        },
         Subject::Group(name) => name.clone(),
     };
-    let row = |(strategy, episode): &(StrategyId, polydesk_signals::Episode)| EpisodeRecord {
+    let row = |(strategy, seen): &(StrategyId, Opportunity<ConditionId>)| EpisodeRecord {
         strategy: *strategy,
-        kind: episode.kind.name().to_owned(),
-        subject: subject(&episode.subject),
-        started: episode.started,
-        ended: episode.ended,
-        best_edge: episode.best_edge,
-        best_sets: episode.best_sets,
-        best_gross_units: episode.best_gross_units,
-        signals: episode.signals,
-        outcome: episode.outcome.to_string(),
+        kind: seen.kind.name().to_owned(),
+        subject: subject(&seen.subject),
+        started: seen.started,
+        ended: seen.ended,
+        best_edge: seen.best_edge,
+        best_sets: seen.best_sets,
+        best_gross_units: seen.best_gross_units,
+        signals: seen.signals,
+        outcome: seen.outcome.to_string(),
     };
-    recording.episodes.iter().map(row).collect()
+    recording.opportunities.iter().map(row).collect()
 }
 
 fn data(engine: &Engine, recording: &polydesk_replay::Recording) -> DataQuality {
@@ -348,11 +358,11 @@ fn data(engine: &Engine, recording: &polydesk_replay::Recording) -> DataQuality 
 fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
     let check =
         |name: &str, passed: bool, detail: String| Check { name: name.to_owned(), passed, detail };
-    let execution = engine.execution();
+    let execution = engine.manager();
     let conserved = sim.check_conservation();
     let (ledger, account) = (execution.ledger(), sim.account());
     let free = account.cash_free + account.cash_reserved;
-    let cash = ledger.balance(Account::Cash);
+    let cash = ledger.balance(LedgerAccount::Cash);
     let mut shares_off = Vec::new();
     for index in 0..(engine.universe().len() * 2) {
         let token = polydesk_domain::Token(index as u32);
@@ -407,7 +417,7 @@ fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
 /// Whether the ledger's days say what the round trips say: the tables are made of these, halts of those.
 fn days(ledger: &Ledger, closed: &[ClosedTrade]) -> Check {
     let (mut booked, mut told) = (BTreeMap::<i64, Usdc>::new(), BTreeMap::<i64, Usdc>::new());
-    for ((_, _, day), tally) in ledger.tallies() {
+    for ((_, day), tally) in ledger.days() {
         *booked.entry(*day).or_default() += tally.realised;
     }
     for trade in closed {

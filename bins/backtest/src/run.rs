@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use polydesk_domain::{Span, StrategyId};
-use polydesk_engine::Engine;
+use polydesk_engine::{Engine, Setup};
 use polydesk_replay::{EventLog, Options, Recording, replay};
 use polydesk_report::{Band, Record, RunRecord};
 use polydesk_settings::{Layer, Origin, Problem, Settings};
@@ -188,7 +188,8 @@ pub fn replay_once(
     let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
     let received = reader.tapes().all(|(manifest, _)| manifest.times == Times::Received);
     let mut engine =
-        Engine::new(settings.limits.clone(), settings.build()).map_err(anyhow::Error::from)?;
+        Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
+            .map_err(anyhow::Error::from)?;
     let mut sim = Sim::new(*exchange, settings.run.seed).map_err(anyhow::Error::from)?;
     let options = Options {
         times: if received { Times::Received } else { Times::VenueOnly },

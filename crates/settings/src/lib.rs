@@ -126,7 +126,7 @@ impl Settings {
         for (id, toml) in &self.strategies {
             let entry = CATALOGUE.iter().find(|entry| entry.id == *id);
             // `load` has built each of them once already.
-            built.extend(entry.and_then(|entry| (entry.build)(toml).ok()));
+            built.extend(entry.and_then(|entry| (entry.build)(*id, toml).ok()));
         }
         built
     }
@@ -175,7 +175,7 @@ fn strategies(
         let name = entry.id.to_string();
         let Ok(values) = figment.extract_inner::<Dict>(&name) else { continue };
         let toml = toml::to_string(&Value::from(values)).unwrap_or_default();
-        if let Err(polydesk_strategies::StateError::Params { detail, .. }) = (entry.build)(&toml) {
+        if let Err(polydesk_strategies::StateError::Params { detail, .. }) = (entry.build)(entry.id, &toml) {
             problems.extend(detail.lines().map(|line| Problem::rule(line.to_owned(), lines)));
         }
         sections.insert(name, (entry.id, toml));

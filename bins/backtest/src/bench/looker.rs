@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use polydesk_domain::{Outcome, StrategyId, Universe};
-use polydesk_strategies::{
-    Emit, Interests, Kinds, Markets, Occasion, Saved, StateError, Strategy, View,
-};
+use polydesk_domain::{Outcome, StrategyId};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 /// Reads the best prices of every complete batch, counts the batches and sums the middles.
 #[derive(Debug, Default)]
@@ -42,13 +40,22 @@ impl Strategy for Looker {
         const { StrategyId::literal("looker") }
     }
 
-    fn interests(&self, _universe: &Universe) -> Interests {
-        Interests { markets: Markets::All, kinds: Kinds::BATCH }
+    fn kinds(&self) -> Kinds {
+        Kinds::BATCH
+    }
+    fn wants(&self, _: &polydesk_domain::Market) -> bool {
+        true
+    }
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id())
     }
 
     #[inline]
-    fn on_event(&mut self, view: &View<'_>, occasion: Occasion<'_>, _out: &mut Emit<'_>) {
-        let Occasion::Batch(key) = occasion else { return };
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, _out: &mut Emit<'_>) {
+        let Trigger::Batch(key) = trigger else { return };
         let middle = view.books.get(key).and_then(|book| book.double_mid(Outcome::Yes));
         self.batches += 1;
         self.sum = self.sum.wrapping_add(u64::from(middle.unwrap_or(0)));
@@ -57,14 +64,6 @@ impl Strategy for Looker {
     }
 
     fn reconfigure(&mut self, _toml: &str) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn save(&self) -> Saved {
-        Saved { version: 1, bytes: Vec::new() }
-    }
-
-    fn load(&mut self, _saved: &Saved) -> Result<(), StateError> {
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use polydesk_domain::{Books, Event, MarketKey, Outcome, Span};
-use polydesk_engine::Engine;
+use polydesk_domain::{Books, Event, MarketEvent, MarketKey, Outbox, Outcome, Span};
+use polydesk_engine::{Engine, Setup};
 use polydesk_execution::{Limits, RawRisk};
 use polydesk_replay::{EventLog, Options, replay};
 use polydesk_settings::Settings;
@@ -222,14 +222,14 @@ fn middle(books: &Books, key: MarketKey) -> u64 {
 fn strategy<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let looker = Looker::default();
     let seen = looker.seen();
-    let mut engine = Engine::new(limits()?, vec![Box::new(looker)])?;
-    let (mut rows, mut commands, mut stamped) = (0, Vec::new(), blank());
+    let mut engine = Engine::new(Setup::simulated(limits()?), vec![Box::new(looker)])?;
+    let (mut rows, mut out, mut stamped) = (0, Outbox::new(), blank());
     while source.next_into(&mut stamped)? {
         rows += 1;
-        engine.handle(&stamped, &mut commands);
-        commands.clear();
+        engine.handle(&stamped, &mut out);
+        out.clear();
     }
-    engine.finish(&mut commands);
+    engine.finish(&mut out);
     let (batches, check) = seen.get();
     Ok(Work { rows, batches, check, ..Work::default() })
 }
@@ -241,7 +241,7 @@ fn whole<S: EventSource>(
     exchange: SimConfig,
     seed: u64,
 ) -> anyhow::Result<Work> {
-    let mut engine = Engine::new(limits, strategies)?;
+    let mut engine = Engine::new(Setup::simulated(limits), strategies)?;
     let mut sim = Sim::new(exchange, seed)?;
     let options = Options { times: Times::Received, ..Options::default() };
     let mut log = EventLog::hash_only();
