@@ -296,7 +296,7 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use polydesk_domain::{
-        CancelReason, Price, Purpose, RejectReason, Shares, Side, SignalId, Size, StrategyId, Tif,
+        CancelReason, Price, Purpose, RejectReason, Shares, Side, Size, StrategyId, Tif,
         Token,
     };
 
