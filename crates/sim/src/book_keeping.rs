@@ -8,7 +8,7 @@ use polydesk_domain::{
     Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
 };
 
-use crate::sim::Due;
+use crate::due::Due;
 
 /// A print waiting for the end of its batch, in YES coordinates.
 #[derive(Debug, Clone, Copy)]

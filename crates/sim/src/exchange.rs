@@ -2,17 +2,17 @@
 //! afterwards is in `lives`.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder,
-    Price, Query, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
+    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder, Price,
+    RejectReason, Role, Shares, Side, Tif, Time, Usdc,
 };
 
 use crate::book_keeping::{is_crossed_level, meets};
 use crate::chance::Purpose;
 use crate::config::DUST;
+use crate::due::Due;
 use crate::order::{End, Order, Stage, place};
 use crate::rules::{self, Admitted};
-use crate::sim::{Due, Sim};
-use crate::views::Mode;
+use crate::state::Sim;
 
 /// What an incoming order takes from one displayed level.
 #[derive(Debug, Clone, Copy)]
@@ -34,61 +34,7 @@ struct Plan {
 }
 
 impl Sim {
-    /// Runs what is due, unless it concerns a market in the middle of a batch: then it waits.
-    pub(crate) fn run(&mut self, due: Due) {
-        if let Some(key) = self.market_of(&due) {
-            self.complete_if_over(key);
-            let slot = &mut self.slots[key.index()];
-            if slot.batch.open {
-                self.counters.waited_for_batch += 1;
-                slot.waiting.push(due);
-                self.track(key);
-                return;
-            }
-        }
-        self.run_now(due);
-    }
-
-    pub(crate) fn run_now(&mut self, due: Due) {
-        match due {
-            Due::Arrive(order) => self.arrive(&order),
-            Due::Refuse(id) => self.refuse_request(id),
-            Due::Cancel(id) => self.cancel(id),
-            Due::CancelAll(scope) => self.cancel_all(scope),
-            Due::CancelMarket(key) => self.cancel_market(key),
-            Due::Query(Query::Order(id)) => self.query_order(id),
-            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
-            Due::Release(id) => self.release(id),
-            Due::Expire(id) => self.expire(id),
-            Due::BatchTimeout(key) => self.batch_timeout(key),
-            Due::NoAnswer(id, since) => self.no_answer(id, since),
-            Due::Settle(serial) => self.settle(serial),
-            Due::SetArrive(order) => self.set_arrive(order),
-            Due::SetDone(order) => self.set_done(order),
-            Due::AutoRedeem(key) => self.auto_redeem(key),
-            Due::PayRebates(day) => self.pay_rebates(day),
-            Due::Deliver(event) => self.deliver(self.now, *event),
-        }
-    }
-
-    /// The listed market whose book an action needs.
-    fn market_of(&self, due: &Due) -> Option<MarketKey> {
-        let of_order = |id: &ClientOrderId| -> Option<Token> {
-            self.orders
-                .get(id)
-                .map(|order| order.token)
-                .or_else(|| self.transit.get(id).map(|(token, _)| *token))
-        };
-        let key = match due {
-            Due::Arrive(order) => order.token.market(),
-            Due::Cancel(id) | Due::Release(id) | Due::Expire(id) => of_order(id)?.market(),
-            Due::CancelMarket(key) => *key,
-            _ => return None,
-        };
-        self.is_listed(key).then_some(key)
-    }
-
-    fn arrive(&mut self, place: &PlaceOrder) {
+    pub(crate) fn arrive(&mut self, place: &PlaceOrder) {
         self.counters.orders_arrived += 1;
         if self.chance.happens(Purpose::Fault, self.config.faults.throttle_ppm) {
             self.arrived(place.id);
@@ -102,7 +48,7 @@ impl Sim {
     }
 
     /// The venue takes no order of a request that carries too many.
-    fn refuse_request(&mut self, id: ClientOrderId) {
+    pub(crate) fn refuse_request(&mut self, id: ClientOrderId) {
         self.counters.orders_arrived += 1;
         self.arrived(id);
         let text = format!("a request carries at most {} orders", Command::BATCH);
@@ -125,12 +71,7 @@ impl Sim {
         if open || self.ended.contains_key(&place.id) || self.retention.is_forgotten(place.id) {
             return Err(RejectReason::Duplicate);
         }
-        let takes = match self.mode {
-            Mode::Normal => true,
-            Mode::PostOnly => place.post_only,
-            Mode::CancelOnly => false,
-        };
-        if !takes {
+        if !self.mode.takes(place.post_only) {
             return Err(RejectReason::Restricted);
         }
         let key = place.token.market();
@@ -359,7 +300,7 @@ impl Sim {
     }
 
     /// The taker delay is over: the order matches what is there now.
-    fn release(&mut self, id: ClientOrderId) {
+    pub(crate) fn release(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get(&id).filter(|order| order.stage == Stage::Delayed) else {
             return;
         };

@@ -12,8 +12,9 @@ use polydesk_domain::{
 
 use crate::bank::Broken;
 use crate::book_keeping::{Move, MoveKind, Pending, Slot, is_crossed_level, meets};
+use crate::due::Due;
 use crate::queue::after_cancel;
-use crate::sim::{Due, Sim};
+use crate::state::Sim;
 
 impl Sim {
     pub(crate) fn take_row(&mut self, stamped: &Stamped) {
@@ -90,13 +91,7 @@ impl Sim {
     fn is_flat(&self, key: MarketKey) -> bool {
         let slot = &self.slots[key.index()];
         let orders = slot.resting.len() + slot.delayed.len() + slot.waiting.len();
-        orders == 0 && self.bank.is_flat(key) && !self.is_under_way(key)
-    }
-
-    /// Whether the market's book and our account there are kept.
-    #[inline]
-    pub(crate) fn is_listed(&self, key: MarketKey) -> bool {
-        self.slots.get(key.index()).is_some_and(|slot| !slot.freed)
+        orders == 0 && self.bank.is_flat(key) && !self.pending.is_under_way(key)
     }
 
     /// Completes what the row shows to be over and opens the market's batch.

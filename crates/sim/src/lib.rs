@@ -35,10 +35,12 @@ mod book_keeping;
 mod chance;
 mod config;
 mod counters;
+mod due;
 mod exchange;
 mod flow;
 mod lives;
 mod order;
+mod queries;
 mod queue;
 mod retention;
 mod rules;
@@ -46,6 +48,8 @@ mod sets;
 mod settle;
 mod sim;
 mod span_text;
+mod state;
+mod trade;
 mod views;
 
 pub use bank::{AccountView, Broken, TokenView};
@@ -54,5 +58,6 @@ pub use config::{
     SimError,
 };
 pub use counters::SimCounters;
-pub use sim::Sim;
-pub use views::{Entries, FillRule, Mode, OrderView};
+pub use rules::Mode;
+pub use state::Sim;
+pub use views::{Entries, FillRule, OrderView};

@@ -6,8 +6,9 @@ use polydesk_domain::{
 
 use crate::chance::Purpose;
 use crate::config::DUST;
+use crate::due::Due;
 use crate::order::{End, Ended, Stage};
-use crate::sim::{Due, Sim};
+use crate::state::Sim;
 
 impl Sim {
     /// Puts an order into the book, behind everything shown at its level.

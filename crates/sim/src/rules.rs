@@ -17,6 +17,30 @@ const REMOVED_BEFORE: Span = Span::secs(60);
 /// The least worth of an order that takes.
 pub(crate) const LEAST_MARKETABLE: Usdc = Usdc::whole(1);
 
+/// Which commands the venue takes at the moment (its 503 modes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All.
+    #[default]
+    Normal,
+    /// Of new orders only post-only ones; cancels.
+    PostOnly,
+    /// No new orders; cancels.
+    CancelOnly,
+}
+
+impl Mode {
+    /// Whether an order may come in.
+    pub(crate) fn takes(self, post_only: bool) -> bool {
+        match self {
+            Mode::Normal => true,
+            Mode::PostOnly => post_only,
+            Mode::CancelOnly => false,
+        }
+    }
+}
+
 /// What the rules make of an order: its integers and the fee that holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted {

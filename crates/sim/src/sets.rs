@@ -5,8 +5,9 @@ use polydesk_domain::{
 };
 
 use crate::chance::Purpose;
+use crate::due::{Due, SetOrder};
 use crate::retention::Kept;
-use crate::sim::{Due, SetOrder, Sim};
+use crate::state::Sim;
 
 impl Sim {
     /// A set operation arrives: what it needs is put aside, or it fails.

@@ -4,69 +4,14 @@
 //! gives back exactly what it took, once.
 
 use polydesk_domain::{
-    ClientOrderId, Event, FeeRate, Fill, OwnTrade, Role, Shares, Side, Time, Token, TradeId,
-    TradeStatus, Usdc,
+    ClientOrderId, Event, FeeRate, Fill, OwnTrade, Role, Side, Time, TradeId, TradeStatus, Usdc,
 };
 
 use crate::bank::Deal;
 use crate::chance::Purpose;
-use crate::sim::{Due, Sim};
-
-/// What comes next for a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// It is to be put into a block.
-    Mine,
-    /// It will fail.
-    Fail,
-    /// It is in a block.
-    Confirm,
-    /// Nothing: it is final or failed.
-    Over,
-}
-
-/// A match, kept as long as its order is.
-#[derive(Debug, Clone)]
-pub(crate) struct Trade {
-    news: OwnTrade,
-    deal: Deal,
-    rebate: Usdc,
-    step: Step,
-    retried: bool,
-    reports: Reports,
-}
-
-/// When the latest report of a match reaches the engine: reports of one match come in order.
-#[derive(Debug, Clone, Copy)]
-struct Reports {
-    last: Time,
-    /// The same if the first report is not late: what a query waits for.
-    prompt: Time,
-}
-
-impl Trade {
-    pub(crate) fn token(&self) -> Token {
-        self.news.token
-    }
-    pub(crate) fn side(&self) -> Side {
-        self.news.side
-    }
-    pub(crate) fn shares(&self) -> Shares {
-        self.news.fill.shares
-    }
-    /// Whether it is final or failed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.step == Step::Over
-    }
-    /// Micro-dollars in flight, and to come.
-    pub(crate) fn cash(&self) -> (i128, i128) {
-        let fill = self.news.fill;
-        match self.news.side {
-            Side::Buy => (i128::from((fill.notional + fill.fee).micros()), 0),
-            Side::Sell => (0, i128::from((fill.notional - fill.fee).micros())),
-        }
-    }
-}
+use crate::due::Due;
+use crate::state::Sim;
+use crate::trade::{Reports, Step, Trade};
 
 impl Sim {
     /// Books a match of one of our orders and starts its settlement. The order's own figures and

@@ -8,7 +8,7 @@ use polydesk_domain::{
 
 use crate::bank::{AccountView, Broken};
 use crate::order::Stage;
-use crate::sim::Sim;
+use crate::state::Sim;
 
 /// What can fill a resting order in a market, judged by the data seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -18,19 +18,6 @@ pub enum FillRule {
     PrintsAndCrossings,
     /// No print was seen: only a displayed opposite side that crosses our price.
     CrossingsOnly,
-}
-
-/// Which commands the venue takes at the moment (its 503 modes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// All.
-    #[default]
-    Normal,
-    /// Of new orders only post-only ones; cancels.
-    PostOnly,
-    /// No new orders; cancels.
-    CancelOnly,
 }
 
 /// One of our open orders as the exchange keeps it, for reads of a local exchange and for tests.
