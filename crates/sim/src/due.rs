@@ -1,4 +1,4 @@
-//! What is due at the exchange, and the schedule that it waits in. It runs nothing.
+//! Scheduled actions of the exchange and their queue. It runs none of them.
 
 use std::collections::BTreeMap;
 
@@ -6,57 +6,57 @@ use polydesk_domain::{
     ClientOrderId, Conversion, ConversionId, Event, MarketKey, PlaceOrder, Query, StrategyId, Time,
 };
 
-/// Something that is due at a time.
+/// A scheduled action.
 #[derive(Debug, Clone)]
 pub(crate) enum Due {
-    /// An order meets the book.
+    /// An order reaches the book.
     Arrive(Box<PlaceOrder>),
-    /// An order of a request with too many orders does not.
+    /// An order of a request with too many orders arrives and is refused.
     Refuse(ClientOrderId),
-    /// A cancel does.
+    /// A cancel arrives.
     Cancel(ClientOrderId),
-    /// A cancel of everything does, of one market or everywhere.
+    /// A cancel of all orders arrives, of one market or everywhere.
     CancelAll(Option<MarketKey>),
-    /// The part of it for one market.
+    /// All orders of one market are cancelled.
     CancelMarket(MarketKey),
     /// A query arrives.
     Query(Query),
-    /// The taker delay of an order is over.
+    /// The taker delay of an order ends.
     Release(ClientOrderId),
-    /// A GTD order's time is over.
+    /// A GTD order expires.
     Expire(ClientOrderId),
     /// A batch may be complete.
     BatchTimeout(MarketKey),
-    /// The engine gives up waiting for an answer to what happened at a time.
-    NoAnswer(ClientOrderId, Time),
+    /// The engine's wait for a lost answer ends; the time is when it was lost.
+    ResponseTimeout(ClientOrderId, Time),
     /// The next step of a match's settlement.
     Settle(u64),
-    /// A set operation arrives.
-    SetArrive(SetOrder),
-    /// A set operation is final.
-    SetDone(SetOrder),
-    /// The venue redeems for us.
+    /// A conversion arrives.
+    ConversionArrive(ConversionRequest),
+    /// A conversion becomes final on the chain, or fails there.
+    ConversionEnd(ConversionRequest),
+    /// The venue redeems without a command.
     AutoRedeem(MarketKey),
     /// Rebates of a day are paid.
     PayRebates(i64),
-    /// The engine hears of something.
+    /// An event reaches the engine.
     Deliver(Box<Event>),
 }
 
-/// A split, merge or redemption under way.
+/// A split, merge or redemption; without an id where the venue redeems by itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SetOrder {
+pub(crate) struct ConversionRequest {
     pub(crate) id: Option<ConversionId>,
     pub(crate) strategy: Option<StrategyId>,
     pub(crate) market: MarketKey,
     pub(crate) action: Conversion,
 }
 
-/// What is due, in the order of time and then of scheduling.
+/// Scheduled actions in the order of time and then of scheduling.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     entries: BTreeMap<(Time, u64), Due>,
-    /// Time of the first entry, asked for with every row; means nothing while there is none.
+    /// Time of the first entry, read with every row; meaningless without entries.
     earliest: Time,
     next: u64,
 }
@@ -84,11 +84,11 @@ impl Schedule {
         (at <= to).then(|| (at, entry.remove()))
     }
 
-    /// Whether an order or a conversion in a market is on its way or being worked on.
-    pub(crate) fn is_under_way(&self, key: MarketKey) -> bool {
+    /// Whether an order in flight or a pending conversion concerns a market.
+    pub(crate) fn has_pending_in(&self, key: MarketKey) -> bool {
         self.entries.values().any(|due| match due {
             Due::Arrive(order) => order.token.market() == key,
-            Due::SetArrive(order) | Due::SetDone(order) => order.market == key,
+            Due::ConversionArrive(request) | Due::ConversionEnd(request) => request.market == key,
             _ => false,
         })
     }

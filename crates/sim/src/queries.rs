@@ -1,4 +1,4 @@
-//! What queries are answered, and when the exchange forgets what they could be about.
+//! Results of queries, and when ended orders and finished conversions are forgotten.
 
 use polydesk_domain::{ClientOrderId, ConversionId, Event, OrderUpdate};
 
@@ -6,30 +6,32 @@ use crate::retention::Kept;
 use crate::state::Sim;
 
 impl Sim {
-    /// Evidence for an order: what it is at the exchange, and all its matches with their present status.
-    /// While it may still be on its way nothing can be proven, and the answer says so. Of an order that
-    /// may be a forgotten one nothing is said at all.
+    /// Answers with the state of an order and then with all its matches in their present status. An
+    /// order in flight is `Unknown`, because it can still arrive. An order that may be a forgotten one
+    /// gets no answer.
     pub(crate) fn query_order(&mut self, id: ClientOrderId) {
-        let (event, trades) = match (self.orders.get(&id), self.ended.get(&id)) {
-            (Some(order), _) => (order.evidence(), order.trades.clone()),
-            (None, Some(ended)) => (ended.event(), ended.trades.clone()),
-            (None, None) if self.transit.contains_key(&id) => (OrderUpdate::Unknown, Vec::new()),
+        let (update, trades) = match (self.orders.get(&id), self.ended.get(&id)) {
+            (Some(order), _) => (order.update(), order.trades.clone()),
+            (None, Some(ended)) => (ended.update(), ended.trades.clone()),
+            (None, None) if self.orders_in_flight.contains_key(&id) => {
+                (OrderUpdate::Unknown, Vec::new())
+            }
             (None, None) if self.has_forgotten(id) => return,
             (None, None) => (OrderUpdate::Absent, Vec::new()),
         };
-        let proves = event != OrderUpdate::Unknown;
-        let told = self.news(id, event);
+        let conclusive = update != OrderUpdate::Unknown;
+        let reported_at = self.report_update(id, update);
         for serial in trades {
-            self.report_again(serial, told);
+            self.report_again(serial, reported_at);
         }
-        if proves {
-            let before = self.evidence.insert(id, (self.now, told));
-            let before = before.map(|(asked, _)| asked);
+        if conclusive {
+            let before = self.query_results.insert(id, (self.now, reported_at));
+            let before = before.map(|(queried_at, _)| queried_at);
             self.retention.keep(Kept::QueryResult(id), before, self.now);
         }
     }
 
-    /// A conversion that is over is answered as it was; of one under way there is nothing to say.
+    /// Answers with the cash event of a finished conversion; a pending one gets no answer.
     pub(crate) fn query_conversion(&mut self, id: ConversionId) {
         if let Some((_, cash)) = self.conversions.get(&id).copied() {
             let at = self.answer_time();
@@ -37,20 +39,20 @@ impl Sim {
         }
     }
 
-    /// From now on an order that ended and whose matches are over is kept for a while only.
+    /// Starts the retention time of an order that has ended and whose matches are all settled or failed.
     pub(crate) fn keep_if_over(&mut self, id: ClientOrderId) {
         if self.ended.get(&id).is_some_and(|ended| ended.unsettled == 0) {
             self.retention.keep(Kept::Order(id), None, self.now);
         }
     }
 
-    /// Whether an order of this name may have been here and is forgotten.
+    /// Whether an order of this id may have been here and is forgotten.
     pub(crate) fn has_forgotten(&self, id: ClientOrderId) -> bool {
-        let known = self.orders.contains_key(&id) || self.ended.contains_key(&id);
-        !known && !self.transit.contains_key(&id) && self.retention.is_forgotten(id)
+        let kept = self.orders.contains_key(&id) || self.ended.contains_key(&id);
+        !kept && !self.orders_in_flight.contains_key(&id) && self.retention.is_forgotten(id)
     }
 
-    /// Forgets what was kept long enough.
+    /// Drops everything whose retention time is over.
     #[inline]
     pub(crate) fn forget(&mut self) {
         while let Some(what) = self.retention.pop(self.now) {
@@ -62,7 +64,7 @@ impl Sim {
                     }
                 }
                 Kept::QueryResult(id) => {
-                    self.evidence.remove(&id);
+                    self.query_results.remove(&id);
                 }
                 Kept::Conversion(id) => {
                     self.conversions.remove(&id);

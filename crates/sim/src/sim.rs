@@ -1,5 +1,5 @@
-//! The exchange as its driver sees it: commands and market data in, time forward, events out. It hands
-//! each to the file of its subject; none of them knows this one.
+//! The entry points: commands and market data in, time forward, events out. Each action runs in the file
+//! of its subject; none of those files imports this one.
 
 use polydesk_domain::{
     Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Span, Stamped,
@@ -7,11 +7,11 @@ use polydesk_domain::{
 };
 
 use crate::bank::Broken;
-use crate::chance::Purpose;
+use crate::chance::Stream;
 use crate::config::SimConfig;
 use crate::counters::SimCounters;
-use crate::due::{Due, SetOrder};
-use crate::rules::Mode;
+use crate::due::{ConversionRequest, Due};
+use crate::rules::VenueMode;
 use crate::state::Sim;
 
 impl Sim {
@@ -25,26 +25,29 @@ impl Sim {
         self.now
     }
 
-    /// The markets as the exchange knows them. It checks the keys of listing rows; a wrong one is
-    /// latched like a broken sum.
+    /// The listed markets. Their keys come with the listing rows and are checked: a wrong key is latched in
+    /// [`Sim::broken`].
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
 
-    /// The books as the exchange sees them; what we consumed is still shown there.
+    /// The displayed books; shares that our orders consumed are still in them.
     pub fn books(&self) -> &Books {
         &self.books
     }
 
-    /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
+    /// Takes a command that leaves the engine at engine time `now`; it reaches the exchange after its
+    /// latency. A time before the exchange time reached counts as late and becomes that time.
     ///
-    /// A query of an order is answered by its state and by all its matches with their present status,
-    /// one of a conversion by its cash event; a conversion under way gives no answer. What ended is
-    /// kept for a day after its last update. Then it is forgotten, and a query gets no answer at all:
-    /// `Absent` is said only of orders that never arrived or were refused.
+    /// - `Place`: the orders are one request and arrive together. In a request of more than
+    ///   [`Command::BATCH`] orders each order is refused.
+    /// - `Query` of an order: answered by its state and then by all its matches with their present
+    ///   status. An order in flight is `Unknown`; an order that never arrived, or was refused, is
+    ///   `Absent`.
+    /// - `Query` of a conversion: answered by its cash event; a pending conversion gets no answer.
     ///
-    /// The orders of one `Place` travel together; of more than [`Command::BATCH`] all are refused. A
-    /// time before what the exchange has reached is taken as that, and counted.
+    /// Ended orders and finished conversions are kept for a day after their last update. A query of a
+    /// forgotten order gets no answer, and placing it again is refused as a duplicate.
     pub fn submit(&mut self, now: Time, command: &Command) {
         if now < self.now {
             self.counters.late_commands += 1;
@@ -54,61 +57,61 @@ impl Sim {
         match command {
             Command::Place(orders) => self.send_orders(now, orders),
             Command::Cancel(id) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
-                if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
+                if self.chance.happens(Stream::Fault, self.config.faults.lose_cancel_ppm) {
                     self.counters.cancels_lost += 1;
-                    self.await_in_vain(now, *id);
+                    self.start_response_timeout(now, *id);
                 } else {
                     self.schedule(at, Due::Cancel(*id));
                 }
             }
             Command::CancelAll(market) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
                 self.schedule(at, Due::CancelAll(*market));
             }
             Command::Query(query) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
                 self.schedule(at, Due::Query(*query));
             }
             Command::Convert { id, strategy, market, action } => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.insert);
-                let order = SetOrder {
+                let at = now + self.chance.delay(Stream::Wire, latency.insert);
+                let order = ConversionRequest {
                     id: Some(*id),
                     strategy: Some(*strategy),
                     market: *market,
                     action: *action,
                 };
-                self.schedule(at, Due::SetArrive(order));
+                self.schedule(at, Due::ConversionArrive(order));
             }
             Command::Ask { .. } => {}
         }
     }
 
-    /// Sends the orders of one request: they arrive together, in the order given.
+    /// Sends the orders of one request; they arrive together, in the order given.
     fn send_orders(&mut self, now: Time, orders: &[PlaceOrder]) {
         if orders.is_empty() {
             return;
         }
-        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
+        let arrival = now + self.chance.delay(Stream::Wire, self.config.latency.insert);
         for order in orders {
             self.send_order(now, arrival, order, orders.len() <= Command::BATCH);
         }
     }
 
-    /// Binds an order to its hash, puts it on the wire, and lets the wire lose it.
+    /// Binds an order to its hash and sends it. The fault `lose_order` applies.
     fn send_order(&mut self, now: Time, arrival: Time, order: &PlaceOrder, fits: bool) {
         self.counters.orders += 1;
         let hash = self.chance.order_hash(order.id);
-        for event in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
-            self.deliver(now, Event::order(order.id, event));
+        for update in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
+            self.deliver(now, Event::order(order.id, update));
         }
-        if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
+        if self.chance.happens(Stream::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
-            self.await_in_vain(now, order.id);
+            self.start_response_timeout(now, order.id);
             return;
         }
-        // A second order under one name must not hide that the first is still on its way.
-        self.transit.entry(order.id).or_insert((order.token, 0)).1 += 1;
+        // A second placement of one id must not hide that the first is still in flight.
+        self.orders_in_flight.entry(order.id).or_insert((order.token, 0)).1 += 1;
         let due = match fits {
             true => Due::Arrive(Box::new(order.clone())),
             false => Due::Refuse(order.id),
@@ -116,13 +119,13 @@ impl Sim {
         self.schedule(arrival, due);
     }
 
-    /// When something next happens inside (at the exchange, or a delivery to the engine).
+    /// When the next action is due: at the exchange, or a delivery to the engine.
     pub fn next_due(&self) -> Option<Time> {
         self.pending.next_due()
     }
 
-    /// Runs everything due up to and including `to`, and appends what reaches the engine by then, in
-    /// order, each with the time at which it does.
+    /// Runs everything due up to and including `to`. Appends the events that reach the engine by then, in
+    /// order, each with its time of arrival.
     pub fn advance(&mut self, to: Time, out: &mut Vec<(Time, Event)>) {
         while let Some((at, due)) = self.pending.pop(to) {
             self.now = self.now.max(at);
@@ -137,28 +140,28 @@ impl Sim {
         self.counters.conservation_checks = self.bank.checks();
     }
 
-    /// How much later than the exchange the engine sees a market event, drawn from the seed.
+    /// Draws how much later than the exchange the engine receives a market event.
     pub fn feed_delay(&mut self) -> Span {
-        self.chance.delay(Purpose::Feed, self.config.latency.feed)
+        self.chance.delay(Stream::Feed, self.config.latency.feed)
     }
 
-    /// Changes what the venue takes from now on. What is in the book stays there.
-    pub fn set_mode(&mut self, mode: Mode) {
+    /// Sets which commands the venue accepts from now on. Resting orders stay.
+    pub fn set_mode(&mut self, mode: VenueMode) {
         self.mode = mode;
     }
 
-    /// What happened so far.
+    /// Counters so far.
     pub fn counters(&self) -> &SimCounters {
         &self.counters
     }
 
-    /// The first broken sum, if any movement of money ever broke one, or the first listing under a wrong
-    /// key. Latched: nothing after it can be trusted, and a driver should stop.
+    /// The first broken sum, or the first listing under a wrong key. Latched: nothing after it can be
+    /// trusted, and the driver stops.
     pub fn broken(&self) -> Option<&Broken> {
         self.bank.broken().or(self.wrong_key.as_ref())
     }
 
-    /// Market data and metadata as the exchange sees them at `stamped.at`. Anything else is ignored.
+    /// Takes a market event at exchange time `stamped.at`. Other families are ignored.
     pub fn on_market(&mut self, stamped: &Stamped) {
         self.rows += 1;
         self.counters.rows += 1;
@@ -169,7 +172,7 @@ impl Sim {
         self.take_row(stamped);
     }
 
-    /// Runs what is due, unless it concerns a market in the middle of a batch: then it waits.
+    /// Runs an action, or lets it wait for the end of the open batch of its market.
     pub(crate) fn run(&mut self, due: Due) {
         if let Some(key) = self.market_of(&due) {
             self.complete_if_over(key);
@@ -196,10 +199,10 @@ impl Sim {
             Due::Release(id) => self.release(id),
             Due::Expire(id) => self.expire(id),
             Due::BatchTimeout(key) => self.batch_timeout(key),
-            Due::NoAnswer(id, since) => self.no_answer(id, since),
+            Due::ResponseTimeout(id, since) => self.response_timeout(id, since),
             Due::Settle(serial) => self.settle(serial),
-            Due::SetArrive(order) => self.set_arrive(order),
-            Due::SetDone(order) => self.set_done(order),
+            Due::ConversionArrive(order) => self.conversion_arrives(order),
+            Due::ConversionEnd(order) => self.conversion_ends(order),
             Due::AutoRedeem(key) => self.auto_redeem(key),
             Due::PayRebates(day) => self.pay_rebates(day),
             Due::Deliver(event) => self.deliver(self.now, *event),
@@ -212,7 +215,7 @@ impl Sim {
             self.orders
                 .get(id)
                 .map(|order| order.token)
-                .or_else(|| self.transit.get(id).map(|(token, _)| *token))
+                .or_else(|| self.orders_in_flight.get(id).map(|(token, _)| *token))
         };
         let key = match due {
             Due::Arrive(order) => order.token.market(),

@@ -1,5 +1,5 @@
-//! The state of the exchange, and the little that all its parts share: the schedule, delays, reports.
-//! What happens to it is in the files above this one, one subject each.
+//! The state of the exchange, and what all its parts share: scheduling, delays, deliveries. The files
+//! above this one change it, one subject each.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use polydesk_domain::{
 };
 
 use crate::bank::{Bank, Broken};
-use crate::book_keeping::Slot;
-use crate::chance::{Chance, Purpose};
+use crate::chance::{Chance, Stream};
 use crate::config::{Delay, SimConfig, SimError};
 use crate::counters::SimCounters;
 use crate::due::{Due, Schedule};
-use crate::order::{Ended, Order};
+use crate::market_state::MarketSlot;
+use crate::order::{EndedOrder, VenueOrder};
 use crate::retention::Retention;
-use crate::rules::Mode;
-use crate::trade::Trade;
+use crate::rules::VenueMode;
+use crate::trade::VenueTrade;
 
-/// The exchange made of a seed.
+/// The simulated exchange.
 ///
 /// The driver calls [`Sim::advance`] up to just before a market event's exchange time, then
-/// [`Sim::on_market`] with it: data of an instant are seen before orders that arrive in it.
+/// [`Sim::on_market`] with it: the market data of an instant come before orders that arrive in it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -52,8 +52,8 @@ use crate::trade::Trade;
 ///     data_at: at,
 ///     expires: Time::MAX,
 /// }]));
-/// let mut news = Vec::new();
-/// sim.advance(at + Span::secs(1), &mut news);
+/// let mut events = Vec::new();
+/// sim.advance(at + Span::secs(1), &mut events);
 /// assert_eq!(sim.account().token(Token(0)).free, Shares::whole(10));
 /// assert_eq!(sim.account().cash_free, Usdc::cents(99_580));
 /// ```
@@ -67,35 +67,35 @@ pub struct Sim {
     pub(crate) pending: Schedule,
     pub(crate) universe: Universe,
     pub(crate) books: Books,
-    pub(crate) slots: Vec<Slot>,
-    /// Markets with an open batch that concerns us.
+    pub(crate) slots: Vec<MarketSlot>,
+    /// Markets with a tracked open batch.
     pub(crate) open: Vec<MarketKey>,
     /// Room for the books' completed batches.
     pub(crate) done: Vec<MarketKey>,
     /// Rows of market data seen.
     pub(crate) rows: u64,
     /// Open orders.
-    pub(crate) orders: BTreeMap<ClientOrderId, Order>,
-    pub(crate) ended: BTreeMap<ClientOrderId, Ended>,
-    /// Orders on their way to the exchange, and how many carry that name.
-    pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
+    pub(crate) orders: BTreeMap<ClientOrderId, VenueOrder>,
+    pub(crate) ended: BTreeMap<ClientOrderId, EndedOrder>,
+    /// Orders on their way to the exchange by id, with the number of placements of that id.
+    pub(crate) orders_in_flight: BTreeMap<ClientOrderId, (Token, u32)>,
     pub(crate) arrivals: u64,
-    /// Per order, when it was last asked about and when the engine heard what was proven.
-    pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
+    /// Per order, when its last query arrived and when the result reaches the engine.
+    pub(crate) query_results: BTreeMap<ClientOrderId, (Time, Time)>,
     /// Matches of orders that are open or not forgotten.
-    pub(crate) trades: BTreeMap<u64, Trade>,
-    /// Finished conversions: when, and what came of them.
+    pub(crate) trades: BTreeMap<u64, VenueTrade>,
+    /// Finished conversions: when they ended, and their cash events.
     pub(crate) conversions: BTreeMap<ConversionId, (Time, Cash)>,
     pub(crate) retention: Retention,
     pub(crate) trade_serial: u64,
     pub(crate) bank: Bank,
-    /// pUSD promised to splits under way.
+    /// pUSD reserved for pending splits.
     pub(crate) splits: Usdc,
     /// Rebates accrued per day (UTC) and market.
     pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
     pub(crate) counters: SimCounters,
-    pub(crate) mode: Mode,
-    /// The first listing under another key than the exchange gives.
+    pub(crate) mode: VenueMode,
+    /// The first listing under another key than this exchange gives.
     pub(crate) wrong_key: Option<Broken>,
 }
 
@@ -121,9 +121,9 @@ impl Sim {
             rows: 0,
             orders: BTreeMap::new(),
             ended: BTreeMap::new(),
-            transit: BTreeMap::new(),
+            orders_in_flight: BTreeMap::new(),
             arrivals: 0,
-            evidence: BTreeMap::new(),
+            query_results: BTreeMap::new(),
             trades: BTreeMap::new(),
             conversions: BTreeMap::new(),
             retention: Retention::new(),
@@ -131,12 +131,12 @@ impl Sim {
             splits: Usdc::ZERO,
             rebates: BTreeMap::new(),
             counters: SimCounters::default(),
-            mode: Mode::Normal,
+            mode: VenueMode::Normal,
             wrong_key: None,
         })
     }
 
-    /// Schedules something; the past is now.
+    /// Schedules an action; a time in the past becomes now.
     pub(crate) fn schedule(&mut self, at: Time, due: Due) {
         self.pending.add(at.max(self.now), due);
     }
@@ -145,13 +145,13 @@ impl Sim {
         self.schedule(at, Due::Deliver(Box::new(event)));
     }
 
-    /// A draw of the answer latency, from now.
+    /// Now plus a draw of the answer latency.
     pub(crate) fn answer_time(&mut self) -> Time {
-        self.now + self.chance.delay(Purpose::Wire, self.config.latency.answer)
+        self.now + self.chance.delay(Stream::Wire, self.config.latency.answer)
     }
 
     pub(crate) fn chain_delay(&mut self, delay: Delay) -> Time {
-        self.now + self.chance.delay(Purpose::Chain, delay)
+        self.now + self.chance.delay(Stream::Chain, delay)
     }
 
     /// Free settled shares of a token.
@@ -159,7 +159,7 @@ impl Sim {
         self.bank.shares_free(token)
     }
 
-    /// Whether the market's book and our account there are kept.
+    /// Whether the memory of a market is in use.
     #[inline]
     pub(crate) fn is_listed(&self, key: MarketKey) -> bool {
         self.slots.get(key.index()).is_some_and(|slot| !slot.freed)
