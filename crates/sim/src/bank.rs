@@ -1,18 +1,18 @@
 //! The double-entry books: our pUSD and shares, the rest of the world's, collateral, fees.
 //!
 //! Every method moves value between two accounts and then checks the sums that must never change; a
-//! broken one latches. The bank knows no orders and no time.
+//! broken sum latches. The bank knows no orders and no time.
 //!
 //! Shares move when a match is confirmed, not when it is made (balances follow the chain). When the
-//! rest of the world has none to give, it makes complete sets from its own pUSD, which is how a BUY
-//! YES meets a BUY NO at the venue.
+//! rest of the world has none to give, it splits complete sets from its own pUSD, as a BUY YES that
+//! matches a BUY NO does at the venue.
 
 use std::collections::BTreeMap;
 
 use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
 use serde::Serialize;
 
-/// A sum that must hold does not. The exchange's arithmetic is wrong; nothing after it can be trusted.
+/// A broken invariant of the exchange. Nothing after it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{rule}: {detail}")]
 pub struct Broken {
@@ -24,32 +24,32 @@ pub struct Broken {
 
 /// What we hold of one token, in millionths of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Holding {
+pub(crate) struct TokenAccount {
     /// Settled and free.
     pub(crate) free: i128,
-    /// Settled, promised to resting sells.
-    pub(crate) offered: i128,
-    /// Settled, in a set operation under way.
+    /// Settled, reserved for open sells.
+    pub(crate) reserved: i128,
+    /// Settled, in a pending merge.
     pub(crate) locked: i128,
-    /// Sold, not confirmed: still ours on the chain.
+    /// Unsettled sales: still ours on the chain.
     pub(crate) leaving: i128,
-    /// Bought, not confirmed: a claim, not yet ours.
+    /// Unsettled purchases: not yet ours on the chain.
     pub(crate) incoming: i128,
 }
 
-impl Holding {
+impl TokenAccount {
     fn on_chain(&self) -> i128 {
-        self.free + self.offered + self.locked + self.leaving
+        self.free + self.reserved + self.locked + self.leaving
     }
     fn sound(&self) -> bool {
-        [self.free, self.offered, self.locked, self.leaving, self.incoming].iter().all(|n| *n >= 0)
+        [self.free, self.reserved, self.locked, self.leaving, self.incoming].iter().all(|n| *n >= 0)
     }
 }
 
 /// The accounts of one market.
 #[derive(Debug, Clone, Copy, Default)]
 struct Vault {
-    ours: [Holding; 2],
+    ours: [TokenAccount; 2],
     world: [i128; 2],
     /// Shares burnt for their payout.
     redeemed: [i128; 2],
@@ -65,20 +65,20 @@ struct Vault {
 pub struct TokenView {
     /// Settled and free.
     pub free: Shares,
-    /// Settled, promised to resting sells.
-    pub offered: Shares,
-    /// Settled, in a set operation under way.
+    /// Settled, reserved for open sells.
+    pub reserved: Shares,
+    /// Settled, in a pending merge.
     pub locked: Shares,
-    /// Sold, not confirmed.
+    /// Unsettled sales.
     pub leaving: Shares,
-    /// Bought, not confirmed.
+    /// Unsettled purchases.
     pub incoming: Shares,
 }
 
 impl TokenView {
-    /// What the chain says we own.
+    /// What the chain shows as ours.
     pub fn settled(&self) -> Shares {
-        self.free + self.offered + self.locked + self.leaving
+        self.free + self.reserved + self.locked + self.leaving
     }
 }
 
@@ -87,11 +87,11 @@ impl TokenView {
 pub struct AccountView {
     /// pUSD that can be used.
     pub cash_free: Usdc,
-    /// pUSD promised to resting or delayed buys and to splits under way.
+    /// pUSD reserved for open buys and pending splits.
     pub cash_reserved: Usdc,
     /// pUSD of matched buys that are not confirmed.
     pub cash_in_flight: Usdc,
-    /// pUSD that matched sells will bring once confirmed, after fees.
+    /// Proceeds of matched sells that are not confirmed, after fees.
     pub cash_incoming: Usdc,
     /// Shares per token, position `Token::index()`, up to the last market in which anything of ours
     /// ever moved.
@@ -101,7 +101,7 @@ pub struct AccountView {
 }
 
 impl AccountView {
-    /// What we hold of a token; nothing of an unknown one.
+    /// What we hold of a token; zero of an unknown one.
     pub fn token(&self, token: Token) -> TokenView {
         self.tokens.get(token.index()).copied().unwrap_or_default()
     }
@@ -140,9 +140,9 @@ pub(crate) struct Bank {
     world: i128,
     fees: i128,
     collateral: i128,
-    /// Of the markets in which anything ever moved.
+    /// Markets in which anything ever moved.
     vaults: BTreeMap<MarketKey, Vault>,
-    /// Collateral behind what the rest of the world holds in delisted markets.
+    /// Collateral of the shares that the rest of the world holds in delisted markets.
     delisted: i128,
     checks: u64,
     broken: Option<Broken>,
@@ -179,12 +179,13 @@ impl Bank {
         }
     }
 
-    /// Whether nothing of a market is ours or on its way to or from us.
+    /// Whether we hold no shares of a market, unsettled ones included.
     pub(crate) fn is_flat(&self, key: MarketKey) -> bool {
-        self.vaults.get(&key).is_none_or(|vault| vault.ours == [Holding::default(); 2])
+        self.vaults.get(&key).is_none_or(|vault| vault.ours == [TokenAccount::default(); 2])
     }
 
-    /// Forgets a market in which nothing is ours: of what others hold there the sum is enough.
+    /// Drops the accounts of a market in which we hold nothing; the collateral of others' shares stays in
+    /// one sum.
     pub(crate) fn delist(&mut self, key: MarketKey) {
         if let Some(vault) = self.vaults.remove(&key) {
             self.delisted += vault.collateral;
@@ -206,10 +207,10 @@ impl Bank {
     pub(crate) fn incoming(&self) -> i128 {
         self.incoming
     }
-    pub(crate) fn holding(&self, token: Token) -> Holding {
+    pub(crate) fn holding(&self, token: Token) -> TokenAccount {
         self.vaults
             .get(&token.market())
-            .map_or_else(Holding::default, |vault| vault.ours[token.outcome().index()])
+            .map_or_else(TokenAccount::default, |vault| vault.ours[token.outcome().index()])
     }
     pub(crate) fn shares_free(&self, token: Token) -> Shares {
         shares(self.holding(token).free)
@@ -219,11 +220,11 @@ impl Bank {
         self.vaults.entry(key).or_default()
     }
 
-    fn ours(&mut self, token: Token) -> &mut Holding {
+    fn ours(&mut self, token: Token) -> &mut TokenAccount {
         &mut self.vault(token.market()).ours[token.outcome().index()]
     }
 
-    /// Promises pUSD; false and nothing done when there is not enough.
+    /// Reserves pUSD; false without effect when there is not enough.
     pub(crate) fn reserve_cash(&mut self, amount: Usdc) -> bool {
         if amount < Usdc::ZERO || money(amount) > self.free {
             return false;
@@ -240,26 +241,26 @@ impl Bank {
         self.audit(None);
     }
 
-    /// Promises settled shares; false and nothing done when there are not enough.
+    /// Reserves settled shares; false without effect when there are not enough.
     pub(crate) fn reserve_shares(&mut self, token: Token, amount: Shares) -> bool {
         let holding = self.ours(token);
         if size(amount) > holding.free {
             return false;
         }
         holding.free -= size(amount);
-        holding.offered += size(amount);
+        holding.reserved += size(amount);
         self.audit(Some(token.market()));
         true
     }
 
     pub(crate) fn release_shares(&mut self, token: Token, amount: Shares) {
         let holding = self.ours(token);
-        holding.offered -= size(amount);
+        holding.reserved -= size(amount);
         holding.free += size(amount);
         self.audit(Some(token.market()));
     }
 
-    /// A buy matched: its cost leaves the promise and is in flight.
+    /// A buy matches: its cost leaves the reservation and is in flight.
     pub(crate) fn buy_matched(&mut self, deal: &Deal) {
         self.reserved -= deal.cost();
         self.in_flight += deal.cost();
@@ -283,10 +284,10 @@ impl Bank {
         self.audit(Some(deal.token.market()));
     }
 
-    /// A sell matched: its shares leave the promise; they are ours on the chain until confirmed.
+    /// A sell matches: its shares leave the reservation; they are ours on the chain until confirmed.
     pub(crate) fn sell_matched(&mut self, deal: &Deal) {
         let holding = self.ours(deal.token);
-        holding.offered -= size(deal.shares);
+        holding.reserved -= size(deal.shares);
         holding.leaving += size(deal.shares);
         self.incoming += money(deal.notional) - money(deal.fee);
         self.audit(Some(deal.token.market()));
@@ -325,7 +326,7 @@ impl Bank {
         vault.ours[given].free += amount;
     }
 
-    /// Our promised pUSD becomes complete sets.
+    /// Reserved pUSD becomes complete sets.
     pub(crate) fn split(&mut self, key: MarketKey, amount: Shares) {
         let vault = self.vault(key);
         for holding in &mut vault.ours {
@@ -338,7 +339,7 @@ impl Bank {
         self.audit(Some(key));
     }
 
-    /// Takes free shares of both outcomes out of use; false when there are not enough.
+    /// Locks free shares of both outcomes; false without effect when there are not enough.
     pub(crate) fn lock(&mut self, key: MarketKey, amount: Shares) -> bool {
         let vault = self.vault(key);
         if vault.ours.iter().any(|holding| holding.free < size(amount)) {
@@ -373,10 +374,10 @@ impl Bank {
         self.audit(Some(key));
     }
 
-    /// All our free shares become what they pay. Gives the shares burnt (YES, NO) and the pUSD paid.
+    /// Redeems all our free shares. Returns the shares burnt (YES, NO) and the pUSD paid.
     ///
-    /// Payouts are rounded on the running total, so many small redemptions pay exactly what one large
-    /// one would.
+    /// Payouts are rounded on the running total: many small redemptions pay exactly what one large
+    /// redemption pays.
     pub(crate) fn redeem(&mut self, key: MarketKey, payout: Payout) -> ([Shares; 2], Usdc) {
         let vault = self.vault(key);
         let (mut burnt, mut total) = ([Shares::ZERO; 2], 0);
@@ -397,7 +398,7 @@ impl Bank {
         (burnt, usdc(total))
     }
 
-    /// A rebate is paid out of the fees taken. False when the fees do not cover it.
+    /// Pays a rebate out of the fees taken; false without effect when they do not cover it.
     pub(crate) fn rebate(&mut self, amount: Usdc) -> bool {
         if money(amount) > self.fees {
             return false;
@@ -439,7 +440,7 @@ impl Bank {
         Ok(())
     }
 
-    /// Everything recomputed from the single accounts.
+    /// Recomputes every sum from the single accounts.
     pub(crate) fn check(&self) -> Result<(), Broken> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
@@ -458,9 +459,9 @@ impl Bank {
     }
 
     pub(crate) fn view(&self, rebates: Usdc) -> AccountView {
-        let view = |holding: &Holding| TokenView {
+        let view = |holding: &TokenAccount| TokenView {
             free: shares(holding.free),
-            offered: shares(holding.offered),
+            reserved: shares(holding.reserved),
             locked: shares(holding.locked),
             leaving: shares(holding.leaving),
             incoming: shares(holding.incoming),
@@ -556,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn many_small_redemptions_pay_what_one_large_one_would() {
+    fn many_small_redemptions_pay_what_one_large_one_pays() {
         let mut bank = Bank::new(Usdc::whole(1));
         let payout = Payout::yes_micros(333_333).unwrap();
         let mut paid = Usdc::ZERO;

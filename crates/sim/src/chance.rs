@@ -1,5 +1,5 @@
-//! All chance of a run: one seed, with one stream per purpose, so that drawing more for one purpose
-//! (say, feed delays of a longer tape) changes nothing for another.
+//! All chance of a run: one seed with one stream per purpose. More draws from one stream (feed delays of
+//! a longer tape) change nothing in another.
 
 use polydesk_domain::{ClientOrderId, OrderHash, Span};
 use rand_chacha::ChaCha8Rng;
@@ -7,20 +7,20 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::Delay;
 
-/// What a draw is for.
+/// The purpose of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum Stream {
     /// Delays of market events.
     Feed,
     /// Delays of orders, cancels and answers.
     Wire,
-    /// What is lost, slow or refused.
+    /// Faults: what is lost, slow or refused.
     Fault,
-    /// Delays and failures of settlement and set operations.
+    /// Delays and failures of settlement and conversions.
     Chain,
 }
 
-/// The generator behind everything random.
+/// The generators of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance {
     seed: u64,
@@ -38,27 +38,27 @@ impl Chance {
     }
 
     /// A number below `bound`, which must not be zero. The bias of the remainder is below 2^-40.
-    fn below(&mut self, purpose: Purpose, bound: u64) -> u64 {
-        self.streams[purpose as usize].next_u64() % bound.max(1)
+    fn below(&mut self, stream: Stream, bound: u64) -> u64 {
+        self.streams[stream as usize].next_u64() % bound.max(1)
     }
 
     /// True in `ppm` of a million draws. Draws nothing where the answer is certain.
-    pub(crate) fn happens(&mut self, purpose: Purpose, ppm: u32) -> bool {
-        ppm > 0 && (ppm >= 1_000_000 || self.below(purpose, 1_000_000) < u64::from(ppm))
+    pub(crate) fn happens(&mut self, stream: Stream, ppm: u32) -> bool {
+        ppm > 0 && (ppm >= 1_000_000 || self.below(stream, 1_000_000) < u64::from(ppm))
     }
 
     /// A delay; never negative.
-    pub(crate) fn delay(&mut self, purpose: Purpose, delay: Delay) -> Span {
+    pub(crate) fn delay(&mut self, stream: Stream, delay: Delay) -> Span {
         match delay {
             Delay::Constant(span) => span.max(Span::ZERO),
             Delay::Sampled { median, p99 } => {
-                let rank = self.below(purpose, 1_000_000) as i64;
+                let rank = self.below(stream, 1_000_000) as i64;
                 Span::nanos(quantile(median.as_nanos(), p99.as_nanos(), rank)).max(Span::ZERO)
             }
         }
     }
 
-    /// The name the venue gives an order: from seed and id alone.
+    /// The venue's id of an order: from seed and client id alone.
     pub(crate) fn order_hash(&self, id: ClientOrderId) -> OrderHash {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ 0x6f72_6465_7268_6173);
         rng.set_stream(id.0);
@@ -90,7 +90,7 @@ mod tests {
         let mut chance = Chance::new(7);
         let delay = Delay::sampled_millis(60, 400);
         let mut draws: Vec<i64> =
-            (0..20_000).map(|_| chance.delay(Purpose::Wire, delay).as_nanos()).collect();
+            (0..20_000).map(|_| chance.delay(Stream::Wire, delay).as_nanos()).collect();
         draws.sort_unstable();
         let near = |got: i64, want: i64| (got - want).abs() < want / 20;
         assert!(near(draws[10_000], 60_000_000), "{}", draws[10_000]);
@@ -99,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn draws_for_one_purpose_leave_the_others_alone() {
+    fn draws_from_one_stream_leave_the_others_alone() {
         let (mut a, mut b) = (Chance::new(1), Chance::new(1));
         for _ in 0..100 {
-            a.below(Purpose::Feed, 10);
+            a.below(Stream::Feed, 10);
         }
-        assert_eq!(a.below(Purpose::Wire, 1 << 40), b.below(Purpose::Wire, 1 << 40));
+        assert_eq!(a.below(Stream::Wire, 1 << 40), b.below(Stream::Wire, 1 << 40));
         assert_ne!(a.order_hash(ClientOrderId(1)), a.order_hash(ClientOrderId(2)));
         assert_eq!(a.order_hash(ClientOrderId(1)), b.order_hash(ClientOrderId(1)));
         assert_ne!(a.order_hash(ClientOrderId(1)), Chance::new(2).order_hash(ClientOrderId(1)));
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn certain_things_happen_and_impossible_ones_do_not() {
         let mut chance = Chance::new(3);
-        assert!((0..100).all(|_| chance.happens(Purpose::Fault, 1_000_000)));
-        assert!((0..100).all(|_| !chance.happens(Purpose::Fault, 0)));
+        assert!((0..100).all(|_| chance.happens(Stream::Fault, 1_000_000)));
+        assert!((0..100).all(|_| !chance.happens(Stream::Fault, 0)));
     }
 }

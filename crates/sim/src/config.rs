@@ -1,4 +1,4 @@
-//! What the exchange is like: delays, queue model, settlement, faults. It does not read files.
+//! Configuration of the exchange: delays, queue model, settlement, faults. It does not read files.
 
 use polydesk_domain::{Rounding, Shares, Span, Usdc};
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ use crate::span_text;
 pub enum Delay {
     /// Always this long.
     Constant(Span),
-    /// Drawn from a piecewise linear quantile function in integer nanoseconds: from half the median
-    /// up, through the median, a quarter of the way to `p99` at nine in ten, `p99`, and at most as
-    /// far beyond `p99` as that is beyond the median.
+    /// Drawn from a piecewise linear quantile function in integer nanoseconds: half the median at 0, the
+    /// median at 0.5, a quarter of the way to `p99` at 0.9, `p99` at 0.99, and as far beyond `p99` as
+    /// `p99` is beyond the median at 1.
     Sampled {
         /// Half of all draws are not longer.
         median: Span,
@@ -70,11 +70,11 @@ impl TryFrom<String> for Delay {
 pub struct Latency {
     /// From a market event at the exchange until the engine sees it.
     pub feed: Delay,
-    /// From placing until the order meets the book (signing, network, matching engine).
+    /// From the place command until the order reaches the book (signing, network, matching engine).
     pub insert: Delay,
-    /// From cancelling or asking until the exchange acts.
+    /// From a cancel or a query until the exchange acts.
     pub cancel: Delay,
-    /// From what happens at the exchange until the engine hears of it.
+    /// From a change at the exchange until the engine receives its report.
     pub answer: Delay,
 }
 
@@ -95,13 +95,13 @@ impl Default for Latency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum QueueModel {
-    /// Nothing: every cancel is taken to come from behind us. Even a level that vanishes and comes
-    /// back is taken to be ahead of us still.
+    /// Nothing: every cancel comes from behind our order. Even a level that vanishes and comes back is
+    /// ahead of it again.
     #[default]
     Pessimistic,
-    /// Cancels come from before and behind us in proportion to the sizes there.
+    /// Cancels come from ahead of and behind our order in proportion to the sizes there.
     Proportional,
-    /// Cancels come from before us with weight `ahead^exponent` against `behind^exponent`.
+    /// Cancels come from ahead of our order with weight `ahead^exponent` against `behind^exponent`.
     Power {
         /// 1 (as proportional) to 8.
         exponent: u8,
@@ -135,24 +135,25 @@ impl TryFrom<String> for QueueModel {
     }
 }
 
-/// How data become matches.
+/// How market data become matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Matching {
-    /// An order that arrives while a batch of rows is being applied waits until it is complete; after
-    /// this long without another row it is.
+    /// An order that arrives during a batch of rows waits until the batch is complete, at the latest this
+    /// long after its last row.
     #[serde(with = "span_text")]
     pub batch_timeout: Span,
-    /// How far apart a print and the level change it caused may be. On recorded data the print
-    /// follows the change by 15 to 40 ms. On tapes whose books are snapshots it wants to be a little
-    /// more than the time between two of them, or a trade looks like a cancel as well.
+    /// The longest time between a print and the level change it caused. In recorded data the print
+    /// follows the change by 15 to 40 ms. On tapes whose books are snapshots it must be a little more
+    /// than the time between two of them, or a trade also counts as a cancel.
     #[serde(with = "span_text")]
     pub netting_window: Span,
-    /// A print that explains no recorded level change counts only for orders that had rested this
-    /// long: the trade itself happened before it was published.
+    /// A print that explains no recorded level change fills only orders that have rested this long: the
+    /// trade happened before it was published.
     #[serde(with = "span_text")]
     pub print_lag: Span,
-    /// Whether `min_order_size` binds FOK and FAK too. Sources disagree; the stricter is the default.
+    /// Whether `min_order_size` applies to FOK and FAK too. Sources disagree; the default is the stricter
+    /// rule.
     pub minimum_binds_immediate: bool,
 }
 
@@ -175,18 +176,18 @@ pub struct Settlement {
     pub mined: Delay,
     /// From there until it is final.
     pub confirmed: Delay,
-    /// Millionths of the matches that are not even broadcast for a long time.
+    /// Millionths of the matches that are not broadcast for a long time.
     pub stall_ppm: u32,
-    /// How long that is, before `mined` begins.
+    /// That time, before `mined` begins.
     pub stall: Delay,
-    /// Millionths of the matches that are tried again first (`RETRYING`).
+    /// Millionths of the matches that are retried before they are mined (`RETRYING`).
     pub retry_ppm: u32,
     /// How long each retry takes.
     pub retry: Delay,
     /// Millionths of the matches that fail for good (ghost fills).
     pub fail_ppm: u32,
-    /// Further millionths for matches whose price has meanwhile moved in our favour: the losing side
-    /// is the one that gets away.
+    /// Further millionths of the matches whose price has moved in our favour since: the losing side is the
+    /// one that fails to deliver.
     pub winner_fail_ppm: u32,
 }
 
@@ -205,39 +206,39 @@ impl Default for Settlement {
     }
 }
 
-/// What goes wrong on the way, each in millionths. All zero by default.
+/// Faults on the way between engine and exchange, in millionths. All zero by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Placements that never arrive; the engine hears `Unknown`.
+    /// Placements that never arrive; `Unknown` is reported after the timeout.
     pub lose_order_ppm: u32,
-    /// Placements whose answer is lost although the exchange processed them.
+    /// Placements that the exchange processes and whose answer is lost.
     pub lose_answer_ppm: u32,
-    /// Cancels that never arrive; the engine hears `Unknown`.
+    /// Cancels that never arrive; `Unknown` is reported after the timeout.
     pub lose_cancel_ppm: u32,
-    /// Cancels whose confirmation is lost although the exchange processed them.
+    /// Cancels that the exchange processes and whose answer is lost.
     pub lose_cancel_answer_ppm: u32,
-    /// How long the engine waits before it takes an answer for lost.
+    /// The engine's response timeout: after it, a lost answer is reported as `Unknown`.
     #[serde(with = "span_text")]
     pub answer_timeout: Span,
-    /// Placements whose answer is slow, so that news of fills can overtake it.
+    /// Placements whose answer is slow, so that reports of fills can overtake it.
     pub slow_answer_ppm: u32,
     /// How much slower.
     pub slow_answer: Delay,
-    /// First news of fills that come late, possibly after the order's end was told.
+    /// Fills whose first report is late, possibly after that of the order's end.
     pub late_fill_ppm: u32,
     /// How much later.
     pub late_fill: Delay,
-    /// Placements refused with "too many requests".
+    /// Placements refused as rate limited.
     pub throttle_ppm: u32,
-    /// Matches of which the first report never comes; those of their settlement do.
+    /// Matches whose first report is lost; those of their settlement are not.
     pub lose_fill_ppm: u32,
-    /// Ends that nobody asked for (filled, rest killed, expired, market over) of which the report never
-    /// comes. The end by a cancel has `lose_cancel_answer_ppm`.
+    /// Ends without a cancel (filled, rest killed, expired, market over) whose report is lost. For the end
+    /// by a cancel see `lose_cancel_answer_ppm`.
     pub lose_end_ppm: u32,
-    /// Stages of a settlement (mined, retrying, confirmed, failed) of which the report never comes.
+    /// Settlement stages (mined, retrying, confirmed, failed) whose report is lost.
     pub lose_settlement_ppm: u32,
-    /// Splits, merges and redemptions, done or failed, of which the answer never comes.
+    /// Splits, merges and redemptions, done or failed, whose answer is lost.
     pub lose_conversion_ppm: u32,
 }
 
@@ -265,20 +266,20 @@ impl Default for Faults {
 /// Splits, merges and redemptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sets {
-    /// From the command until it is final on the chain.
+pub struct Conversions {
+    /// From the arrival of the command until it is final on the chain.
     pub delay: Delay,
     /// Millionths that fail; nothing moves.
     pub fail_ppm: u32,
-    /// Whether resolved shares are redeemed without being asked.
+    /// Whether the venue redeems resolved shares without a command.
     pub auto_redeem: bool,
     /// How long after the resolution.
     pub auto_redeem_delay: Delay,
 }
 
-impl Default for Sets {
-    fn default() -> Sets {
-        Sets {
+impl Default for Conversions {
+    fn default() -> Conversions {
+        Conversions {
             delay: Delay::sampled_millis(6_000, 30_000),
             fail_ppm: 0,
             auto_redeem: false,
@@ -287,7 +288,7 @@ impl Default for Sets {
     }
 }
 
-/// The makers' share of the fees.
+/// Rebates: the makers' share of the fees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rebates {
@@ -306,8 +307,8 @@ impl Default for Rebates {
     }
 }
 
-/// What the exchange is like. The default is a cautious guess at the real one: no public source
-/// states these delays and failure rates.
+/// Configuration of the exchange. The default is a cautious guess: no public source states the delays and
+/// failure rates of the real one.
 ///
 /// In a file only what differs from the default is written; lengths of time are text with a unit.
 ///
@@ -333,19 +334,19 @@ pub struct SimConfig {
     pub starting_cash: Usdc,
     /// Delays between engine and exchange.
     pub latency: Latency,
-    /// What moves resting orders forward besides prints.
+    /// What moves resting orders forward in their queue besides prints.
     pub queue: QueueModel,
-    /// Whose rounding of market orders holds.
+    /// Which rounding of market orders applies.
     pub rounding: Rounding,
-    /// How data become matches.
+    /// How market data become matches.
     pub matching: Matching,
     /// How matches become final.
     pub settlement: Settlement,
-    /// What goes wrong.
+    /// Faults.
     pub faults: Faults,
     /// Splits, merges and redemptions.
-    pub sets: Sets,
-    /// The makers' share of the fees.
+    pub conversions: Conversions,
+    /// Rebates: the makers' share of the fees.
     pub rebates: Rebates,
 }
 
@@ -359,7 +360,7 @@ impl Default for SimConfig {
             matching: Matching::default(),
             settlement: Settlement::default(),
             faults: Faults::default(),
-            sets: Sets::default(),
+            conversions: Conversions::default(),
             rebates: Rebates::default(),
         }
     }
@@ -377,7 +378,7 @@ pub struct Problem {
     pub rule: &'static str,
 }
 
-/// Why no exchange can be made.
+/// Why an exchange cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
     /// The configuration breaks rules; all of them are listed.
@@ -390,11 +391,11 @@ fn list(problems: &[Problem]) -> String {
     lines.join("; ")
 }
 
-/// Longest delay that makes sense, and one that keeps all sums of times inside the type.
+/// The longest delay: it keeps all sums of times inside the type.
 const LONGEST: Span = Span::secs(7 * 86_400);
 
 impl SimConfig {
-    /// Everything certain and immediate: no delay, no fault, settlement at once. For tests.
+    /// No delay, no fault, immediate settlement. For tests.
     pub fn instant() -> SimConfig {
         SimConfig {
             latency: Latency {
@@ -418,12 +419,19 @@ impl SimConfig {
                 fail_ppm: 0,
                 winner_fail_ppm: 0,
             },
-            sets: Sets { delay: Delay::NONE, auto_redeem_delay: Delay::NONE, ..Sets::default() },
+            conversions: Conversions {
+                delay: Delay::NONE,
+                auto_redeem_delay: Delay::NONE,
+                ..Conversions::default()
+            },
             ..SimConfig::default()
         }
     }
 
-    /// Every rule that is broken, all at once.
+    /// Checks all rules.
+    ///
+    /// # Errors
+    /// Every rule that is broken, in one error.
     pub fn check(&self) -> Result<(), SimError> {
         let mut problems = Vec::new();
         let mut demand = |holds: bool, key: &str, value: String, rule: &'static str| {
@@ -450,8 +458,8 @@ impl SimConfig {
             ("settlement.retry", self.settlement.retry),
             ("faults.slow_answer", self.faults.slow_answer),
             ("faults.late_fill", self.faults.late_fill),
-            ("sets.delay", self.sets.delay),
-            ("sets.auto_redeem_delay", self.sets.auto_redeem_delay),
+            ("conversions.delay", self.conversions.delay),
+            ("conversions.auto_redeem_delay", self.conversions.auto_redeem_delay),
         ] {
             match delay {
                 Delay::Constant(span) => {
@@ -478,7 +486,7 @@ impl SimConfig {
             ("matching.netting_window", self.matching.netting_window),
             ("matching.print_lag", self.matching.print_lag),
         ] {
-            // Level changes are remembered for as long as the window: it bounds the memory.
+            // Level changes are kept for as long as the window: it bounds the memory.
             let short = (Span::ZERO..=Span::secs(60)).contains(&span);
             demand(short, key, span.to_string(), "it must be 0s to 60s");
         }
@@ -498,7 +506,7 @@ impl SimConfig {
             ("faults.lose_end_ppm", self.faults.lose_end_ppm),
             ("faults.lose_settlement_ppm", self.faults.lose_settlement_ppm),
             ("faults.lose_conversion_ppm", self.faults.lose_conversion_ppm),
-            ("sets.fail_ppm", self.sets.fail_ppm),
+            ("conversions.fail_ppm", self.conversions.fail_ppm),
         ] {
             demand(ppm <= 1_000_000, key, ppm.to_string(), "it must be 0 to 1 000 000 millionths");
         }
@@ -516,7 +524,7 @@ fn sane(span: Span) -> bool {
     (Span::ZERO..=LONGEST).contains(&span)
 }
 
-/// What is left of an order below this is dust: the venue ends the order (cent truncation).
+/// The venue ends an order whose rest is below this (cent truncation).
 pub(crate) const DUST: Shares = Shares::new(10_000);
 
 #[cfg(test)]

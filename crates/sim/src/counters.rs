@@ -1,4 +1,4 @@
-//! What happened at the exchange, counted for reports. Nothing here decides anything.
+//! Counters of the exchange, for reports.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use serde::Serialize;
 pub struct SimCounters {
     /// Market rows seen.
     pub rows: u64,
-    /// Rows whose time ran backwards; taken at the time reached already.
+    /// Rows with a time before the exchange time reached; they are applied at that time.
     pub rows_back_in_time: u64,
     /// Listings refused (tokens that clash, a wrong key), and data of markets that are not listed.
     pub rows_refused: u64,
-    /// Delistings of markets in which something of ours was still there; it is kept.
+    /// Delistings of markets in which we still have orders, shares or conversions; their memory is kept.
     pub delisted_not_flat: u64,
     /// Public trades seen.
     pub prints: u64,
-    /// Prints whose side neither the book nor a level change told; the published side decided.
+    /// Prints whose ladder neither a level change nor the book shows; the published side decides.
     pub prints_ambiguous: u64,
     /// Print volume that no recorded level change explains, in markets where we rested.
     pub prints_unexplained: u64,
@@ -26,17 +26,17 @@ pub struct SimCounters {
     pub orders: u64,
     /// Orders that arrived there.
     pub orders_arrived: u64,
-    /// Commands that carried an engine time before what the exchange had reached already.
+    /// Commands with an engine time before the exchange time reached.
     pub late_commands: u64,
     /// Orders or cancels that waited for a batch to complete.
     pub waited_for_batch: u64,
     /// Orders refused, by code.
     pub rejects: BTreeMap<&'static str, u64>,
-    /// Refusals because an order would have met our own.
+    /// Refusals of orders that would trade with our own.
     pub self_cross_prevented: u64,
-    /// Matches in which we came to the book.
+    /// Matches in which our order is the taker.
     pub fills_taker: u64,
-    /// Matches in which we waited in the book.
+    /// Matches in which our order is the maker.
     pub fills_maker: u64,
     /// Of those: by prints at our price, after the queue ahead was served.
     pub fills_by_queue: u64,
@@ -50,7 +50,7 @@ pub struct SimCounters {
     pub notional_matched: Usdc,
     /// Fees charged to us on confirmed matches.
     pub fees_paid: Usdc,
-    /// Orders that came to rest with something displayed ahead of them.
+    /// Orders that rest with displayed shares ahead of them.
     pub queue_waits: u64,
     /// Resting orders that were filled in part at least once.
     pub partials: u64,
@@ -86,17 +86,17 @@ pub struct SimCounters {
     pub settlements_lost: u64,
     /// Answers to splits, merges and redemptions lost.
     pub conversions_lost: u64,
-    /// Levels of crossed books that a taker or a crossing was not given.
+    /// Levels of crossed books that a taker or a crossing skips.
     pub crossed_levels_skipped: u64,
     /// Splits, merges and redemptions done.
-    pub sets_done: u64,
+    pub conversions_done: u64,
     /// Splits, merges and redemptions that failed.
-    pub sets_failed: u64,
+    pub conversions_failed: u64,
     /// Rebates paid.
     pub rebates_paid: Usdc,
-    /// Rebates accrued but below the least payment.
+    /// Rebates below the least payment.
     pub rebates_forfeited: Usdc,
-    /// Times the books of the bank were checked.
+    /// Checks of the bank's sums.
     pub conservation_checks: u64,
 }
 
@@ -104,7 +104,7 @@ impl SimCounters {
     pub(crate) fn rejected(&mut self, reason: &RejectReason) {
         *self.rejects.entry(reason.code()).or_default() += 1;
     }
-    /// Counts a match; absurd sums stop at the end of the type instead of stopping the run.
+    /// Counts a match; sums saturate.
     pub(crate) fn matched(&mut self, fill: &Fill) {
         let shares = self.shares_matched.micros().saturating_add(fill.shares.micros());
         self.shares_matched = Shares::new(shares);

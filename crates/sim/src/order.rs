@@ -1,5 +1,5 @@
-//! One of our orders as the exchange keeps it while open, and the little that is kept of an ended
-//! one. Nothing here decides about matching.
+//! One of our orders as the exchange keeps it: in full while it is open, in short once it has ended. It
+//! decides nothing about matching.
 
 use polydesk_domain::{
     CancelReason, ClientOrderId, OrderUpdate, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
@@ -27,23 +27,23 @@ pub(crate) enum End {
 
 /// What is kept of an order that ended: small, because a long run has many.
 #[derive(Debug, Clone)]
-pub(crate) struct Ended {
+pub(crate) struct EndedOrder {
     pub(crate) end: End,
     /// Shares matched over its life.
     pub(crate) matched: Shares,
-    /// News reaches the engine in order: nothing earlier than this.
-    pub(crate) news_at: Time,
-    /// When the engine hears that it ended; unknown while that answer is lost.
-    pub(crate) told: Option<Time>,
+    /// When its latest update reaches the engine: no later update arrives before it.
+    pub(crate) last_update_at: Time,
+    /// When the report of its end reaches the engine; `None` while that report is lost.
+    pub(crate) end_reported_at: Option<Time>,
     /// Its matches in their order.
     pub(crate) trades: Vec<u64>,
     /// How many of them are neither final nor failed.
     pub(crate) unsettled: u32,
 }
 
-impl Ended {
-    /// What the venue says of it.
-    pub(crate) fn event(&self) -> OrderUpdate {
+impl EndedOrder {
+    /// The update that reports its end.
+    pub(crate) fn update(&self) -> OrderUpdate {
         let matched = self.matched;
         match self.end {
             End::Filled => OrderUpdate::Filled { matched },
@@ -55,45 +55,45 @@ impl Ended {
 
 /// An open order at the exchange.
 #[derive(Debug, Clone)]
-pub(crate) struct Order {
+pub(crate) struct VenueOrder {
     pub(crate) id: ClientOrderId,
     pub(crate) token: Token,
     pub(crate) side: Side,
     pub(crate) price: Price,
     pub(crate) tif: Tif,
-    /// The ladder it waits on and its bid price there.
+    /// The ladder it rests on and its bid price there.
     pub(crate) ladder: Outcome,
     pub(crate) bid: Price,
     pub(crate) stage: Stage,
     /// A buy's pUSD that may still be spent (fees apart); zero for sells.
     pub(crate) money: Usdc,
-    /// Shares that may still be matched: what rests, or what a sell still offers.
+    /// Shares that may still be matched: the resting part, or the unsold part of a sell.
     pub(crate) open: Shares,
     /// Shares matched over its life.
     pub(crate) matched: Shares,
     /// Shares matched while resting, and pUSD they moved: the basis of cumulative rounding.
     pub(crate) rested: Shares,
     pub(crate) rested_money: Usdc,
-    /// pUSD and shares the bank holds promised for it.
+    /// pUSD and shares that the bank has reserved for it.
     pub(crate) reserved_cash: Usdc,
     pub(crate) reserved_shares: Shares,
-    /// Others' shares ahead of it at its level.
+    /// Shares of other participants ahead of it at its level.
     pub(crate) ahead: Shares,
-    /// Rows of market data the exchange had seen when it came to rest: older data cannot fill it.
+    /// Rows of market data that the exchange had seen when it came to rest: older rows cannot fill it.
     pub(crate) since_row: u64,
     /// When it came to rest.
     pub(crate) since: Time,
     /// Order of arrival.
     pub(crate) number: u64,
-    /// News reaches the engine in order: nothing earlier than this.
-    pub(crate) news_at: Time,
+    /// When its latest update reaches the engine: no later update arrives before it.
+    pub(crate) last_update_at: Time,
     /// Its matches in their order.
     pub(crate) trades: Vec<u64>,
     /// How many of them are neither final nor failed.
     pub(crate) unsettled: u32,
 }
 
-impl Order {
+impl VenueOrder {
     /// The ladder an order takes from.
     pub(crate) fn counter(&self) -> Outcome {
         self.ladder.other()
@@ -107,8 +107,8 @@ impl Order {
         }
     }
 
-    /// What the venue would say of it now.
-    pub(crate) fn evidence(&self) -> OrderUpdate {
+    /// The update that reports its present state.
+    pub(crate) fn update(&self) -> OrderUpdate {
         match self.stage {
             Stage::Delayed => OrderUpdate::Delayed,
             Stage::Resting if self.matched.is_zero() => OrderUpdate::Live,
@@ -117,7 +117,7 @@ impl Order {
     }
 }
 
-/// The ladder and bid price on which an order for a token waits.
+/// The ladder and bid price on which an order for a token rests.
 pub(crate) fn place(token: Token, side: Side, price: Price) -> (Outcome, Price) {
     match side {
         Side::Buy => (token.outcome(), price),

@@ -1,4 +1,4 @@
-//! How far cancels at a level move a resting order forward. Prints are not its business.
+//! Queue models: how far cancels at a level move a resting order forward. Prints are not handled here.
 
 use polydesk_domain::Shares;
 
@@ -6,8 +6,8 @@ use crate::QueueModel;
 
 /// The queue ahead after `cancelled` shares left a level that showed `before` of others.
 ///
-/// What comes from before us is rounded down, so a guess never helps by rounding. Except in the
-/// pessimistic model, the queue ahead is never more than what the level still shows.
+/// The part that comes from ahead is rounded down, so rounding never helps our order. Except in the
+/// pessimistic model, the queue ahead is at most what the level still shows.
 pub(crate) fn after_cancel(
     model: QueueModel,
     ahead: Shares,
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_model_moves_as_it_says() {
+    fn cancels_move_the_queue_by_the_formula_of_each_model() {
         let power = |exponent| QueueModel::Power { exponent };
         for (model, ahead, before, cancelled, want) in [
             (QueueModel::Pessimistic, 60, 100, 50, 60),
@@ -54,10 +54,10 @@ mod tests {
             (QueueModel::Proportional, 100, 100, 10, 90),
             (QueueModel::Proportional, 0, 100, 10, 0),
             (QueueModel::Proportional, 10, 100, 90, 1),
-            // The guess says 10, but the level shows only 5 any more.
+            // The model gives 10, but the level shows only 5.
             (power(8), 10, 100, 95, 5),
             (power(1), 60, 100, 50, 30),
-            // 80² : 20² = 16 : 1, so 16/17 of the cancel came from before us.
+            // 80² : 20² = 16 : 1, so 16/17 of the cancel comes from ahead.
             (power(2), 80, 100, 17, 64),
             (power(2), 20, 100, 17, 19),
             (power(8), 0, 0, 0, 0),

@@ -1,5 +1,5 @@
-//! How long the exchange remembers what is over: for a day after its last update. It knows names and
-//! times, not what they stand for.
+//! Retention of ended orders, query results and finished conversions: one day after their last update.
+//! It holds ids and times only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use polydesk_domain::{ClientOrderId, ConversionId, Span, Time};
 /// How long an ended order with its trades, a query result or a finished conversion is kept.
 pub(crate) const KEPT: Span = Span::secs(86_400);
 
-/// Something that is kept for a while.
+/// Something with a retention time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kept {
     /// An ended order and its trades, all of them settled or failed.
@@ -19,14 +19,13 @@ pub(crate) enum Kept {
     Conversion(ConversionId),
 }
 
-/// What is kept, by the time of its last update, and a high-water mark of the orders forgotten.
+/// Kept entries by the time of their last update, and a high-water mark of the forgotten orders.
 #[derive(Debug, Clone)]
 pub(crate) struct Retention {
     kept: BTreeSet<(Time, Kept)>,
-    /// When the first of them is forgotten, asked for with every step of time: `Time::MAX` when there
-    /// is none.
+    /// When the first entry is forgotten, read with every step of time; `Time::MAX` without entries.
     due: Time,
-    /// The largest number of a forgotten order per run: the numbers of a run rise.
+    /// The largest number of a forgotten order per run; the numbers of a run rise.
     forgotten: BTreeMap<u32, u32>,
 }
 
@@ -35,23 +34,23 @@ impl Retention {
         Retention { kept: BTreeSet::new(), due: Time::MAX, forgotten: BTreeMap::new() }
     }
 
-    /// Keeps something from its last update on; `before` is the one that it was kept from until now.
+    /// Keeps an entry from its last update `at` on; `before` is the update it was kept from until now.
     pub(crate) fn keep(&mut self, what: Kept, before: Option<Time>, at: Time) {
         if let Some(before) = before {
             self.kept.remove(&(before, what));
         }
         self.kept.insert((at, what));
-        self.note_due();
+        self.update_due();
     }
 
-    /// Gives what was kept long enough, one at a time.
+    /// Takes out one entry whose retention time is over.
     #[inline]
     pub(crate) fn pop(&mut self, now: Time) -> Option<Kept> {
         if now < self.due {
             return None;
         }
         let (_, what) = self.kept.pop_first()?;
-        self.note_due();
+        self.update_due();
         if let Kept::Order(id) = what {
             let most = self.forgotten.entry(id.run()).or_default();
             *most = (*most).max(id.number());
@@ -59,12 +58,12 @@ impl Retention {
         Some(what)
     }
 
-    fn note_due(&mut self) {
+    fn update_due(&mut self) {
         self.due = self.kept.first().map_or(Time::MAX, |(at, _)| *at + KEPT);
     }
 
-    /// Whether an order may be a forgotten one: of those up to the largest forgotten number nothing is
-    /// known any more but what is still kept.
+    /// Whether an order may be a forgotten one: its number is not above the largest forgotten number. The
+    /// caller checks first whether the order is still kept.
     pub(crate) fn is_forgotten(&self, id: ClientOrderId) -> bool {
         self.forgotten.get(&id.run()).is_some_and(|most| id.number() <= *most)
     }

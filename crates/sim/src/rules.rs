@@ -1,8 +1,8 @@
-//! Which orders the venue takes: state, tick, size, accuracy, expiration. It neither matches nor
-//! looks at balances.
+//! Which orders the venue accepts: mode, state, tick size, size, accuracy, expiration. It neither matches
+//! nor checks balances.
 //!
-//! An order for a market whose fee or protocol version is unknown is refused as if the market were
-//! closed: what cannot be charged rightly cannot be simulated rightly.
+//! An order in a market with an unknown fee or protocol version is refused as in a closed market: without
+//! the fee its fills cannot be simulated.
 
 use polydesk_domain::{
     Amounts, AmountsError, Book, FeeRate, Market, MarketState, PlaceOrder, ProtocolVersion,
@@ -10,21 +10,45 @@ use polydesk_domain::{
     resting_amounts,
 };
 
-/// The least horizon of a GTD order.
+/// The least time from arrival to the expiration of a GTD order.
 const LEAST_HORIZON: Span = Span::secs(180);
 /// How long before its stated expiration the venue removes it.
 const REMOVED_BEFORE: Span = Span::secs(60);
-/// The least worth of an order that takes.
+/// The least value of a marketable order.
 pub(crate) const LEAST_MARKETABLE: Usdc = Usdc::whole(1);
 
-/// What the rules make of an order: its integers and the fee that holds.
+/// Which commands the venue accepts (its 503 modes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VenueMode {
+    /// All.
+    #[default]
+    Normal,
+    /// New orders that are post-only; cancels.
+    PostOnly,
+    /// No new orders; cancels.
+    CancelOnly,
+}
+
+impl VenueMode {
+    /// Whether the mode accepts a new order.
+    pub(crate) fn accepts(self, post_only: bool) -> bool {
+        match self {
+            VenueMode::Normal => true,
+            VenueMode::PostOnly => post_only,
+            VenueMode::CancelOnly => false,
+        }
+    }
+}
+
+/// An accepted order's amounts and its fee rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted {
     pub(crate) amounts: Amounts,
     pub(crate) fee: FeeRate,
 }
 
-/// The rules that need no counterparty.
+/// Applies the rules that need no counterparty.
 pub(crate) fn admit(
     order: &PlaceOrder,
     market: &Market,
@@ -59,7 +83,7 @@ pub(crate) fn admit(
     Ok(Admitted { amounts, fee })
 }
 
-/// When the venue removes a GTD order that states this expiration.
+/// When the venue removes a GTD order with this stated expiration.
 pub(crate) fn removal(expires: Time) -> Time {
     expires - REMOVED_BEFORE
 }
@@ -73,7 +97,7 @@ fn open_for(market: &Market, state: MarketState, now: Time) -> Result<FeeRate, R
     market.fees.at(now).map_err(|_| RejectReason::MarketClosed)
 }
 
-/// The order's integers. The venue refuses what its own rounding would change.
+/// The order's amounts. The venue refuses amounts that its own rounding would change.
 fn amounts(order: &PlaceOrder, book: &Book, rounding: Rounding) -> Result<Amounts, RejectReason> {
     let exact = match order.size {
         Size::Shares(shares) => shares == shares.floor_cents() && shares <= Shares::SANE_MAX,
@@ -103,7 +127,7 @@ pub(crate) fn most_fee(spend: Usdc, fee: FeeRate) -> Usdc {
     Usdc::new(i64::try_from(rounded_up).unwrap_or(i64::MAX))
 }
 
-/// pUSD promised to an order of this side: only buys promise any.
+/// pUSD that an order of this side may spend: zero for sells.
 pub(crate) fn money_of(side: Side, amounts: &Amounts) -> Usdc {
     match side {
         Side::Buy => amounts.money(Side::Buy),

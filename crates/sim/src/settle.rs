@@ -4,76 +4,21 @@
 //! gives back exactly what it took, once.
 
 use polydesk_domain::{
-    ClientOrderId, Event, FeeRate, Fill, OwnTrade, Role, Shares, Side, Time, Token, TradeId,
-    TradeStatus, Usdc,
+    ClientOrderId, Event, FeeRate, Fill, OwnTrade, Role, Side, Time, TradeId, TradeStatus, Usdc,
 };
 
 use crate::bank::Deal;
-use crate::chance::Purpose;
-use crate::sim::{Due, Sim};
-
-/// What comes next for a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// It is to be put into a block.
-    Mine,
-    /// It will fail.
-    Fail,
-    /// It is in a block.
-    Confirm,
-    /// Nothing: it is final or failed.
-    Over,
-}
-
-/// A match, kept as long as its order is.
-#[derive(Debug, Clone)]
-pub(crate) struct Trade {
-    news: OwnTrade,
-    deal: Deal,
-    rebate: Usdc,
-    step: Step,
-    retried: bool,
-    reports: Reports,
-}
-
-/// When the latest report of a match reaches the engine: reports of one match come in order.
-#[derive(Debug, Clone, Copy)]
-struct Reports {
-    last: Time,
-    /// The same if the first report is not late: what a query waits for.
-    prompt: Time,
-}
-
-impl Trade {
-    pub(crate) fn token(&self) -> Token {
-        self.news.token
-    }
-    pub(crate) fn side(&self) -> Side {
-        self.news.side
-    }
-    pub(crate) fn shares(&self) -> Shares {
-        self.news.fill.shares
-    }
-    /// Whether it is final or failed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.step == Step::Over
-    }
-    /// Micro-dollars in flight, and to come.
-    pub(crate) fn cash(&self) -> (i128, i128) {
-        let fill = self.news.fill;
-        match self.news.side {
-            Side::Buy => (i128::from((fill.notional + fill.fee).micros()), 0),
-            Side::Sell => (0, i128::from((fill.notional - fill.fee).micros())),
-        }
-    }
-}
+use crate::chance::Stream;
+use crate::due::Due;
+use crate::state::Sim;
+use crate::trade::{ReportTimes, Step, VenueTrade};
 
 impl Sim {
-    /// Books a match of one of our orders and starts its settlement. The order's own figures and
-    /// promises were adjusted by the caller.
+    /// Books a match of one of our orders and starts its settlement. The caller has adjusted the order's
+    /// own figures and reservations.
     pub(crate) fn book_match(&mut self, id: ClientOrderId, role: Role, fill: Fill) {
         let Some(order) = self.orders.get(&id) else { return };
-        let (token, side, order_news_at) = (order.token, order.side, order.news_at);
+        let (token, side, order_update_at) = (order.token, order.side, order.last_update_at);
         let level = fill.level.unwrap_or(order.price);
         let market = &self.slots[token.market().index()].market;
         let rate = market.fees.at(self.now).unwrap_or(FeeRate::FREE);
@@ -92,7 +37,7 @@ impl Sim {
         self.counters.matched(&fill);
         self.trade_serial += 1;
         let serial = self.trade_serial;
-        let news = OwnTrade {
+        let own = OwnTrade {
             trade: TradeId(u128::from(self.seed) << 64 | u128::from(serial)),
             order: id,
             token,
@@ -101,45 +46,46 @@ impl Sim {
             fill,
             status: TradeStatus::Matched,
         };
-        let mut reports = self.first_report(id, order_news_at);
-        if self.chance.happens(Purpose::Fault, self.config.faults.lose_fill_ppm) {
+        let mut reported = self.first_report(id, order_update_at);
+        if self.chance.happens(Stream::Fault, self.config.faults.lose_fill_ppm) {
             self.counters.fills_lost += 1;
-            // Later reports do not wait for one that never comes.
-            reports = Reports { last: self.now, prompt: self.now };
+            // Later reports do not wait for one that never arrives.
+            reported = ReportTimes { last: self.now, prompt: self.now };
         } else {
-            self.deliver(reports.last, Event::trade(news));
+            self.deliver(reported.last, Event::trade(own));
         }
         if let Some(order) = self.orders.get_mut(&id) {
             order.trades.push(serial);
             order.unsettled += 1;
         }
         let step = Step::Mine;
-        self.trades.insert(serial, Trade { news, deal, rebate, step, retried: false, reports });
+        self.trades
+            .insert(serial, VenueTrade { own, deal, rebate, step, retried: false, reported });
         let settlement = self.config.settlement;
         let mut at = self.chain_delay(settlement.mined);
-        if self.chance.happens(Purpose::Chain, settlement.stall_ppm) {
+        if self.chance.happens(Stream::Chain, settlement.stall_ppm) {
             self.counters.stalled += 1;
-            at = at + self.chance.delay(Purpose::Chain, settlement.stall);
+            at = at + self.chance.delay(Stream::Chain, settlement.stall);
         }
         self.schedule(at, Due::Settle(serial));
     }
 
-    /// When the first report of a match comes: in line with the order's other news, or late.
-    fn first_report(&mut self, id: ClientOrderId, order_news_at: Time) -> Reports {
+    /// When the first report of a match arrives: in sequence with the order's other updates, or late.
+    fn first_report(&mut self, id: ClientOrderId, order_update_at: Time) -> ReportTimes {
         let faults = self.config.faults;
         let at = self.answer_time();
-        if self.chance.happens(Purpose::Fault, faults.late_fill_ppm) {
-            let late = self.chance.delay(Purpose::Fault, faults.late_fill);
-            return Reports { last: at + late, prompt: at };
+        if self.chance.happens(Stream::Fault, faults.late_fill_ppm) {
+            let late = self.chance.delay(Stream::Fault, faults.late_fill);
+            return ReportTimes { last: at + late, prompt: at };
         }
-        let at = at.max(order_news_at);
+        let at = at.max(order_update_at);
         if let Some(order) = self.orders.get_mut(&id) {
-            order.news_at = at;
+            order.last_update_at = at;
         }
-        Reports { last: at, prompt: at }
+        ReportTimes { last: at, prompt: at }
     }
 
-    /// The next step of a match.
+    /// Takes the next step of a match's settlement.
     pub(crate) fn settle(&mut self, serial: u64) {
         let Some(trade) = self.trades.get(&serial) else { return };
         let (step, retried) = (trade.step, trade.retried);
@@ -147,7 +93,7 @@ impl Sim {
         match step {
             Step::Mine => {
                 let fails = self.will_fail(serial);
-                let again = !retried && self.chance.happens(Purpose::Chain, settlement.retry_ppm);
+                let again = !retried && self.chance.happens(Stream::Chain, settlement.retry_ppm);
                 if fails {
                     self.go_on(serial, TradeStatus::Retrying, Step::Fail, settlement.retry);
                 } else if again {
@@ -163,21 +109,21 @@ impl Sim {
         }
     }
 
-    /// Whether a match fails for good: by chance, and more often when it would have been a winner.
+    /// Draws whether a match fails for good. A match whose price has moved in our favour fails more often.
     fn will_fail(&mut self, serial: u64) -> bool {
         let Some(trade) = self.trades.get(&serial) else { return false };
         let settlement = self.config.settlement;
-        let book = self.books.get(trade.news.token.market());
-        let double_mid = book.and_then(|book| book.double_mid(trade.news.token.outcome()));
-        let winner = match (trade.news.fill.level, double_mid) {
+        let book = self.books.get(trade.own.token.market());
+        let double_mid = book.and_then(|book| book.double_mid(trade.own.token.outcome()));
+        let winner = match (trade.own.fill.level, double_mid) {
             (Some(level), Some(mid)) => {
                 let paid = u32::from(level.units()) * 2;
-                if trade.news.side == Side::Buy { mid > paid } else { mid < paid }
+                if trade.own.side == Side::Buy { mid > paid } else { mid < paid }
             }
             _ => false,
         };
         let more = if winner { settlement.winner_fail_ppm } else { 0 };
-        self.chance.happens(Purpose::Chain, (settlement.fail_ppm + more).min(1_000_000))
+        self.chance.happens(Stream::Chain, (settlement.fail_ppm + more).min(1_000_000))
     }
 
     fn go_on(&mut self, serial: u64, status: TradeStatus, step: Step, delay: crate::Delay) {
@@ -185,17 +131,17 @@ impl Sim {
             trade.retried |= status == TradeStatus::Retrying;
             trade.step = step;
         }
-        self.trade_news(serial, status);
+        self.report_status(serial, status);
         let at = self.chain_delay(delay);
         self.schedule(at, Due::Settle(serial));
     }
 
     fn finish(&mut self, serial: u64, status: TradeStatus) {
-        self.trade_news(serial, status);
+        self.report_status(serial, status);
         let Some(trade) = self.trades.get_mut(&serial) else { return };
         trade.step = Step::Over;
-        let (deal, side, rebate) = (trade.deal, trade.news.side, trade.rebate);
-        let order = trade.news.order;
+        let (deal, side, rebate) = (trade.deal, trade.own.side, trade.rebate);
+        let order = trade.own.order;
         match (status, side) {
             (TradeStatus::Failed, Side::Buy) => self.bank.buy_failed(&deal),
             (TradeStatus::Failed, Side::Sell) => self.bank.sell_failed(&deal),
@@ -216,32 +162,32 @@ impl Sim {
             ended.unsettled -= 1;
         }
         self.keep_if_over(order);
-        // Shares that come to rest in a resolved market are paid out as well.
+        // Shares that settle in a resolved market are paid out too.
         self.plan_auto_redeem(market);
     }
 
-    fn trade_news(&mut self, serial: u64, status: TradeStatus) {
+    fn report_status(&mut self, serial: u64, status: TradeStatus) {
         let at = self.answer_time();
         let Some(trade) = self.trades.get_mut(&serial) else { return };
-        trade.news.status = status;
-        if self.chance.happens(Purpose::Fault, self.config.faults.lose_settlement_ppm) {
+        trade.own.status = status;
+        if self.chance.happens(Stream::Fault, self.config.faults.lose_settlement_ppm) {
             self.counters.settlements_lost += 1;
             return;
         }
-        trade.reports.prompt = trade.reports.prompt.max(at);
-        trade.reports.last = trade.reports.last.max(at);
-        let (at, news) = (trade.reports.last, trade.news);
-        self.deliver(at, Event::trade(news));
+        trade.reported.prompt = trade.reported.prompt.max(at);
+        trade.reported.last = trade.reported.last.max(at);
+        let (at, own) = (trade.reported.last, trade.own);
+        self.deliver(at, Event::trade(own));
     }
 
-    /// Reports the present status of a match once more, at `at` or right after its last report. It does
-    /// not wait for a first report that is late: that then comes after it, with its older status.
+    /// Reports the present status of a match again for a query, at `at` or with its latest report. It does
+    /// not wait for a late first report, which then arrives after it with its older status.
     pub(crate) fn report_again(&mut self, serial: u64, at: Time) {
         let Some(trade) = self.trades.get_mut(&serial) else { return };
-        let at = at.max(trade.reports.prompt);
-        trade.reports.prompt = at;
-        trade.reports.last = trade.reports.last.max(at);
-        let news = trade.news;
-        self.deliver(at, Event::trade(news));
+        let at = at.max(trade.reported.prompt);
+        trade.reported.prompt = at;
+        trade.reported.last = trade.reported.last.max(at);
+        let own = trade.own;
+        self.deliver(at, Event::trade(own));
     }
 }

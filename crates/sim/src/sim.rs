@@ -1,193 +1,20 @@
-//! The exchange itself: one scheduler for what happens at the exchange and what reaches the engine.
-//!
-//! This file holds the state and the clock. What an order does is in `exchange`, what data do in
-//! `flow`, settlement in `settle`, complete sets in `sets`.
-
-use std::collections::BTreeMap;
+//! The entry points: commands and market data in, time forward, events out. Each action runs in the file
+//! of its subject; none of those files imports this one.
 
 use polydesk_domain::{
-    Books, Cash, ClientOrderId, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
-    PlaceOrder, Query, Shares, Span, Stamped, StrategyId, Time, Token, Universe, Usdc,
+    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Span, Stamped,
+    Time, Token, Universe,
 };
 
-use crate::bank::{Bank, Broken};
-use crate::book_keeping::Slot;
-use crate::chance::{Chance, Purpose};
-use crate::order::{Ended, Order};
-use crate::retention::Retention;
-use crate::settle::Trade;
-use crate::views::Mode;
-use crate::{Delay, SimConfig, SimCounters, SimError};
-
-/// Something that is due at a time.
-#[derive(Debug, Clone)]
-pub(crate) enum Due {
-    /// An order meets the book.
-    Arrive(Box<PlaceOrder>),
-    /// An order of a request with too many orders does not.
-    Refuse(ClientOrderId),
-    /// A cancel does.
-    Cancel(ClientOrderId),
-    /// A cancel of everything does, of one market or everywhere.
-    CancelAll(Option<MarketKey>),
-    /// The part of it for one market.
-    CancelMarket(MarketKey),
-    /// A query arrives.
-    Query(Query),
-    /// The taker delay of an order is over.
-    Release(ClientOrderId),
-    /// A GTD order's time is over.
-    Expire(ClientOrderId),
-    /// A batch may be complete.
-    BatchTimeout(MarketKey),
-    /// The engine gives up waiting for an answer to what happened at a time.
-    NoAnswer(ClientOrderId, Time),
-    /// The next step of a match's settlement.
-    Settle(u64),
-    /// A set operation arrives.
-    SetArrive(SetOrder),
-    /// A set operation is final.
-    SetDone(SetOrder),
-    /// The venue redeems for us.
-    AutoRedeem(MarketKey),
-    /// Rebates of a day are paid.
-    PayRebates(i64),
-    /// The engine hears of something.
-    Deliver(Box<Event>),
-}
-
-/// A split, merge or redemption under way.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SetOrder {
-    pub(crate) id: Option<ConversionId>,
-    pub(crate) strategy: Option<StrategyId>,
-    pub(crate) market: MarketKey,
-    pub(crate) action: Conversion,
-}
-
-/// The exchange made of a seed.
-///
-/// The driver calls [`Sim::advance`] up to just before a market event's exchange time, then
-/// [`Sim::on_market`] with it: data of an instant are seen before orders that arrive in it.
-///
-/// ```
-/// use std::sync::Arc;
-/// use polydesk_domain::*;
-/// use polydesk_sim::{Sim, SimConfig};
-///
-/// let mut sim = Sim::new(SimConfig::instant(), 1).unwrap();
-/// let at = Time::from_secs(1_000);
-/// let row = |event: MarketEvent| Stamped { at, venue_at: at, seq: 0, event: event.into() };
-/// sim.on_market(&row(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(Market::plain(1, "rain")) }));
-/// sim.on_market(&row(MarketEvent::Snapshot(Arc::new(BookSnapshot {
-///     token: Token(0),
-///     bids: vec![(Price::cents(40), Shares::whole(50))],
-///     asks: vec![(Price::cents(42), Shares::whole(50))],
-/// }))));
-/// sim.submit(at, &Command::Place(vec![PlaceOrder {
-///     id: ClientOrderId(1),
-///     strategy: StrategyId::OPERATOR,
-///     signal: None,
-///     basket: None,
-///     token: Token(0),
-///     side: Side::Buy,
-///     price: Price::cents(42),
-///     size: Size::Shares(Shares::whole(10)),
-///     tif: Tif::Gtc,
-///     post_only: false,
-///     decided_at: at,
-///     data_at: at,
-///     expires: Time::MAX,
-/// }]));
-/// let mut news = Vec::new();
-/// sim.advance(at + Span::secs(1), &mut news);
-/// assert_eq!(sim.account().token(Token(0)).free, Shares::whole(10));
-/// assert_eq!(sim.account().cash_free, Usdc::cents(99_580));
-/// ```
-#[derive(Debug, Clone)]
-pub struct Sim {
-    pub(crate) config: SimConfig,
-    pub(crate) chance: Chance,
-    pub(crate) seed: u64,
-    /// Exchange time reached.
-    pub(crate) now: Time,
-    queue: BTreeMap<(Time, u64), Due>,
-    /// Time of the first entry of the queue, asked for with every row: `Time::MAX` when it is empty.
-    earliest: Time,
-    next: u64,
-    pub(crate) universe: Universe,
-    pub(crate) books: Books,
-    pub(crate) slots: Vec<Slot>,
-    /// Markets with an open batch that concerns us.
-    pub(crate) open: Vec<MarketKey>,
-    /// Room for the books' completed batches.
-    pub(crate) done: Vec<MarketKey>,
-    /// Rows of market data seen.
-    pub(crate) rows: u64,
-    /// Open orders.
-    pub(crate) orders: BTreeMap<ClientOrderId, Order>,
-    pub(crate) ended: BTreeMap<ClientOrderId, Ended>,
-    /// Orders on their way to the exchange, and how many carry that name.
-    pub(crate) transit: BTreeMap<ClientOrderId, (Token, u32)>,
-    pub(crate) arrivals: u64,
-    /// Per order, when it was last asked about and when the engine heard what was proven.
-    pub(crate) evidence: BTreeMap<ClientOrderId, (Time, Time)>,
-    /// Matches of orders that are open or not forgotten.
-    pub(crate) trades: BTreeMap<u64, Trade>,
-    /// Finished conversions: when, and what came of them.
-    pub(crate) conversions: BTreeMap<ConversionId, (Time, Cash)>,
-    pub(crate) retention: Retention,
-    pub(crate) trade_serial: u64,
-    pub(crate) bank: Bank,
-    /// pUSD promised to splits under way.
-    pub(crate) splits: Usdc,
-    /// Rebates accrued per day (UTC) and market.
-    pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
-    pub(crate) counters: SimCounters,
-    pub(crate) mode: Mode,
-    /// The first listing under another key than the exchange gives.
-    pub(crate) wrong_key: Option<Broken>,
-}
+use crate::bank::Broken;
+use crate::chance::Stream;
+use crate::config::SimConfig;
+use crate::counters::SimCounters;
+use crate::due::{ConversionRequest, Due};
+use crate::rules::VenueMode;
+use crate::state::Sim;
 
 impl Sim {
-    /// An exchange without markets yet.
-    ///
-    /// # Errors
-    /// Every rule that the configuration breaks.
-    pub fn new(config: SimConfig, seed: u64) -> Result<Sim, SimError> {
-        config.check()?;
-        Ok(Sim {
-            bank: Bank::new(config.starting_cash),
-            config,
-            chance: Chance::new(seed),
-            seed,
-            now: Time::MIN,
-            queue: BTreeMap::new(),
-            earliest: Time::MAX,
-            next: 0,
-            universe: Universe::new(),
-            books: Books::default(),
-            slots: Vec::new(),
-            open: Vec::new(),
-            done: Vec::new(),
-            rows: 0,
-            orders: BTreeMap::new(),
-            ended: BTreeMap::new(),
-            transit: BTreeMap::new(),
-            arrivals: 0,
-            evidence: BTreeMap::new(),
-            trades: BTreeMap::new(),
-            conversions: BTreeMap::new(),
-            retention: Retention::new(),
-            trade_serial: 0,
-            splits: Usdc::ZERO,
-            rebates: BTreeMap::new(),
-            counters: SimCounters::default(),
-            mode: Mode::Normal,
-            wrong_key: None,
-        })
-    }
-
     /// The configuration.
     pub fn config(&self) -> &SimConfig {
         &self.config
@@ -198,26 +25,29 @@ impl Sim {
         self.now
     }
 
-    /// The markets as the exchange knows them. It checks the keys of listing rows; a wrong one is
-    /// latched like a broken sum.
+    /// The listed markets. Their keys come with the listing rows and are checked: a wrong key is latched in
+    /// [`Sim::broken`].
     pub fn universe(&self) -> &Universe {
         &self.universe
     }
 
-    /// The books as the exchange sees them; what we consumed is still shown there.
+    /// The displayed books; shares that our orders consumed are still in them.
     pub fn books(&self) -> &Books {
         &self.books
     }
 
-    /// A command leaves the engine at engine time `now` and reaches the exchange after its latency.
+    /// Takes a command that leaves the engine at engine time `now`; it reaches the exchange after its
+    /// latency. A time before the exchange time reached counts as late and becomes that time.
     ///
-    /// A query of an order is answered by its state and by all its matches with their present status,
-    /// one of a conversion by its cash event; a conversion under way gives no answer. What ended is
-    /// kept for a day after its last update. Then it is forgotten, and a query gets no answer at all:
-    /// `Absent` is said only of orders that never arrived or were refused.
+    /// - `Place`: the orders are one request and arrive together. In a request of more than
+    ///   [`Command::BATCH`] orders each order is refused.
+    /// - `Query` of an order: answered by its state and then by all its matches with their present
+    ///   status. An order in flight is `Unknown`; an order that never arrived, or was refused, is
+    ///   `Absent`.
+    /// - `Query` of a conversion: answered by its cash event; a pending conversion gets no answer.
     ///
-    /// The orders of one `Place` travel together; of more than [`Command::BATCH`] all are refused. A
-    /// time before what the exchange has reached is taken as that, and counted.
+    /// Ended orders and finished conversions are kept for a day after their last update. A query of a
+    /// forgotten order gets no answer, and placing it again is refused as a duplicate.
     pub fn submit(&mut self, now: Time, command: &Command) {
         if now < self.now {
             self.counters.late_commands += 1;
@@ -227,61 +57,61 @@ impl Sim {
         match command {
             Command::Place(orders) => self.send_orders(now, orders),
             Command::Cancel(id) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
-                if self.chance.happens(Purpose::Fault, self.config.faults.lose_cancel_ppm) {
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
+                if self.chance.happens(Stream::Fault, self.config.faults.lose_cancel_ppm) {
                     self.counters.cancels_lost += 1;
-                    self.await_in_vain(now, *id);
+                    self.start_response_timeout(now, *id);
                 } else {
                     self.schedule(at, Due::Cancel(*id));
                 }
             }
             Command::CancelAll(market) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
                 self.schedule(at, Due::CancelAll(*market));
             }
             Command::Query(query) => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.cancel);
+                let at = now + self.chance.delay(Stream::Wire, latency.cancel);
                 self.schedule(at, Due::Query(*query));
             }
             Command::Convert { id, strategy, market, action } => {
-                let at = now + self.chance.delay(Purpose::Wire, latency.insert);
-                let order = SetOrder {
+                let at = now + self.chance.delay(Stream::Wire, latency.insert);
+                let order = ConversionRequest {
                     id: Some(*id),
                     strategy: Some(*strategy),
                     market: *market,
                     action: *action,
                 };
-                self.schedule(at, Due::SetArrive(order));
+                self.schedule(at, Due::ConversionArrive(order));
             }
             Command::Ask { .. } => {}
         }
     }
 
-    /// Sends the orders of one request: they arrive together, in the order given.
+    /// Sends the orders of one request; they arrive together, in the order given.
     fn send_orders(&mut self, now: Time, orders: &[PlaceOrder]) {
         if orders.is_empty() {
             return;
         }
-        let arrival = now + self.chance.delay(Purpose::Wire, self.config.latency.insert);
+        let arrival = now + self.chance.delay(Stream::Wire, self.config.latency.insert);
         for order in orders {
             self.send_order(now, arrival, order, orders.len() <= Command::BATCH);
         }
     }
 
-    /// Binds an order to its hash, puts it on the wire, and lets the wire lose it.
+    /// Binds an order to its hash and sends it. The fault `lose_order` applies.
     fn send_order(&mut self, now: Time, arrival: Time, order: &PlaceOrder, fits: bool) {
         self.counters.orders += 1;
         let hash = self.chance.order_hash(order.id);
-        for event in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
-            self.deliver(now, Event::order(order.id, event));
+        for update in [OrderUpdate::Bound { hash }, OrderUpdate::Sent] {
+            self.deliver(now, Event::order(order.id, update));
         }
-        if self.chance.happens(Purpose::Fault, self.config.faults.lose_order_ppm) {
+        if self.chance.happens(Stream::Fault, self.config.faults.lose_order_ppm) {
             self.counters.orders_lost += 1;
-            self.await_in_vain(now, order.id);
+            self.start_response_timeout(now, order.id);
             return;
         }
-        // A second order under one name must not hide that the first is still on its way.
-        self.transit.entry(order.id).or_insert((order.token, 0)).1 += 1;
+        // A second placement of one id must not hide that the first is still in flight.
+        self.orders_in_flight.entry(order.id).or_insert((order.token, 0)).1 += 1;
         let due = match fits {
             true => Due::Arrive(Box::new(order.clone())),
             false => Due::Refuse(order.id),
@@ -289,21 +119,15 @@ impl Sim {
         self.schedule(arrival, due);
     }
 
-    /// When something next happens inside (at the exchange, or a delivery to the engine).
+    /// When the next action is due: at the exchange, or a delivery to the engine.
     pub fn next_due(&self) -> Option<Time> {
-        Some(self.earliest).filter(|_| !self.queue.is_empty())
+        self.pending.next_due()
     }
 
-    /// Runs everything due up to and including `to`, and appends what reaches the engine by then, in
-    /// order, each with the time at which it does.
+    /// Runs everything due up to and including `to`. Appends the events that reach the engine by then, in
+    /// order, each with its time of arrival.
     pub fn advance(&mut self, to: Time, out: &mut Vec<(Time, Event)>) {
-        while let Some(entry) = self.queue.first_entry() {
-            let (at, _) = *entry.key();
-            self.earliest = at;
-            if at > to {
-                break;
-            }
-            let due = entry.remove();
+        while let Some((at, due)) = self.pending.pop(to) {
             self.now = self.now.max(at);
             self.forget();
             match due {
@@ -316,64 +140,28 @@ impl Sim {
         self.counters.conservation_checks = self.bank.checks();
     }
 
-    /// How much later than the exchange the engine sees a market event, drawn from the seed.
+    /// Draws how much later than the exchange the engine receives a market event.
     pub fn feed_delay(&mut self) -> Span {
-        self.chance.delay(Purpose::Feed, self.config.latency.feed)
+        self.chance.delay(Stream::Feed, self.config.latency.feed)
     }
 
-    /// Changes what the venue takes from now on. What is in the book stays there.
-    pub fn set_mode(&mut self, mode: Mode) {
+    /// Sets which commands the venue accepts from now on. Resting orders stay.
+    pub fn set_mode(&mut self, mode: VenueMode) {
         self.mode = mode;
     }
 
-    /// What happened so far.
+    /// Counters so far.
     pub fn counters(&self) -> &SimCounters {
         &self.counters
     }
 
-    /// The first broken sum, if any movement of money ever broke one, or the first listing under a wrong
-    /// key. Latched: nothing after it can be trusted, and a driver should stop.
+    /// The first broken sum, or the first listing under a wrong key. Latched: nothing after it can be
+    /// trusted, and the driver stops.
     pub fn broken(&self) -> Option<&Broken> {
         self.bank.broken().or(self.wrong_key.as_ref())
     }
 
-    /// Whether an order or a conversion in a market is on its way or being worked on.
-    pub(crate) fn is_under_way(&self, key: MarketKey) -> bool {
-        self.queue.values().any(|due| match due {
-            Due::Arrive(order) => order.token.market() == key,
-            Due::SetArrive(order) | Due::SetDone(order) => order.market == key,
-            _ => false,
-        })
-    }
-
-    pub(crate) fn schedule(&mut self, at: Time, due: Due) {
-        self.next += 1;
-        let at = at.max(self.now);
-        self.earliest = if self.queue.is_empty() { at } else { self.earliest.min(at) };
-        self.queue.insert((at, self.next), due);
-    }
-
-    pub(crate) fn deliver(&mut self, at: Time, event: Event) {
-        self.schedule(at, Due::Deliver(Box::new(event)));
-    }
-
-    /// A draw of the answer latency, from now.
-    pub(crate) fn answer_time(&mut self) -> Time {
-        self.now + self.chance.delay(Purpose::Wire, self.config.latency.answer)
-    }
-
-    pub(crate) fn chain_delay(&mut self, delay: Delay) -> Time {
-        self.now + self.chance.delay(Purpose::Chain, delay)
-    }
-
-    /// Free settled shares of a token.
-    pub(crate) fn shares_free(&self, token: Token) -> Shares {
-        self.bank.shares_free(token)
-    }
-}
-
-impl Sim {
-    /// Market data and metadata as the exchange sees them at `stamped.at`. Anything else is ignored.
+    /// Takes a market event at exchange time `stamped.at`. Other families are ignored.
     pub fn on_market(&mut self, stamped: &Stamped) {
         self.rows += 1;
         self.counters.rows += 1;
@@ -382,5 +170,59 @@ impl Sim {
         }
         self.now = self.now.max(stamped.at);
         self.take_row(stamped);
+    }
+
+    /// Runs an action, or lets it wait for the end of the open batch of its market.
+    pub(crate) fn run(&mut self, due: Due) {
+        if let Some(key) = self.market_of(&due) {
+            self.complete_if_over(key);
+            let slot = &mut self.slots[key.index()];
+            if slot.batch.open {
+                self.counters.waited_for_batch += 1;
+                slot.waiting.push(due);
+                self.track(key);
+                return;
+            }
+        }
+        self.run_now(due);
+    }
+
+    pub(crate) fn run_now(&mut self, due: Due) {
+        match due {
+            Due::Arrive(order) => self.arrive(&order),
+            Due::Refuse(id) => self.refuse_request(id),
+            Due::Cancel(id) => self.cancel(id),
+            Due::CancelAll(scope) => self.cancel_all(scope),
+            Due::CancelMarket(key) => self.cancel_market(key),
+            Due::Query(Query::Order(id)) => self.query_order(id),
+            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
+            Due::Release(id) => self.release(id),
+            Due::Expire(id) => self.expire(id),
+            Due::BatchTimeout(key) => self.batch_timeout(key),
+            Due::ResponseTimeout(id, since) => self.response_timeout(id, since),
+            Due::Settle(serial) => self.settle(serial),
+            Due::ConversionArrive(order) => self.conversion_arrives(order),
+            Due::ConversionEnd(order) => self.conversion_ends(order),
+            Due::AutoRedeem(key) => self.auto_redeem(key),
+            Due::PayRebates(day) => self.pay_rebates(day),
+            Due::Deliver(event) => self.deliver(self.now, *event),
+        }
+    }
+
+    /// The listed market whose book an action needs.
+    fn market_of(&self, due: &Due) -> Option<MarketKey> {
+        let of_order = |id: &ClientOrderId| -> Option<Token> {
+            self.orders
+                .get(id)
+                .map(|order| order.token)
+                .or_else(|| self.orders_in_flight.get(id).map(|(token, _)| *token))
+        };
+        let key = match due {
+            Due::Arrive(order) => order.token.market(),
+            Due::Cancel(id) | Due::Release(id) | Due::Expire(id) => of_order(id)?.market(),
+            Due::CancelMarket(key) => *key,
+            _ => return None,
+        };
+        self.is_listed(key).then_some(key)
     }
 }

@@ -1,4 +1,4 @@
-//! Lengths of time as people write them in files (`"80ms"`, `"2s"`): an integer with its unit.
+//! Lengths of time as text in files (`"80ms"`, `"2s"`): an integer with its unit.
 
 use polydesk_domain::Span;
 use serde::{Deserialize, Deserializer, Serializer};

@@ -1,4 +1,4 @@
-//! What can be read from the exchange, and the full check of its sums. Nothing here changes anything.
+//! Read-only views of the exchange, and the full check of its sums.
 
 use std::collections::BTreeMap;
 
@@ -8,57 +8,44 @@ use polydesk_domain::{
 
 use crate::bank::{AccountView, Broken};
 use crate::order::Stage;
-use crate::sim::Sim;
+use crate::state::Sim;
 
-/// What can fill a resting order in a market, judged by the data seen so far.
+/// What can fill a resting order in a market, by the data seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FillRule {
-    /// Prints, after the queue ahead; and a displayed opposite side that crosses our price.
+    /// Prints, after the queue ahead, and a displayed opposite side that crosses the order.
     PrintsAndCrossings,
-    /// No print was seen: only a displayed opposite side that crosses our price.
+    /// Without prints so far, only a displayed opposite side that crosses the order.
     CrossingsOnly,
 }
 
-/// Which commands the venue takes at the moment (its 503 modes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// All.
-    #[default]
-    Normal,
-    /// Of new orders only post-only ones; cancels.
-    PostOnly,
-    /// No new orders; cancels.
-    CancelOnly,
-}
-
-/// One of our open orders as the exchange keeps it, for reads of a local exchange and for tests.
+/// One of our open orders, for reads of a local exchange and for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct OrderView {
-    /// Our name for it.
+    /// Our id.
     pub id: ClientOrderId,
-    /// The venue's.
+    /// The venue's id.
     pub hash: OrderHash,
-    /// Which token, as a position in arrays.
+    /// The token.
     #[serde(skip)]
     pub token: Token,
-    /// Which way.
+    /// Buy or sell.
     pub side: Side,
-    /// Its limit.
+    /// The limit price.
     pub price: Price,
     /// Shares matched so far.
     pub matched: Shares,
     /// Shares that can still match.
     pub open: Shares,
-    /// Others' shares that must trade at its level before it does, by the queue model.
+    /// Shares of others that trade at its level before it, by the queue model.
     pub ahead: Shares,
     /// Whether the taker delay holds it back.
     pub delayed: bool,
 }
 
-/// How many entries the exchange keeps of what is ours. All but the open orders and their matches is
-/// forgotten a day after its last update.
+/// How many entries the exchange keeps in memory. Entries other than open orders and their matches are
+/// dropped a day after their last update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Entries {
     /// Open orders.
@@ -67,25 +54,25 @@ pub struct Entries {
     pub ended_orders: usize,
     /// Matches of both.
     pub trades: usize,
-    /// Orders whose last query is remembered.
+    /// Orders with a remembered query result.
     pub query_results: usize,
     /// Finished conversions.
     pub conversions: usize,
 }
 
 impl Sim {
-    /// How much the exchange remembers.
+    /// Counts of the entries kept in memory.
     pub fn entries(&self) -> Entries {
         Entries {
             open_orders: self.orders.len(),
             ended_orders: self.ended.len(),
             trades: self.trades.len(),
-            query_results: self.evidence.len(),
+            query_results: self.query_results.len(),
             conversions: self.conversions.len(),
         }
     }
 
-    /// What can fill our resting orders in a market, judged by the data so far.
+    /// What can fill our resting orders in a market, by the data seen so far.
     pub fn fill_rule(&self, market: MarketKey) -> FillRule {
         match self.slots.get(market.index()) {
             Some(slot) if slot.prints_seen => FillRule::PrintsAndCrossings,
@@ -98,23 +85,23 @@ impl Sim {
         self.bank.view(self.rebates.values().copied().sum())
     }
 
-    /// What reads of the chain and of the venue show now, all at one instant: complete, and asked at
+    /// The account as reads of the chain and of the venue show it now: complete, and all at the instant
     /// [`Sim::now`].
     ///
-    /// Cash and shares are the chain's, so a match changes them when it is confirmed and not before:
+    /// Cash and shares are those on the chain, so a match changes them when it is confirmed:
     ///
-    /// | | in it | not in it |
+    /// | | included | not included |
     /// |---|---|---|
-    /// | `cash` | free; promised to open buys and to splits under way; spent by buys that are matched and not confirmed | proceeds of sells that are matched and not confirmed; rebates accrued and not paid |
-    /// | `shares` | free; offered by open sells; locked in merges under way; sold and not confirmed | bought and not confirmed |
-    /// | `open` | resting orders, and those that the taker delay holds back | orders on their way, ended orders |
+    /// | `cash` | free; reserved for open buys and pending splits; cost of buys that are matched and not confirmed | proceeds of sells that are matched and not confirmed; rebates accrued and not paid |
+    /// | `shares` | free; reserved for open sells; locked in pending merges; sold and not confirmed | bought and not confirmed |
+    /// | `open` | resting orders; orders held back by the taker delay | orders in flight; ended orders |
     ///
     /// So `cash` is [`AccountView::cash`] and each entry of `shares` is [`TokenView::settled`]. A failed
-    /// match changes neither. On the real chain the change comes with `MINED`; here it comes with
-    /// `CONFIRMED`, and a comparison must take both for right in between.
+    /// match changes neither. On the real chain the change comes with `MINED`, here with `CONFIRMED`; a
+    /// comparison accepts both states in between.
     ///
-    /// Reports of what it shows may still be on their way to the engine; the caller delays it as a
-    /// read would be.
+    /// Reports of the same changes can still be on their way to the engine; the caller delays the snapshot
+    /// like a read.
     ///
     /// [`TokenView::settled`]: crate::TokenView::settled
     pub fn account_snapshot(&self, epoch: u32) -> AccountSnapshot {
@@ -133,7 +120,7 @@ impl Sim {
         }
     }
 
-    /// Our open orders, by their names.
+    /// Our open orders by id.
     pub fn open_orders(&self) -> Vec<OrderView> {
         let mut views = Vec::new();
         for order in self.orders.values() {
@@ -159,10 +146,11 @@ impl Sim {
     pub fn check_conservation(&self) -> Result<(), Broken> {
         self.bank.check()?;
         let mut reserved = i128::from(self.splits.micros());
-        let mut offered: BTreeMap<Token, i128> = BTreeMap::new();
+        let mut reserved_shares: BTreeMap<Token, i128> = BTreeMap::new();
         for order in self.orders.values() {
             reserved += i128::from(order.reserved_cash.micros());
-            *offered.entry(order.token).or_default() += i128::from(order.reserved_shares.micros());
+            *reserved_shares.entry(order.token).or_default() +=
+                i128::from(order.reserved_shares.micros());
         }
         same("reserved pUSD is that of the open orders", self.bank.reserved(), reserved)?;
         let (mut in_flight, mut to_come) = (0, 0);
@@ -178,8 +166,8 @@ impl Sim {
         for index in 0..self.slots.len() as u32 * 2 {
             let (token, holding) = (Token(index), self.bank.holding(Token(index)));
             let [bought, sold] = moving.get(&token).copied().unwrap_or_default();
-            let promised = offered.get(&token).copied().unwrap_or_default();
-            same("offered shares are those of the open sells", holding.offered, promised)?;
+            let reserved = reserved_shares.get(&token).copied().unwrap_or_default();
+            same("reserved shares are those of the open sells", holding.reserved, reserved)?;
             same("shares to come are those of the unsettled buys", holding.incoming, bought)?;
             same("shares leaving are those of the unsettled sells", holding.leaving, sold)?;
         }

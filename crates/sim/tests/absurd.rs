@@ -1,4 +1,4 @@
-//! Absurd input ends in a counted refusal, never in a panic or a broken sum.
+//! Absurd input is refused and counted; it causes no panic and no broken sum.
 
 mod common;
 
@@ -150,7 +150,7 @@ proptest! {
             ..SimConfig::default()
         };
         let mut sim = Sim::new(config, 0).unwrap();
-        let mut news = Vec::new();
+        let mut events = Vec::new();
         let listing = Event::Market(MarketEvent::Listed {
             key: MarketKey(0),
             market: Arc::new(Market::plain(9, "absurd")),
@@ -158,7 +158,7 @@ proptest! {
         sim.on_market(&Stamped { at: START, venue_at: START, seq: 0, event: listing });
         let mut sent = 0;
         for (at, event, command) in acts {
-            sim.advance(at, &mut news);
+            sim.advance(at, &mut events);
             sim.on_market(&Stamped { at, venue_at: at, seq: 0, event });
             if let Command::Place(orders) = &command {
                 sent += orders.len() as u64;
@@ -166,7 +166,7 @@ proptest! {
             sim.submit(at, &command);
             prop_assert_eq!(sim.check_conservation(), Ok(()));
         }
-        sim.advance(START + Span::secs(100_000), &mut news);
+        sim.advance(START + Span::secs(100_000), &mut events);
         prop_assert_eq!(sim.check_conservation(), Ok(()));
         prop_assert_eq!(sim.counters().orders, sent);
         prop_assert_eq!(sim.counters().orders_arrived, sent);

@@ -1,4 +1,4 @@
-//! What an account snapshot shows, and when.
+//! Account snapshots: what they include, and when they change.
 
 mod common;
 
@@ -95,9 +95,9 @@ fn a_failed_match_changes_no_snapshot() {
 }
 
 #[test]
-fn what_is_promised_to_conversions_is_still_in_the_wallet() {
+fn what_pending_conversions_reserve_is_still_in_the_snapshot() {
     let mut config = plain();
-    config.sets.delay = Delay::millis(5_000);
+    config.conversions.delay = Delay::millis(5_000);
     story(
         config,
         expect![[r#"
@@ -122,7 +122,7 @@ fn what_is_promised_to_conversions_is_still_in_the_wallet() {
 }
 
 #[test]
-fn an_order_on_its_way_is_not_open_and_one_that_is_held_back_is() {
+fn an_order_in_flight_is_not_open_and_a_delayed_one_is() {
     let mut config = plain();
     config.latency.insert = Delay::millis(1_000);
     story(

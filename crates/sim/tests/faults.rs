@@ -1,4 +1,4 @@
-//! Reports that never come: fills, ends, settlement stages, answers to conversions.
+//! Lost reports: fills, ends, settlement stages, answers to conversions.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn with(fault: impl Fn(&mut polydesk_sim::Faults)) -> SimConfig {
 }
 
 #[test]
-fn a_lost_fill_is_first_seen_when_it_is_mined() {
+fn a_lost_fill_is_first_reported_as_mined() {
     story(
         with(|faults| faults.lose_fill_ppm = ALWAYS),
         expect![[r#"
@@ -33,7 +33,7 @@ fn a_lost_fill_is_first_seen_when_it_is_mined() {
             > 13000ms #2 Confirmed buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
             20s account
             > free 991.00 reserved 2.40 in flight 0.00 to come 0.00
-            > token 0: free 14 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 14 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -68,13 +68,13 @@ fn a_lost_end_is_not_reported_whatever_ended_the_order() {
             200s state closed
             300s account
             > free 985.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 30 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 30 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
 
 #[test]
-fn a_lost_settlement_stage_is_settled_all_the_same() {
+fn a_match_settles_although_its_stages_are_not_reported() {
     story(
         with(|faults| faults.lose_settlement_ppm = ALWAYS),
         expect![[r#"
@@ -86,7 +86,7 @@ fn a_lost_settlement_stage_is_settled_all_the_same() {
             > 1000ms #1 filled 10
             20s account
             > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 10 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
     let mut config = with(|faults| faults.lose_settlement_ppm = ALWAYS);
@@ -107,9 +107,9 @@ fn a_lost_settlement_stage_is_settled_all_the_same() {
 }
 
 #[test]
-fn a_lost_answer_to_a_conversion_changes_the_account_all_the_same() {
+fn a_conversion_changes_the_account_although_its_answer_is_lost() {
     let mut config = with(|faults| faults.lose_conversion_ppm = ALWAYS);
-    config.sets.auto_redeem = true;
+    config.conversions.auto_redeem = true;
     story(
         config,
         expect![[r#"
@@ -120,9 +120,9 @@ fn a_lost_answer_to_a_conversion_changes_the_account_all_the_same() {
             3s merge #3 21
             3s account
             > free 980.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 20 offered 0 locked 0 leaving 0 incoming 0
-            > token 1: free 20 offered 0 locked 0 leaving 0 incoming 0
-            The venue's own redemption answers nothing and is reported.
+            > token 0: free 20 reserved 0 locked 0 leaving 0 incoming 0
+            > token 1: free 20 reserved 0 locked 0 leaving 0 incoming 0
+            The venue's own redemption is not lost: it has no id to query.
             4s state resolved 1000000
             > 4000ms Redeem 20.00 shares 20 and 20
             5s account

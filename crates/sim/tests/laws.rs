@@ -1,4 +1,4 @@
-//! Laws that hold for any tape and any commands: conservation, bounds of fills, replay, no look-ahead.
+//! Laws for any tape and any commands: conservation, bounds of fills, replay, no look-ahead.
 
 mod common;
 
@@ -23,7 +23,7 @@ enum Act {
     Split { market: u32, size: u64 },
     Merge { market: u32, size: u64 },
     Redeem { market: u32 },
-    Gap,
+    Interrupt,
     Tick { market: u32 },
     Resolve { market: u32, yes: u32 },
     Pause { market: u32, on: bool },
@@ -56,7 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (market(), 1u64..60).prop_map(|(market, size)| Act::Split { market, size }),
         3 => (market(), 1u64..60).prop_map(|(market, size)| Act::Merge { market, size }),
         2 => market().prop_map(|market| Act::Redeem { market }),
-        1 => Just(Act::Gap),
+        1 => Just(Act::Interrupt),
         1 => market().prop_map(|market| Act::Tick { market }),
         1 => (market(), 0u32..=1_000_000)
             .prop_map(|(market, yes)| Act::Resolve { market, yes }),
@@ -97,8 +97,8 @@ fn calm_config() -> impl Strategy<Value = SimConfig> {
             (config.settlement.mined, config.settlement.confirmed) = (mined, confirmed);
             (config.settlement.retry_ppm, config.settlement.fail_ppm) = (retry_ppm, fail_ppm);
             config.settlement.winner_fail_ppm = fail_ppm;
-            config.sets.auto_redeem = auto_redeem;
-            config.sets.fail_ppm = fail_ppm / 2;
+            config.conversions.auto_redeem = auto_redeem;
+            config.conversions.fail_ppm = fail_ppm / 2;
             config.matching.batch_timeout = Span::millis(timeout);
             config.rebates.least = Usdc::ZERO;
             config
@@ -123,7 +123,7 @@ fn wild_config() -> impl Strategy<Value = SimConfig> {
     )
 }
 
-/// As `wild_config`, and what is reported is not all that happened.
+/// As `wild_config`, and reports of fills, ends, settlement stages and conversions are lost too.
 fn lossy_config() -> impl Strategy<Value = SimConfig> {
     let ppm = || prop_oneof![Just(0u32), 0u32..=1_000_000];
     (wild_config(), ppm(), ppm(), ppm(), ppm()).prop_map(
@@ -138,10 +138,10 @@ fn lossy_config() -> impl Strategy<Value = SimConfig> {
     )
 }
 
-/// What a run was made of, for the judges.
+/// The input and the events of a run, for the judges.
 #[derive(Debug, Default)]
 struct Run {
-    news: Vec<(Time, Event)>,
+    events: Vec<(Time, Event)>,
     placed: BTreeMap<ClientOrderId, (Time, PlaceOrder)>,
     converted: Vec<ConversionId>,
     /// Shares that ever appeared at a level of a ladder.
@@ -151,29 +151,29 @@ struct Run {
     counters: String,
 }
 
-/// How rows are told to the exchange.
+/// The form in which rows are given to the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Telling {
-    Plainly,
+enum RowForm {
+    Plain,
     /// Every snapshot and level change comes twice.
     Twice,
     /// Books of NO instead of YES, and prints on the other token.
     Mirrored,
 }
 
-fn play(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> Run {
-    play_out(config, seed, steps, telling).0
+fn play(config: SimConfig, seed: u64, steps: &[Step], form: RowForm) -> Run {
+    play_out(config, seed, steps, form).0
 }
 
 /// The run, and the exchange after everything settled.
-fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (Run, Sim) {
+fn play_out(config: SimConfig, seed: u64, steps: &[Step], form: RowForm) -> (Run, Sim) {
     let mut run = Run::default();
     let mut sim = Sim::new(config, seed).unwrap();
     let mut at = START;
     for number in 0..2 {
         let mut market = Market::plain(number, "law");
         market.fees = Fees::flat(FeeRate::checked(70_000, 1, 200_000).unwrap());
-        // The second market holds takers back.
+        // The second market has a taker delay.
         market.taker_delay = Span::millis(number as i64 * 250);
         let event = Event::Market(MarketEvent::Listed {
             key: MarketKey(number as u32),
@@ -184,7 +184,7 @@ fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (
     let mut shadow: BTreeMap<(u32, Outcome, Price), u64> = BTreeMap::new();
     for (seq, (pause, act)) in steps.iter().enumerate() {
         at = at + Span::millis(*pause);
-        sim.advance(at - Span::nanos(1), &mut run.news);
+        sim.advance(at - Span::nanos(1), &mut run.events);
         if let Some(command) = command(act, seq as u64, at) {
             if let Command::Place(orders) = &command {
                 run.placed.extend(orders.iter().map(|order| (order.id, (at, order.clone()))));
@@ -194,9 +194,9 @@ fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (
             }
             sim.submit(at, &command);
         }
-        if let Some(event) = row(act, telling) {
+        if let Some(event) = row(act, form) {
             note_shown(act, &mut shadow, &mut run);
-            let twice = telling == Telling::Twice
+            let twice = form == RowForm::Twice
                 && matches!(
                     event,
                     Event::Market(MarketEvent::Level(_)) | Event::Market(MarketEvent::Snapshot(_))
@@ -209,9 +209,9 @@ fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (
             panic!("after step {seq} {act:?}: {broken}");
         }
     }
-    sim.advance(at + Span::secs(600), &mut run.news);
+    sim.advance(at + Span::secs(600), &mut run.events);
     sim.settle_rebates();
-    sim.advance(at + Span::secs(700), &mut run.news);
+    sim.advance(at + Span::secs(700), &mut run.events);
     assert_eq!(sim.check_conservation(), Ok(()));
     assert_eq!(sim.broken(), None);
     let account = sim.account();
@@ -220,23 +220,23 @@ fn play_out(config: SimConfig, seed: u64, steps: &[Step], telling: Telling) -> (
     (run, sim)
 }
 
-/// Asks for every order and every conversion of a run.
+/// Queries every order and every conversion of a run.
 fn query_all(run: &mut Run, sim: &mut Sim) {
     let at = sim.now();
     let orders = run.placed.keys().map(|id| Query::Order(*id));
     for query in orders.chain(run.converted.iter().map(|id| Query::Conversion(*id))) {
         sim.submit(at, &Command::Query(query));
     }
-    sim.advance(at + Span::secs(60), &mut run.news);
+    sim.advance(at + Span::secs(60), &mut run.events);
 }
 
-/// An account as it follows from what was reported: each match with its last status, each conversion
-/// once, all other cash as it comes.
+/// The account that follows from the reports: each match with its last status, each conversion once, all
+/// other cash as it comes.
 #[derive(Debug, PartialEq)]
 struct Reported {
     cash: Usdc,
     shares: BTreeMap<Token, i128>,
-    /// Orders whose last report says that they are open.
+    /// Orders that are open by their last update.
     open: BTreeSet<ClientOrderId>,
 }
 
@@ -244,7 +244,7 @@ fn reported(run: &Run, starting_cash: Usdc) -> Reported {
     let mut trades: BTreeMap<TradeId, OwnTrade> = BTreeMap::new();
     let mut conversions: BTreeMap<ConversionId, Cash> = BTreeMap::new();
     let (mut unasked, mut open) = (Vec::new(), BTreeSet::new());
-    for (_, event) in &run.news {
+    for (_, event) in &run.events {
         let Event::Account(event) = event else { panic!("{event:?}") };
         match &**event {
             AccountEvent::Trade(trade) => drop(trades.insert(trade.trade, *trade)),
@@ -306,8 +306,8 @@ fn token(market: u32, outcome: Outcome) -> Token {
     MarketKey(market).token(outcome)
 }
 
-fn row(act: &Act, telling: Telling) -> Option<Event> {
-    let mirrored = telling == Telling::Mirrored;
+fn row(act: &Act, form: RowForm) -> Option<Event> {
+    let mirrored = form == RowForm::Mirrored;
     let outcome = if mirrored { Outcome::No } else { Outcome::Yes };
     let price = |cents: u16| {
         let price = Price::cents(cents);
@@ -344,7 +344,7 @@ fn row(act: &Act, telling: Telling) -> Option<Event> {
                 size: Shares::whole(*size),
             }))
         }
-        Act::Gap => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
+        Act::Interrupt => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
         Act::Tick { market } => {
             Event::Market(MarketEvent::Tick { market: MarketKey(*market), tick: Tick::Cent })
         }
@@ -410,7 +410,7 @@ fn command(act: &Act, seq: u64, at: Time) -> Option<Command> {
     }
 }
 
-/// Keeps an own, plain book and counts whatever appears in it.
+/// Keeps a plain book of its own and counts the shares that appear in it.
 fn note_shown(act: &Act, shadow: &mut BTreeMap<(u32, Outcome, Price), u64>, run: &mut Run) {
     let mut set = |key: (u32, Outcome, Price), size: u64| {
         let before = shadow.insert(key, size).unwrap_or(0);
@@ -446,10 +446,10 @@ fn note_shown(act: &Act, shadow: &mut BTreeMap<(u32, Outcome, Price), u64>, run:
     }
 }
 
-/// The first news of each match.
+/// The first report of each match.
 fn matches(run: &Run) -> Vec<(Time, OwnTrade)> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-    for (at, event) in &run.news {
+    for (at, event) in &run.events {
         if let Event::Account(event) = event
             && let AccountEvent::Trade(trade) = &**event
             && seen.insert(trade.trade)
@@ -487,7 +487,7 @@ fn judge_bounds(run: &Run) {
     }
     for (level, shares) in &taken {
         let shown = run.shown.get(level).copied().unwrap_or(0);
-        // A print at a level that did not shrink means that as much came anew.
+        // A print at a level that did not shrink means that as much was added again.
         let (market, ladder, bid) = *level;
         let yes = if ladder == Outcome::Yes { bid } else { bid.complement() };
         let printed = run.printed.get(&(market, yes.units() / 100)).copied().unwrap_or(0);
@@ -507,7 +507,7 @@ fn judge_bounds(run: &Run) {
     }
 }
 
-/// Every order gets what it asked for at best: price, size, pUSD; and not before it arrived.
+/// No order gets more than it asked for (price, size, pUSD), nor anything before its arrival.
 fn judge_orders(run: &Run, insert_at_least: Span) {
     let mut sums: BTreeMap<ClientOrderId, (u64, i64)> = BTreeMap::new();
     for (at, trade) in matches(run) {
@@ -535,26 +535,26 @@ fn judge_orders(run: &Run, insert_at_least: Span) {
             (Side::Sell, Size::Spend(_)) => panic!("a sell is sized in shares"),
         }
     }
-    for (_, event) in &run.news {
+    for (_, event) in &run.events {
         if let Event::Account(event) = event
             && let AccountEvent::Order { id, update } = &**event
             && let OrderUpdate::Filled { matched }
             | OrderUpdate::Cancelled { matched, .. }
             | OrderUpdate::Expired { matched } = update
         {
-            let told = sums.get(id).map_or(0, |sum| sum.0);
-            assert_eq!(matched.micros(), told, "the end of {id} counts its matches");
+            let filled = sums.get(id).map_or(0, |sum| sum.0);
+            assert_eq!(matched.micros(), filled, "the end of {id} counts its matches");
         }
     }
 }
 
-/// Without faults news follow the table: bound, sent, one answer, then at most one end; and matches
-/// go their way through the stages once.
-fn judge_order_of_news(run: &Run) {
+/// Without faults updates follow the table: bound, sent, one answer, then at most one end; and each match
+/// goes through the settlement stages once.
+fn judge_sequence_of_reports(run: &Run) {
     let mut stage: BTreeMap<ClientOrderId, u8> = BTreeMap::new();
     let mut trades: BTreeMap<TradeId, TradeStatus> = BTreeMap::new();
     let mut last = Time::MIN;
-    for (at, event) in &run.news {
+    for (at, event) in &run.events {
         assert!(*at >= last, "deliveries come in order");
         last = *at;
         let Event::Account(event) = event else { panic!("{event:?}") };
@@ -666,51 +666,51 @@ proptest! {
     fn money_is_conserved_and_no_fill_exceeds_what_was_there(
         config in wild_config(), seed: u64, steps in steps()
     ) {
-        let run = play(config, seed, &steps, Telling::Plainly);
+        let run = play(config, seed, &steps, RowForm::Plain);
         judge_bounds(&run);
         judge_orders(&run, Span::ZERO);
     }
 
     #[test]
-    fn news_are_legal_and_nothing_fills_before_it_arrived(
+    fn reports_come_in_a_legal_sequence_and_nothing_fills_before_its_arrival(
         config in calm_config(), insert in 0i64..500, seed: u64, steps in steps()
     ) {
         let mut config = config;
         config.latency.insert = Delay::millis(insert);
-        let run = play(config, seed, &steps, Telling::Plainly);
+        let run = play(config, seed, &steps, RowForm::Plain);
         judge_bounds(&run);
         judge_orders(&run, Span::millis(insert));
-        judge_order_of_news(&run);
+        judge_sequence_of_reports(&run);
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_news(config in lossy_config(), seed: u64, steps in steps()) {
+    fn the_same_seed_gives_the_same_events(config in lossy_config(), seed: u64, steps in steps()) {
         let (one, two) = (
-            play(config, seed, &steps, Telling::Plainly),
-            play(config, seed, &steps, Telling::Plainly),
+            play(config, seed, &steps, RowForm::Plain),
+            play(config, seed, &steps, RowForm::Plain),
         );
-        prop_assert_eq!(one.news, two.news);
+        prop_assert_eq!(one.events, two.events);
         prop_assert_eq!(one.counters, two.counters);
     }
 
     #[test]
     fn repeated_rows_refill_nothing(config in lossy_config(), seed: u64, steps in steps()) {
-        let one = play(config, seed, &steps, Telling::Plainly);
-        let two = play(config, seed, &steps, Telling::Twice);
-        prop_assert_eq!(one.news, two.news);
+        let one = play(config, seed, &steps, RowForm::Plain);
+        let two = play(config, seed, &steps, RowForm::Twice);
+        prop_assert_eq!(one.events, two.events);
     }
 
     #[test]
     fn it_does_not_matter_which_token_the_data_came_on(
         config in lossy_config(), seed: u64, steps in steps()
     ) {
-        let one = play(config, seed, &steps, Telling::Plainly);
-        let two = play(config, seed, &steps, Telling::Mirrored);
-        prop_assert_eq!(one.news, two.news);
+        let one = play(config, seed, &steps, RowForm::Plain);
+        let two = play(config, seed, &steps, RowForm::Mirrored);
+        prop_assert_eq!(one.events, two.events);
     }
 
     #[test]
-    fn the_future_changes_nothing_that_was_told_before(
+    fn later_rows_change_no_earlier_event(
         config in lossy_config(), seed: u64, steps in steps(), other in steps()
     ) {
         let end: i64 = steps.iter().map(|step| step.0).sum();
@@ -719,18 +719,18 @@ proptest! {
         // Strictly later, so that nothing of the other future shares an instant with the past.
         longer.push((1, Act::CancelAll));
         longer.extend(other);
-        let told = |run: Run| -> Vec<(Time, Event)> {
-            run.news.into_iter().filter(|(at, _)| *at <= until).collect()
+        let before = |run: Run| -> Vec<(Time, Event)> {
+            run.events.into_iter().filter(|(at, _)| *at <= until).collect()
         };
         let (short, long) = (
-            play(config, seed, &steps, Telling::Plainly),
-            play(config, seed, &longer, Telling::Plainly),
+            play(config, seed, &steps, RowForm::Plain),
+            play(config, seed, &longer, RowForm::Plain),
         );
-        prop_assert_eq!(told(short), told(long));
+        prop_assert_eq!(before(short), before(long));
     }
 
     #[test]
-    fn queries_find_what_was_never_reported(
+    fn queries_find_what_was_not_reported(
         config in wild_config(), seed: u64, steps in steps()
     ) {
         let mut config = config;
@@ -738,28 +738,28 @@ proptest! {
         config.faults.lose_end_ppm = 1_000_000;
         config.faults.lose_settlement_ppm = 1_000_000;
         config.faults.lose_conversion_ppm = 1_000_000;
-        let (mut run, mut sim) = play_out(config, seed, &steps, Telling::Plainly);
+        let (mut run, mut sim) = play_out(config, seed, &steps, RowForm::Plain);
         query_all(&mut run, &mut sim);
         prop_assert_eq!(reported(&run, config.starting_cash), kept(&sim));
     }
 
     #[test]
-    fn what_is_reported_is_the_account_where_nothing_is_lost(
+    fn without_lost_reports_the_reports_sum_up_to_the_account(
         config in calm_config(), seed: u64, steps in steps()
     ) {
-        let (run, sim) = play_out(config, seed, &steps, Telling::Plainly);
+        let (run, sim) = play_out(config, seed, &steps, RowForm::Plain);
         prop_assert_eq!(reported(&run, config.starting_cash), kept(&sim));
     }
 
     #[test]
-    fn makers_get_at_most_what_is_printed_after_they_arrived(
+    fn makers_get_at_most_what_is_printed_after_their_arrival(
         config in calm_config(), insert in 0i64..500, seed: u64, steps in steps()
     ) {
         let mut config = config;
         config.latency.insert = Delay::millis(insert);
         config.starting_cash = Usdc::whole(100_000);
         let steps = bids_only(steps);
-        let run = play(config, seed, &steps, Telling::Plainly);
+        let run = play(config, seed, &steps, RowForm::Plain);
         judge_prints(&run, &steps, Span::millis(insert));
     }
 }

@@ -1,4 +1,4 @@
-//! Markets come under their keys and go when nothing of ours is left there.
+//! Listings under checked keys, and delistings.
 
 mod common;
 
@@ -63,7 +63,7 @@ fn a_flat_market_is_freed_and_its_key_is_not_used_again() {
 }
 
 #[test]
-fn what_is_still_ours_in_a_delisted_market_is_kept() {
+fn an_order_in_a_delisted_market_stays_and_can_be_cancelled() {
     let mut config = plain();
     config.latency.insert = Delay::millis(2_000);
     let mut player = Player::new(config);
@@ -74,7 +74,7 @@ fn what_is_still_ours_in_a_delisted_market_is_kept() {
         player.row(&format!("snap {} 0.40x100 / 0.50x100", key * 2));
         player.send(&line);
         player.row(&format!("delist {key}"));
-        // It arrives after the market was taken out.
+        // The order arrives after the delisting.
         let later = player.sim.now() + Span::secs(60);
         player.sim.advance(later, &mut Vec::new());
         player.sim.check_conservation().unwrap();

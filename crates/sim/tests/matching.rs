@@ -7,7 +7,7 @@ use expect_test::expect;
 use polydesk_sim::{Delay, FillRule, QueueModel, SimConfig};
 
 #[test]
-fn a_taker_walks_displayed_depth_and_what_it_took_stays_taken() {
+fn a_taker_walks_displayed_depth_and_consumes_it() {
     story(
         plain(),
         expect![[r#"
@@ -32,7 +32,7 @@ fn a_taker_walks_displayed_depth_and_what_it_took_stays_taken() {
             > 6ms #4 cancelled Killed, matched 5
             7ms account
             > free 984.450569 reserved 0.00 in flight 15.549431 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 35
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 35
             > 4001ms #1 Mined buy 10 at 0.4200 for 4.20 fee 0.17052 as Taker
             > 4001ms #1 Mined buy 10.232558 at 0.4300 for 4.40 fee 0.17555 as Taker
             > 4003ms #2 Mined buy 9.767442 at 0.4300 for 4.200001 fee 0.16758 as Taker
@@ -43,7 +43,7 @@ fn a_taker_walks_displayed_depth_and_what_it_took_stays_taken() {
             > 10006ms #4 Confirmed buy 5 at 0.4300 for 2.15 fee 0.08578 as Taker
             20s account
             > free 984.450569 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 35 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 35 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -66,7 +66,7 @@ fn mirrored_rows_and_no_orders_reach_the_same_liquidity_once() {
             5ms level yes buy 0.40 10
             6ms account
             > free 988.00 reserved 6.00 in flight 6.00 to come 0.00
-            > token 1: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > token 1: free 0 reserved 0 locked 0 leaving 0 incoming 10
         "#]],
     );
 }
@@ -138,7 +138,7 @@ fn the_level_that_shrank_decides_which_side_traded_whatever_was_published() {
             120ms print yes buy 0.40 60
             > 120ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
             > 120ms #1 filled 10
-            A trade at the ask: nothing shrank, the price against the book tells.
+            A trade at the ask: nothing shrank, the price against the book decides.
             200ms print yes sell 0.42 60
             > 200ms #2 Matched buy 10 at 0.5800 for 5.80 fee 0.00 as Maker
             > 200ms #2 filled 10
@@ -157,7 +157,7 @@ fn data_from_before_an_order_came_to_rest_never_fill_it() {
             100ms level yes buy 0.40 0
             110ms buy #1 yes 10 at 0.40 gtc
             > 110ms #1 Live
-            The print explains the change at 100 ms: that trade was over when the order came.
+            The print explains the change at 100 ms: that trade came before the order.
             120ms print yes sell 0.40 50
             130ms level yes buy 0.40 5
             A trade of which only a part is older fills with the rest.
@@ -185,7 +185,7 @@ fn data_from_before_an_order_came_to_rest_never_fill_it() {
 }
 
 #[test]
-fn an_order_on_the_way_meets_the_book_at_its_arrival() {
+fn an_order_in_flight_matches_the_book_at_its_arrival() {
     let mut config = plain();
     config.latency.insert = Delay::millis(50);
     config.latency.answer = Delay::millis(30);
@@ -223,7 +223,7 @@ fn a_displayed_ask_that_crosses_our_bid_fills_us_at_our_price_and_is_used_up() {
             30ms snap yes 0.39x50 / 0.41x9 0.46x5
             > 30ms #1 Matched buy 3 at 0.4200 for 1.26 fee 0.00 as Maker
             40ms until
-            A crossed book is broken data: nobody trades with it.
+            A crossed book is broken data: nothing trades with it.
             50ms snap yes 0.44x50 / 0.41x20
             60ms spend #2 yes 5 at 0.42 fak
             > 60ms #2 refused: fak_killed
@@ -252,7 +252,7 @@ fn an_order_that_arrives_in_a_batch_waits_until_it_is_complete() {
 }
 
 #[test]
-fn cancels_ahead_advance_us_only_in_the_models_that_say_so() {
+fn cancels_advance_the_queue_by_the_queue_model() {
     let script = |queue| SimConfig { queue, ..plain() };
     story(
         script(QueueModel::Pessimistic),
@@ -328,7 +328,7 @@ fn an_interruption_refills_nothing() {
             > 1ms #1 Matched
             > 1ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Taker
             > 1ms #1 filled 10
-            2ms gap
+            2ms interrupt
             3ms spend #2 yes 4.20 at 0.42 fok
             > 3ms #2 refused: fok_killed
             4ms snap yes 0.40x100 / 0.42x10
@@ -365,7 +365,7 @@ fn a_buy_spends_its_money_and_gets_more_shares_at_better_prices() {
             > 6ms #4 Matched buy 60 at 0.4000 for 24.00 fee 0.00 as Taker
             7ms account
             > free 890.00 reserved 26.00 in flight 84.00 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 205.075757
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 205.075757
         "#]],
     );
 }
@@ -397,7 +397,7 @@ fn a_print_beyond_two_of_our_prices_is_shared_best_price_first() {
 }
 
 #[test]
-fn a_change_of_tick_refills_nothing() {
+fn a_tick_size_change_refills_nothing() {
     story(
         plain(),
         expect![[r#"
@@ -457,7 +457,7 @@ fn a_print_at_the_best_bid_hits_it_though_published_as_a_buy() {
             > 1ms #1 Live
             100ms print yes buy 0.40 8
             > 100ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
-            Inside the spread nothing tells but the published side.
+            Inside the spread only the published side decides.
             200ms print yes buy 0.43 8
             300ms print no buy 0.61 2
             > 300ms #1 Matched buy 2 at 0.4000 for 0.80 fee 0.00 as Maker
@@ -516,12 +516,12 @@ fn a_later_row_of_another_market_completes_the_batch() {
 }
 
 #[test]
-fn without_prints_only_a_crossing_fills_and_the_market_says_so() {
+fn without_prints_only_a_crossing_fills_and_the_fill_rule_shows_it() {
     let mut player = common::Player::new(plain());
     player.arrivals(&[&[1]]);
     let market = polydesk_domain::MarketKey(0);
     assert_eq!(player.sim.fill_rule(market), FillRule::CrossingsOnly);
-    // The whole level before us vanishes: nobody says that it traded.
+    // The whole level ahead of the order vanishes without a print.
     player.row("snap yes 0.39x100 / 0.50x100");
     assert_eq!(player.sim.counters().fills(), 0);
     player.row("snap yes 0.30x100 / 0.40x4");

@@ -1,4 +1,4 @@
-//! What queries are answered, and for how long.
+//! Results of queries, and how long they are available.
 
 mod common;
 
@@ -9,7 +9,7 @@ use polydesk_sim::{Delay, Entries, Sim, SimConfig};
 
 const ALWAYS: u32 = 1_000_000;
 
-/// Everything that the exchange reports by itself is lost.
+/// All reports but answers to placements and cancels are lost.
 fn silent(mut config: SimConfig) -> SimConfig {
     config.faults.lose_fill_ppm = ALWAYS;
     config.faults.lose_end_ppm = ALWAYS;
@@ -138,7 +138,7 @@ fn a_query_does_not_wait_for_a_first_report_that_is_late() {
 #[test]
 fn a_conversion_is_answered_once_it_is_over() {
     let mut config = silent(plain());
-    config.sets.delay = Delay::millis(5_000);
+    config.conversions.delay = Delay::millis(5_000);
     story(
         config,
         expect![[r#"
@@ -161,7 +161,7 @@ fn a_conversion_is_answered_once_it_is_over() {
 }
 
 #[test]
-fn what_is_forgotten_is_not_answered_and_not_taken_again() {
+fn a_forgotten_order_gets_no_answer_and_is_refused_as_duplicate() {
     story(
         plain(),
         expect![[r#"
@@ -232,7 +232,7 @@ fn an_order_is_kept_until_a_day_after_its_last_match_is_over() {
 }
 
 #[test]
-fn who_heard_the_end_is_not_told_unknown_after_a_day() {
+fn a_forgotten_order_whose_end_was_reported_does_not_become_unknown() {
     let mut config = plain();
     config.faults.lose_answer_ppm = ALWAYS;
     config.faults.answer_timeout = Span::secs(2 * 86_400);
@@ -252,7 +252,7 @@ fn who_heard_the_end_is_not_told_unknown_after_a_day() {
 }
 
 #[test]
-fn memory_of_what_is_over_stays_bounded() {
+fn memory_of_ended_orders_and_conversions_stays_bounded() {
     let mut config = SimConfig::instant();
     config.starting_cash = Usdc::whole(1_000_000);
     let mut player = Player::new(config);

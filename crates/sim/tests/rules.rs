@@ -1,11 +1,11 @@
-//! What the venue refuses, orders' lives, balances, settlement, sets.
+//! Refusals, orders from arrival to end, balances, settlement, conversions, lost requests and answers.
 
 mod common;
 
 use common::{plain, story};
 use expect_test::expect;
 use polydesk_domain::{AccountEvent, Command, Event, OrderUpdate, RejectReason, Span, Usdc};
-use polydesk_sim::{Delay, Mode, SimConfig};
+use polydesk_sim::{Delay, SimConfig, VenueMode};
 
 #[test]
 fn each_broken_rule_has_its_refusal() {
@@ -95,7 +95,7 @@ fn marketable_orders_are_worth_a_dollar() {
 }
 
 #[test]
-fn fok_is_all_or_nothing_and_fak_what_there_is() {
+fn fok_fills_completely_or_not_at_all_and_fak_what_the_depth_gives() {
     story(
         plain(),
         expect![[r#"
@@ -130,7 +130,7 @@ fn fok_is_all_or_nothing_and_fak_what_there_is() {
             > 30000ms #4 Confirmed sell 12 at 0.4000 for 4.80 fee 0.00 as Taker
             31s account
             > free 994.699999 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 8 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 8 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -154,7 +154,7 @@ fn gtd_is_removed_a_minute_before_its_stated_end() {
             200s account
             > 200000ms #1 not cancelled, still open: false
             > free 998.80 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 3 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 3 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -179,7 +179,7 @@ fn the_taker_delay_holds_an_order_that_cannot_be_cancelled() {
             > 4000ms #1 Matched buy 4 at 0.5000 for 2.00 fee 0.05 as Taker
             5s account
             > free 994.95 reserved 3.00 in flight 2.05 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 4
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 4
             6s buy #2 yes 10 at 0.45 gtc
             > 6000ms #2 Live
             7s spend #3 yes 10 at 0.50 fak
@@ -197,7 +197,7 @@ fn the_taker_delay_holds_an_order_that_cannot_be_cancelled() {
             > 18000ms #1 Confirmed buy 6 at 0.5000 for 3.00 fee 0.00 as Maker
             20s account
             > free 990.45 reserved 4.50 in flight 0.00 to come 0.00
-            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 10 reserved 0 locked 0 leaving 0 incoming 0
             > rebates 0.01875
         "#]],
     );
@@ -219,13 +219,13 @@ fn a_ghost_fill_reverses_exactly_once() {
             > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.125 as Taker
             > 1000ms #1 filled 10
             > free 994.875 reserved 0.00 in flight 5.125 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 10
             2s sell #2 yes 10 at 0.40 fak
             > 2000ms #2 refused: balance
             5s account
             > 5000ms #1 Retrying buy 10 at 0.5000 for 5.00 fee 0.125 as Taker
             > free 994.875 reserved 0.00 in flight 5.125 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 10
             > 40000ms #1 Failed buy 10 at 0.5000 for 5.00 fee 0.125 as Taker
             60s account
             > free 1000.00 reserved 0.00 in flight 0.00 to come 0.00
@@ -258,7 +258,7 @@ fn would_be_winners_fail_more_often() {
             > 13000ms #2 Confirmed buy 16.129032 at 0.6200 for 10.00 fee 0.00 as Taker
             60s account
             > free 990.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 16.129032 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 16.129032 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -284,19 +284,19 @@ fn bought_shares_can_be_sold_only_once_they_are_settled() {
             > 13000ms #4 refused: balance
             14s account
             > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 0 offered 10 locked 0 leaving 0 incoming 0
+            > token 0: free 0 reserved 10 locked 0 leaving 0 incoming 0
             15s print yes buy 0.61 4
             > 15000ms #3 Matched sell 4 at 0.6000 for 2.40 fee 0.00 as Maker
             > 19000ms #3 Mined sell 4 at 0.6000 for 2.40 fee 0.00 as Maker
             > 25000ms #3 Confirmed sell 4 at 0.6000 for 2.40 fee 0.00 as Maker
             40s account
             > free 997.40 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 0 offered 6 locked 0 leaving 0 incoming 0
+            > token 0: free 0 reserved 6 locked 0 leaving 0 incoming 0
             41s cancel all
             > 41000ms #3 cancelled Requested, matched 4
             42s account
             > free 997.40 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 6 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 6 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -315,13 +315,13 @@ fn a_sell_of_all_fills_to_the_last_hundredth() {
             > 2000ms #1 filled 9.997714
             3s account
             > free 996.000914 reserved 0.00 in flight 3.999086 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 9.997714
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 9.997714
         "#]],
     );
 }
 
 #[test]
-fn sets_are_split_merged_and_redeemed() {
+fn complete_sets_are_split_merged_and_redeemed() {
     story(
         plain(),
         expect![[r#"
@@ -357,10 +357,10 @@ fn sets_are_split_merged_and_redeemed() {
 }
 
 #[test]
-fn resolved_shares_are_redeemed_by_the_venue_where_it_does() {
+fn the_venue_redeems_resolved_shares_where_auto_redeem_is_on() {
     let mut config = plain();
-    config.sets.auto_redeem = true;
-    config.sets.auto_redeem_delay = Delay::millis(2_000);
+    config.conversions.auto_redeem = true;
+    config.conversions.auto_redeem_delay = Delay::millis(2_000);
     story(
         config,
         expect![[r#"
@@ -402,12 +402,12 @@ fn makers_get_their_share_of_the_fees_on_the_next_day() {
             > 12000ms #1 Confirmed buy 400 at 0.5000 for 200.00 fee 0.00 as Maker
             13s account
             > free 750.00 reserved 50.00 in flight 0.00 to come 0.00
-            > token 0: free 400 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 400 reserved 0 locked 0 leaving 0 incoming 0
             > rebates 1.75
             > 46800000ms Rebate 1.75 shares 0 and 0
             14h account
             > free 751.75 reserved 50.00 in flight 0.00 to come 0.00
-            > token 0: free 400 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 400 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
     story(
@@ -423,13 +423,13 @@ fn makers_get_their_share_of_the_fees_on_the_next_day() {
             > 12000ms #1 Confirmed buy 400 at 0.5000 for 200.00 fee 0.00 as Maker
             14h account
             > free 750.00 reserved 50.00 in flight 0.00 to come 0.00
-            > token 0: free 400 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 400 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
 
 #[test]
-fn lost_answers_end_by_evidence() {
+fn an_order_whose_answer_was_lost_is_unknown_until_a_query_result() {
     let mut config = plain();
     config.latency.insert = Delay::millis(50);
     config.latency.answer = Delay::millis(30);
@@ -469,7 +469,7 @@ fn lost_answers_end_by_evidence() {
 }
 
 #[test]
-fn a_lost_order_is_proven_absent() {
+fn a_lost_order_is_unknown_after_the_timeout_and_absent_by_query() {
     let mut config = plain();
     config.faults.lose_order_ppm = 1_000_000;
     story(
@@ -488,7 +488,7 @@ fn a_lost_order_is_proven_absent() {
 }
 
 #[test]
-fn a_cancel_whose_answer_was_lost_is_found_by_asking() {
+fn a_cancel_whose_answer_was_lost_is_found_by_a_query() {
     let mut config = plain();
     config.faults.lose_cancel_answer_ppm = 1_000_000;
     story(
@@ -525,7 +525,7 @@ fn a_cancel_whose_answer_was_lost_is_found_by_asking() {
 }
 
 #[test]
-fn news_of_a_fill_can_overtake_the_answer_or_follow_the_end() {
+fn the_report_of_a_fill_can_overtake_the_answer_or_follow_the_end() {
     let mut config = plain();
     config.faults.slow_answer_ppm = 1_000_000;
     config.faults.slow_answer = Delay::millis(700);
@@ -562,7 +562,7 @@ fn news_of_a_fill_can_overtake_the_answer_or_follow_the_end() {
 }
 
 #[test]
-fn a_cancel_that_overtakes_its_order_proves_nothing() {
+fn a_cancel_that_overtakes_its_order_is_refused_as_still_open() {
     let mut config = plain();
     config.latency.insert = Delay::millis(500);
     config.latency.cancel = Delay::millis(100);
@@ -585,7 +585,7 @@ fn a_cancel_that_overtakes_its_order_proves_nothing() {
 }
 
 #[test]
-fn orders_of_one_request_travel_together_in_their_order() {
+fn orders_of_one_request_arrive_together() {
     let mut config = plain();
     config.latency.insert = Delay::sampled_millis(50, 900);
     let mut player = common::Player::new(config);
@@ -603,22 +603,22 @@ fn a_request_of_more_than_fifteen_orders_is_refused_order_by_order() {
     let mut send = |ids: core::ops::Range<u64>| {
         let orders = ids.map(|id| common::bid(id, now)).collect();
         player.sim.submit(now, &Command::Place(orders));
-        let mut news = Vec::new();
-        player.sim.advance(now, &mut news);
+        let mut events = Vec::new();
+        player.sim.advance(now, &mut events);
         let reason = RejectReason::Other("a request carries at most 15 orders".into());
         let refused = OrderUpdate::Rejected { reason };
         let refused = |event: &Event| {
             matches!(event, Event::Account(event)
                 if matches!(&**event, AccountEvent::Order { update, .. } if *update == refused))
         };
-        (news.iter().filter(|(_, event)| refused(event)).count(), player.sim.open_orders().len())
+        (events.iter().filter(|(_, event)| refused(event)).count(), player.sim.open_orders().len())
     };
     assert_eq!(send(2..18), (16, 1));
     assert_eq!(send(18..33), (0, 16));
 }
 
 #[test]
-fn a_restricted_venue_takes_only_what_its_mode_allows() {
+fn a_restricted_venue_accepts_only_what_its_mode_allows() {
     let mut player = common::Player::new(plain());
     player.arrivals(&[&[1]]);
     let mut refused = |mode, line: &str| {
@@ -627,11 +627,11 @@ fn a_restricted_venue_takes_only_what_its_mode_allows() {
         player.send(line);
         player.sim.counters().rejects.get("restricted").copied().unwrap_or(0) > before
     };
-    assert!(!refused(Mode::Normal, "buy #2 yes 10 at 0.40 gtc"));
-    assert!(refused(Mode::PostOnly, "buy #3 yes 10 at 0.40 gtc"));
-    assert!(!refused(Mode::PostOnly, "buy #4 yes 10 at 0.40 gtc post"));
-    assert!(refused(Mode::CancelOnly, "buy #5 yes 10 at 0.40 gtc post"));
-    assert!(!refused(Mode::CancelOnly, "cancel all"));
+    assert!(!refused(VenueMode::Normal, "buy #2 yes 10 at 0.40 gtc"));
+    assert!(refused(VenueMode::PostOnly, "buy #3 yes 10 at 0.40 gtc"));
+    assert!(!refused(VenueMode::PostOnly, "buy #4 yes 10 at 0.40 gtc post"));
+    assert!(refused(VenueMode::CancelOnly, "buy #5 yes 10 at 0.40 gtc post"));
+    assert!(!refused(VenueMode::CancelOnly, "cancel all"));
     assert!(player.sim.open_orders().is_empty());
 }
 
@@ -651,18 +651,18 @@ fn a_stalled_match_keeps_its_pusd_until_it_is_settled() {
             > 1000ms #1 filled 10
             600s account
             > free 995.00 reserved 0.00 in flight 5.00 to come 0.00
-            > token 0: free 0 offered 0 locked 0 leaving 0 incoming 10
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 10
             > 605000ms #1 Mined buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
             > 611000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
             700s account
             > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 10 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
 
 #[test]
-fn a_match_that_is_tried_again_is_settled_afterwards() {
+fn a_retried_match_settles_afterwards() {
     let mut config = plain();
     config.settlement.retry_ppm = 1_000_000;
     config.settlement.retry = Delay::millis(20_000);
@@ -680,7 +680,7 @@ fn a_match_that_is_tried_again_is_settled_afterwards() {
             > 31000ms #1 Confirmed buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
             100s account
             > free 995.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 10 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -712,8 +712,8 @@ fn a_sell_that_would_have_been_a_winner_fails_too_and_gives_the_shares_back() {
             > 17000ms #3 Confirmed sell 10 at 0.3000 for 3.00 fee 0.00 as Taker
             60s account
             > free 983.00 reserved 0.00 in flight 0.00 to come 0.00
-            > token 0: free 10 offered 0 locked 0 leaving 0 incoming 0
-            > token 1: free 20 offered 0 locked 0 leaving 0 incoming 0
+            > token 0: free 10 reserved 0 locked 0 leaving 0 incoming 0
+            > token 1: free 20 reserved 0 locked 0 leaving 0 incoming 0
         "#]],
     );
 }
@@ -745,7 +745,7 @@ fn a_resolution_is_final() {
 }
 
 #[test]
-fn who_heard_the_end_of_an_order_is_not_told_that_its_answer_was_lost() {
+fn an_order_whose_end_was_reported_does_not_become_unknown() {
     let mut config = plain();
     config.faults.lose_answer_ppm = 1_000_000;
     story(
@@ -765,21 +765,21 @@ fn who_heard_the_end_of_an_order_is_not_told_that_its_answer_was_lost() {
 }
 
 #[test]
-fn a_late_command_is_counted_and_taken_as_of_now() {
+fn a_late_command_is_counted_and_leaves_now() {
     let mut player = common::Player::new(plain());
     player.arrivals(&[&[1]]);
     let now = player.sim.now();
     let cancel = Command::CancelAll(None);
     player.sim.submit(now + Span::secs(-5), &cancel);
-    let mut news = Vec::new();
-    player.sim.advance(now, &mut news);
+    let mut events = Vec::new();
+    player.sim.advance(now, &mut events);
     assert_eq!(player.sim.counters().late_commands, 1);
-    assert!(news.iter().all(|(at, _)| *at == now));
+    assert!(events.iter().all(|(at, _)| *at == now));
     assert_eq!(player.sim.counters().cancelled, 1);
 }
 
 #[test]
-fn nothing_is_proven_absent_while_an_order_of_that_name_is_on_its_way() {
+fn an_order_in_flight_is_unknown_and_not_absent() {
     let mut config = plain();
     config.latency.insert = Delay::millis(500);
     story(

@@ -1,4 +1,4 @@
-//! Stories: lines that start with a time are played, lines that start with `>` are what happened.
+//! Stories: lines that start with a time are played, lines that start with `>` are the events.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -41,7 +41,7 @@ pub struct Player {
     pub sim: Sim,
     listed: u64,
     seq: u64,
-    /// Lines about the next line.
+    /// Comment lines, printed before the next line.
     remarks: Vec<String>,
 }
 
@@ -53,25 +53,25 @@ impl Player {
     fn play(&mut self, line: &str, lines: &mut Vec<String>) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at = START + span(words[0]);
-        let mut news = Vec::new();
-        self.sim.advance(at - Span::nanos(1), &mut news);
-        show(&news, lines);
-        news.clear();
+        let mut events = Vec::new();
+        self.sim.advance(at - Span::nanos(1), &mut events);
+        show(&events, lines);
+        events.clear();
         lines.append(&mut self.remarks);
         lines.push(line.to_owned());
         match words[1] {
             "until" => {
-                self.sim.advance(at, &mut news);
-                show(&news, lines);
+                self.sim.advance(at, &mut events);
+                show(&events, lines);
             }
             "account" => {
-                self.sim.advance(at, &mut news);
-                show(&news, lines);
+                self.sim.advance(at, &mut events);
+                show(&events, lines);
                 lines.extend(account(&self.sim));
             }
             "snapshot" => {
-                self.sim.advance(at, &mut news);
-                show(&news, lines);
+                self.sim.advance(at, &mut events);
+                show(&events, lines);
                 lines.extend(snapshot(&self.sim));
             }
             _ => self.act(at, &words[1..]),
@@ -123,7 +123,7 @@ impl Player {
                 price: price.parse().unwrap(),
                 size: size.parse().unwrap(),
             })),
-            ["gap"] => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
+            ["interrupt"] => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
             ["tick", tick] => Event::Market(MarketEvent::Tick {
                 market: MarketKey(0),
                 tick: tick.parse().unwrap(),
@@ -242,12 +242,12 @@ fn span(text: &str) -> Span {
     }
 }
 
-fn show(news: &[(Time, Event)], lines: &mut Vec<String>) {
-    for (at, event) in news {
+fn show(events: &[(Time, Event)], lines: &mut Vec<String>) {
+    for (at, event) in events {
         let Event::Account(event) = event else { panic!("{event:?}") };
         let text = match &**event {
             AccountEvent::Order { id, update } => match update {
-                // Two lines that say nothing in a story.
+                // Every order has them; they would only lengthen the stories.
                 OrderUpdate::Bound { .. } | OrderUpdate::Sent => continue,
                 OrderUpdate::Rejected { reason } => format!("{id} refused: {}", reason.code()),
                 OrderUpdate::Cancelled { reason, matched } => {
@@ -308,8 +308,8 @@ fn account(sim: &Sim) -> Vec<String> {
     for (index, token) in view.tokens.iter().enumerate() {
         if *token != Default::default() {
             lines.push(format!(
-                "> token {index}: free {} offered {} locked {} leaving {} incoming {}",
-                token.free, token.offered, token.locked, token.leaving, token.incoming
+                "> token {index}: free {} reserved {} locked {} leaving {} incoming {}",
+                token.free, token.reserved, token.locked, token.leaving, token.incoming
             ));
         }
     }
@@ -320,8 +320,8 @@ fn account(sim: &Sim) -> Vec<String> {
 }
 
 impl Player {
-    /// Sends bids that rest at one instant, one request per list of ids, and gives their arrivals: the
-    /// times of their answers, in the order of all ids.
+    /// Sends resting bids at one instant, one request per list of ids, and returns the times of their
+    /// answers in the order of all ids.
     pub fn arrivals(&mut self, requests: &[&[u64]]) -> Vec<Time> {
         self.act(START, &["list"]);
         self.act(START, &["snap", "yes", "0.40x100", "/", "0.50x100"]);
@@ -329,11 +329,11 @@ impl Player {
             let bid = |id: &u64| bid(*id, START);
             self.sim.submit(START, &Command::Place(ids.iter().map(bid).collect()));
         }
-        let mut news = Vec::new();
-        self.sim.advance(START + Span::secs(10), &mut news);
+        let mut events = Vec::new();
+        self.sim.advance(START + Span::secs(10), &mut events);
         let live = |id: u64| {
             let live = Event::order(ClientOrderId(id), OrderUpdate::Live);
-            news.iter().find(|(_, event)| *event == live).map(|(at, _)| *at).unwrap()
+            events.iter().find(|(_, event)| *event == live).map(|(at, _)| *at).unwrap()
         };
         requests.concat().into_iter().map(live).collect()
     }
@@ -374,7 +374,7 @@ impl Player {
     }
 }
 
-/// How many random cases a law is tried on: `POLYDESK_CASES`, by default few enough to be quick.
+/// The number of random cases per law: `POLYDESK_CASES`, by default few enough to be quick.
 pub fn cases() -> ProptestConfig {
     let cases = std::env::var("POLYDESK_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig {

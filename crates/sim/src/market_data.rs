@@ -1,7 +1,6 @@
-//! What market data do: books, batches, prints against queues, crossings, market states.
+//! Market data: books, batches, prints against queues, crossings, market states.
 //!
-//! Every row is applied at once; what prints and crossings mean for us is decided when the batch is
-//! complete.
+//! Every row is applied at once; prints and crossings fill our orders when the batch is complete.
 
 use std::sync::Arc;
 
@@ -11,14 +10,15 @@ use polydesk_domain::{
 };
 
 use crate::bank::Broken;
-use crate::book_keeping::{Move, MoveKind, Pending, Slot, is_crossed_level, meets};
+use crate::due::Due;
+use crate::market_state::{MarketSlot, Move, MoveKind, Pending, crosses, is_crossed_level};
 use crate::queue::after_cancel;
-use crate::sim::{Due, Sim};
+use crate::state::Sim;
 
 impl Sim {
     pub(crate) fn take_row(&mut self, stamped: &Stamped) {
         // Levels that the venue's own best prices prove gone leave the book with their batch. That is
-        // neither a trade nor a cancel: queues and what we consumed stay as they were.
+        // neither a trade nor a cancel: queue positions and consumed shares do not change.
         self.books.close_due(stamped, &mut self.done);
         self.done.clear();
         if let Event::Market(event) = &stamped.event {
@@ -35,9 +35,9 @@ impl Sim {
             MarketEvent::Best { token, .. } => self.take_book(token.market(), stamped),
             MarketEvent::Print(print) => self.take_print(print, stamped.venue_at),
             MarketEvent::Tick { market, .. } => self.take_reset(*market, stamped),
-            MarketEvent::Interrupted(gap) => match gap.market {
+            MarketEvent::Interrupted(interruption) => match interruption.market {
                 Some(market) => self.take_reset(market, stamped),
-                None => self.take_gap(stamped),
+                None => self.take_interruption(stamped),
             },
             MarketEvent::State { market, state } => self.take_state(*market, *state),
             _ => {}
@@ -57,9 +57,9 @@ impl Sim {
         }
         self.books.list(key, market.tick);
         match self.slots.get_mut(key.index()) {
-            None => self.slots.push(Slot::new(market.clone())),
+            None => self.slots.push(MarketSlot::new(market.clone())),
             Some(slot) => {
-                // Facts can be listed again while the state has moved on by its own rows.
+                // A relisting with the same state does not undo later state rows.
                 let restated = slot.market.state != market.state;
                 slot.market = market.clone();
                 if restated {
@@ -69,8 +69,8 @@ impl Sim {
         }
     }
 
-    /// Takes a market out of the universe, as everybody who sees the row does, and frees what is kept of
-    /// it. With something of ours still there that is kept, and counted.
+    /// Takes a market out of the universe and frees its slot, book and accounts. If anything of ours is
+    /// still there, these stay, and the case is counted.
     fn delist(&mut self, key: MarketKey) {
         if self.universe.delist(key).is_none() {
             self.counters.rows_refused += 1;
@@ -86,20 +86,14 @@ impl Sim {
         self.slots[key.index()].free(self.universe.market(key).clone());
     }
 
-    /// Whether nothing of ours rests, is held or is under way in a market.
+    /// Whether we have no order, no shares and no pending conversion in a market.
     fn is_flat(&self, key: MarketKey) -> bool {
         let slot = &self.slots[key.index()];
         let orders = slot.resting.len() + slot.delayed.len() + slot.waiting.len();
-        orders == 0 && self.bank.is_flat(key) && !self.is_under_way(key)
+        orders == 0 && self.bank.is_flat(key) && !self.pending.has_pending_in(key)
     }
 
-    /// Whether the market's book and our account there are kept.
-    #[inline]
-    pub(crate) fn is_listed(&self, key: MarketKey) -> bool {
-        self.slots.get(key.index()).is_some_and(|slot| !slot.freed)
-    }
-
-    /// Completes what the row shows to be over and opens the market's batch.
+    /// Completes the batches that the row shows to be over and opens the market's batch.
     #[inline]
     fn enter(&mut self, key: MarketKey, venue_at: Time) -> bool {
         if !self.is_listed(key) {
@@ -113,7 +107,7 @@ impl Sim {
         let slot = &mut self.slots[key.index()];
         let batch = &mut slot.batch;
         if batch.open && !slot.tracked {
-            // Nothing of ours was there: no need to look back at it.
+            // None of our orders was there: the batch closes without further work.
             let over = batch.venue_at != venue_at || batch.last_at + timeout < self.now;
             batch.open = !over;
         }
@@ -143,8 +137,8 @@ impl Sim {
         });
     }
 
-    /// A level that a defective snapshot names twice moves once, from what it was to what it is in the
-    /// end: otherwise each refresh would look like new liquidity.
+    /// A level that a defective snapshot names twice changes once, from its size before to its last size:
+    /// otherwise each refresh would look like new liquidity.
     fn take_snapshot(&mut self, key: MarketKey, stamped: &Stamped) {
         let mut moved: Vec<Touched> = Vec::new();
         self.books.apply(stamped, |_, level| moved.push(level));
@@ -183,13 +177,13 @@ impl Sim {
                 Outcome::No => print.price.complement(),
             },
             size: print.size.min(Shares::SANE_MAX),
-            // Who buys an outcome takes its asks, which are bids for the other one.
+            // A buyer of an outcome takes its asks, which are bids for the other outcome.
             published: if print.side == Side::Buy { outcome.other() } else { outcome },
             row,
         });
     }
 
-    /// The book is void; what we consumed stays consumed, and queues stay as they were.
+    /// The book is invalidated; consumed shares and queue positions do not change.
     fn take_reset(&mut self, key: MarketKey, stamped: &Stamped) {
         if !self.is_listed(key) {
             self.counters.rows_refused += 1;
@@ -199,7 +193,7 @@ impl Sim {
         self.books.apply(stamped, |_, _| ());
     }
 
-    fn take_gap(&mut self, stamped: &Stamped) {
+    fn take_interruption(&mut self, stamped: &Stamped) {
         for index in 0..self.slots.len() as u32 {
             self.complete(MarketKey(index));
         }
@@ -213,7 +207,7 @@ impl Sim {
         }
         self.complete(key);
         let slot = &mut self.slots[key.index()];
-        // A resolution is final: nothing that comes later takes it back.
+        // A resolution is final: later state rows do not change it.
         if matches!(slot.state, MarketState::Resolved(_)) {
             return;
         }
@@ -228,7 +222,7 @@ impl Sim {
         }
     }
 
-    /// Puts an open batch on the list of those that end by other rows or by time.
+    /// Puts an open batch on the list of those that other rows or the timeout complete.
     pub(crate) fn track(&mut self, key: MarketKey) {
         let slot = &mut self.slots[key.index()];
         if !slot.tracked {
@@ -257,7 +251,7 @@ impl Sim {
         }
     }
 
-    /// Completes the market's batch if nothing came for long enough.
+    /// Completes the market's batch if its timeout is over.
     pub(crate) fn complete_if_over(&mut self, key: MarketKey) {
         let batch = &self.slots[key.index()].batch;
         if batch.open && batch.last_at + self.config.matching.batch_timeout <= self.now {
@@ -274,7 +268,7 @@ impl Sim {
         }
     }
 
-    /// The batch is complete: prints and crossings take effect, and who waited goes on.
+    /// Completes the batch: prints and crossings take effect, then the waiting orders and cancels run.
     fn complete(&mut self, key: MarketKey) {
         let slot = &mut self.slots[key.index()];
         slot.batch.open = false;
@@ -293,7 +287,7 @@ impl Sim {
         }
     }
 
-    /// Decreases that no print explained in time were cancels.
+    /// Counts decreases that no print has explained within the window as cancels.
     #[inline]
     fn expire_moves(&mut self, key: MarketKey) {
         let (window, now) = (self.config.matching.netting_window, self.now);
@@ -313,7 +307,7 @@ impl Sim {
         }
     }
 
-    /// Nets a print against level changes and lets what is left of it serve queues and fill us.
+    /// Nets a print against level changes; the rest of it serves queues and fills our orders.
     fn apply_print(&mut self, key: MarketKey, print: Pending) {
         let ladder = self.ladder_hit(key, &print);
         let price = match ladder {
@@ -331,7 +325,7 @@ impl Sim {
             }
             step.left -= part;
             left -= part;
-            // The trade happened when the level shrank, not when it was published.
+            // The trade happened when the level shrank, before it was published.
             let row = step.row;
             self.trade_at(key, ladder, price, part, row, self.now);
         }
@@ -354,8 +348,8 @@ impl Sim {
         });
     }
 
-    /// Which ladder a print consumed. The published side is wrong in two of five, so it decides last:
-    /// first a level that shrank, then the price against the book before the batch.
+    /// Which ladder a print consumed: first by a level that shrank, then by the price against the book
+    /// before the batch, last by the published side, which proves little.
     fn ladder_hit(&mut self, key: MarketKey, print: &Pending) -> Outcome {
         let slot = &self.slots[key.index()];
         let (yes, no) = (print.yes_price, print.yes_price.complement());
@@ -377,8 +371,8 @@ impl Sim {
         }
     }
 
-    /// A trade of others on a ladder: orders of ours at better bids would have been hit first, those
-    /// at this bid after the queue ahead. Orders younger than the trade take no part.
+    /// A trade of others on a ladder: it fills our orders at better bids first, those at this bid after
+    /// the queue ahead. Orders younger than the trade take no part.
     fn trade_at(
         &mut self,
         key: MarketKey,
@@ -420,7 +414,7 @@ impl Sim {
         }
     }
 
-    /// A displayed opposite side that crosses our price fills us at our price.
+    /// Fills resting orders that a displayed opposite level crosses, at their own price.
     fn apply_crossings(&mut self, key: MarketKey) {
         if self.slots[key.index()].resting.is_empty() {
             return;
@@ -436,7 +430,7 @@ impl Sim {
         }
     }
 
-    /// The best displayed level that crosses an open order and has something left for us.
+    /// The best displayed level that crosses an open order and is not consumed.
     fn crossing(
         &mut self,
         key: MarketKey,
@@ -446,7 +440,7 @@ impl Sim {
         let (book, slot) = (self.books.get(key)?, &self.slots[key.index()]);
         let counter = order.counter();
         for (bid, shown) in book.levels(counter, Side::Buy) {
-            if !meets(bid, order.bid) {
+            if !crosses(bid, order.bid) {
                 return None;
             }
             if is_crossed_level(book, counter, bid) {

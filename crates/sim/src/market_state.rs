@@ -1,5 +1,5 @@
-//! What the exchange remembers of one market besides its book: what we consumed, recent moves of
-//! levels, the open batch, our orders there. It moves no money.
+//! The state of one market besides its book: consumed shares, recent moves of levels, the open batch, our
+//! orders there. It moves no money.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use polydesk_domain::{
     Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
 };
 
-use crate::sim::Due;
+use crate::due::Due;
 
 /// A print waiting for the end of its batch, in YES coordinates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) yes_price: Price,
     pub(crate) size: Shares,
-    /// The ladder that the published side says was hit.
+    /// The ladder that was hit by the published side.
     pub(crate) published: Outcome,
     pub(crate) row: u64,
 }
 
-/// What kind of move is remembered.
+/// The kind of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MoveKind {
-    /// A level shrank, and no print explains it yet: once the window is over it was a cancel.
+    /// A level shrank, and no print explains it yet; after the netting window it counts as a cancel.
     Decrease,
     /// A trade was printed, and no decrease explains it yet.
     Print,
@@ -35,9 +35,9 @@ pub(crate) struct Move {
     pub(crate) kind: MoveKind,
     pub(crate) ladder: Outcome,
     pub(crate) price: Price,
-    /// What is not explained yet.
+    /// The part that is not explained yet.
     pub(crate) left: Shares,
-    /// What the level showed before.
+    /// The size displayed before.
     pub(crate) before: Shares,
     pub(crate) row: u64,
     pub(crate) at: Time,
@@ -56,10 +56,10 @@ pub(crate) struct Batch {
 
 /// One market at the exchange.
 #[derive(Debug, Clone)]
-pub(crate) struct Slot {
+pub(crate) struct MarketSlot {
     pub(crate) market: Arc<Market>,
     pub(crate) state: MarketState,
-    /// Shares of displayed levels that we have taken already.
+    /// Shares of displayed levels that we have consumed.
     pub(crate) consumed: BTreeMap<(Outcome, Price), Shares>,
     pub(crate) recent: VecDeque<Move>,
     prints_in_recent: u32,
@@ -72,16 +72,16 @@ pub(crate) struct Slot {
     pub(crate) resting: Vec<ClientOrderId>,
     /// Our orders in the taker delay.
     pub(crate) delayed: Vec<ClientOrderId>,
-    /// What arrived during the open batch.
+    /// Orders and cancels that arrived during the open batch.
     pub(crate) waiting: Vec<Due>,
     pub(crate) prints_seen: bool,
-    /// The market was delisted and nothing of it is kept.
+    /// Whether the market was delisted and its memory freed.
     pub(crate) freed: bool,
 }
 
-impl Slot {
-    pub(crate) fn new(market: Arc<Market>) -> Slot {
-        Slot {
+impl MarketSlot {
+    pub(crate) fn new(market: Arc<Market>) -> MarketSlot {
+        MarketSlot {
             state: market.state,
             market,
             consumed: BTreeMap::new(),
@@ -104,18 +104,18 @@ impl Slot {
         }
     }
 
-    /// Lets go of everything; whether prints were seen is kept for reports.
+    /// Frees the memory of a delisted market. Whether prints were seen stays, for reports.
     pub(crate) fn free(&mut self, nothing: Arc<Market>) {
         let prints_seen = self.prints_seen;
-        *self = Slot { prints_seen, freed: true, ..Slot::new(nothing) };
+        *self = MarketSlot { prints_seen, freed: true, ..MarketSlot::new(nothing) };
     }
 
-    /// Whether anything of ours depends on what happens in this market.
+    /// Whether market data can change anything of ours in this market.
     pub(crate) fn concerns_us(&self) -> bool {
         !self.resting.is_empty() || !self.consumed.is_empty() || !self.waiting.is_empty()
     }
 
-    /// What of a displayed bid is left for us.
+    /// The part of a displayed bid that we have not consumed.
     pub(crate) fn available(&self, ladder: Outcome, price: Price, shown: Shares) -> Shares {
         let shown = shown.min(Shares::SANE_MAX);
         match self.consumed.get(&(ladder, price)) {
@@ -124,13 +124,13 @@ impl Slot {
         }
     }
 
-    /// Takes displayed shares out of reach for ever, until the level shrinks or trades.
+    /// Consumes displayed shares until the level shrinks or trades.
     pub(crate) fn consume(&mut self, ladder: Outcome, price: Price, taken: Shares) {
         let consumed = self.consumed.entry((ladder, price)).or_default();
         *consumed = Shares::new(consumed.micros().saturating_add(taken.micros()));
     }
 
-    /// What we consumed left the level in the data, too.
+    /// Consumed shares have left the displayed level.
     pub(crate) fn forget(&mut self, ladder: Outcome, price: Price, gone: Shares) {
         if let Some(consumed) = self.consumed.get_mut(&(ladder, price)) {
             *consumed = consumed.saturating_sub(gone);
@@ -167,7 +167,7 @@ impl Slot {
         });
     }
 
-    /// Takes from a decrease what earlier prints at the level announced.
+    /// Takes off a decrease what earlier prints at the level explain.
     fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
         for earlier in &mut self.recent {
             if earlier.kind == MoveKind::Print
@@ -201,7 +201,7 @@ impl Slot {
         Some(expired)
     }
 
-    /// How much of recent decreases at a level no print has explained yet.
+    /// The part of recent decreases at a level that no print explains yet.
     pub(crate) fn unexplained(&self, ladder: Outcome, price: Price) -> Shares {
         let mut sum = Shares::ZERO;
         for step in &self.recent {
@@ -225,15 +225,15 @@ impl Slot {
     }
 }
 
-/// Whether a bid is part of a crossed book: the other ladder's best bid meets it. Such a level is a
+/// Whether a bid is part of a crossed book: the other ladder's best bid crosses it. Such a level is a
 /// defect of the data; nothing trades with it.
 #[inline]
 pub(crate) fn is_crossed_level(book: &Book, ladder: Outcome, bid: Price) -> bool {
-    book.best_bid(ladder.other()).is_some_and(|(best, _)| meets(best, bid))
+    book.best_bid(ladder.other()).is_some_and(|(best, _)| crosses(best, bid))
 }
 
-/// Whether bids for both outcomes pay for a complete set.
+/// Whether bids for both outcomes together pay for a complete set.
 #[inline]
-pub(crate) fn meets(one: Price, other: Price) -> bool {
+pub(crate) fn crosses(one: Price, other: Price) -> bool {
     one.units() + other.units() >= Price::ONE.units()
 }

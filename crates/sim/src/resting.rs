@@ -1,16 +1,17 @@
-//! What becomes of an order in the book: resting, maker fills, cancels, expiry, the end of its market.
+//! Orders in the book: resting, maker fills, cancels, expiry, the end of their market.
 
 use polydesk_domain::{
     Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
 };
 
-use crate::chance::Purpose;
+use crate::chance::Stream;
 use crate::config::DUST;
-use crate::order::{End, Ended, Stage};
-use crate::sim::{Due, Sim};
+use crate::due::Due;
+use crate::order::{End, EndedOrder, Stage};
+use crate::state::Sim;
 
 impl Sim {
-    /// Puts an order into the book, behind everything shown at its level.
+    /// Puts an order into the book, behind everything displayed at its level.
     pub(crate) fn rest(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let key = order.token.market();
@@ -23,7 +24,7 @@ impl Sim {
         order.ahead = slot.available(order.ladder, order.bid, shown);
         order.since_row = self.rows;
         order.since = self.now;
-        // The fee's share of the promise is not needed any more: makers pay none.
+        // Makers pay no fee: its part of the reservation is released.
         let surplus = order.reserved_cash - order.money;
         order.reserved_cash = order.money;
         self.counters.queue_waits += u64::from(!order.ahead.is_zero());
@@ -39,18 +40,18 @@ impl Sim {
         }
     }
 
-    /// Ends an order that no cancel ends: out of the book, promises given back, reported unless that is
-    /// lost.
+    /// Ends an order for another reason than a cancel: takes it out of the book, releases its reservations
+    /// and reports the end. The fault `lose_end` applies.
     pub(crate) fn end(&mut self, id: ClientOrderId, end: End) {
-        let Some(event) = self.close_order(id, end) else { return };
-        if self.chance.happens(Purpose::Fault, self.config.faults.lose_end_ppm) {
+        let Some(update) = self.close_order(id, end) else { return };
+        if self.chance.happens(Stream::Fault, self.config.faults.lose_end_ppm) {
             self.counters.ends_lost += 1;
         } else {
-            self.news(id, event);
+            self.report_update(id, update);
         }
     }
 
-    /// Ends an order without telling; gives what there is to tell.
+    /// Ends an order and returns the update that reports it.
     fn close_order(&mut self, id: ClientOrderId, end: End) -> Option<OrderUpdate> {
         let order = self.orders.remove(&id)?;
         let slot = &mut self.slots[order.token.market().index()];
@@ -67,24 +68,24 @@ impl Sim {
             End::Expired => self.counters.expired += 1,
             End::Cancelled(_) => self.counters.cancelled += 1,
         }
-        let ended = Ended {
+        let ended = EndedOrder {
             end,
             matched: order.matched,
-            news_at: order.news_at,
-            told: None,
+            last_update_at: order.last_update_at,
+            end_reported_at: None,
             trades: order.trades,
             unsettled: order.unsettled,
         };
-        let event = ended.event();
+        let update = ended.update();
         self.ended.insert(id, ended);
         self.keep_if_over(id);
-        Some(event)
+        Some(update)
     }
 
-    /// A resting order is filled at its own price; makers pay no fee.
+    /// Fills a resting order at its own price; makers pay no fee.
     ///
-    /// Roundings are cumulative over its life in the book: many small fills cost exactly what one
-    /// large one would.
+    /// Rounding is cumulative over the order's time in the book: many small fills cost exactly what one
+    /// large fill costs.
     pub(crate) fn fill_resting(&mut self, id: ClientOrderId, shares: Shares) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let shares = shares.min(order.open);
@@ -122,15 +123,16 @@ impl Sim {
         let refused = |still_open| OrderUpdate::CancelRefused { still_open };
         match self.orders.get(&id).map(|order| order.stage) {
             Some(Stage::Resting) => {
-                if let Some(event) = self.close_order(id, End::Cancelled(CancelReason::Requested)) {
-                    self.cancel_news(id, event);
+                let end = End::Cancelled(CancelReason::Requested);
+                if let Some(update) = self.close_order(id, end) {
+                    self.report_cancel(id, update);
                 }
                 return;
             }
-            Some(Stage::Delayed) => self.cancel_news(id, refused(true)),
-            None if self.ended.contains_key(&id) => self.cancel_news(id, refused(false)),
-            // A cancel that overtook its order proves nothing: the order can still arrive.
-            None => self.cancel_news(id, refused(self.transit.contains_key(&id))),
+            Some(Stage::Delayed) => self.report_cancel(id, refused(true)),
+            None if self.ended.contains_key(&id) => self.report_cancel(id, refused(false)),
+            // A cancel can overtake its order, which can then still arrive.
+            None => self.report_cancel(id, refused(self.orders_in_flight.contains_key(&id))),
         }
         self.counters.cancels_refused += 1;
     }
@@ -165,7 +167,7 @@ impl Sim {
         self.end(id, End::Expired);
     }
 
-    /// Trading is over: nothing of ours stays open.
+    /// Trading in a market is over: all our orders there end.
     pub(crate) fn end_market(&mut self, key: MarketKey) {
         for id in self.open_ids(key) {
             self.end(id, End::Cancelled(CancelReason::MarketEnded));

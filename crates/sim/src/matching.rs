@@ -1,22 +1,22 @@
-//! What an order does when it meets the book: rules, matching, the taker delay. What becomes of it
-//! afterwards is in `lives`.
+//! What an order does when it reaches the book: rules, matching, the taker delay. Resting orders are in
+//! `resting`.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, MarketKey, OrderUpdate, PlaceOrder,
-    Price, Query, RejectReason, Role, Shares, Side, Tif, Time, Token, Usdc,
+    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder, Price,
+    RejectReason, Role, Shares, Side, Tif, Time, Usdc,
 };
 
-use crate::book_keeping::{is_crossed_level, meets};
-use crate::chance::Purpose;
+use crate::chance::Stream;
 use crate::config::DUST;
-use crate::order::{End, Order, Stage, place};
+use crate::due::Due;
+use crate::market_state::{crosses, is_crossed_level};
+use crate::order::{End, Stage, VenueOrder, place};
 use crate::rules::{self, Admitted};
-use crate::sim::{Due, Sim};
-use crate::views::Mode;
+use crate::state::Sim;
 
 /// What an incoming order takes from one displayed level.
 #[derive(Debug, Clone, Copy)]
-struct Leg {
+struct LevelTake {
     counter_bid: Price,
     price: Price,
     shares: Shares,
@@ -24,73 +24,19 @@ struct Leg {
     fee: Usdc,
 }
 
-/// What an incoming order takes, and what is left of it.
+/// Everything an incoming order takes, and what is missing.
 #[derive(Debug, Default)]
-struct Plan {
-    legs: Vec<Leg>,
+struct DepthWalk {
+    takes: Vec<LevelTake>,
     fee: Usdc,
-    /// Shares that could not be had: of a buy, what the unspent pUSD buys at the limit.
+    /// Shares that the depth does not give; for a buy, what the unspent pUSD buys at the limit.
     missing: Shares,
 }
 
 impl Sim {
-    /// Runs what is due, unless it concerns a market in the middle of a batch: then it waits.
-    pub(crate) fn run(&mut self, due: Due) {
-        if let Some(key) = self.market_of(&due) {
-            self.complete_if_over(key);
-            let slot = &mut self.slots[key.index()];
-            if slot.batch.open {
-                self.counters.waited_for_batch += 1;
-                slot.waiting.push(due);
-                self.track(key);
-                return;
-            }
-        }
-        self.run_now(due);
-    }
-
-    pub(crate) fn run_now(&mut self, due: Due) {
-        match due {
-            Due::Arrive(order) => self.arrive(&order),
-            Due::Refuse(id) => self.refuse_request(id),
-            Due::Cancel(id) => self.cancel(id),
-            Due::CancelAll(scope) => self.cancel_all(scope),
-            Due::CancelMarket(key) => self.cancel_market(key),
-            Due::Query(Query::Order(id)) => self.query_order(id),
-            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
-            Due::Release(id) => self.release(id),
-            Due::Expire(id) => self.expire(id),
-            Due::BatchTimeout(key) => self.batch_timeout(key),
-            Due::NoAnswer(id, since) => self.no_answer(id, since),
-            Due::Settle(serial) => self.settle(serial),
-            Due::SetArrive(order) => self.set_arrive(order),
-            Due::SetDone(order) => self.set_done(order),
-            Due::AutoRedeem(key) => self.auto_redeem(key),
-            Due::PayRebates(day) => self.pay_rebates(day),
-            Due::Deliver(event) => self.deliver(self.now, *event),
-        }
-    }
-
-    /// The listed market whose book an action needs.
-    fn market_of(&self, due: &Due) -> Option<MarketKey> {
-        let of_order = |id: &ClientOrderId| -> Option<Token> {
-            self.orders
-                .get(id)
-                .map(|order| order.token)
-                .or_else(|| self.transit.get(id).map(|(token, _)| *token))
-        };
-        let key = match due {
-            Due::Arrive(order) => order.token.market(),
-            Due::Cancel(id) | Due::Release(id) | Due::Expire(id) => of_order(id)?.market(),
-            Due::CancelMarket(key) => *key,
-            _ => return None,
-        };
-        self.is_listed(key).then_some(key)
-    }
-
-    fn arrive(&mut self, place: &PlaceOrder) {
+    pub(crate) fn arrive(&mut self, place: &PlaceOrder) {
         self.counters.orders_arrived += 1;
-        if self.chance.happens(Purpose::Fault, self.config.faults.throttle_ppm) {
+        if self.chance.happens(Stream::Fault, self.config.faults.throttle_ppm) {
             self.arrived(place.id);
             return self.reject(place.id, RejectReason::RateLimited);
         }
@@ -101,20 +47,20 @@ impl Sim {
         }
     }
 
-    /// The venue takes no order of a request that carries too many.
-    fn refuse_request(&mut self, id: ClientOrderId) {
+    /// Refuses an order of a request that carries too many.
+    pub(crate) fn refuse_request(&mut self, id: ClientOrderId) {
         self.counters.orders_arrived += 1;
         self.arrived(id);
         let text = format!("a request carries at most {} orders", Command::BATCH);
         self.reject(id, RejectReason::Other(text));
     }
 
-    /// One placement of this name is not on its way any more.
+    /// One placement of this id is no longer in flight.
     fn arrived(&mut self, id: ClientOrderId) {
-        if let Some((_, count)) = self.transit.get_mut(&id) {
+        if let Some((_, count)) = self.orders_in_flight.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
-                self.transit.remove(&id);
+                self.orders_in_flight.remove(&id);
             }
         }
     }
@@ -125,12 +71,7 @@ impl Sim {
         if open || self.ended.contains_key(&place.id) || self.retention.is_forgotten(place.id) {
             return Err(RejectReason::Duplicate);
         }
-        let takes = match self.mode {
-            Mode::Normal => true,
-            Mode::PostOnly => place.post_only,
-            Mode::CancelOnly => false,
-        };
-        if !takes {
+        if !self.mode.accepts(place.post_only) {
             return Err(RejectReason::Restricted);
         }
         let key = place.token.market();
@@ -150,25 +91,25 @@ impl Sim {
         )?;
         let taker_delay = slot.market.taker_delay;
         let order = self.draft(place, &admitted);
-        if self.meets_own(&order) {
+        if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
             let text = "the order would trade with an own resting order".to_owned();
             return Err(RejectReason::Other(text));
         }
-        let plan = self.plan(&order, admitted.fee);
+        let walk = self.walk_depth(&order, admitted.fee);
         if place.post_only && self.would_cross(&order) {
             return Err(RejectReason::PostOnlyWouldCross);
         }
-        let marketable = !plan.legs.is_empty();
+        let marketable = !walk.takes.is_empty();
         let worth = admitted.amounts.money(place.side);
         if marketable && place.side == Side::Buy && worth < rules::LEAST_MARKETABLE {
             return Err(RejectReason::BelowMarketableMinimum);
         }
         let held_back = marketable && taker_delay.as_nanos() > 0;
         if !held_back {
-            check_kill(place.tif, &plan)?;
+            check_kill(place.tif, &walk)?;
         }
-        let fee = if held_back { rules::most_fee(order.money, admitted.fee) } else { plan.fee };
+        let fee = if held_back { rules::most_fee(order.money, admitted.fee) } else { walk.fee };
         let order = self.reserve(order, fee)?;
         let id = order.id;
         if let Tif::Gtd { expires } = order.tif {
@@ -179,19 +120,19 @@ impl Sim {
             self.counters.delayed += 1;
             self.slots[key.index()].delayed.push(id);
             self.schedule(self.now + taker_delay, Due::Release(id));
-            self.answer(id, OrderUpdate::Delayed);
+            self.answer_placement(id, OrderUpdate::Delayed);
         } else {
             let first = if marketable { OrderUpdate::Matched } else { OrderUpdate::Live };
-            self.answer(id, first);
-            self.execute(id, plan);
+            self.answer_placement(id, first);
+            self.execute(id, walk);
         }
         Ok(())
     }
 
-    fn draft(&mut self, order: &PlaceOrder, admitted: &Admitted) -> Order {
+    fn draft(&mut self, order: &PlaceOrder, admitted: &Admitted) -> VenueOrder {
         let (ladder, bid) = place(order.token, order.side, order.price);
         self.arrivals += 1;
-        Order {
+        VenueOrder {
             id: order.id,
             token: order.token,
             side: order.side,
@@ -211,14 +152,14 @@ impl Sim {
             since_row: 0,
             since: self.now,
             number: self.arrivals,
-            news_at: Time::MIN,
+            last_update_at: Time::MIN,
             trades: Vec::new(),
             unsettled: 0,
         }
     }
 
-    /// Promises what the order may need: a buy's pUSD with the taker fee on top, a sell's shares.
-    fn reserve(&mut self, mut order: Order, fee: Usdc) -> Result<Order, RejectReason> {
+    /// Reserves what the order may need: a buy's pUSD with the taker fee on top, a sell's shares.
+    fn reserve(&mut self, mut order: VenueOrder, fee: Usdc) -> Result<VenueOrder, RejectReason> {
         match order.side {
             Side::Buy => {
                 let need = order.money.micros().checked_add(fee.micros());
@@ -239,22 +180,23 @@ impl Sim {
     }
 
     /// Whether an own resting order would be the counterparty.
-    fn meets_own(&self, order: &Order) -> bool {
+    fn crosses_own(&self, order: &VenueOrder) -> bool {
         let slot = &self.slots[order.token.market().index()];
         slot.resting.iter().any(|id| {
             let own = &self.orders[id];
-            own.ladder == order.counter() && meets(own.bid, order.bid)
+            own.ladder == order.counter() && crosses(own.bid, order.bid)
         })
     }
 
-    /// Whether anything displayed and not taken by us meets the order; crossed levels count.
-    fn would_cross(&self, order: &Order) -> bool {
+    /// Whether the order crosses a displayed level that we have not consumed; levels of a crossed book
+    /// count.
+    fn would_cross(&self, order: &VenueOrder) -> bool {
         let key = order.token.market();
         let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
             return false;
         };
         for (bid, shown) in book.levels(order.counter(), Side::Buy) {
-            if !meets(bid, order.bid) {
+            if !crosses(bid, order.bid) {
                 return false;
             }
             if !slot.available(order.counter(), bid, shown).is_zero() {
@@ -268,15 +210,15 @@ impl Sim {
     ///
     /// A buy is bounded by the pUSD it may spend and gets more shares at better prices; each level's
     /// notional is rounded up for a buyer and down for a seller, the fee is charged per level.
-    fn plan(&mut self, order: &Order, fee: FeeRate) -> Plan {
+    fn walk_depth(&mut self, order: &VenueOrder, fee: FeeRate) -> DepthWalk {
         let key = order.token.market();
         let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
-            return Plan::default();
+            return DepthWalk::default();
         };
         let (mut money, mut open) = (order.money, order.open);
-        let mut plan = Plan::default();
+        let mut walk = DepthWalk::default();
         for (bid, shown) in book.levels(order.counter(), Side::Buy) {
-            if !meets(bid, order.bid) {
+            if !crosses(bid, order.bid) {
                 break;
             }
             if is_crossed_level(book, order.counter(), bid) {
@@ -285,7 +227,7 @@ impl Sim {
             }
             let price = order.price_of(bid);
             if price == Price::ZERO {
-                // Nobody gives shares away: a bid of one dollar is a defect of the data.
+                // A price of zero comes from a bid of one dollar: a defect of the data.
                 continue;
             }
             let wanted = match order.side {
@@ -308,38 +250,38 @@ impl Sim {
                 Side::Buy => money -= notional,
                 Side::Sell => open -= shares,
             }
-            plan.fee += fee;
-            plan.legs.push(Leg { counter_bid: bid, price, shares, notional, fee });
+            walk.fee += fee;
+            walk.takes.push(LevelTake { counter_bid: bid, price, shares, notional, fee });
         }
-        plan.missing = match order.side {
+        walk.missing = match order.side {
             Side::Buy => order.price.shares_for(money).unwrap_or(Shares::ZERO),
             Side::Sell => open,
         };
-        plan
+        walk
     }
 
-    /// Makes the planned matches, then rests or ends what is left.
-    fn execute(&mut self, id: ClientOrderId, plan: Plan) {
-        for leg in &plan.legs {
+    /// Makes the matches of the walk, then rests or ends the rest of the order.
+    fn execute(&mut self, id: ClientOrderId, walk: DepthWalk) {
+        for take in &walk.takes {
             let Some(order) = self.orders.get_mut(&id) else { return };
             let (key, counter) = (order.token.market(), order.counter());
-            order.matched += leg.shares;
+            order.matched += take.shares;
             match order.side {
                 Side::Buy => {
-                    order.money -= leg.notional;
-                    order.reserved_cash -= leg.notional + leg.fee;
+                    order.money -= take.notional;
+                    order.reserved_cash -= take.notional + take.fee;
                 }
                 Side::Sell => {
-                    order.open -= leg.shares;
-                    order.reserved_shares -= leg.shares;
+                    order.open -= take.shares;
+                    order.reserved_shares -= take.shares;
                 }
             }
-            self.slots[key.index()].consume(counter, leg.counter_bid, leg.shares);
+            self.slots[key.index()].consume(counter, take.counter_bid, take.shares);
             let fill = Fill {
-                shares: leg.shares,
-                notional: leg.notional,
-                fee: leg.fee,
-                level: Some(leg.price),
+                shares: take.shares,
+                notional: take.notional,
+                fee: take.fee,
+                level: Some(take.price),
                 basis: Basis::Settled,
             };
             self.counters.fills_taker += 1;
@@ -347,9 +289,9 @@ impl Sim {
         }
         let Some(order) = self.orders.get_mut(&id) else { return };
         if order.side == Side::Buy {
-            order.open = plan.missing;
+            order.open = walk.missing;
         }
-        if order.open < DUST && !plan.legs.is_empty() {
+        if order.open < DUST && !walk.takes.is_empty() {
             self.end(id, End::Filled);
         } else if order.tif.rests() {
             self.rest(id);
@@ -358,8 +300,8 @@ impl Sim {
         }
     }
 
-    /// The taker delay is over: the order matches what is there now.
-    fn release(&mut self, id: ClientOrderId) {
+    /// The taker delay ends: the order matches the depth that is displayed now.
+    pub(crate) fn release(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get(&id).filter(|order| order.stage == Stage::Delayed) else {
             return;
         };
@@ -371,27 +313,27 @@ impl Sim {
             Ok(fee) if slot.state.trades() => fee,
             _ => return self.end(id, End::Cancelled(CancelReason::MarketEnded)),
         };
-        if self.meets_own(&order) {
+        if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
             return self.end(id, End::Cancelled(CancelReason::ByVenue));
         }
-        let plan = self.plan(&order, fee);
-        // A schedule whose rate rose during the delay can exceed the promise.
-        let covered = order.side == Side::Sell || order.money + plan.fee <= order.reserved_cash;
-        if check_kill(order.tif, &plan).is_err() || !covered {
+        let walk = self.walk_depth(&order, fee);
+        // A fee rate that rose during the delay can exceed the reservation.
+        let covered = order.side == Side::Sell || order.money + walk.fee <= order.reserved_cash;
+        if check_kill(order.tif, &walk).is_err() || !covered {
             return self.end(id, End::Cancelled(CancelReason::Killed));
         }
-        let first = if plan.legs.is_empty() { OrderUpdate::Live } else { OrderUpdate::Matched };
-        self.news(id, first);
-        self.execute(id, plan);
+        let first = if walk.takes.is_empty() { OrderUpdate::Live } else { OrderUpdate::Matched };
+        self.report_update(id, first);
+        self.execute(id, walk);
     }
 }
 
-/// Whether an immediate order is killed by what it can have.
-fn check_kill(tif: Tif, plan: &Plan) -> Result<(), RejectReason> {
+/// Whether an immediate order is killed because the walk gives it too little.
+fn check_kill(tif: Tif, walk: &DepthWalk) -> Result<(), RejectReason> {
     match tif {
-        Tif::Fok if plan.legs.is_empty() || plan.missing >= DUST => Err(RejectReason::FokKilled),
-        Tif::Fak if plan.legs.is_empty() => Err(RejectReason::FakKilled),
+        Tif::Fok if walk.takes.is_empty() || walk.missing >= DUST => Err(RejectReason::FokKilled),
+        Tif::Fak if walk.takes.is_empty() => Err(RejectReason::FakKilled),
         _ => Ok(()),
     }
 }
