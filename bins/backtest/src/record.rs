@@ -373,7 +373,7 @@ fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
             .map(|(_, _, h)| h.held())
             .sum();
         let theirs = account.token(token);
-        let there = theirs.free + theirs.offered + theirs.locked + theirs.incoming;
+        let there = theirs.free + theirs.reserved + theirs.locked + theirs.incoming;
         if held != there {
             shares_off.push(format!(
                 "{}: desk {held}, exchange {there}",

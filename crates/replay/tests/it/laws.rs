@@ -69,7 +69,7 @@ proptest! {
         prop_assert_eq!(execution.ledger().balance(LedgerAccount::Cash), account.cash_free + account.cash_reserved);
         for index in 0..markets * 2 {
             let theirs = account.token(Token(index));
-            let there = theirs.free + theirs.offered + theirs.locked + theirs.incoming;
+            let there = theirs.free + theirs.reserved + theirs.locked + theirs.incoming;
             prop_assert_eq!(held(&run, Token(index)), there, "token {}", index);
         }
         prop_assert_eq!(execution.counts().anomalies.get("illegal_order_event"), None);
@@ -170,7 +170,7 @@ fn the_random_runs_reach_every_kind_of_trouble() {
             ("retries", counters.retried),
             ("lost orders", counters.orders_lost),
             ("lost answers", counters.answers_lost),
-            ("set operations", counters.sets_done),
+            ("set operations", counters.conversions_done),
             ("refused cancels", counters.cancels_refused),
             ("round trips", run.recording.closed.len() as u64),
             ("plans", run.recording.baskets.len() as u64),
