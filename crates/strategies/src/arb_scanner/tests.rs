@@ -1,20 +1,20 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Books, FeeRate, Fees, Market, MarketState, NegRisk, Price, Shares, Snapshot, Stamped, Token,
+    BookSnapshot, Books, FeeRate, Fees, NegRisk, Price, Shares, Stamped, Token, Universe, MarketState,
 };
 
 use super::*;
 use crate::flat::Flat;
-use crate::{Notes, Skips};
+use crate::{Counter, Emitted, Skips};
 
 struct Bench {
     universe: Universe,
     books: Books,
     scanner: ArbScanner,
     skips: Skips,
-    notes: Notes,
-    next_id: u64,
+    emitted: Emitted,
+    counter: Counter,
 }
 
 impl Bench {
@@ -28,10 +28,10 @@ impl Bench {
         let mut bench = Bench {
             universe: Universe::new(),
             books: Books::default(),
-            scanner: ArbScanner::new(ArbParams::try_from(&RawArbScanner::default()).unwrap()),
+            scanner: ArbScanner::new(StrategyId::ARB_SCANNER, ArbParams::try_from(&RawArbScanner::default()).unwrap()),
             skips: Skips::default(),
-            notes: Notes::default(),
-            next_id: 0,
+            emitted: Emitted::default(),
+            counter: Counter::default(),
         };
         for number in 0..listed {
             let mut market = Market::plain(number, "member");
@@ -42,14 +42,14 @@ impl Bench {
                 Some(NegRisk { group, members, augmented: false, placeholder: false });
             change(&mut market);
             let tick = market.tick;
-            let key = bench.universe.list(Arc::new(market)).unwrap();
+            let key = bench.universe.assign(Arc::new(market)).unwrap();
             bench.books.list(key, tick);
         }
         bench
     }
 
     fn quote(&mut self, market: u32, bid: u16, ask: u16, shares: u64) {
-        let event = Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
+        let event = Event::Market(MarketEvent::Snapshot(Arc::new(BookSnapshot {
             token: Token(market * 2),
             bids: vec![(Price::cents(bid), Shares::whole(shares))],
             asks: vec![(Price::cents(ask), Shares::whole(shares))],
@@ -61,22 +61,22 @@ impl Bench {
         let states = vec![MarketState::Open; self.universe.len()];
         let now = Time::from_secs(secs);
         let view = View {
+            strategy: StrategyId::ARB_SCANNER,
             now,
             universe: &self.universe,
             books: &self.books,
             states: &states,
             account: &Flat,
         };
-        let mut signals = Vec::new();
         let id = self.scanner.id();
         let mut out =
-            Emit::new(id, now, &mut self.next_id, &mut signals, &mut self.skips, &mut self.notes);
-        self.scanner.on_event(&view, Occasion::Batch(MarketKey(market)), &mut out);
+            Emit::new(id, now, &mut self.counter, &mut self.skips, &mut self.emitted);
+        self.scanner.on_event(&view, Trigger::Batch(MarketKey(market)), &mut out);
         let basket = |action| match action {
             Action::Basket(basket) => (basket.kind, basket.sets),
             other => panic!("only baskets, not {other:?}"),
         };
-        signals
+        core::mem::take(&mut self.emitted.signals)
             .into_iter()
             .map(|s| (s.edge, basket(s.action)))
             .map(|(e, (k, n))| (k, n, e))
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     fn codes(&self) -> Vec<&'static str> {
-        self.skips.by_code().into_iter().map(|(code, _)| code).collect()
+        self.skips.by_code().into_iter().map(|(code, _)| code.as_str()).collect()
     }
 }
 
@@ -152,7 +152,7 @@ fn a_crossed_book_is_a_pair_and_ends_as_an_episode() {
     bench.quote(0, 48, 50, 100);
     assert_eq!(bench.batch(0, 3), []);
     let episodes: Vec<_> =
-        bench.notes.episodes.iter().map(|e| (e.kind, e.signals, e.best_gross_units)).collect();
+        bench.emitted.opportunities.iter().map(|e| (e.kind, e.signals, e.best_gross_units)).collect();
     assert_eq!(episodes, [(BasketKind::BuyPair, 1, 200), (BasketKind::SellPair, 0, 200)]);
 }
 

@@ -1,18 +1,20 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use polydesk_domain::{Article, Books, LevelChange, Market, MarketState, Side, Tick, Token};
+use polydesk_domain::{
+    Article, BookSnapshot, Books, LevelChange, Market, MarketState, Tick, Token, Universe,
+};
 
 use super::*;
-use crate::Skips;
 use crate::flat::Flat;
+use crate::{Counter, Emitted, Skips};
 
 struct Bench {
     universe: Universe,
     books: Books,
     bidder: StinkBidder,
     skips: Skips,
-    next_id: u64,
+    counter: Counter,
 }
 
 impl Bench {
@@ -22,15 +24,15 @@ impl Bench {
         let mut universe = Universe::new();
         let mut market = Market::plain(1, "test");
         market.closes = Some(Time::from_secs(10_000));
-        let key = universe.list(Arc::new(market)).unwrap();
+        let key = universe.assign(Arc::new(market)).unwrap();
         let mut books = Books::default();
         books.list(key, Tick::Cent);
-        let bidder = StinkBidder::new(StinkParams::try_from(&raw).unwrap());
-        Bench { universe, books, bidder, skips: Skips::default(), next_id: 0 }
+        let bidder = StinkBidder::new(StrategyId::STINK_BIDDER, StinkParams::try_from(&raw).unwrap());
+        Bench { universe, books, bidder, skips: Skips::default(), counter: Counter::default() }
     }
 
     fn quote(&mut self, bid: u16, ask: u16) {
-        let event = Event::Market(MarketEvent::Snapshot(Arc::new(polydesk_domain::Snapshot {
+        let event = Event::Market(MarketEvent::Snapshot(Arc::new(BookSnapshot {
             token: Token(0),
             bids: vec![(Price::cents(bid), Shares::whole(2_000))],
             asks: vec![(Price::cents(ask), Shares::whole(2_000))],
@@ -42,25 +44,25 @@ impl Bench {
         let states = [MarketState::Open];
         let now = Time::from_secs(secs);
         let view = View {
+            strategy: StrategyId::STINK_BIDDER,
             now,
             universe: &self.universe,
             books: &self.books,
             states: &states,
             account: &Flat,
         };
-        let (mut signals, mut notes) = (Vec::new(), crate::Notes::default());
+        let mut emitted = Emitted::default();
         let id = self.bidder.id();
-        let mut out =
-            Emit::new(id, now, &mut self.next_id, &mut signals, &mut self.skips, &mut notes);
+        let mut out = Emit::new(id, now, &mut self.counter, &mut self.skips, &mut emitted);
         let stamped = event.map(|event| Stamped { at: now, venue_at: now, seq: 0, event });
-        let occasion = match &stamped {
-            Some(stamped) => Occasion::Event(stamped),
-            None => Occasion::Batch(MarketKey(0)),
+        let trigger = match &stamped {
+            Some(stamped) => Trigger::Event(stamped),
+            None => Trigger::Batch(MarketKey(0)),
         };
-        self.bidder.on_event(&view, occasion, &mut out);
+        self.bidder.on_event(&view, trigger, &mut out);
         let mut lines: Vec<String> =
-            notes.changes.iter().map(|(_, reason)| format!("skip {reason}")).collect();
-        for signal in signals {
+            emitted.skips.iter().map(|(_, reason)| format!("skip {reason}")).collect();
+        for signal in emitted.signals {
             let Action::Quotes(quotes) = signal.action else { panic!("only quotes") };
             lines.push(format!("{} edge {}", signal.reason, signal.edge));
             for quote in quotes {
