@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    BasketEnd, ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares, Side,
-    StrategyId, Subject, TradeStatus, Usdc,
+    BasketEnd, ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares,
+    Side, StrategyId, Subject, TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::{Ledger, LedgerAccount};
@@ -164,7 +164,8 @@ fn models(settings: &Settings) -> Vec<(String, String)> {
 
 fn totals(engine: &Engine) -> Totals {
     let ledger = engine.manager().ledger();
-    let (cash, pending) = (ledger.balance(LedgerAccount::Cash), ledger.balance(LedgerAccount::Pending));
+    let (cash, pending) =
+        (ledger.balance(LedgerAccount::Cash), ledger.balance(LedgerAccount::Pending));
     let equity = engine.manager().equity().now;
     Totals {
         cash,
@@ -268,13 +269,10 @@ fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderR
 
 type ByCode = BTreeMap<String, BTreeMap<String, u64>>;
 
-fn by_strategy<'a>(
-    counts: impl Iterator<Item = (&'a (StrategyId, Code), &'a u64)>,
-) -> ByCode {
+fn by_strategy<'a>(counts: impl Iterator<Item = (&'a (StrategyId, Code), &'a u64)>) -> ByCode {
     let mut out = ByCode::new();
     for ((strategy, code), count) in counts {
-        *out.entry(strategy.to_string()).or_default().entry(code.to_string()).or_default() +=
-            count;
+        *out.entry(strategy.to_string()).or_default().entry(code.to_string()).or_default() += count;
     }
     out
 }

@@ -187,9 +187,8 @@ pub fn replay_once(
     let mut reader = open(tapes)?;
     let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
     let received = reader.tapes().all(|(manifest, _)| manifest.times == Times::Received);
-    let mut engine =
-        Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
-            .map_err(anyhow::Error::from)?;
+    let mut engine = Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
+        .map_err(anyhow::Error::from)?;
     let mut sim = Sim::new(*exchange, settings.run.seed).map_err(anyhow::Error::from)?;
     let options = Options {
         times: if received { Times::Received } else { Times::VenueOnly },

@@ -6,8 +6,8 @@
 //! and alarms look at books only then.
 
 use crate::{
-    Book, BookQuality, Event, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Tick, Time,
-    Token, Top, Touched,
+    Book, BookQuality, Event, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped,
+    Tick, Time, Token, Top, Touched,
 };
 
 /// What applying an event did.
@@ -121,12 +121,7 @@ impl Default for Books {
 impl Books {
     /// No market yet; batches still open after `timeout` of engine time are taken as complete.
     pub fn new(timeout: Span) -> Books {
-        Books {
-            slots: Vec::new(),
-            open: Vec::new(),
-            timeout,
-            stats: BatchStats::default(),
-        }
+        Books { slots: Vec::new(), open: Vec::new(), timeout, stats: BatchStats::default() }
     }
 
     /// Counters so far.

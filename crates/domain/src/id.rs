@@ -346,7 +346,9 @@ impl StrategyId {
     pub const fn literal(name: &'static str) -> StrategyId {
         match StrategyId::read(name.as_bytes()) {
             Some(id) => id,
-            None => panic!("a strategy's name is 1 to 32 letters, digits and _, with at most one dot"),
+            None => {
+                panic!("a strategy's name is 1 to 32 letters, digits and _, with at most one dot")
+            }
         }
     }
 
@@ -384,7 +386,8 @@ impl StrategyId {
         text.parse()
     }
 
-    const RULE: &'static str = "1 to 32 letters, digits and _, and one dot before an instance's name";
+    const RULE: &'static str =
+        "1 to 32 letters, digits and _, and one dot before an instance's name";
 
     /// The name.
     pub fn as_str(&self) -> &str {

@@ -41,14 +41,30 @@ impl Opportunity {
     /// The same by the venue's ids.
     pub fn by_venue_ids(self, universe: &Universe) -> Opportunity<ConditionId> {
         let Opportunity {
-            kind, subject, started, ended, best_edge, best_sets, best_gross_units, signals, outcome,
+            kind,
+            subject,
+            started,
+            ended,
+            best_edge,
+            best_sets,
+            best_gross_units,
+            signals,
+            outcome,
         } = self;
         let subject = match subject {
             Subject::Market(key) => Subject::Market(universe.market(key).condition),
             Subject::Group(name) => Subject::Group(name),
         };
         Opportunity {
-            kind, subject, started, ended, best_edge, best_sets, best_gross_units, signals, outcome,
+            kind,
+            subject,
+            started,
+            ended,
+            best_edge,
+            best_sets,
+            best_gross_units,
+            signals,
+            outcome,
         }
     }
 }

@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BasketId, BasketKind, Basis, Cause, ClientOrderId, Code, Command, ConditionId, Conversion, ConversionId,
-    ExitReason, Fill, Opportunity, OrderState, Outcome, Price, Purpose, Reason, Role, Shares, Side,
-    Signal, SignalId, Size, StrategyId, Tif, Time, TokenId, TradeId, TradeStatus, Usdc,
+    Basis, BasketId, BasketKind, Cause, ClientOrderId, Code, Command, ConditionId, Conversion,
+    ConversionId, ExitReason, Fill, Opportunity, OrderState, Outcome, Price, Purpose, Reason, Role,
+    Shares, Side, Signal, SignalId, Size, StrategyId, Tif, Time, TokenId, TradeId, TradeStatus,
+    Usdc,
 };
 
 /// A record with its place: the event that caused it and its number among that event's records.

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConditionId, ExitPlan, MarketKey, Price, Reason, Shares, Side, SignalId, Size, StrategyId, Time,
-    Token, TokenId, Universe, Usdc,
+    ConditionId, ExitPlan, MarketKey, Price, Reason, Shares, Side, SignalId, Size, StrategyId,
+    Time, Token, TokenId, Universe, Usdc,
 };
 
 /// What a strategy wants.
@@ -198,13 +198,22 @@ impl<T> Action<T> {
     pub fn with_tokens<U>(self, mut with: impl FnMut(T) -> U) -> Action<U> {
         match self {
             Action::Trade(intent) => {
-                let TradeIntent { token, side, size, limit, urgency, all_or_nothing, exit } = intent;
+                let TradeIntent { token, side, size, limit, urgency, all_or_nothing, exit } =
+                    intent;
                 let token = with(token);
-                Action::Trade(TradeIntent { token, side, size, limit, urgency, all_or_nothing, exit })
+                Action::Trade(TradeIntent {
+                    token,
+                    side,
+                    size,
+                    limit,
+                    urgency,
+                    all_or_nothing,
+                    exit,
+                })
             }
-            Action::Quotes(quotes) => {
-                Action::Quotes(quotes.into_iter().map(|quote| quote.with_token(&mut with)).collect())
-            }
+            Action::Quotes(quotes) => Action::Quotes(
+                quotes.into_iter().map(|quote| quote.with_token(&mut with)).collect(),
+            ),
             Action::Basket(Basket { kind, legs, sets, min_edge_per_set }) => {
                 let legs = legs.into_iter().map(|leg| leg.with_token(&mut with)).collect();
                 Action::Basket(Basket { kind, legs, sets, min_edge_per_set })

@@ -60,7 +60,8 @@ impl Engine {
                     owners.dedup();
                     return owners;
                 }
-                let pending = cash.conversion.and_then(|id| self.manager.state().conversions.get(&id));
+                let pending =
+                    cash.conversion.and_then(|id| self.manager.state().conversions.get(&id));
                 pending.map(|pending| pending.strategy).or(cash.strategy)
             }
             _ => None,

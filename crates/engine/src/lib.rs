@@ -19,8 +19,8 @@ use polydesk_execution::{Context, Limits, Manager};
 use polydesk_signals::{Dropped, Queue};
 use polydesk_strategies::{Emitted, Kinds, Strategy};
 
-use slots::Slots;
 pub use restart::Soft;
+use slots::Slots;
 pub use slots::{EngineError, MAX_STRATEGIES};
 
 /// What an engine begins with.
@@ -239,7 +239,8 @@ impl Engine {
         match self.execute(|manager, _| manager.answered(ask)) {
             Some(owner) => self.dispatch_to(stamped, Kinds::FORECAST, owner, out),
             None => {
-                let text = format!("an answer to question {ask}, which nobody asked or got it already");
+                let text =
+                    format!("an answer to question {ask}, which nobody asked or got it already");
                 out.note(NoteLevel::Info, "unknown_answer", text);
             }
         }
@@ -281,13 +282,7 @@ impl Engine {
         }
     }
 
-    fn list(
-        &mut self,
-        key: MarketKey,
-        market: &Arc<Market>,
-        stamped: &Stamped,
-        out: &mut Outbox,
-    ) {
+    fn list(&mut self, key: MarketKey, market: &Arc<Market>, stamped: &Stamped, out: &mut Outbox) {
         let before =
             self.universe.key(&market.condition).map(|key| self.universe.market(key).state);
         if let Err(error) = self.universe.list(key, Arc::clone(market)) {
@@ -333,13 +328,7 @@ impl Engine {
         self.slots.delisted(key);
     }
 
-    fn state(
-        &mut self,
-        key: MarketKey,
-        state: MarketState,
-        stamped: &Stamped,
-        out: &mut Outbox,
-    ) {
+    fn state(&mut self, key: MarketKey, state: MarketState, stamped: &Stamped, out: &mut Outbox) {
         if self.universe.get(key).is_none() {
             return;
         }

@@ -40,10 +40,7 @@ pub enum EngineError {
 }
 
 impl Slots {
-    pub(crate) fn new(
-        run: u32,
-        strategies: Vec<Box<dyn Strategy>>,
-    ) -> Result<Slots, EngineError> {
+    pub(crate) fn new(run: u32, strategies: Vec<Box<dyn Strategy>>) -> Result<Slots, EngineError> {
         if strategies.len() > MAX_STRATEGIES {
             return Err(EngineError::TooManyStrategies(strategies.len()));
         }

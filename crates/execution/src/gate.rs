@@ -251,7 +251,9 @@ impl Limits {
             return Err(Reason::new("losing_streak").with("losses", i64::from(losses)));
         }
         if facts.state.orders.open_count() >= self.max_open_orders as usize {
-            return Err(Reason::new("open_orders").with("open", facts.state.orders.open_count() as i64));
+            return Err(
+                Reason::new("open_orders").with("open", facts.state.orders.open_count() as i64)
+            );
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use polydesk_domain::{
-    Action, ExitPlan, Market, MarketKey, Outcome, Price, Reason, Shares, Side, Size, Span, StrategyId,
-    TradeIntent, Urgency, Usdc,
+    Action, ExitPlan, Market, MarketKey, Outcome, Price, Reason, Shares, Side, Size, Span,
+    StrategyId, TradeIntent, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::Limits;
@@ -74,7 +74,8 @@ impl Strategy for Favourite {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tape = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tapes/nhl-2026-06-07");
     let mut reader = TapeReader::open(&tape)?;
-    let mut engine = Engine::new(Setup::simulated(Limits::default()), vec![Box::new(Favourite::default())])?;
+    let mut engine =
+        Engine::new(Setup::simulated(Limits::default()), vec![Box::new(Favourite::default())])?;
     let mut sim = Sim::new(SimConfig::default(), 7)?;
     let mut log = EventLog::hash_only();
     let options = Options { times: reader.manifest().times, ..Options::default() };

@@ -8,8 +8,8 @@
 use std::io::Write;
 
 use polydesk_domain::{
-    AccountEvent, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey, PlaceOrder, Query,
-    Record, Recorded, Size, Stamped, Tif, Time, Token, Universe, WorldEvent,
+    AccountEvent, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey, PlaceOrder,
+    Query, Record, Recorded, Size, Stamped, Tif, Time, Token, Universe, WorldEvent,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -208,7 +208,9 @@ impl Recorder {
         self.out.rows = rows;
         if let Some(last) = self.out.equity.last().copied() {
             // What settled and was paid after the end belongs to the end.
-            self.out.equity.push(EquityPoint { at: last.at + Span::nanos(1), ..worth(engine.manager()) });
+            self.out
+                .equity
+                .push(EquityPoint { at: last.at + Span::nanos(1), ..worth(engine.manager()) });
         }
         self.out.closed = round_trips(core::mem::take(&mut self.out.closed));
         for (_, strategy) in self.filled.iter().filter(|(id, _)| self.touched.contains(id)) {

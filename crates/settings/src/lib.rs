@@ -175,7 +175,9 @@ fn strategies(
         let name = entry.id.to_string();
         let Ok(values) = figment.extract_inner::<Dict>(&name) else { continue };
         let toml = toml::to_string(&Value::from(values)).unwrap_or_default();
-        if let Err(polydesk_strategies::StateError::Params { detail, .. }) = (entry.build)(entry.id, &toml) {
+        if let Err(polydesk_strategies::StateError::Params { detail, .. }) =
+            (entry.build)(entry.id, &toml)
+        {
             problems.extend(detail.lines().map(|line| Problem::rule(line.to_owned(), lines)));
         }
         sections.insert(name, (entry.id, toml));

@@ -5,7 +5,7 @@
 mod queue;
 
 pub use polydesk_domain::{
-    Action, ActionKind, Basket, BasketKind, Close, ExitPlan, Figure, Leg, Opportunity, Quote, Reason,
-    Signal, Stop, Subject, TakeProfit, TradeIntent, Trailing, Urgency,
+    Action, ActionKind, Basket, BasketKind, Close, ExitPlan, Figure, Leg, Opportunity, Quote,
+    Reason, Signal, Stop, Subject, TakeProfit, TradeIntent, Trailing, Urgency,
 };
 pub use queue::{Dropped, HighWater, Pushed, Queue};

@@ -11,9 +11,7 @@ pub mod stink_bidder;
 mod view;
 
 pub use catalogue::{CATALOGUE, Catalogued};
-pub use view::{
-    Account, Counter, Emit, Emitted, Kinds, OpenOrder, Question, Skips, Trigger, View,
-};
+pub use view::{Account, Counter, Emit, Emitted, Kinds, OpenOrder, Question, Skips, Trigger, View};
 
 use polydesk_domain::{Market, StrategyId};
 

@@ -131,11 +131,7 @@ pub struct Skips {
 impl Skips {
     /// Counts a skip; true when the market's code differs from its last one.
     pub fn count(&mut self, market: MarketKey, code: Code) -> bool {
-        match self
-            .counts
-            .iter_mut()
-            .find(|(known, _)| *known == code)
-        {
+        match self.counts.iter_mut().find(|(known, _)| *known == code) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((code, 1)),
         }

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AskId, Code, ConditionId, MarketKey, Price, Shares, Side, Signal, Time, Token, Usdc,
-};
+use crate::{AskId, Code, ConditionId, MarketKey, Price, Shares, Side, Signal, Time, Token, Usdc};
 
 /// News, wallets, forecasts, signals of other processes.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use expect_test::{Expect, expect};
 use polydesk_domain::{
-    AccountEvent, AccountSnapshot, Action, Basket, BasketKind, BookSnapshot, CancelReason, Cash, CashKind,
-    ClientOrderId, Close, Command, ControlEvent, Conversion, ConversionId, Event, ExitPlan,
-    FeeRate, Fees, Fill, Leg, Market, MarketEvent, MarketKey, MarketState,
-    Operator, OperatorCommand, OrderUpdate, Outbox, OwnTrade, Payout, Price, Query, Quote, Reason,
-    Record, RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId, TakeProfit, Tif, Time,
+    AccountEvent, AccountSnapshot, Action, Basket, BasketKind, BookSnapshot, CancelReason, Cash,
+    CashKind, ClientOrderId, Close, Command, ControlEvent, Conversion, ConversionId, Event,
+    ExitPlan, FeeRate, Fees, Fill, Leg, Market, MarketEvent, MarketKey, MarketState, Operator,
+    OperatorCommand, OrderUpdate, Outbox, OwnTrade, Payout, Price, Query, Quote, Reason, Record,
+    RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId, TakeProfit, Tif, Time,
     Token, TradeId, TradeIntent, TradeStatus, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
@@ -75,11 +75,16 @@ impl Story {
         change(&mut raw);
         let script = Script::default();
         let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script)));
-        let engine = Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
-        let mut story = Story { engine, script, now: 1_000_000, told: String::new(), ends: Vec::new() };
+        let engine =
+            Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
+        let mut story =
+            Story { engine, script, now: 1_000_000, told: String::new(), ends: Vec::new() };
         let mut market = Market::plain(1, "story");
         market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
-        story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
+        story.hear(
+            "",
+            Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }),
+        );
         let deposit = Cash {
             kind: CashKind::Deposit,
             conversion: None,
@@ -134,7 +139,10 @@ impl Story {
     fn book(&mut self, bid: u16, ask: u16) {
         let level = |cents| vec![(Price::cents(cents), Shares::whole(200))];
         let snapshot = BookSnapshot { token: YES, bids: level(bid), asks: level(ask) };
-        self.hear(&format!("book {bid} {ask}"), Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
+        self.hear(
+            &format!("book {bid} {ask}"),
+            Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))),
+        );
         // A later print of the same market completes the batch.
         self.now += 1;
         let print = polydesk_domain::Print {
@@ -817,7 +825,10 @@ fn every_limit_denies_with_its_own_code() {
 fn what_is_not_known_denies() {
     // A book that was never confirmed.
     let mut story = Story::new();
-    story.hear("", Event::Market(MarketEvent::Interrupted(polydesk_domain::Interruption { market: None })));
+    story.hear(
+        "",
+        Event::Market(MarketEvent::Interrupted(polydesk_domain::Interruption { market: None })),
+    );
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["book_not_known"]);
     // A book whose last proof was reported as too old.
@@ -827,7 +838,10 @@ fn what_is_not_known_denies() {
     assert_eq!(story.denials(), ["book_unverified"]);
     // A market that does not trade.
     let mut story = Story::new();
-    story.hear("", Event::Market(MarketEvent::State { market: MarketKey(0), state: MarketState::Paused }));
+    story.hear(
+        "",
+        Event::Market(MarketEvent::State { market: MarketKey(0), state: MarketState::Paused }),
+    );
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["market_not_open"]);
     // A price far from the book.
@@ -838,7 +852,10 @@ fn what_is_not_known_denies() {
     let mut story = Story::new();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::UNKNOWN;
-    story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
+    story.hear(
+        "",
+        Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }),
+    );
     story.say("", quotes(&[(YES, 30, 10)], None));
     assert_eq!(story.denials(), ["fee_unknown"]);
 }
@@ -1065,7 +1082,10 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
     story.engine = Engine::new(Setup::simulated(Limits::default()), slots).unwrap();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::flat(FeeRate::FREE);
-    story.hear("", Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }));
+    story.hear(
+        "",
+        Event::Market(MarketEvent::Listed { key: MarketKey(0), market: Arc::new(market) }),
+    );
     let deposit = Cash {
         kind: CashKind::Deposit,
         conversion: None,

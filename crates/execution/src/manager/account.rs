@@ -40,12 +40,7 @@ impl Manager {
 
     /// Compares what the venue and the chain say with what is known here. Equal clears `not_reconciled` of
     /// that epoch; anything else leaves it and names the differences. Nothing is corrected.
-    pub fn on_snapshot(
-        &mut self,
-        ctx: &Context<'_>,
-        snapshot: &AccountSnapshot,
-        out: &mut Outbox,
-    ) {
+    pub fn on_snapshot(&mut self, ctx: &Context<'_>, snapshot: &AccountSnapshot, out: &mut Outbox) {
         let Some(blocker) = self.state.blockers.get(&Cause::NotReconciled) else { return };
         if blocker.epoch != snapshot.epoch {
             let text = format!(
@@ -138,12 +133,7 @@ impl Manager {
 
     /// Takes up an order that this bot did not place: it counts in the account's limits, no strategy sells
     /// what it buys, and it can be cancelled.
-    pub fn on_external(
-        &mut self,
-        ctx: &Context<'_>,
-        external: &ExternalOrder,
-        out: &mut Outbox,
-    ) {
+    pub fn on_external(&mut self, ctx: &Context<'_>, external: &ExternalOrder, out: &mut Outbox) {
         if !external.id.is_external() || self.state.orders.get(external.id).is_some() {
             let text = format!("external order {} has a name that is taken", external.id);
             return self.anomaly("external_name", text, out);
@@ -163,13 +153,8 @@ impl Manager {
         };
         let state = if external.open { OrderState::Live } else { OrderState::Filled };
         let ended_at = (!external.open).then_some(ctx.now);
-        let order = Order {
-            id: external.id,
-            hash: Some(external.hash),
-            state,
-            ended_at,
-            ..draft.order()
-        };
+        let order =
+            Order { id: external.id, hash: Some(external.hash), state, ended_at, ..draft.order() };
         self.state.uses(external.token.market(), ctx.universe, ctx.states);
         self.state.orders.insert(order);
         let text = format!(

@@ -65,9 +65,8 @@ impl Manager {
         if wanted.legs.len() < 2 || wanted.legs.len() > Command::BATCH {
             return Err(Reason::new("leg_count").with("legs", wanted.legs.len() as i64));
         }
-        let touches = |basket: &OpenBasket| {
-            wanted.legs.iter().any(|leg| basket.touches(leg.token.market()))
-        };
+        let touches =
+            |basket: &OpenBasket| wanted.legs.iter().any(|leg| basket.touches(leg.token.market()));
         if self.state.baskets.values().any(touches) {
             return Err(Reason::new("basket_running"));
         }
@@ -518,8 +517,7 @@ impl Manager {
         let Some(basket) = self.state.baskets.get(&id) else { return };
         let strategy = basket.strategy;
         // A redemption under way takes the same shares: they turn into money that way.
-        let redeems =
-            |c: &PendingConversion| c.market == market && c.action == Conversion::Redeem;
+        let redeems = |c: &PendingConversion| c.market == market && c.action == Conversion::Redeem;
         if self.state.conversions.values().any(redeems) {
             return self.end_basket(ctx, id, Shares::ZERO, "redeemed", out);
         }
@@ -637,4 +635,3 @@ fn smallest(ctx: &Context<'_>, basket: &OpenBasket) -> Shares {
     let sizes = basket.legs.iter().map(|l| ctx.universe.market(l.leg.token.market()).min_size);
     sizes.max().unwrap_or_default()
 }
-

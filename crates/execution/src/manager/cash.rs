@@ -17,12 +17,18 @@ impl Manager {
             (CashKind::Deposit | CashKind::Withdrawal, _, _) => {
                 self.external_money(ctx, amount, out);
             }
-            (CashKind::Rebate, _, _) => {
-                self.state.ledger.post(LedgerEntry { at, from: LedgerAccount::Rebates, to: LedgerAccount::Cash, amount })
-            }
-            (CashKind::Reward, _, _) => {
-                self.state.ledger.post(LedgerEntry { at, from: LedgerAccount::Rewards, to: LedgerAccount::Cash, amount })
-            }
+            (CashKind::Rebate, _, _) => self.state.ledger.post(LedgerEntry {
+                at,
+                from: LedgerAccount::Rebates,
+                to: LedgerAccount::Cash,
+                amount,
+            }),
+            (CashKind::Reward, _, _) => self.state.ledger.post(LedgerEntry {
+                at,
+                from: LedgerAccount::Rewards,
+                to: LedgerAccount::Cash,
+                amount,
+            }),
             (CashKind::Split, Some(set), Some(market)) => {
                 let conversion = cash.conversion.unwrap_or(ConversionId(0));
                 self.state.positions.split(
@@ -141,8 +147,10 @@ impl Manager {
     /// The ledger must agree with the lots and add up to zero; if not, everything stops.
     pub(super) fn audit(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
         let (inventory, pending) = self.state.positions.totals();
-        let ledger =
-            (self.state.ledger.balance(LedgerAccount::Inventory), self.state.ledger.balance(LedgerAccount::Pending));
+        let ledger = (
+            self.state.ledger.balance(LedgerAccount::Inventory),
+            self.state.ledger.balance(LedgerAccount::Pending),
+        );
         if ledger != (inventory, pending) || !self.state.ledger.imbalance().is_zero() {
             let why = format!(
                 "the ledger says inventory {} and pending {}, the lots say {inventory} and {pending}; imbalance {}",

@@ -22,13 +22,7 @@ impl Manager {
         }
     }
 
-    fn exit(
-        &mut self,
-        ctx: &Context<'_>,
-        strategy: StrategyId,
-        token: Token,
-        out: &mut Outbox,
-    ) {
+    fn exit(&mut self, ctx: &Context<'_>, strategy: StrategyId, token: Token, out: &mut Outbox) {
         let Some(book) = ctx.books.get(token.market()) else { return };
         let market = ctx.universe.market(token.market());
         let to_close = market.closes.map(|closes| ctx.now.until(closes));
@@ -65,8 +59,10 @@ impl Manager {
                 self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitReason::TakeProfit, out);
             }
             // A resting target that is reached is about to be filled, without a fee.
-            (ExitIntent::Take { reason: ExitReason::TakeProfit, floor, .. }, Some((_, at, tif, _)))
-                if tif.rests() && at == floor => {}
+            (
+                ExitIntent::Take { reason: ExitReason::TakeProfit, floor, .. },
+                Some((_, at, tif, _)),
+            ) if tif.rests() && at == floor => {}
             (ExitIntent::Take { .. }, Some((id, _, tif, _))) if tif.rests() => {
                 self.cancel(ctx.now, id, out);
             }

@@ -17,16 +17,17 @@ mod updates;
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    AskId, Blocker, Books, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey, MarketState, NoteLevel,
-    Outbox, Position, Reason, Record, Scope, Shares, SignalId, StrategyId, Time, Token, Universe,
-    Usdc,
+    AskId, Blocker, Books, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey,
+    MarketState, NoteLevel, Outbox, Position, Reason, Record, Scope, Shares, SignalId, StrategyId,
+    Time, Token, Universe, Usdc,
 };
 
 use crate::budget::Budget;
 use crate::config::Limits;
 use crate::gate::{Facts, Mode};
 use crate::state::{
-    Budgets, ClosedLot, Entry, Equity, Ledger, LoadError, Order, Orders, PendingAsk, Positions, State,
+    Budgets, ClosedLot, Entry, Equity, Ledger, LoadError, Order, Orders, PendingAsk, Positions,
+    State,
 };
 
 /// What the manager may look at besides its own state.

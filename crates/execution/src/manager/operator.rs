@@ -1,7 +1,7 @@
 //! What a person orders, and what the manager does when it may not trust itself.
 
 use polydesk_domain::{
-    Cause, Close, ClientOrderId, Command, ExitReason, MarketKey, NoteLevel, Operator,
+    Cause, ClientOrderId, Close, Command, ExitReason, MarketKey, NoteLevel, Operator,
     OperatorCommand, Outbox, Price, Reason, Shares, StrategyId, Time, Token,
 };
 
@@ -13,7 +13,8 @@ impl Manager {
     pub fn on_operator(&mut self, ctx: &Context<'_>, order: &Operator, out: &mut Outbox) {
         if !order.key.is_empty() {
             if self.state.operator.contains_key(&order.key) {
-                let text = format!("{} with key {} was done before", order.command.name(), order.key);
+                let text =
+                    format!("{} with key {} was done before", order.command.name(), order.key);
                 return out.note(NoteLevel::Info, "operator_repeated", text);
             }
             self.state.operator.insert(order.key.clone(), ctx.now);

@@ -79,7 +79,8 @@ impl Manager {
     /// the last mark stands.
     pub(super) fn mark(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
         let ledger = &self.state.ledger;
-        let mut worth = ledger.balance(LedgerAccount::Cash) + ledger.balance(LedgerAccount::Pending);
+        let mut worth =
+            ledger.balance(LedgerAccount::Cash) + ledger.balance(LedgerAccount::Pending);
         let mut held: BTreeMap<Token, (Shares, Usdc)> = BTreeMap::new();
         for (_, token, holding) in self.state.positions.all() {
             let (shares, cost) = held.entry(token).or_default();

@@ -18,7 +18,9 @@ impl Manager {
         out: &mut Outbox,
     ) {
         let (before, after) = match self.state.orders.apply(id, event, ctx.now) {
-            None => return self.unknown(id, ["unknown_order", "forgotten_order"], "an update", out),
+            None => {
+                return self.unknown(id, ["unknown_order", "forgotten_order"], "an update", out);
+            }
             Some(Err(illegal)) => {
                 return self.anomaly("illegal_order_event", format!("order {id}: {illegal}"), out);
             }
@@ -140,12 +142,22 @@ impl Manager {
             || (change == TradeChange::New && status == TradeStatus::Confirmed);
         match (settled, change, side) {
             (true, _, Side::Buy) => self.state.positions.confirm_buy(strategy, token, key),
-            (true, _, Side::Sell) => {
-                self.state.positions.confirm_sale(&mut self.state.ledger, now, key, &mut self.closed)
-            }
+            (true, _, Side::Sell) => self.state.positions.confirm_sale(
+                &mut self.state.ledger,
+                now,
+                key,
+                &mut self.closed,
+            ),
             (_, TradeChange::Failed, Side::Buy) => {
                 *self.counts.anomalies.entry(Code::literal("failed_settlement")).or_default() += 1;
-                invariant = self.state.positions.fail_buy(&mut self.state.ledger, now, strategy, token, key, fill);
+                invariant = self.state.positions.fail_buy(
+                    &mut self.state.ledger,
+                    now,
+                    strategy,
+                    token,
+                    key,
+                    fill,
+                );
             }
             (_, TradeChange::Failed, Side::Sell) => {
                 *self.counts.anomalies.entry(Code::literal("failed_settlement")).or_default() += 1;

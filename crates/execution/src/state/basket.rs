@@ -76,8 +76,19 @@ impl<T> OpenBasket<T> {
         mut with: impl FnMut(T) -> Result<U, String>,
     ) -> Result<OpenBasket<U>, String> {
         let OpenBasket {
-            id, strategy, signal, expires, kind, legs, sets, expected, stage, started, unwinding,
-            gave_up, merge_tries,
+            id,
+            strategy,
+            signal,
+            expires,
+            kind,
+            legs,
+            sets,
+            expected,
+            stage,
+            started,
+            unwinding,
+            gave_up,
+            merge_tries,
         } = self;
         let mut by_other = Vec::with_capacity(legs.len());
         for BasketLeg { leg: Leg { token, side, limit }, orders, latched } in legs {
@@ -85,8 +96,19 @@ impl<T> OpenBasket<T> {
             by_other.push(BasketLeg { leg, orders, latched });
         }
         Ok(OpenBasket {
-            id, strategy, signal, expires, kind, legs: by_other, sets, expected, stage, started,
-            unwinding, gave_up, merge_tries,
+            id,
+            strategy,
+            signal,
+            expires,
+            kind,
+            legs: by_other,
+            sets,
+            expected,
+            stage,
+            started,
+            unwinding,
+            gave_up,
+            merge_tries,
         })
     }
 }

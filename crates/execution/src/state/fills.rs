@@ -1,8 +1,6 @@
 //! Purchases and sales, from the match to the last word of the settlement.
 
-use polydesk_domain::{
-    ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc,
-};
+use polydesk_domain::{ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc};
 
 use super::ledger::{Entry, Ledger, LedgerAccount};
 use super::lots::{ClosedLot, FillKey, Lot, PendingExit, divide};
@@ -44,7 +42,12 @@ impl Positions {
         plan: Option<ExitPlan>,
     ) {
         let cost = fill.notional + fill.fee;
-        ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Inventory, amount: cost });
+        ledger.post(Entry {
+            at,
+            from: LedgerAccount::Cash,
+            to: LedgerAccount::Inventory,
+            amount: cost,
+        });
         ledger.note_fee(fill.fee);
         let lot = Lot {
             key,
@@ -115,7 +118,12 @@ impl Positions {
         let (slices, short) = self.take(strategy, token, fill.shares);
         let cost: Usdc = slices.iter().map(|lot| lot.cost).sum();
         let proceeds = fill.notional - fill.fee;
-        ledger.post(Entry { at, from: LedgerAccount::Inventory, to: LedgerAccount::Pending, amount: cost });
+        ledger.post(Entry {
+            at,
+            from: LedgerAccount::Inventory,
+            to: LedgerAccount::Pending,
+            amount: cost,
+        });
         ledger.post(Entry {
             at,
             from: LedgerAccount::Deferred,
@@ -147,7 +155,12 @@ impl Positions {
     ) {
         let Some(sale) = self.sales.remove(&key) else { return };
         let proceeds = sale.fill.notional - sale.fill.fee;
-        ledger.post(Entry { at, from: LedgerAccount::Pending, to: LedgerAccount::Cash, amount: proceeds });
+        ledger.post(Entry {
+            at,
+            from: LedgerAccount::Pending,
+            to: LedgerAccount::Cash,
+            amount: proceeds,
+        });
         let parts: Vec<Shares> = sale.slices.iter().map(|lot| lot.shares).collect();
         let (notional, fees) = (divide(sale.fill.notional, &parts), divide(sale.fill.fee, &parts));
         for ((lot, notional), exit_fee) in sale.slices.iter().zip(notional).zip(fees) {
@@ -180,7 +193,12 @@ impl Positions {
         let Some(sale) = self.sales.remove(&key) else { return };
         let cost: Usdc = sale.slices.iter().map(|lot| lot.cost).sum();
         let proceeds = sale.fill.notional - sale.fill.fee;
-        ledger.post(Entry { at, from: LedgerAccount::Pending, to: LedgerAccount::Inventory, amount: cost });
+        ledger.post(Entry {
+            at,
+            from: LedgerAccount::Pending,
+            to: LedgerAccount::Inventory,
+            amount: cost,
+        });
         ledger.post(Entry {
             at,
             from: LedgerAccount::Pending,

@@ -105,6 +105,11 @@ impl Ledger {
         self.balances.get(&account).copied().unwrap_or_default()
     }
 
+    /// All balances.
+    pub fn balances(&self) -> impl Iterator<Item = (LedgerAccount, Usdc)> {
+        self.balances.iter().map(|(account, balance)| (*account, *balance))
+    }
+
     /// Movements so far.
     pub fn entries(&self) -> u64 {
         self.totals.get().entries

@@ -17,8 +17,8 @@ mod sets;
 mod tracked;
 mod wanted;
 
-pub use account::{Budgets, Counters, Equity, EquityMarks, MarketEntry};
 pub(crate) use account::concerns;
+pub use account::{Budgets, Counters, Equity, EquityMarks, MarketEntry};
 pub use basket::{BasketLeg, OpenBasket, Stage};
 pub use codec::{Entry, LoadError};
 pub use fills::Violation;
@@ -33,8 +33,8 @@ pub use tracked::{Single, Tracked};
 pub use wanted::{Desired, PendingAsk, PendingConversion};
 
 use polydesk_domain::{
-    AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState, StrategyId, Time,
-    Universe, Usdc,
+    AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState,
+    StrategyId, Time, Universe, Usdc,
 };
 use polydesk_signals::HighWater;
 use sha2::{Digest, Sha256};
@@ -286,7 +286,10 @@ impl State {
             && !self.markets.contains_key(&market.condition)
         {
             let state = states.get(key.index()).copied().unwrap_or(market.state);
-            self.markets.insert(market.condition, MarketEntry { market: Market { state, ..Market::clone(market) } });
+            self.markets.insert(
+                market.condition,
+                MarketEntry { market: Market { state, ..Market::clone(market) } },
+            );
         }
     }
 

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ClientOrderId, ExitPlan, Fill, OrderHash, OrderState, OrderUpdate, Price, Purpose, RejectReason,
-    Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, TokenId, TradeId, TradeStatus,
-    Universe, Usdc,
+    ClientOrderId, ExitPlan, Fill, OrderHash, OrderState, OrderUpdate, Price, Purpose,
+    RejectReason, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, TokenId, TradeId,
+    TradeStatus, Universe, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +112,17 @@ impl Draft {
     /// The order it describes, without a name yet.
     pub(crate) fn order(self) -> Order {
         let Draft {
-            strategy, signal, purpose, token, side, price, size, tif, post_only, placed_at, expires,
+            strategy,
+            signal,
+            purpose,
+            token,
+            side,
+            price,
+            size,
+            tif,
+            post_only,
+            placed_at,
+            expires,
         } = self;
         Order {
             id: ClientOrderId(0),
@@ -151,16 +161,72 @@ impl Draft {
 
 impl<T> Order<T> {
     /// The same order with its token replaced.
-    pub(crate) fn with_token<U>(self, with: impl FnOnce(T) -> Result<U, String>) -> Result<Order<U>, String> {
+    pub(crate) fn with_token<U>(
+        self,
+        with: impl FnOnce(T) -> Result<U, String>,
+    ) -> Result<Order<U>, String> {
         let Order {
-            id, strategy, signal, purpose, token, side, price, size, tif, post_only, expires, data_at,
-            hash, state, matched, spent, failed, failed_spend, reported, placed_at, ended_at,
-            settled_at, cancel_at, cancels, queried_at, exit, double_mid, edge, fee_reserve, fills,
+            id,
+            strategy,
+            signal,
+            purpose,
+            token,
+            side,
+            price,
+            size,
+            tif,
+            post_only,
+            expires,
+            data_at,
+            hash,
+            state,
+            matched,
+            spent,
+            failed,
+            failed_spend,
+            reported,
+            placed_at,
+            ended_at,
+            settled_at,
+            cancel_at,
+            cancels,
+            queried_at,
+            exit,
+            double_mid,
+            edge,
+            fee_reserve,
+            fills,
         } = self;
         Ok(Order {
-            id, strategy, signal, purpose, token: with(token)?, side, price, size, tif, post_only,
-            expires, data_at, hash, state, matched, spent, failed, failed_spend, reported, placed_at,
-            ended_at, settled_at, cancel_at, cancels, queried_at, exit, double_mid, edge, fee_reserve,
+            id,
+            strategy,
+            signal,
+            purpose,
+            token: with(token)?,
+            side,
+            price,
+            size,
+            tif,
+            post_only,
+            expires,
+            data_at,
+            hash,
+            state,
+            matched,
+            spent,
+            failed,
+            failed_spend,
+            reported,
+            placed_at,
+            ended_at,
+            settled_at,
+            cancel_at,
+            cancels,
+            queried_at,
+            exit,
+            double_mid,
+            edge,
+            fee_reserve,
             fills,
         })
     }
@@ -274,8 +340,8 @@ pub fn next_state(
     event: &OrderUpdate,
     matched: bool,
 ) -> Result<Option<OrderState>, Illegal> {
-    use OrderUpdate as E;
     use OrderState as S;
+    use OrderUpdate as E;
     let resting = if matched { S::PartlyMatched } else { S::Live };
     let illegal = Err(Illegal { state, event: update_name(event) });
     Ok(match event {
@@ -436,9 +502,11 @@ mod tests {
 
     #[test]
     fn unknown_ends_only_by_evidence() {
-        for event in
-            [OrderUpdate::Sent, OrderUpdate::Unknown, OrderUpdate::CancelRefused { still_open: false }]
-        {
+        for event in [
+            OrderUpdate::Sent,
+            OrderUpdate::Unknown,
+            OrderUpdate::CancelRefused { still_open: false },
+        ] {
             assert_eq!(next_state(OrderState::Unknown, &event, false), Ok(None), "{event:?}");
         }
         assert_eq!(

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Span, Time, TradeId, TradeStatus, Usdc,
+    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Span, Time, TradeId,
+    TradeStatus, Usdc,
 };
 
 use super::order::{Illegal, IllegalTrade, Order, OwnFill, next_state, next_status};
@@ -296,8 +297,7 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use polydesk_domain::{
-        CancelReason, Price, Purpose, RejectReason, Shares, Side, Size, StrategyId, Tif,
-        Token,
+        CancelReason, Price, Purpose, RejectReason, Shares, Side, Size, StrategyId, Tif, Token,
     };
 
     use super::*;

@@ -1,6 +1,6 @@
 use polydesk_domain::{
-    Book, ClientOrderId, ConversionId, ExitPlan, Outcome, Payout, Side, Span, Stop, TakeProfit, Tick,
-    Time, TradeId, Trailing,
+    Book, ClientOrderId, ConversionId, ExitPlan, Outcome, Payout, Side, Span, Stop, TakeProfit,
+    Tick, Time, TradeId, Trailing,
 };
 
 use super::*;
@@ -80,10 +80,16 @@ fn the_oldest_settled_lot_is_sold_first_and_profit_waits_for_finality() {
     account.sell(3, 15, 750).unwrap();
     account.check();
     assert_eq!(account.ledger.balance(LedgerAccount::Realised), Usdc::ZERO);
-    account.positions.confirm_sale(&mut account.ledger, Time::from_secs(9), key(3), &mut account.closed);
+    account.positions.confirm_sale(
+        &mut account.ledger,
+        Time::from_secs(9),
+        key(3),
+        &mut account.closed,
+    );
     account.check();
     // 10 shares cost 3.01, 5 of the next cost 2.005; 15 brought 7.48 after the fee.
-    let closed: Vec<_> = account.closed.iter().map(|t| (t.lot.shares, t.lot.cost, t.proceeds)).collect();
+    let closed: Vec<_> =
+        account.closed.iter().map(|t| (t.lot.shares, t.lot.cost, t.proceeds)).collect();
     let usd = |text: &str| text.parse::<Usdc>().unwrap();
     assert_eq!(
         closed,
@@ -171,7 +177,13 @@ fn plans_are_left_at_what_depth_would_pay() {
         ("holds above the stop", stop, &[(26, 100)], 2, ExitIntent::Stay),
         ("stops", stop, &[(25, 100)], 2, take(ExitReason::StopLoss, 20)),
         // The best bid alone looks fine; ten shares would bring 0.248 on average.
-        ("stops on thin depth", stop, &[(30, 1), (28, 1), (24, 8)], 2, take(ExitReason::StopLoss, 20)),
+        (
+            "stops on thin depth",
+            stop,
+            &[(30, 1), (28, 1), (24, 8)],
+            2,
+            take(ExitReason::StopLoss, 20),
+        ),
         ("nothing above the floor is no price", stop, &[(10, 100)], 2, ExitIntent::Stay),
         (
             "held long enough",
@@ -205,7 +217,8 @@ fn a_trailing_stop_wakes_late_and_follows_up_only() {
     let mut at = |cents| {
         let book = book(&[(cents, 100)]);
         let ctx = ExitContext { now: Time::from_secs(2), book: &book, to_close: None };
-        let (intent, high) = exit_intent(account.positions.get(WHO, YES).unwrap(), &exit, YES, &ctx);
+        let (intent, high) =
+            exit_intent(account.positions.get(WHO, YES).unwrap(), &exit, YES, &ctx);
         exit.high = high;
         matches!(intent, ExitIntent::Take { reason: ExitReason::Trailing, .. })
     };
@@ -228,12 +241,20 @@ fn sets_and_redemption_conserve_money() {
         ConversionId(1),
     );
     account.check();
-    account.positions
+    account
+        .positions
         .merge(&mut account.ledger, at, WHO, market, Shares::whole(4), &mut account.closed)
         .unwrap();
     account.check();
     let payout = Payout::yes_micros(333_333).unwrap();
-    account.positions.redeem(&mut account.ledger, at, market, payout, Usdc::whole(6), &mut account.closed);
+    account.positions.redeem(
+        &mut account.ledger,
+        at,
+        market,
+        payout,
+        Usdc::whole(6),
+        &mut account.closed,
+    );
     account.check();
     assert_eq!(
         account.ledger.balance(LedgerAccount::Cash),

@@ -112,11 +112,25 @@ impl Positions {
                 payout.pay(token.outcome(), shares).min(left)
             };
             left -= money;
-            self.cash_in(ledger, at, *strategy, *token, &lots, money, ExitReason::Resolution, closed);
+            self.cash_in(
+                ledger,
+                at,
+                *strategy,
+                *token,
+                &lots,
+                money,
+                ExitReason::Resolution,
+                closed,
+            );
         }
         if !left.is_zero() {
             // Paid for shares nobody here holds: it is ours, but no strategy's.
-            ledger.post(Entry { at, from: LedgerAccount::External, to: LedgerAccount::Cash, amount: left });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::External,
+                to: LedgerAccount::Cash,
+                amount: left,
+            });
         }
     }
 
@@ -134,7 +148,12 @@ impl Positions {
     ) {
         let parts: Vec<Shares> = lots.iter().map(|lot| lot.shares).collect();
         if parts.is_empty() {
-            ledger.post(Entry { at, from: LedgerAccount::External, to: LedgerAccount::Cash, amount: money });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::External,
+                to: LedgerAccount::Cash,
+                amount: money,
+            });
             return;
         }
         for (lot, proceeds) in lots.iter().zip(divide(money, &parts)) {
@@ -146,7 +165,12 @@ impl Positions {
                 to: LedgerAccount::Cash,
                 amount: lot.cost,
             });
-            ledger.post(Entry { at, from: LedgerAccount::Realised, to: LedgerAccount::Cash, amount: result });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::Realised,
+                to: LedgerAccount::Cash,
+                amount: result,
+            });
             ledger.realise(at, strategy, result, lot.fee, closing);
             closed.push(ClosedLot {
                 strategy,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 use polydesk_domain::{
-    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderUpdate,
-    OrderHash, Outcome, OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, SignalId,
+    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderHash,
+    OrderUpdate, Outcome, OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, SignalId,
     Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_sim::{Sim, SimConfig};
@@ -279,12 +279,19 @@ impl Venue {
         let mut sim = Sim::new(config, seed).map_err(failed)?;
         let row = |event| Stamped { at: self.now, venue_at: self.now, seq: tape.seq, event };
         for key in self.universe.keys() {
-            sim.on_market(&row(Event::Market(MarketEvent::Listed { key: KEYFIX, market: Arc::clone(self.market(key)) })));
+            sim.on_market(&row(Event::Market(MarketEvent::Listed {
+                key: KEYFIX,
+                market: Arc::clone(self.market(key)),
+            })));
             let listed = &self.listed[key.index()];
             let levels = |side| listed.levels(Outcome::Yes, side);
             let token = key.token(Outcome::Yes);
             let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
-            sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot { token, bids, asks })))));
+            sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
+                token,
+                bids,
+                asks,
+            })))));
         }
         let desk = Desk { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
         tape.desks.insert(wallet, desk);

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Dice, Whim, at, level, market, print, random_tape, row, run, run_logged, snapshot};
+use crate::common::{
+    Dice, Whim, at, level, market, print, random_tape, row, run, run_logged, snapshot,
+};
 use polydesk_domain::{
-    Action, Event, MarketEvent, Price, Quote, Reason, Shares, Side, Span, Stamped, StrategyId, Time,
-    Token, TradeIntent, Urgency, Usdc,
+    Action, Event, MarketEvent, Price, Quote, Reason, Shares, Side, Span, Stamped, StrategyId,
+    Time, Token, TradeIntent, Urgency, Usdc,
 };
 use polydesk_replay::EventLog;
 use polydesk_sim::{Delay, SimConfig};
@@ -61,7 +63,13 @@ fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
 }
 
 fn listed() -> Stamped {
-    row(0, Event::Market(MarketEvent::Listed { key: polydesk_domain::MarketKey(0), market: Arc::new(market(1)) }))
+    row(
+        0,
+        Event::Market(MarketEvent::Listed {
+            key: polydesk_domain::MarketKey(0),
+            market: Arc::new(market(1)),
+        }),
+    )
 }
 
 fn filled(tape: Vec<Stamped>, strategy: Box<dyn Strategy>) -> Shares {

@@ -9,14 +9,14 @@ use polydesk_sim::{Delay, Faults, QueueModel, Settlement, SimConfig};
 use proptest::prelude::*;
 
 /// `POLYDESK_CASES` sets how many cases the heavy laws run.
-fn cases() -> ProptestConfig {
+pub fn cases() -> ProptestConfig {
     let cases =
         std::env::var("POLYDESK_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// An exchange at which everything that can go wrong does so now and then.
-fn rough(queue: QueueModel, seed: u64) -> SimConfig {
+pub fn rough(queue: QueueModel, seed: u64) -> SimConfig {
     let mut dice = Dice(seed);
     let mut ppm = |most: u64| dice.roll(most) as u32;
     SimConfig {

@@ -3,3 +3,5 @@
 mod common;
 mod honesty;
 mod laws;
+mod restart;
+mod rig;

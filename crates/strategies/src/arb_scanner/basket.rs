@@ -1,7 +1,7 @@
 //! What a basket is worth when its legs are walked through displayed depth, fees of each leg included.
 
-use polydesk_domain::{Book, FeeRate, Outcome, Price, Shares, Side, Token, Usdc};
 use polydesk_domain::{BasketKind, Leg};
+use polydesk_domain::{Book, FeeRate, Outcome, Price, Shares, Side, Token, Usdc};
 
 use super::ArbParams;
 

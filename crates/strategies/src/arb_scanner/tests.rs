@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    BookSnapshot, Books, FeeRate, Fees, NegRisk, Price, Shares, Stamped, Token, Universe, MarketState,
+    BookSnapshot, Books, FeeRate, Fees, MarketState, NegRisk, Price, Shares, Stamped, Token,
+    Universe,
 };
 
 use super::*;
@@ -28,7 +29,10 @@ impl Bench {
         let mut bench = Bench {
             universe: Universe::new(),
             books: Books::default(),
-            scanner: ArbScanner::new(StrategyId::ARB_SCANNER, ArbParams::try_from(&RawArbScanner::default()).unwrap()),
+            scanner: ArbScanner::new(
+                StrategyId::ARB_SCANNER,
+                ArbParams::try_from(&RawArbScanner::default()).unwrap(),
+            ),
             skips: Skips::default(),
             emitted: Emitted::default(),
             counter: Counter::default(),
@@ -69,8 +73,7 @@ impl Bench {
             account: &Flat,
         };
         let id = self.scanner.id();
-        let mut out =
-            Emit::new(id, now, &mut self.counter, &mut self.skips, &mut self.emitted);
+        let mut out = Emit::new(id, now, &mut self.counter, &mut self.skips, &mut self.emitted);
         self.scanner.on_event(&view, Trigger::Batch(MarketKey(market)), &mut out);
         let basket = |action| match action {
             Action::Basket(basket) => (basket.kind, basket.sets),
@@ -151,8 +154,12 @@ fn a_crossed_book_is_a_pair_and_ends_as_an_episode() {
     assert_eq!(bench.codes(), ["taken_as_buy_pair"]);
     bench.quote(0, 48, 50, 100);
     assert_eq!(bench.batch(0, 3), []);
-    let episodes: Vec<_> =
-        bench.emitted.opportunities.iter().map(|e| (e.kind, e.signals, e.best_gross_units)).collect();
+    let episodes: Vec<_> = bench
+        .emitted
+        .opportunities
+        .iter()
+        .map(|e| (e.kind, e.signals, e.best_gross_units))
+        .collect();
     assert_eq!(episodes, [(BasketKind::BuyPair, 1, 200), (BasketKind::SellPair, 0, 200)]);
 }
 

@@ -11,9 +11,9 @@ pub(crate) use params::Rules;
 pub use params::{RawRung, RawStinkBidder, Rung, StinkParams};
 
 use polydesk_domain::{
-    AccountEvent, Action, Book, Code, ConditionId, ControlEvent, Event, ExitPlan, Market, MarketEvent,
-    MarketKey, Outcome, Price, Quote, Reason, Shares, Side, Stamped, Stop, StrategyId, TakeProfit,
-    Time, Trailing, Usdc, WorldEvent,
+    AccountEvent, Action, Book, Code, ConditionId, ControlEvent, Event, ExitPlan, Market,
+    MarketEvent, MarketKey, Outcome, Price, Quote, Reason, Shares, Side, Stamped, Stop, StrategyId,
+    TakeProfit, Time, Trailing, Usdc, WorldEvent,
 };
 use state::MarketMemory;
 
@@ -394,7 +394,8 @@ impl Strategy for StinkBidder {
 
     fn save(&self) -> Saved {
         let seen = self.memory.iter().filter_map(|memory| Some((memory.condition?, memory)));
-        let all: BTreeMap<_, _> = self.saved.iter().map(|(id, memory)| (*id, memory)).chain(seen).collect();
+        let all: BTreeMap<_, _> =
+            self.saved.iter().map(|(id, memory)| (*id, memory)).chain(seen).collect();
         Saved { version: 1, bytes: serde_json::to_vec(&all).unwrap_or_default() }
     }
 

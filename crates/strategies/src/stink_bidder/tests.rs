@@ -27,7 +27,8 @@ impl Bench {
         let key = universe.assign(Arc::new(market)).unwrap();
         let mut books = Books::default();
         books.list(key, Tick::Cent);
-        let bidder = StinkBidder::new(StrategyId::STINK_BIDDER, StinkParams::try_from(&raw).unwrap());
+        let bidder =
+            StinkBidder::new(StrategyId::STINK_BIDDER, StinkParams::try_from(&raw).unwrap());
         Bench { universe, books, bidder, skips: Skips::default(), counter: Counter::default() }
     }
 
@@ -125,7 +126,10 @@ fn steps_aside_on_news_and_comes_back() {
         url: String::new(),
         markets: vec![MarketKey(0)],
     };
-    check(&bench.call(2, Some(Event::from(WorldEvent::Article(article)))), expect!["news edge 0.00"]);
+    check(
+        &bench.call(2, Some(Event::from(WorldEvent::Article(article)))),
+        expect!["news edge 0.00"],
+    );
     check(&bench.call(3, None), expect!["skip news"]);
     assert!(bench.call(22, None).starts_with("ladder"));
 }
@@ -142,8 +146,12 @@ fn steps_aside_when_the_grid_changes_silently() {
         size: Shares::whole(1),
         top: None,
     };
-    let stamped =
-        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Market(MarketEvent::Level(finer)) };
+    let stamped = Stamped {
+        at: Time::MIN,
+        venue_at: Time::MIN,
+        seq: 0,
+        event: Event::Market(MarketEvent::Level(finer)),
+    };
     bench.books.apply(&stamped, |_, _| ());
     check(
         &bench.call(2, None),
@@ -189,8 +197,12 @@ fn a_book_that_is_not_trusted_takes_the_ladder_away() {
         size: Shares::whole(1),
         top: None,
     };
-    let stamped =
-        Stamped { at: Time::MIN, venue_at: Time::MIN, seq: 0, event: Event::Market(MarketEvent::Level(crossed)) };
+    let stamped = Stamped {
+        at: Time::MIN,
+        venue_at: Time::MIN,
+        seq: 0,
+        event: Event::Market(MarketEvent::Level(crossed)),
+    };
     bench.books.apply(&stamped, |_, _| ());
     check(
         &bench.call(2, None),

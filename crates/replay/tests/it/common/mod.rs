@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Action, Basket, BasketKind, BookSnapshot, Close, Event, ExitPlan, FeeRate, Fees, Leg, LevelChange,
-    Market, MarketEvent, MarketKey, MarketState, Outcome, Payout, Price, Print, Quote, Reason, Shares,
-    Side, Size, Span, Stamped, Stop, StrategyId, TakeProfit, Time, Token, TradeIntent, Trailing,
-    Urgency, Usdc,
+    Action, Basket, BasketKind, BookSnapshot, Close, Event, ExitPlan, FeeRate, Fees, Leg,
+    LevelChange, Market, MarketEvent, MarketKey, MarketState, Outcome, Payout, Price, Print, Quote,
+    Reason, Shares, Side, Size, Span, Stamped, Stop, StrategyId, TakeProfit, Time, Token,
+    TradeIntent, Trailing, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::Limits;
@@ -81,7 +81,13 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
     let mut rows = Vec::new();
     let mut mids: Vec<u16> = Vec::new();
     for number in 0..markets {
-        rows.push(row(0, Event::Market(MarketEvent::Listed { key: MarketKey(number), market: Arc::new(market(u64::from(number))) })));
+        rows.push(row(
+            0,
+            Event::Market(MarketEvent::Listed {
+                key: MarketKey(number),
+                market: Arc::new(market(u64::from(number))),
+            }),
+        ));
         mids.push(20 + dice.roll(60) as u16);
     }
     for number in 0..markets {
@@ -126,8 +132,14 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
             _ => Payout::NO,
         };
         let market = MarketKey(number);
-        rows.push(row(now + 1_000, Event::Market(MarketEvent::State { market, state: MarketState::Closed })));
-        rows.push(row(now + 2_000, Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) })));
+        rows.push(row(
+            now + 1_000,
+            Event::Market(MarketEvent::State { market, state: MarketState::Closed }),
+        ));
+        rows.push(row(
+            now + 2_000,
+            Event::Market(MarketEvent::State { market, state: MarketState::Resolved(payout) }),
+        ));
     }
     rows
 }
@@ -164,8 +176,8 @@ impl Whim {
             BasketKind::BuyPair | BasketKind::SellPair => {
                 Outcome::BOTH.map(|o| key.token(o)).to_vec()
             }
-            BasketKind::AllYes => view.universe.keys().map(|key| key.token(Outcome::Yes)).collect(),
-            BasketKind::AllNo => view.universe.keys().map(|key| key.token(Outcome::No)).collect(),
+            BasketKind::AllYes => own(view).map(|key| key.token(Outcome::Yes)).collect(),
+            BasketKind::AllNo => own(view).map(|key| key.token(Outcome::No)).collect(),
         };
         let mut legs = Vec::new();
         for token in tokens {
@@ -174,6 +186,11 @@ impl Whim {
         }
         Some(Basket { kind, legs, sets, min_edge_per_set: Usdc::whole(-10) })
     }
+}
+
+/// The markets it trades; a test may list others beside them.
+fn own<'a>(view: &'a View<'_>) -> impl Iterator<Item = MarketKey> + 'a {
+    view.universe.keys().filter(|key| view.market(*key).slug == "test")
 }
 
 impl Strategy for Whim {
@@ -192,7 +209,9 @@ impl Strategy for Whim {
     fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
         let detail = "eight bytes are wanted".to_owned();
         let bytes = saved.bytes.as_slice().try_into();
-        self.0.0 = bytes.map(u64::from_le_bytes).map_err(|_| StateError::Damaged { strategy: WHIM, detail })?;
+        self.0.0 = bytes
+            .map(u64::from_le_bytes)
+            .map_err(|_| StateError::Damaged { strategy: WHIM, detail })?;
         Ok(())
     }
     fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {

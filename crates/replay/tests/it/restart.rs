@@ -1,0 +1,234 @@
+//! A restart restores facts and decides nothing again.
+
+use std::sync::Arc;
+
+use polydesk_domain::{
+    BookSnapshot, Cause, ControlEvent, Event, Market, MarketEvent, MarketKey, Outbox, Outcome,
+    Side, Stamped, Token, Usdc,
+};
+use polydesk_engine::Engine;
+use polydesk_execution::state::Budgets;
+use polydesk_execution::{Budget, Entry, LedgerAccount, Limits, State};
+use polydesk_sim::QueueModel;
+use proptest::prelude::*;
+
+use crate::common::{Dice, Whim, random_tape};
+use crate::laws::{cases, rough};
+use crate::rig::{Lines, World, bare, engine, translate};
+
+fn whim(seed: u64) -> Box<Whim> {
+    Box::new(Whim(Dice(seed)))
+}
+
+fn empty() -> State {
+    let budgets = Budgets { orders: Budget::new(1, 1), cancels: Budget::new(1, 1) };
+    State::new(0, Limits::default().raw().clone(), budgets)
+}
+
+/// Engine and world after the first `events` events, with every event so far.
+fn run(seed: u64, markets: u32, events: usize) -> (Engine, World, Vec<Stamped>) {
+    let tape = random_tape(seed, markets, 80);
+    let mut world = World::new(tape, rough(QueueModel::Proportional, seed), seed);
+    let mut engine = engine(&Limits::default(), whim(seed));
+    let (mut out, mut seen) = (Outbox::new(), Vec::new());
+    while seen.len() < events {
+        let Some(stamped) = world.next() else { break };
+        if stamped.event == Event::from(ControlEvent::Stop) {
+            // What ends a run is no state that a restart keeps.
+            world.unget(stamped);
+            break;
+        }
+        engine.handle(&stamped, &mut out);
+        world.take(stamped.at, &mut out);
+        seen.push(stamped);
+    }
+    (engine, world, seen)
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// (a) What each event marks, applied to a second state, gives the state, after every event.
+    #[test]
+    fn changes_applied_to_a_second_state_equal_the_first_after_every_event(seed: u64, markets in 1u32..4) {
+        let tape = random_tape(seed, markets, 60);
+        let mut world = World::new(tape, rough(QueueModel::Pessimistic, seed), seed);
+        let mut engine = engine(&Limits::default(), whim(seed));
+        let mut second = empty();
+        second.load(&engine.save(), engine.universe()).unwrap();
+        let mut out = Outbox::new();
+        let mut n = 0;
+        while let Some(stamped) = world.next() {
+            engine.handle(&stamped, &mut out);
+            world.take(stamped.at, &mut out);
+            let mut changes = Vec::new();
+            engine.changes(|entry| changes.push(entry));
+            second.load(&changes, engine.universe()).unwrap();
+            let differs = second.differs(engine.manager().state());
+            prop_assert_eq!(differs, None, "event {}: {:?}", n, stamped.event);
+            n += 1;
+            if n % 64 == 0 || !changes.is_empty() && n % 8 == 0 {
+                prop_assert_eq!(second.hash(engine.universe()), engine.state_hash());
+            }
+        }
+        prop_assert_eq!(second.hash(engine.universe()), engine.state_hash());
+        prop_assert!(n > 20);
+    }
+
+    /// (b) Loaded into an engine whose keys differ but keep their order, with the same books and soft
+    /// memory, the same events give the same commands by the venue's ids, and the same state.
+    #[test]
+    fn a_loaded_engine_goes_on_as_if_it_had_not_stopped(seed: u64, markets in 1u32..4, at in 8usize..400) {
+        let (mut one, mut world, _) = run(seed, markets, at);
+        let mut two = bare(whim(0));
+        let mut out = Outbox::new();
+        for key in one.universe().keys() {
+            // Another market in between, so that no key is the same.
+            let other = Arc::new(Market::plain(1_000 + u64::from(key.0), "other"));
+            for market in [other, Arc::clone(one.universe().market(key))] {
+                let event = MarketEvent::Listed { key: two.universe().next_key(), market }.into();
+                let at = one.now();
+                two.handle(&Stamped { at, venue_at: at, seq: 0, event }, &mut out);
+            }
+        }
+        prop_assert!(out.is_empty());
+        prop_assert_eq!(two.load(&one.save()).unwrap(), vec![]);
+        two.adopt_books(&one);
+        prop_assert_eq!(two.load_soft(&one.soft()), vec![]);
+        prop_assert_eq!(one.state_hash(), two.state_hash());
+        let (mut first, mut second) = (Lines::default(), Lines::default());
+        while let Some(stamped) = world.next() {
+            let there = translate(&stamped, one.universe(), two.universe());
+            two.handle(&there, &mut out);
+            second.add(&two, stamped.at, &out);
+            out.clear();
+            one.handle(&stamped, &mut out);
+            first.add(&one, stamped.at, &out);
+            world.take(stamped.at, &mut out);
+            prop_assert_eq!(&first.0, &second.0, "{:?}", stamped.event);
+            first.0.clear();
+            second.0.clear();
+        }
+        prop_assert_eq!(first_difference(&one, &two), None);
+        prop_assert_eq!(one.state_hash(), two.state_hash());
+    }
+
+    /// (c) Without soft memory, with fresh snapshots of books and account instead: no law is broken, and
+    /// ledger and exposure are what they were.
+    #[test]
+    fn a_restart_without_soft_memory_breaks_no_law(seed: u64, markets in 1u32..4, at in 8usize..400) {
+        let (one, mut world, _) = run(seed, markets, at);
+        let now = one.now();
+        let mut two = bare(whim(seed ^ 3));
+        let mut out = Outbox::new();
+        let stamped = |event: Event| Stamped { at: now, venue_at: now, seq: 0, event };
+        for key in one.universe().keys() {
+            let market = Arc::clone(one.universe().market(key));
+            two.handle(&stamped(MarketEvent::Listed { key, market }.into()), &mut out);
+            let state = one.states()[key.index()];
+            two.handle(&stamped(MarketEvent::State { market: key, state }.into()), &mut out);
+        }
+        two.load(&one.save()).unwrap();
+        prop_assert_eq!(one.state_hash(), two.state_hash());
+        same_money(&one, &two)?;
+        let detail = "the process was restarted".to_owned();
+        let blocker = ControlEvent::Blocker { cause: Cause::NotReconciled, on: true, detail };
+        two.handle(&stamped(blocker.into()), &mut out);
+        for key in one.universe().keys() {
+            let Some(book) = one.books().get(key) else { continue };
+            let side = |side| book.levels(Outcome::Yes, side).collect();
+            let (bids, asks) = (side(Side::Buy), side(Side::Sell));
+            let token = key.token(Outcome::Yes);
+            let snapshot = Arc::new(BookSnapshot { token, bids, asks });
+            two.handle(&stamped(MarketEvent::Snapshot(snapshot).into()), &mut out);
+        }
+        prop_assert!(two.manager().state().blockers.contains_key(&Cause::NotReconciled));
+        world.take(now, &mut out);
+        let snapshot = world.sim.account_snapshot(1);
+        world.push(now, polydesk_domain::AccountEvent::Snapshot(snapshot).into());
+        while let Some(stamped) = world.next() {
+            two.handle(&stamped, &mut out);
+            world.take(stamped.at, &mut out);
+        }
+        let manager = two.manager();
+        prop_assert_eq!(manager.halted(), None);
+        prop_assert_eq!(manager.ledger().imbalance(), Usdc::ZERO);
+        let account = world.sim.account();
+        let cash = manager.ledger().balance(LedgerAccount::Cash);
+        prop_assert_eq!(cash, account.cash_free + account.cash_reserved);
+        for index in 0..markets * 2 {
+            let theirs = account.token(Token(index));
+            let there = theirs.free + theirs.reserved + theirs.locked + theirs.incoming;
+            let held = manager.positions().all().filter(|(_, token, _)| *token == Token(index));
+            let held: polydesk_domain::Shares = held.map(|(_, _, holding)| holding.held()).sum();
+            prop_assert_eq!(held, there, "token {}", index);
+        }
+    }
+}
+
+/// The first entry that two engines do not share, for people.
+fn first_difference(one: &Engine, two: &Engine) -> Option<String> {
+    let sorted = |engine: &Engine| {
+        let mut entries = engine.save();
+        entries.sort();
+        entries
+    };
+    let (one, two) = (sorted(one), sorted(two));
+    let (one, two) = match one.iter().zip(&two).find(|(one, two)| one != two) {
+        Some((one, two)) => (Some(one), Some(two)),
+        None if one.len() == two.len() => return None,
+        None => (one.get(two.len()), two.get(one.len())),
+    };
+    let shown = |entry: Option<&Entry>| match entry {
+        Some(entry) => format!(
+            "{} {} {}",
+            entry.table,
+            String::from_utf8_lossy(&entry.key),
+            String::from_utf8_lossy(entry.value.as_deref().unwrap_or_default())
+        ),
+        None => "nothing".to_owned(),
+    };
+    Some(format!("{}\n{}", shown(one), shown(two)))
+}
+
+fn same_money(one: &Engine, two: &Engine) -> Result<(), TestCaseError> {
+    let balances = |engine: &Engine| -> Vec<(LedgerAccount, Usdc)> {
+        engine.manager().state().ledger.balances().collect()
+    };
+    prop_assert_eq!(balances(one), balances(two));
+    prop_assert_eq!(one.manager().free_cash(), two.manager().free_cash());
+    Ok(())
+}
+
+/// Markets that entries name and that are not listed get the next keys, by condition id.
+#[test]
+fn loading_lists_what_is_missing_by_condition_id() {
+    let (one, ..) = run(11, 3, 200);
+    let mut two = bare(whim(0));
+    let listed = two.load(&one.save()).unwrap();
+    let used = one.manager().state().markets.len();
+    assert!(used > 1, "the run trades in several markets");
+    assert_eq!(listed.len(), used);
+    let keys: Vec<MarketKey> = listed.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, (0..used as u32).map(MarketKey).collect::<Vec<_>>());
+    assert!(listed.is_sorted_by_key(|(_, market)| market.condition));
+    assert_eq!(one.state_hash(), two.state_hash());
+}
+
+/// What is damaged is refused by table and key.
+#[test]
+fn a_damaged_entry_is_refused_by_table_and_key() {
+    let (one, ..) = run(11, 3, 200);
+    let entries = one.save();
+    for (i, entry) in entries.iter().enumerate() {
+        let mut damaged = entries.clone();
+        damaged[i].value = Some(b"{\"half\":".to_vec());
+        let mut two = bare(whim(0));
+        let error = two.load(&damaged).unwrap_err().to_string();
+        assert!(error.contains(entry.table), "{error}");
+    }
+    let unknown = Entry { table: "of_tomorrow", key: b"1".to_vec(), value: Some(b"1".to_vec()) };
+    let mut two = bare(whim(0));
+    let error = two.load(&[unknown]).unwrap_err().to_string();
+    assert_eq!(error, "table \"of_tomorrow\" is unknown to this program");
+}
