@@ -3,18 +3,26 @@
 mod common;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use common::*;
-use polydesk_domain::{MarketKey, Outcome, Price, Side, Span};
+use polydesk_domain::{
+    BookSnapshot, Market, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Time,
+};
 use polydesk_local_exchange::wallets::WalletKind;
 use polydesk_local_exchange::{LocalExchange, Running, Setup, TapeSetup};
+use polydesk_tape::{Certificate, ManifestDraft, TapeWriter};
 
 fn tape(name: &str) -> PathBuf {
     PathBuf::from(format!("{}/../../fixtures/tapes/{name}", env!("CARGO_MANIFEST_DIR")))
 }
 
 async fn play(name: &str) -> Running {
-    let setup = Setup { tape: Some(TapeSetup::new(tape(name), 1_000)), ..Setup::test() };
+    play_folder(tape(name)).await
+}
+
+async fn play_folder(dir: PathBuf) -> Running {
+    let setup = Setup { tape: Some(TapeSetup::new(dir, 1_000)), ..Setup::test() };
     LocalExchange::start(setup).await.unwrap()
 }
 
@@ -161,6 +169,59 @@ fn a_recording_played_twice_is_the_same() {
             runs.push(books);
         }
         assert_eq!(runs[0], runs[1]);
+    });
+}
+
+/// Two markets with a book each; the first is delisted after a minute, when the second begins.
+fn write_delisting(dir: &std::path::Path) {
+    let mut writer = TapeWriter::create(dir, ManifestDraft::default()).unwrap();
+    let mut seq = 0;
+    let mut push = |minute: i64, event: MarketEvent| {
+        let at = Time::from_secs(1_780_272_000 + 60 * minute);
+        writer.push(&Stamped { at, venue_at: at, seq, event: event.into() }).unwrap();
+        seq += 1;
+    };
+    for (minute, key) in [(0, MarketKey(0)), (1, MarketKey(1))] {
+        let market = Arc::new(Market::plain(u64::from(key.0) + 1, "m"));
+        push(minute, MarketEvent::Listed { key, market });
+        push(
+            minute,
+            MarketEvent::Snapshot(Arc::new(BookSnapshot {
+                token: key.token(Outcome::Yes),
+                bids: vec![(Price::cents(40), Shares::whole(100))],
+                asks: vec![(Price::cents(60), Shares::whole(100))],
+            })),
+        );
+        if minute == 0 {
+            push(1, MarketEvent::Delisted { market: key });
+        }
+    }
+    writer.finish(Certificate::default()).unwrap();
+}
+
+#[test]
+fn a_market_that_the_tape_delists_stays_on_the_venue() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("tape");
+    write_delisting(&dir);
+    run(async {
+        let running = play_folder(dir).await;
+        let order = |key: u32| {
+            let token = MarketKey(key).token(Outcome::Yes);
+            Ask::limit(&running, token, Side::Buy, 4_100, 1_000)
+        };
+        let mut early = Trader::new(&running, 0, WalletKind::Safe);
+        early.at(&running);
+        early.place(&order(0)).await;
+        running.advance(Span::secs(70));
+        let mut late = Trader::new(&running, 1, WalletKind::Deposit);
+        for trader in [&mut early, &mut late] {
+            trader.at(&running);
+            trader.place(&order(0)).await;
+            trader.place(&order(1)).await;
+        }
+        assert_eq!((early.orders().await.len(), late.orders().await.len()), (3, 2));
+        running.check().unwrap();
     });
 }
 

@@ -167,7 +167,7 @@ impl Venue {
         if self.tape.is_some() || shares.is_zero() {
             return;
         }
-        for key in self.universe.keys() {
+        for key in self.universe.keys().collect::<Vec<_>>() {
             self.give_set(wallet, key, shares);
         }
     }

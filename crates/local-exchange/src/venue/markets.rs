@@ -182,10 +182,21 @@ impl Venue {
     /// # Errors
     /// Its tokens belong to another.
     pub fn list(&mut self, listing: Listing) -> Result<MarketKey, MarketError> {
-        let key = self.universe.list(Arc::new(listing.market.clone()))?;
+        let known = self.universe.key(&listing.market.condition);
+        let key = known.unwrap_or(self.universe.next_key());
+        self.list_under(key, listing).map(|()| key)
+    }
+
+    /// Lists a market under the key that its tape gives: it has to be the one it gets here.
+    pub(super) fn list_under(
+        &mut self,
+        key: MarketKey,
+        listing: Listing,
+    ) -> Result<(), MarketError> {
+        self.universe.list(key, Arc::new(listing.market.clone()))?;
         if key.index() < self.listed.len() {
             self.listed[key.index()].listing = listing;
-            return Ok(key);
+            return Ok(());
         }
         if let Some(start) = listing.game_start.filter(|_| listing.clear_on_start) {
             self.schedule(start, Due::GameStart(key));
@@ -207,7 +218,7 @@ impl Venue {
             tops: [(None, None); 2],
         });
         self.tell(News::Listed { market: key, at: self.now });
-        Ok(key)
+        Ok(())
     }
 
     /// A token by the text of its id.
@@ -355,7 +366,7 @@ impl Venue {
     fn relist(&mut self, key: MarketKey) {
         let market = Arc::new(self.listed[key.index()].listing.market.clone());
         // The same tokens as before: it cannot be refused.
-        let _ = self.universe.list(market);
+        let _ = self.universe.list(key, market);
     }
 
     /// The grid becomes finer when the price leaves 0.04 to 0.96.
@@ -448,7 +459,7 @@ impl Venue {
         self.house = Some(credentials.key);
         self.fund(wallet, Usdc::whole(10_000_000));
         self.give_sets(wallet, Shares::whole(1_000_000));
-        for key in self.universe.keys() {
+        for key in self.universe.keys().collect::<Vec<_>>() {
             let tick = self.market(key).tick;
             let middle = 3_000 + self.chance.below(40) as u16 * 100;
             for step in 1..=5u16 {

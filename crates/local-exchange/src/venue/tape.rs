@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 use polydesk_domain::{
-    Book, CancelReason, ClientOrderId, Command, Event, MarketKey, MarketState, OrderHash,
-    OrderUpdate, Outcome, OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, SignalId,
-    Size, Snapshot, Span, Stamped, StrategyId, Tif, Time, Token, TradeId, TradeStatus, Usdc,
+    AccountEvent, Book, BookSnapshot, CancelReason, ClientOrderId, Command, Event, MarketEvent,
+    MarketKey, MarketState, OrderHash, OrderUpdate, Outcome, OwnTrade, PlaceOrder, Price,
+    RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token, TradeId,
+    TradeStatus, Usdc,
 };
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_tape::{EventSource, TapeReader};
@@ -142,6 +143,10 @@ impl Venue {
             let at = row.at;
             let Some(row) = tape.pending.pop_front() else { break };
             tape.seq = row.seq;
+            // The venue shows markets that are over for as long as it runs, whatever a recorder forgot.
+            if matches!(row.event, Event::Market(MarketEvent::Delisted { .. })) {
+                continue;
+            }
             for (wallet, desk) in &mut tape.desks {
                 let mut news = Vec::new();
                 desk.sim.advance(at - Span::nanos(1), &mut news);
@@ -185,7 +190,8 @@ impl Venue {
         row: &Stamped,
         touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>,
     ) {
-        if let Event::Market(MarketEvent::Level(change)) = &row.event {
+        let Event::Market(event) = &row.event else { return self.flush(touched) };
+        if let MarketEvent::Level(change) = event {
             let key = change.token.market();
             if touched.as_ref().is_some_and(|(market, _)| *market != key) {
                 self.flush(touched);
@@ -207,21 +213,21 @@ impl Venue {
             return;
         }
         self.flush(touched);
-        match &row.event {
-            Event::Market(MarketEvent::Listed { market, .. }) => {
+        match event {
+            MarketEvent::Listed { key, market } => {
                 let mut listing = Listing::new((**market).clone());
                 if listing.market.event.is_empty() {
                     listing.market.event = listing.market.slug.clone();
                 }
-                match self.list(listing) {
-                    Ok(key) => {
+                match self.list_under(*key, listing) {
+                    Ok(()) => {
                         let tick = market.tick;
                         self.listed[key.index()].shown.get_or_insert_with(|| Book::new(tick));
                     }
                     Err(error) => tracing::error!(%error, "a recorded market is impossible"),
                 }
             }
-            Event::Market(MarketEvent::Snapshot(snapshot)) => {
+            MarketEvent::Snapshot(snapshot) => {
                 let key = snapshot.token.market();
                 let outcome = snapshot.token.outcome();
                 let Some(listed) = self.listed.get_mut(key.index()) else { return };
@@ -233,7 +239,7 @@ impl Venue {
                 }
                 self.tell_tops(key);
             }
-            Event::Market(MarketEvent::Print(print)) => {
+            MarketEvent::Print(print) => {
                 if self.listed.get(print.token.market().index()).is_none() {
                     return;
                 }
@@ -247,14 +253,14 @@ impl Venue {
                     at: row.at,
                 });
             }
-            Event::Market(MarketEvent::Tick { market, tick }) => {
+            MarketEvent::Tick { market, tick } => {
                 let Some(listed) = self.listed.get_mut(market.index()) else { return };
                 if let Some(book) = listed.shown.as_mut() {
                     book.reset(*tick);
                 }
                 self.set_tick(*market, *tick);
             }
-            Event::Market(MarketEvent::State { market, state }) => self.tape_state(*market, *state),
+            MarketEvent::State { market, state } => self.tape_state(*market, *state),
             _ => {}
         }
     }
@@ -277,21 +283,19 @@ impl Venue {
         let seed = tape.seed.wrapping_add(tape.desks.len() as u64 + 1);
         let failed = |error: polydesk_sim::SimError| Refusal::new(500, error.to_string());
         let mut sim = Sim::new(config, seed).map_err(failed)?;
-        let row = |event| Stamped { at: self.now, venue_at: self.now, seq: tape.seq, event };
+        let row = |event: MarketEvent| {
+            let event = Event::Market(event);
+            Stamped { at: self.now, venue_at: self.now, seq: tape.seq, event }
+        };
         for key in self.universe.keys() {
-            sim.on_market(&row(Event::Market(MarketEvent::Listed {
-                key: KEYFIX,
-                market: Arc::clone(self.market(key)),
-            })));
+            let market = Arc::clone(self.market(key));
+            sim.on_market(&row(MarketEvent::Listed { key, market }));
             let listed = &self.listed[key.index()];
             let levels = |side| listed.levels(Outcome::Yes, side);
             let token = key.token(Outcome::Yes);
             let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
-            sim.on_market(&row(Event::Market(MarketEvent::Snapshot(Arc::new(Snapshot {
-                token,
-                bids,
-                asks,
-            })))));
+            let snapshot = BookSnapshot { token, bids, asks };
+            sim.on_market(&row(MarketEvent::Snapshot(Arc::new(snapshot))));
         }
         let desk = Desk { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
         tape.desks.insert(wallet, desk);
@@ -332,7 +336,8 @@ impl Venue {
         let place = PlaceOrder {
             id: name,
             strategy: StrategyId::OPERATOR,
-            signal: SignalId(desk.next),
+            signal: None,
+            basket: None,
             token: order.token,
             side: order.side,
             price: Price::new(price).unwrap_or(order.limit),
@@ -340,17 +345,20 @@ impl Venue {
             tif: order.tif,
             post_only: order.post_only,
             decided_at: self.now,
+            data_at: self.now,
+            expires: Time::MAX,
         };
         self.orders.insert(id, order);
-        desk.sim.submit(self.now, &Command::Place(place));
+        desk.sim.submit(self.now, &Command::Place(vec![place]));
         let mut news = Vec::new();
         desk.sim.advance(self.now, &mut news);
         for (_, event) in &news {
-            let Event::OrderFIX(told) = event else { continue };
-            if told.0 != name {
+            let Event::Account(event) = event else { continue };
+            let AccountEvent::Order { id: of, update } = &**event else { continue };
+            if *of != name {
                 continue;
             }
-            match &told.1 {
+            match update {
                 OrderUpdate::Rejected { reason } => first.refused = Some(reason.clone()),
                 OrderUpdate::Delayed => first.delayed = true,
                 OrderUpdate::Live | OrderUpdate::Matched => first.answered = true,
@@ -453,22 +461,23 @@ impl Venue {
     /// What a desk's exchange told becomes what the venue tells.
     fn desk_news(&mut self, wallet: Address, desk: &mut Desk, news: Vec<(Time, Event)>) {
         for (_, event) in news {
-            match event {
-                Event::OrderFIX(told) => {
-                    if let Some(id) = desk.orders.get(&told.0).copied() {
-                        self.desk_order(id, &told.1);
+            let Event::Account(event) = event else { continue };
+            match *event {
+                AccountEvent::Order { id, update } => {
+                    if let Some(id) = desk.orders.get(&id).copied() {
+                        self.desk_order(id, &update);
                     }
                 }
-                Event::TradeFIX(trade) => self.desk_trade(wallet, desk, &trade),
+                AccountEvent::Trade(trade) => self.desk_trade(wallet, desk, &trade),
                 _ => {}
             }
         }
     }
 
-    fn desk_order(&mut self, id: OrderHash, event: &OrderUpdate) {
+    fn desk_order(&mut self, id: OrderHash, update: &OrderUpdate) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let ended = order.status.ended();
-        match event {
+        match update {
             OrderUpdate::Live | OrderUpdate::Matched if order.status == Status::Delayed => {
                 order.status = Status::Live;
                 let order = order.clone();
