@@ -39,12 +39,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(item) = items.recv().await {
         let FeedItem::Market { received_at, venue_at, event } = item else { continue };
         match &event {
-            Event::Market(MarketEvent::Print(print)) => {
-                println!("{venue_at} trade {} at {}", print.size, print.price)
-            }
-            Event::Market(MarketEvent::Interrupted(_)) => {
-                println!("{received_at} the book is void until the next whole one")
-            }
+            Event::Market(MarketEvent::Print(print)) => println!("{venue_at} trade {} at {}", print.size, print.price),
+            Event::Market(MarketEvent::Interrupted(_)) => println!("{received_at} the book is void until the next whole one"),
             _ => {}
         }
         seq += 1;

@@ -105,11 +105,7 @@ impl Reader {
                 self.look(token);
             }
             Message::Print { token, at, side, price, size, .. } => {
-                self.apply(
-                    token,
-                    at,
-                    Event::Market(MarketEvent::Print(Print { token, side, price, size })),
-                );
+                self.apply(token, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
                 self.look(token);
             }
             Message::Best { token, at, top } => {

@@ -270,9 +270,7 @@ impl Books {
         self.out.push(FeedItem::Market {
             received_at: now,
             venue_at: now,
-            event: Event::Market(MarketEvent::Interrupted(Interruption {
-                market: Some(token.market()),
-            })),
+            event: Event::Market(MarketEvent::Interrupted(Interruption { market: Some(token.market()) })),
         });
         // Both outcomes are one book: the other token's frames cannot be trusted on half of it.
         self.void_sibling(token);
@@ -461,11 +459,7 @@ impl Books {
                     // The grid changed, and the book says so before the announcement: the other
                     // outcome's book is void with it.
                     constants.tick_at = Some(at);
-                    self.tell(
-                        now,
-                        at,
-                        Event::Market(MarketEvent::Tick { market: token.market(), tick }),
-                    );
+                    self.tell(now, at, Event::Market(MarketEvent::Tick { market: token.market(), tick }));
                     self.void_sibling(token);
                 }
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -519,11 +513,7 @@ impl Books {
                     self.constants.entry(token.market()).or_default().last_trade_price =
                         Some(price_text.to_owned());
                 }
-                self.tell(
-                    now,
-                    at,
-                    Event::Market(MarketEvent::Print(Print { token, side, price, size })),
-                );
+                self.tell(now, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
             }
             Message::Best { token, at, top } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -547,11 +537,7 @@ impl Books {
                         Outcome::No => Payout::NO,
                     };
                     let state = MarketState::Resolved(payout);
-                    self.tell(
-                        now,
-                        at,
-                        Event::Market(MarketEvent::State { market: token.market(), state }),
-                    );
+                    self.tell(now, at, Event::Market(MarketEvent::State { market: token.market(), state }));
                     return;
                 }
                 let ours = self.constants.iter().find(|(_, constants)| {
@@ -561,14 +547,7 @@ impl Books {
                     // A split resolution, or one whose winner is not named: trading is over, and the payouts
                     // are read over REST.
                     Some(market) => {
-                        self.tell(
-                            now,
-                            at,
-                            Event::Market(MarketEvent::State {
-                                market,
-                                state: MarketState::Closed,
-                            }),
-                        );
+                        self.tell(now, at, Event::Market(MarketEvent::State { market, state: MarketState::Closed }));
                     }
                     None => tracing::debug!(market, "a market not followed here was resolved"),
                 }

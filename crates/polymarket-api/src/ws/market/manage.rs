@@ -240,8 +240,7 @@ where
         markets.dedup();
         let now = self.clock.local();
         for market in markets {
-            let event =
-                Event::Market(MarketEvent::Interrupted(Interruption { market: Some(market) }));
+            let event = Event::Market(MarketEvent::Interrupted(Interruption { market: Some(market) }));
             let gap = FeedItem::Market { received_at: now, venue_at: now, event };
             let _ = self.items.send(gap).await;
         }
@@ -334,12 +333,7 @@ mod tests {
                 assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
                 for market in [0, 1] {
                     let Some(FeedItem::Market { event, .. }) = out.recv().await else { panic!() };
-                    assert_eq!(
-                        event,
-                        Event::Market(MarketEvent::Interrupted(Interruption {
-                            market: Some(MarketKey(market))
-                        }))
-                    );
+                    assert_eq!(event, Event::Market(MarketEvent::Interrupted(Interruption { market: Some(MarketKey(market)) })));
                 }
                 assert_eq!(stats.panics.load(Ordering::Relaxed), round);
             }
