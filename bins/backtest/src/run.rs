@@ -192,7 +192,7 @@ pub fn replay_once(
     let mut sim = Sim::new(*exchange, settings.run.seed).map_err(anyhow::Error::from)?;
     let options = Options {
         times: if received { Times::Received } else { Times::VenueOnly },
-        timer: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
+        sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
         drain: Span::secs(i64::try_from(settings.run.drain_secs).unwrap_or(3_600)),
         ..Options::default()
     };

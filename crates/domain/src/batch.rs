@@ -226,6 +226,13 @@ impl Books {
         self.open.truncate(kept);
     }
 
+    /// When the oldest open batch is taken as complete; [`Time::MAX`] if none is open.
+    #[inline]
+    pub fn next_timeout(&self) -> Time {
+        let first = self.open.first().and_then(|key| self.slots.get(key.index()));
+        first.map_or(Time::MAX, |slot| slot.opened_at + self.timeout + Span::nanos(1))
+    }
+
     /// Completes every open batch: the stream is over.
     pub fn close_all(&mut self, done: &mut Vec<MarketKey>) {
         for key in core::mem::take(&mut self.open) {

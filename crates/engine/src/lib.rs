@@ -62,6 +62,8 @@ pub struct Engine {
     stopped: bool,
     /// Whether the last event may have marked entries of the state.
     touched: bool,
+    /// The last timer.
+    timer_at: Time,
 }
 
 impl Engine {
@@ -86,6 +88,7 @@ impl Engine {
             refused_listings: 0,
             stopped: false,
             touched: false,
+            timer_at: Time::MIN,
         })
     }
 
@@ -128,6 +131,23 @@ impl Engine {
     /// Listings that contradicted what was listed before.
     pub fn refused_listings(&self) -> u64 {
         self.refused_listings
+    }
+
+    /// When it wants to be called again by a timer, [`Time::MAX`] if not at all. A timer that comes earlier or
+    /// later is no harm: it does what is due then.
+    #[inline]
+    pub fn next_wake(&self) -> Time {
+        let due = self.next_due();
+        if self.manager.wants_seconds() || self.slots.mask(Kinds::TIMER, None) != 0 {
+            return due.min(Time::from_secs(second_of(self.now.max(self.timer_at)) + 1));
+        }
+        due
+    }
+
+    /// The same without the seconds that strategies ask for, or that pass while something is held.
+    #[inline]
+    pub fn next_due(&self) -> Time {
+        self.manager.next_due().min(self.books.next_timeout())
     }
 
     /// Takes one event in and appends what it gives rise to.
@@ -249,8 +269,12 @@ impl Engine {
     fn control(&mut self, stamped: &Stamped, event: &ControlEvent, out: &mut Outbox) {
         match event {
             ControlEvent::Timer => {
-                self.execute(|manager, ctx| manager.on_timer(ctx, out));
-                self.dispatch(stamped, Kinds::TIMER, None, out);
+                let second = second_of(self.now) != second_of(self.timer_at);
+                self.timer_at = self.now;
+                self.execute(|manager, ctx| manager.on_timer(ctx, second, out));
+                if second {
+                    self.dispatch(stamped, Kinds::TIMER, None, out);
+                }
             }
             ControlEvent::Start => {
                 self.execute(|manager, ctx| manager.start(ctx, out));
@@ -355,6 +379,13 @@ impl Engine {
             books: &self.books,
             states: &self.states,
         };
-        act(&mut self.manager, &ctx)
+        let result = act(&mut self.manager, &ctx);
+        self.manager.reschedule(self.now);
+        result
     }
+}
+
+/// The whole second that a time falls into.
+fn second_of(at: Time) -> i64 {
+    at.nanos().div_euclid(1_000_000_000)
 }

@@ -52,7 +52,7 @@ impl Engine {
             self.slots.listed(key, &market);
             listed.push((key, market));
         }
-        self.manager.load(entries, &self.universe)?;
+        self.manager.load(entries, &self.universe, self.now)?;
         for slot in self.slots.iter_mut() {
             let (run, signals, asks) = self.manager.counters_of(slot.id);
             slot.counter = polydesk_strategies::Counter { run, signals, asks };
@@ -100,7 +100,7 @@ impl Engine {
     /// Takes over books and market states from another engine, by condition id: for a test of a restart,
     /// which a live process makes from fresh snapshots.
     pub fn adopt_books(&mut self, other: &Engine) {
-        self.now = other.now;
+        (self.now, self.timer_at) = (other.now, other.timer_at);
         for there in other.universe.keys() {
             let condition = other.universe.market(there).condition;
             let Some(key) = self.universe.key(&condition) else { continue };

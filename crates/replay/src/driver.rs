@@ -18,8 +18,8 @@ use crate::step::{Step, Watch};
 pub struct Options {
     /// Whether the tape's `at` is a receive time.
     pub times: Times,
-    /// Time between two timer events.
-    pub timer: Span,
+    /// Time between two samples of equity, book quality and markouts that are due.
+    pub sample: Span,
     /// How long after the last event settlements may still come in.
     pub drain: Span,
     /// A silence of the tape longer than this is skipped while nothing is pending.
@@ -32,7 +32,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             times: Times::VenueOnly,
-            timer: Span::secs(1),
+            sample: Span::secs(1),
             drain: Span::secs(3_600),
             skip_silence: Span::secs(900),
             progress_every: 50_000,
@@ -66,7 +66,7 @@ pub enum ReplayError {
 }
 
 /// Timers after the end for what is unfinished.
-const MOST_LAST_TIMERS: usize = 50;
+const MOST_LAST_TIMERS: usize = 500;
 
 /// Logs and records a run.
 struct Watcher<'a> {
@@ -98,8 +98,8 @@ struct Driver<'a> {
     watch: Watcher<'a>,
     /// Market events on their way to the engine.
     feed: VecDeque<Stamped>,
-    next_timer: Time,
-    timer: Span,
+    next_sample: Time,
+    sample: Span,
     skip_silence: Span,
 }
 
@@ -120,8 +120,8 @@ pub fn replay(
         step: Step::new(engine, sim),
         watch: Watcher { log, recorder: Recorder::default() },
         feed: VecDeque::new(),
-        next_timer: Time::MAX,
-        timer: options.timer,
+        next_sample: Time::MAX,
+        sample: options.sample,
         skip_silence: options.skip_silence,
     };
     let mut rows = 0;
@@ -175,7 +175,7 @@ impl Driver<'_> {
         self.deliver(at, ControlEvent::Start.into())?;
         let snapshot = self.step.sim.account_snapshot(0);
         self.deliver(at, AccountEvent::Snapshot(snapshot).into())?;
-        self.next_timer = at + self.timer;
+        self.next_sample = at + self.sample;
         Ok(())
     }
 
@@ -188,20 +188,25 @@ impl Driver<'_> {
         loop {
             let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
             let exchange = self.step.next_due().unwrap_or(Time::MAX);
-            let idle = feed == Time::MAX && exchange == Time::MAX;
-            if idle && self.next_timer.until(until) > self.skip_silence {
-                // Nothing of ours can happen in this silence but timers that find nothing changed.
-                self.next_timer = until;
+            let mut wake = self.step.engine.next_wake();
+            if feed == Time::MAX && exchange == Time::MAX {
+                let now = self.step.engine.now();
+                if now.until(until) > self.skip_silence {
+                    // In this silence only deadlines of ours can change anything, not the seconds.
+                    wake = self.step.engine.next_due();
+                    self.next_sample = self.next_sample.max(until);
+                }
             }
-            let next = feed.min(exchange).min(self.next_timer);
+            let next = feed.min(exchange).min(wake).min(self.next_sample);
             if next >= until {
                 return Ok(());
             }
             if exchange == next {
                 self.step.advance(next, &mut self.watch)?;
-            } else if self.next_timer == next {
-                self.next_timer = next + self.timer;
+            } else if wake == next {
                 self.deliver(next, ControlEvent::Timer.into())?;
+            } else if self.next_sample == next {
+                self.next_sample = next + self.sample;
                 self.watch.recorder.tick(self.step.engine, next);
             } else if let Some(stamped) = self.feed.front() {
                 // Handled where it stands: taking it out first would copy it once more.
@@ -224,23 +229,21 @@ impl Driver<'_> {
         }
         // Rebates are paid the day after: the seconds in between change nothing.
         self.step.sim.settle_rebates();
-        while let Some(due) = self.step.next_due() {
-            self.next_timer = self.next_timer.max(due + self.timer);
-            self.run_until(due + Span::nanos(1))?;
-        }
-        // The last updates can call for more: a redemption once everything is final, a cancel that was
-        // lost. What still stands after so many timers is left and shown as open.
+        let mut at = self.step.engine.now();
+        // The last updates can call for more: a redemption once everything is final, a cancel or an answer
+        // that was lost. What still stands after so many timers is left and shown as open.
         for _ in 0..MOST_LAST_TIMERS {
-            let at = self.step.engine.now().max(self.next_timer);
-            self.next_timer = at + self.timer;
-            self.deliver(at, ControlEvent::Timer.into())?;
-            if self.step.next_due().is_none() {
+            while let Some(due) = self.step.next_due() {
+                at = at.max(due);
+                self.step.advance(due, &mut self.watch)?;
+            }
+            at = at.max(self.step.engine.now());
+            let wake = self.step.engine.next_wake();
+            if wake == Time::MAX {
                 break;
             }
-            while let Some(due) = self.step.next_due() {
-                self.next_timer = self.next_timer.max(due + self.timer);
-                self.run_until(due + Span::nanos(1))?;
-            }
+            at = at.max(wake);
+            self.deliver(at, ControlEvent::Timer.into())?;
         }
         let at = self.step.engine.now();
         self.watch.recorder.tick(self.step.engine, at);

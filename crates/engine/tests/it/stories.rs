@@ -21,7 +21,7 @@ const NO: Token = Token(1);
 
 type Script = Arc<Mutex<VecDeque<Action>>>;
 
-/// Says what the story tells it to, at the next timer.
+/// Emits what the story tells it to, when the story says so (by a reference price).
 struct Puppet(Script);
 
 impl Strategy for Puppet {
@@ -29,7 +29,7 @@ impl Strategy for Puppet {
         StrategyId::STINK_BIDDER
     }
     fn kinds(&self) -> Kinds {
-        Kinds::TIMER
+        Kinds::REFERENCE
     }
     fn wants(&self, _: &Market) -> bool {
         true
@@ -40,18 +40,15 @@ impl Strategy for Puppet {
     fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
         saved.expect_nothing(self.id())
     }
-    fn on_event(&mut self, _: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
-        let Trigger::Event(stamped) = trigger else { return };
-        if stamped.event == Event::from(ControlEvent::Timer) {
-            for action in self.0.lock().unwrap().drain(..) {
-                out.signal(
-                    MarketKey(0),
-                    action,
-                    Span::secs(60),
-                    Usdc::cents(10),
-                    Reason::new("story"),
-                );
-            }
+    fn on_event(&mut self, _: &View<'_>, _: Trigger<'_>, out: &mut Emit<'_>) {
+        for action in self.0.lock().unwrap().drain(..) {
+            out.signal(
+                MarketKey(0),
+                action,
+                Span::secs(60),
+                Usdc::cents(10),
+                Reason::new("story"),
+            );
         }
     }
 }
@@ -160,7 +157,7 @@ impl Story {
 
     fn say(&mut self, what: &str, action: Action) {
         self.script.lock().unwrap().push_back(action);
-        self.hear(what, Event::from(ControlEvent::Timer));
+        self.hear(what, go());
     }
 
     fn news(&mut self, id: u64, what: &str, news: OrderUpdate) {
@@ -289,6 +286,13 @@ fn shown(command: &Command) -> Vec<String> {
         Command::Ask { id, .. } => format!("ask {id}"),
     };
     vec![one]
+}
+
+/// What makes a puppet emit.
+fn go() -> Event {
+    let symbol = "story".to_owned();
+    let reference = polydesk_domain::Reference { symbol, price_micros: 1 };
+    MarketEvent::Reference(Arc::new(reference)).into()
 }
 
 fn operator(command: OperatorCommand) -> Event {
@@ -448,11 +452,13 @@ fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
         1ms resume
             note resume_refused: resume is refused while killed: rearm first
         6001ms timer
+            query #1
             cancel #1
         6001ms rearm
         6001ms resume
         12001ms book 40 44
         12002ms timer
+            query #1
             cancel #1
     "#]]);
 }
@@ -1057,7 +1063,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
             self.2
         }
         fn kinds(&self) -> Kinds {
-            Kinds::TIMER
+            Kinds::REFERENCE
         }
         fn wants(&self, _: &Market) -> bool {
             true
@@ -1101,10 +1107,10 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
     story.told.clear();
 
     script[0].lock().unwrap().push_back(quotes(&[(YES, 39, 10)], None));
-    story.hear("the poor one wants yes 39", Event::from(ControlEvent::Timer));
+    story.hear("the poor one wants yes 39", go());
     story.news(1, "live", OrderUpdate::Live);
     script[1].lock().unwrap().push_back(quotes(&[(NO, 61, 10)], None));
-    story.hear("the rich one wants no 61", Event::from(ControlEvent::Timer));
+    story.hear("the rich one wants no 61", go());
     let reason = CancelReason::Requested;
     story.after(50).news(1, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(6_000).book(40, 44);
@@ -1119,6 +1125,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
             place #2 buy no 10 at 0.6100
         6052ms book 40 44
         6053ms timer
+            query #2
     "#]]);
 }
 

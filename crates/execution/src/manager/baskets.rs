@@ -6,7 +6,7 @@
 
 use polydesk_domain::{
     Basket, BasketEnd, BasketId, BasketKind, Book, Cash, CashKind, ClientOrderId, Code, Command,
-    Conversion, ExitReason, FeeRate, Leg, MarketKey, MarketState, Outbox, Outcome, Price, Purpose,
+    Conversion, ExitReason, FeeRate, Leg, MarketKey, MarketState, NoteLevel, Outbox, Outcome, Price, Purpose,
     Reason, Record, Shares, Side, Signal, Size, StrategyId, Tif, Token, Usdc,
 };
 
@@ -583,19 +583,35 @@ impl Manager {
         }
     }
 
-    /// Evaluates every basket, and gives up the ones that stood naked for too long.
-    pub(super) fn baskets_due(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
-        for id in self.state.baskets.keys().copied().collect::<Vec<_>>() {
-            self.basket_step(ctx, id, out);
-            let Some(basket) = self.state.baskets.get(&id) else { continue };
-            let late = basket.started.until(ctx.now) > self.limits.max_naked_time;
-            if late && basket.stage == Stage::Unwinding {
+    /// Evaluates a basket, and gives up what stood naked for too long.
+    pub(super) fn basket_due(&mut self, ctx: &Context<'_>, id: BasketId, out: &mut Outbox) {
+        self.basket_step(ctx, id, out);
+        let Some(basket) = self.state.baskets.get(&id) else { return };
+        if basket.started.until(ctx.now) <= self.limits.max_naked_time {
+            return;
+        }
+        match basket.stage {
+            Stage::Sending | Stage::Completing => {
+                // A leg is still unknown: what is settled is balanced without it. Should it have filled, it
+                // shows as an excess later and is unwound as well.
+                let text = format!(
+                    "basket {id} stands naked since {}: a leg has no end, the others are unwound",
+                    basket.started
+                );
+                out.note(NoteLevel::Warning, "basket_naked", text);
+                self.stage(id, Stage::Settling);
+                self.settle(ctx, id, out);
+            }
+            Stage::Unwinding => {
                 // The excess stays up for sale; what is complete goes on to its end.
-                if let Some(basket) = self.state.baskets.get_mut(&id) {
+                if !basket.gave_up
+                    && let Some(basket) = self.state.baskets.get_mut(&id)
+                {
                     basket.gave_up = true;
                 }
                 self.basket_step(ctx, id, out);
             }
+            Stage::Splitting | Stage::Settling | Stage::Merging => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod cash;
 mod exits;
 mod operator;
 mod quotes;
+mod schedule;
 mod sending;
 mod signal;
 mod timer;
@@ -76,6 +77,9 @@ pub struct Manager {
     pub(crate) stopping: bool,
     /// Last executable price of each token, in ten-thousandths, from a book that could be relied on.
     pub(crate) marks: BTreeMap<Token, u64>,
+    schedule: schedule::Schedule,
+    /// What the timer under way took out of the schedule.
+    retaken: Vec<schedule::Due>,
 }
 
 impl Manager {
@@ -101,6 +105,8 @@ impl Manager {
             equity_now: Usdc::ZERO,
             stopping: false,
             marks: BTreeMap::new(),
+            schedule: schedule::Schedule::default(),
+            retaken: Vec::new(),
         }
     }
 
@@ -113,11 +119,17 @@ impl Manager {
     ///
     /// # Errors
     /// An entry that cannot be read, or limits that break a rule of this program.
-    pub fn load(&mut self, entries: &[Entry], universe: &Universe) -> Result<(), LoadError> {
+    pub fn load(
+        &mut self,
+        entries: &[Entry],
+        universe: &Universe,
+        now: Time,
+    ) -> Result<(), LoadError> {
         self.state.load(entries, universe)?;
         self.limits = Limits::try_from(self.state.limits.get()).map_err(|rules| {
             LoadError::Entry { table: "limits", key: String::new(), detail: rules.join("; ") }
         })?;
+        self.derive_schedule(now);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Turns the quotes a strategy wants into the fewest places and cancels.
 
 use polydesk_domain::{
-    ClientOrderId, MarketKey, OrderState, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span,
+    ClientOrderId, MarketKey, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span,
     StrategyId, Tif, Time, Usdc,
 };
 
@@ -31,6 +31,7 @@ impl Manager {
         let wanted = desired.as_ref().map_or(&[][..], |desired| &desired.quotes);
         let mut served = vec![false; wanted.len()];
         let mut surplus: Vec<ClientOrderId> = Vec::new();
+        let mut kept: Vec<ClientOrderId> = Vec::new();
         for order in self.state.orders.open_in(market) {
             if order.strategy != strategy || order.purpose != Purpose::Quote || order.state.ended()
             {
@@ -44,7 +45,10 @@ impl Manager {
             };
             let place = wanted.iter().enumerate().find(|(i, quote)| !served[*i] && fits(quote));
             match place {
-                Some((i, _)) if order.state != OrderState::Cancelling => served[i] = true,
+                Some((i, _)) if !order.being_cancelled() => {
+                    served[i] = true;
+                    kept.push(order.id);
+                }
                 _ => surplus.push(order.id),
             }
         }
@@ -53,6 +57,10 @@ impl Manager {
             self.cancel(ctx.now, id, out);
         }
         let Some(desired) = desired else { return };
+        for id in kept {
+            // What still rests is wanted for as long as the newest signal.
+            self.state.orders.extend(id, desired.expires);
+        }
         let mut waiting = false;
         let mut retry_at = desired.retry_at;
         if ctx.now < desired.retry_at {
@@ -201,20 +209,6 @@ impl Manager {
             desired
                 .quotes
                 .retain(|quote| (quote.token, quote.side, quote.price) != (token, side, price));
-        }
-    }
-
-    /// Tries again what was denied, and takes away what has expired.
-    pub(super) fn requote_due(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
-        let due: Vec<_> = self
-            .state
-            .quotes
-            .iter()
-            .filter(|(_, desired)| desired.waiting || desired.expires <= ctx.now)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in due {
-            self.requote_one(ctx, key, out);
         }
     }
 }

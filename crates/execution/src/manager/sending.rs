@@ -2,7 +2,7 @@
 
 use polydesk_domain::{
     BasketId, ClientOrderId, Code, Command, Conversion, ConversionId, MarketKey, OrderRecord,
-    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Side, Size, Span, StrategyId,
+    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Shares, Side, Size, Span, StrategyId,
     Time, Usdc,
 };
 
@@ -43,6 +43,13 @@ impl Manager {
         mut order: Order,
     ) -> Result<ClientOrderId, Reason> {
         let key = order.token.market();
+        let absurd = match order.size {
+            Size::Shares(shares) => shares > Shares::SANE_MAX,
+            Size::Spend(spend) => spend > Shares::SANE_MAX.face_value(),
+        };
+        if absurd {
+            return Err(Reason::new("absurd_size"));
+        }
         let book = ctx.books.get(key).ok_or(Reason::new("no_book"))?;
         order.double_mid = book.double_mid(order.token.outcome());
         order.data_at = ctx.books.proven_at(key).unwrap_or(Time::MIN);
@@ -115,7 +122,8 @@ impl Manager {
         }
     }
 
-    /// Cancels an order unless that is under way or impossible. Cancels never wait for orders.
+    /// Cancels an order unless that is under way or impossible. Cancels never wait for orders; one that the
+    /// rate does not allow is kept and repeated.
     pub(super) fn cancel(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
         let Some(order) = self.state.orders.get(id) else { return };
         if order.state.ended() || order.state == OrderState::Delayed || !order.tif.rests() {
@@ -130,6 +138,7 @@ impl Manager {
         }
         if !self.state.budgets.get_mut().cancels.take(now) {
             *self.counts.anomalies.entry(Code::literal("cancel_rate")).or_default() += 1;
+            self.state.orders.want_cancel(id);
             return;
         }
         self.state.orders.cancelling(id, now);
@@ -137,6 +146,7 @@ impl Manager {
         out.command(Command::Cancel(id));
     }
 
+    /// Asks what became of an order, unless that was asked just now.
     pub(super) fn query(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
         let Some(order) = self.state.orders.get(id) else { return };
         if order.queried_at.is_none_or(|at| at.until(now) >= ASK_AGAIN) {

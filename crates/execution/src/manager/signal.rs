@@ -1,7 +1,8 @@
 //! What strategies emit becomes orders.
 
 use polydesk_domain::{
-    Action, Cause, ExitReason, Outbox, Purpose, Reason, Side, Signal, Size, Tif, Time, TradeIntent,
+    Action, Cause, ExitReason, Outbox, Purpose, Reason, Side, Signal, Size, Span, Tif, Time,
+    TradeIntent,
     Urgency,
 };
 
@@ -48,7 +49,7 @@ impl Manager {
         out: &mut Outbox,
     ) {
         let tif = match (intent.urgency, intent.all_or_nothing) {
-            (Urgency::Rest, _) => Tif::Gtc,
+            (Urgency::Rest, _) => resting_until(ctx.now, signal.expires),
             (Urgency::Now, true) => Tif::Fok,
             (Urgency::Now, false) => Tif::Fak,
         };
@@ -95,5 +96,23 @@ impl Manager {
         order.exit = intent.exit;
         order.edge = signal.edge;
         let _ = self.submit(ctx, order, out);
+    }
+}
+
+/// The venue removes a GTD order this long before its stated expiration.
+const GTD_EARLY: Span = Span::secs(60);
+/// The venue wants the stated expiration at least this far ahead.
+const GTD_LEAST: Span = Span::secs(180);
+
+/// How a resting order lives until its signal ends: the venue removes it where that is far enough away,
+/// else the timer cancels it.
+fn resting_until(now: Time, expires: Time) -> Tif {
+    let second = 1_000_000_000;
+    let stated = Time::from_nanos(expires.nanos().div_euclid(second).saturating_mul(second));
+    let stated = stated + GTD_EARLY;
+    if expires < Time::MAX && now.until(stated) >= GTD_LEAST {
+        Tif::Gtd { expires: stated }
+    } else {
+        Tif::Gtc
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Blocker, Cause, Code, MarketKey, MarketState, NoteLevel, OrderState, Outbox, Price, Purpose,
-    Record, Shares, Side, Time, Token, Usdc,
+    Blocker, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey, MarketState, NoteLevel,
+    Outbox, Price, Purpose, Query, Record, Shares, Side, Time, Token, Usdc,
 };
 
+use super::schedule::{Due, STUCK, cancel_at, conversion_at, question_at};
 use super::{Context, Manager};
 use crate::state::{LedgerAccount, average_units};
 
@@ -19,43 +20,75 @@ impl Manager {
         }
     }
 
-    /// Time passed: marks equity, repeats what is unanswered, forgets what is long over, refreshes
-    /// quotes, moves baskets on.
-    pub fn on_timer(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
-        let now = ctx.now;
+    /// Time passed: what is due is done. `second`: a whole second passed since the last call, which marks
+    /// equity and evaluates exits while anything is held.
+    pub fn on_timer(&mut self, ctx: &Context<'_>, second: bool, out: &mut Outbox) {
+        for due in self.take_due(ctx.now) {
+            match due {
+                Due::Order(id) => self.order_due(ctx, id, out),
+                Due::Conversion(id) => self.conversion_due(ctx, id, out),
+                Due::Basket(id) => self.basket_due(ctx, id, out),
+                Due::Quotes(strategy, market) => self.requote_one(ctx, (strategy, market), out),
+                Due::Exit(_, token) => self.exits(ctx, token.market(), out),
+                Due::Forget => self.forget(ctx.now),
+                Due::Streak => self.state.ledger.reset_streak(),
+            }
+        }
+        if !second {
+            return;
+        }
         self.mark(ctx, out);
-        let (losses, last) = self.state.ledger.losing_streak();
-        if losses >= self.limits.max_losses_in_a_row
-            && last.is_some_and(|at| at.until(now) >= self.limits.loss_cooldown)
-        {
-            self.state.ledger.reset_streak();
-        }
-        self.forget(now);
-        let stuck: Vec<_> = self
-            .state
-            .orders
-            .open()
-            .filter(|o| o.cancel_at.is_some() || o.state == OrderState::Unknown || o.state.ended())
-            .map(|o| (o.id, o.state, o.cancel_at.is_some()))
-            .collect();
-        for (id, state, cancelling) in stuck {
-            if state == OrderState::Unknown || state.ended() {
-                self.query(now, id, out);
-            } else if cancelling {
-                self.cancel(now, id, out);
-            }
-        }
-        self.requote_due(ctx, out);
-        self.baskets_due(ctx, out);
         let occupied: Vec<MarketKey> = self.state.positions.markets().collect();
-        for market in &occupied {
-            if matches!(ctx.states.get(market.index()), Some(MarketState::Resolved(_))) {
-                self.redeem(ctx, *market, out);
-            }
-        }
         for market in occupied {
+            if matches!(ctx.states.get(market.index()), Some(MarketState::Resolved(_))) {
+                self.redeem(ctx, market, out);
+            }
             self.exits(ctx, market, out);
         }
+    }
+
+    /// Whether the passing of seconds changes anything: something is held.
+    pub fn wants_seconds(&self) -> bool {
+        self.state.positions.markets().next().is_some()
+    }
+
+    /// An order is to be asked about, cancelled, or is over with its signal.
+    fn order_due(&mut self, ctx: &Context<'_>, id: ClientOrderId, out: &mut Outbox) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let now = ctx.now;
+        let cancel = cancel_at(order).is_some_and(|at| at <= now);
+        let stuck = order.unsettled_fills().find(|fill| fill.at.until(now) >= STUCK);
+        if question_at(order).is_some_and(|at| at <= now) {
+            if let Some(fill) = stuck {
+                let detail = format!(
+                    "a fill of order {id} is {:?} since {}: nobody knows what is held",
+                    fill.status, fill.at
+                );
+                let cause = Cause::Market(order.token.market());
+                if !self.state.blockers.contains_key(&cause) {
+                    out.note(NoteLevel::Critical, "settlement_stuck", detail.clone());
+                    self.block(ctx, cause, detail, out);
+                }
+            }
+            self.query(now, id, out);
+        }
+        if cancel {
+            self.cancel(now, id, out);
+        }
+    }
+
+    fn conversion_due(&mut self, ctx: &Context<'_>, id: ConversionId, out: &mut Outbox) {
+        if self.state.conversions.get(&id).is_none_or(|pending| conversion_at(pending) > ctx.now) {
+            return;
+        }
+        let Some(pending) = self.state.conversions.get_mut(&id) else { return };
+        let first = pending.queried_at.is_none();
+        pending.queried_at = Some(ctx.now);
+        let detail = format!("conversion {id} ({:?}) has no answer", pending.action);
+        if first {
+            out.note(NoteLevel::Warning, "conversion_unanswered", detail);
+        }
+        out.command(Command::Query(Query::Conversion(id)));
     }
 
     /// Forgets orders that are long over.

@@ -1,12 +1,13 @@
 //! What became of orders and of their fills.
 
 use polydesk_domain::{
-    ClientOrderId, Code, ExitReason, FillRecord, OrderState, OrderUpdate, Outbox, OwnTrade,
-    Purpose, Record, RejectReason, Side, TradeStatus,
+    Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel, OrderState,
+    OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, StrategyId, TradeStatus,
 };
 
 use super::{Context, Manager};
-use crate::state::{TradeChange, is_ordinary};
+use crate::state::order::update_name;
+use crate::state::{FillChange, TradeChange, Violation, is_ordinary};
 
 impl Manager {
     /// Takes in an update of one of our orders.
@@ -17,7 +18,7 @@ impl Manager {
         event: &OrderUpdate,
         out: &mut Outbox,
     ) {
-        let (before, after) = match self.state.orders.apply(id, event, ctx.now) {
+        let change = match self.state.orders.apply(id, event, ctx.now) {
             None => {
                 return self.unknown(id, ["unknown_order", "forgotten_order"], "an update", out);
             }
@@ -27,38 +28,76 @@ impl Manager {
             Some(Ok(change)) => change,
         };
         let Some(order) = self.state.orders.get(id) else { return };
-        let (strategy, purpose, token) = (order.strategy, order.purpose, order.token);
+        let strategy = order.strategy;
         if let OrderUpdate::Rejected { reason } = event {
             let code = Code::literal(reason.code());
             *self.counts.rejects.entry((strategy, code)).or_default() += 1;
         }
-        if before != after {
-            let matched = order.matched;
-            let cause = update_name(event);
-            out.record(Record::OrderChanged { id, strategy, state: after, matched, cause });
+        if change.before != change.after {
+            let cause = match event {
+                _ if change.reopened => format!("reopened: {}", update_name(event)),
+                OrderUpdate::Rejected { reason } => format!("rejected: {}", reason.code()),
+                other => update_name(other).to_owned(),
+            };
+            let (state, matched) = (change.after, order.matched);
+            out.record(Record::OrderChanged { id, strategy, state, matched, cause });
         }
+        if change.reopened {
+            let text = format!(
+                "order {id} was over ({:?}) and is reported {}: it counts as open and is cancelled",
+                change.before,
+                update_name(event)
+            );
+            self.anomaly("reopened_order", text, out);
+            self.cancel(ctx.now, id, out);
+        }
+        let duplicate = matches!(event, OrderUpdate::Rejected { reason: RejectReason::Duplicate });
+        let not_open = matches!(event, OrderUpdate::CancelRefused { still_open: false });
         if matches!(event, OrderUpdate::Unknown)
-            || matches!(event, OrderUpdate::CancelRefused { still_open: false })
+            || duplicate
+            || not_open
+            || change.doubtful
+            || change.reopened
         {
-            // Not open any more or never answered: only evidence tells what became of it.
+            // Never answered, said to exist already, not open any more, or over and alive: only evidence
+            // tells what became of it.
             self.query(ctx.now, id, out);
         }
-        if before.ended() || !after.ended() {
-            return;
+        if !change.before.ended() && change.after.ended() {
+            self.order_ended(ctx, id, Some(event), out);
         }
-        *self.counts.ends.entry((strategy, Code::literal(end_name(after)))).or_default() += 1;
+    }
+
+    /// An order is over: what it was for goes on. `update` is what ended it; `None`: its fills.
+    fn order_ended(
+        &mut self,
+        ctx: &Context<'_>,
+        id: ClientOrderId,
+        update: Option<&OrderUpdate>,
+        out: &mut Outbox,
+    ) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let (strategy, purpose, market) = (order.strategy, order.purpose, order.token.market());
+        let ended = Code::literal(end_name(order.state));
+        *self.counts.ends.entry((strategy, ended)).or_default() += 1;
+        let refusal = match update {
+            Some(OrderUpdate::Rejected { reason }) => Some(reason),
+            _ => None,
+        };
         match purpose {
             Purpose::Quote => {
-                let fatal = matches!(event, OrderUpdate::Rejected { reason } if !is_ordinary(reason) && *reason != RejectReason::RateLimited);
+                let fatal = refusal.is_some_and(|reason| {
+                    !is_ordinary(reason) && *reason != RejectReason::RateLimited
+                });
                 self.quote_ended(strategy, id, fatal);
-                self.await_quotes(strategy, token.market());
-                if !matches!(event, OrderUpdate::Rejected { .. }) {
-                    self.requote_market(ctx, token.market(), out);
+                self.await_quotes(strategy, market);
+                if refusal.is_none() {
+                    self.requote_market(ctx, market, out);
                 }
             }
             Purpose::Exit(_) => {
-                self.exit_ended(ctx, id, matches!(event, OrderUpdate::Rejected { .. }));
-                self.exits(ctx, token.market(), out);
+                self.exit_ended(ctx, id, refusal.is_some());
+                self.exits(ctx, market, out);
             }
             Purpose::Leg(basket) => self.basket_step(ctx, basket, out),
             Purpose::Trade | Purpose::External => {}
@@ -82,9 +121,19 @@ impl Manager {
         }
     }
 
-    /// Takes in a fill, or a later stage of its settlement.
+    /// Takes in a fill, a later stage of its settlement, or its settled amounts.
     pub fn on_trade(&mut self, ctx: &Context<'_>, trade: &OwnTrade, out: &mut Outbox) {
         let OwnTrade { order: id, trade: trade_id, fill, status, .. } = *trade;
+        if let Some(order) = self.state.orders.get(id) {
+            let (token, side) = (order.token, order.side);
+            if (trade.token, trade.side) != (token, side) {
+                let text = format!(
+                    "order {id} is {side} {token:?}, its fill says {} {:?}",
+                    trade.side, trade.token
+                );
+                return self.halt(ctx, text, out);
+            }
+        }
         let change = match self.state.orders.trade(id, trade_id, fill, status, ctx.now) {
             None => return self.unknown(id, ["unknown_trade", "forgotten_trade"], "a fill", out),
             Some(Err(illegal)) => {
@@ -92,95 +141,135 @@ impl Manager {
             }
             Some(Ok(change)) => change,
         };
-        let Some(order) = self.state.orders.get(id) else { return };
-        let (strategy, purpose, plan, token, side) =
-            (order.strategy, order.purpose, order.exit, order.token, order.side);
-        if (trade.token, trade.side) != (token, side) {
-            return self.halt(
-                ctx,
-                format!(
-                    "order {id} is {side} {token:?}, its fill says {} {:?}",
-                    trade.side, trade.token
-                ),
-                out,
-            );
+        if change.contradicted {
+            let text = format!("trade {} of order {id} came again with other amounts", trade_id.0);
+            self.anomaly("contradicted_fill", text, out);
         }
-        let (now, key) = (ctx.now, (trade_id, id));
-        let mut invariant = Ok(());
-        if change == TradeChange::New {
-            match side {
-                Side::Buy => self.state.positions.buy(
-                    &mut self.state.ledger,
-                    now,
-                    strategy,
-                    token,
-                    key,
-                    fill,
-                    trade.role,
-                    plan,
-                ),
-                Side::Sell => {
-                    let reason = exit_reason(purpose);
-                    invariant = self.state.positions.sell(
-                        &mut self.state.ledger,
-                        now,
-                        strategy,
-                        token,
-                        key,
-                        fill,
-                        trade.role,
-                        reason,
-                    );
-                }
-            }
-            if purpose == Purpose::Quote {
-                self.quote_filled(strategy, id, fill.shares);
-            }
-        }
-        // A first word of a fill can already be its last.
-        let settled = change == TradeChange::Confirmed
-            || (change == TradeChange::New && status == TradeStatus::Confirmed);
-        match (settled, change, side) {
-            (true, _, Side::Buy) => self.state.positions.confirm_buy(strategy, token, key),
-            (true, _, Side::Sell) => self.state.positions.confirm_sale(
-                &mut self.state.ledger,
-                now,
-                key,
-                &mut self.closed,
-            ),
-            (_, TradeChange::Failed, Side::Buy) => {
-                *self.counts.anomalies.entry(Code::literal("failed_settlement")).or_default() += 1;
-                invariant = self.state.positions.fail_buy(
-                    &mut self.state.ledger,
-                    now,
-                    strategy,
-                    token,
-                    key,
-                    fill,
-                );
-            }
-            (_, TradeChange::Failed, Side::Sell) => {
-                *self.counts.anomalies.entry(Code::literal("failed_settlement")).or_default() += 1;
-                self.state.positions.fail_sale(&mut self.state.ledger, now, key);
-            }
-            _ => {}
-        }
+        let invariant = self.book_fill(ctx, trade, change, out);
         self.report_fill(ctx, trade, out);
         self.report_closed(ctx, out);
         if let Err(violation) = invariant {
             return self.halt(ctx, violation.to_string(), out);
         }
         self.audit(ctx, out);
+        let Some(order) = self.state.orders.get(id) else { return };
+        let (purpose, token, matched) = (order.purpose, order.token, order.matched);
+        if change.ended {
+            let (strategy, state) = (order.strategy, order.state);
+            let cause = "its fills".to_owned();
+            out.record(Record::OrderChanged { id, strategy, state, matched, cause });
+            self.order_ended(ctx, id, None, out);
+        }
         if let Purpose::Leg(basket) = purpose {
             self.basket_step(ctx, basket, out);
-        } else if change != TradeChange::Nothing {
+        } else if change.trade != TradeChange::Nothing {
             self.baskets_touching(ctx, token.market(), out);
         }
         self.exits(ctx, token.market(), out);
     }
-}
 
-impl Manager {
+    /// Books what a report of a fill changed: each amount exactly once.
+    fn book_fill(
+        &mut self,
+        ctx: &Context<'_>,
+        trade: &OwnTrade,
+        change: FillChange,
+        out: &mut Outbox,
+    ) -> Result<(), Violation> {
+        let OwnTrade { order: id, trade: trade_id, token, side, role, status, .. } = *trade;
+        let Some(order) = self.state.orders.get(id) else { return Ok(()) };
+        let (purpose, plan) = (order.purpose, order.exit);
+        let (strategy, plan) = match change.external {
+            true => (StrategyId::EXTERNAL, None),
+            false => (order.strategy, plan),
+        };
+        let (now, key) = (ctx.now, (trade_id, id));
+        if change.external && change.trade == TradeChange::New {
+            let text = format!(
+                "a fill of {} for {} pUSD does not fit order {id}: it is booked as external",
+                trade.fill.shares, trade.fill.notional
+            );
+            *self.counts.anomalies.entry(Code::literal("overfill")).or_default() += 1;
+            out.note(NoteLevel::Critical, "overfill", text.clone());
+            self.block(ctx, Cause::Token(token), text, out);
+        }
+        if let Some(before) = change.corrected {
+            self.correct(ctx, trade, strategy, before, out);
+        }
+        let fill = trade.fill;
+        let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
+        let mut invariant = Ok(());
+        if change.trade == TradeChange::New {
+            match side {
+                Side::Buy => positions.buy(ledger, now, strategy, token, key, fill, role, plan),
+                Side::Sell => {
+                    let reason = exit_reason(purpose);
+                    invariant =
+                        positions.sell(ledger, now, strategy, token, key, fill, role, reason);
+                }
+            }
+            if purpose == Purpose::Quote && !change.external {
+                self.quote_filled(strategy, id, fill.shares);
+            }
+        }
+        let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
+        // A first report of a fill can already be its last.
+        let settled = change.trade == TradeChange::Confirmed
+            || (change.trade == TradeChange::New && status == TradeStatus::Confirmed);
+        match (settled, change.trade, side) {
+            (true, _, Side::Buy) => positions.confirm_buy(strategy, token, key),
+            (true, _, Side::Sell) => positions.confirm_sale(ledger, now, key, &mut self.closed),
+            (_, TradeChange::Failed, side) => {
+                *self.counts.anomalies.entry(Code::literal("failed_settlement")).or_default() += 1;
+                match side {
+                    Side::Buy => {
+                        invariant = positions.fail_buy(ledger, now, strategy, token, key, fill);
+                    }
+                    Side::Sell => positions.fail_sale(ledger, now, key),
+                }
+            }
+            _ => {}
+        }
+        invariant
+    }
+
+    /// Settled amounts replace the estimate: money goes to ledger and lots once; a difference in shares
+    /// goes to what is left of the fill's lot, else to the rounding account, else it freezes the token.
+    fn correct(
+        &mut self,
+        ctx: &Context<'_>,
+        trade: &OwnTrade,
+        strategy: StrategyId,
+        before: Fill,
+        out: &mut Outbox,
+    ) {
+        let (after, token, key) = (trade.fill, trade.token, (trade.trade, trade.order));
+        let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
+        let rest = match trade.side {
+            Side::Buy => {
+                positions.correct_buy(ledger, ctx.now, strategy, token, key, before, after)
+            }
+            Side::Sell => positions.correct_sale(ledger, ctx.now, strategy, key, before, after),
+        };
+        let rounding = if rest == 0 { 0 } else { self.state.round(token, rest) };
+        if rounding.unsigned_abs() > crate::state::ROUNDING_MOST {
+            let detail = format!(
+                "settled amounts leave {rounding} millionths of a share that no lot explains"
+            );
+            self.block(ctx, Cause::Token(token), detail, out);
+        }
+        out.record(Record::Correction(Box::new(CorrectionRecord {
+            trade: trade.trade,
+            order: trade.order,
+            strategy,
+            token: ctx.universe.token_id(token),
+            before,
+            after,
+            basis: before.basis,
+            rounding_micros: rest,
+        })));
+    }
+
     fn report_fill(&mut self, ctx: &Context<'_>, trade: &OwnTrade, out: &mut Outbox) {
         let Some(order) = self.state.orders.get(trade.order) else { return };
         let book = ctx.books.get(trade.token.market());
@@ -200,14 +289,6 @@ impl Manager {
             double_mid_decided: order.double_mid,
             double_mid: book.and_then(|book| book.double_mid(trade.token.outcome())),
         })));
-    }
-}
-
-/// The update in a word, with the reason of a rejection.
-fn update_name(update: &OrderUpdate) -> String {
-    match update {
-        OrderUpdate::Rejected { reason } => format!("rejected: {}", reason.code()),
-        other => crate::state::order::update_name(other).to_owned(),
     }
 }
 

@@ -115,7 +115,22 @@ impl Positions {
         role: Role,
         reason: ExitReason,
     ) -> Result<(), Violation> {
-        let (slices, short) = self.take(strategy, token, fill.shares);
+        let (mut slices, mut short) = self.take(strategy, token, fill.shares);
+        if strategy == StrategyId::EXTERNAL && !short.is_zero() {
+            // A person sold what strategies hold: it is gone all the same.
+            let others: Vec<StrategyId> = self
+                .in_market(token.market())
+                .iter()
+                .filter(|(owner, of)| *of == token && *owner != strategy)
+                .map(|(owner, _)| *owner)
+                .collect();
+            for owner in others {
+                let (more, missing) = self.take(owner, token, short);
+                slices.extend(more);
+                short = missing;
+                self.tidy(owner, token);
+            }
+        }
         let cost: Usdc = slices.iter().map(|lot| lot.cost).sum();
         let proceeds = fill.notional - fill.fee;
         ledger.post(Entry {
@@ -219,5 +234,107 @@ impl Positions {
                 exit.pending = Some(PendingExit { reason: sale.reason, floor, shares });
             });
         }
+    }
+
+    /// Settled amounts of a purchase replace the estimate. The difference in money goes to what is left of
+    /// its lots, to sales that are not final, and to profit, in proportion to the shares; the difference in
+    /// shares to what is left of the lot. Returns millionths of a share that no lot could take.
+    #[expect(clippy::too_many_arguments, reason = "a correction is all of these")]
+    pub(crate) fn correct_buy(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        strategy: StrategyId,
+        token: Token,
+        key: FillKey,
+        before: Fill,
+        after: Fill,
+    ) -> i64 {
+        let difference = (after.notional + after.fee) - (before.notional + before.fee);
+        let whole = before.shares.micros();
+        let mine = |lots: &mut dyn Iterator<Item = &Lot>| -> u64 {
+            lots.filter(|lot| lot.key == key).map(|lot| lot.shares.micros()).sum()
+        };
+        let held = self.holdings.get(&(strategy, token));
+        let held = held.map_or(0, |holding| mine(&mut holding.lots.iter()));
+        let selling: Vec<(FillKey, u64)> = self
+            .sales
+            .iter()
+            .map(|(sale, entry)| (*sale, mine(&mut entry.slices.iter())))
+            .filter(|(_, shares)| *shares > 0)
+            .collect();
+        let pending: u64 = selling.iter().map(|(_, shares)| shares).sum();
+        let closed = whole.saturating_sub(held + pending);
+        // Sold for good first, then what is on its way; the rest stays with what is held.
+        let to_closed = difference.scale_floor(closed, whole.max(1));
+        let mut left = difference - to_closed;
+        for (sale, shares) in selling {
+            let part = if held == 0 && closed == 0 && shares == pending {
+                left
+            } else {
+                difference.scale_floor(shares, whole.max(1))
+            };
+            left -= part;
+            if let Some(entry) = self.sales.get_mut(&sale)
+                && let Some(slice) = entry.slices.iter_mut().find(|slice| slice.key == key)
+            {
+                slice.cost += part;
+            }
+            // The cost of a sale that is not final is what its deferred profit is measured from.
+            let (from, to) = (LedgerAccount::Cash, LedgerAccount::Deferred);
+            ledger.post(Entry { at, from, to, amount: part });
+        }
+        let mut to_closed = to_closed;
+        let mut shares_left = after.shares.micros() as i64 - before.shares.micros() as i64;
+        if held > 0
+            && let Some(holding) = self.holdings.get_mut(&(strategy, token))
+            && let Some(lot) = holding.lots.iter_mut().find(|lot| lot.key == key)
+        {
+            lot.cost += left;
+            lot.fee += after.fee - before.fee;
+            ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Inventory, amount: left });
+            left = Usdc::ZERO;
+            let shares = (lot.shares.micros() as i64 + shares_left).max(0);
+            shares_left -= shares - lot.shares.micros() as i64;
+            lot.shares = Shares::new(shares.unsigned_abs());
+            if lot.shares.is_zero() {
+                // All of it was rounding: its cost is a loss.
+                to_closed += lot.cost;
+                ledger.post(Entry { at, from: LedgerAccount::Inventory, to: LedgerAccount::Cash, amount: lot.cost });
+            }
+            holding.lots.retain(|lot| !lot.shares.is_zero());
+        }
+        to_closed += left;
+        if !to_closed.is_zero() {
+            ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Realised, amount: to_closed });
+            ledger.adjust(at, strategy, -to_closed);
+        }
+        ledger.note_fee(after.fee - before.fee);
+        self.tidy(strategy, token);
+        shares_left
+    }
+
+    /// Settled amounts of a sale replace the estimate, before or after it is final. Returns millionths of a
+    /// share by which it took less (positive) or more than what left the lots.
+    pub(crate) fn correct_sale(
+        &mut self,
+        ledger: &mut Ledger,
+        at: Time,
+        strategy: StrategyId,
+        key: FillKey,
+        before: Fill,
+        after: Fill,
+    ) -> i64 {
+        let amount = (after.notional - after.fee) - (before.notional - before.fee);
+        if let Some(sale) = self.sales.get_mut(&key) {
+            sale.fill = after;
+            let (from, to) = (LedgerAccount::Deferred, LedgerAccount::Pending);
+            ledger.post(Entry { at, from, to, amount });
+        } else {
+            ledger.post(Entry { at, from: LedgerAccount::Realised, to: LedgerAccount::Cash, amount });
+            ledger.adjust(at, strategy, amount);
+        }
+        ledger.note_fee(after.fee - before.fee);
+        before.shares.micros() as i64 - after.shares.micros() as i64
     }
 }

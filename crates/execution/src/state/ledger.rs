@@ -152,6 +152,11 @@ impl Ledger {
         }
     }
 
+    /// A correction of something final: the day's result changes, no streak does.
+    pub(crate) fn adjust(&mut self, at: Time, strategy: StrategyId, amount: Usdc) {
+        self.days.entry((strategy, at.day())).realised += amount;
+    }
+
     /// Losses since the last profit, and when the latest of them was.
     pub fn losing_streak(&self) -> (u32, Option<Time>) {
         let totals = self.totals.get();

@@ -27,14 +27,14 @@ pub(crate) use lots::average_units;
 pub use lots::{ClosedLot, ExitState, FillKey, Holding, Lot, PendingExit};
 pub(crate) use order::Draft;
 pub use order::{Illegal, IllegalTrade, Order, OwnFill, is_ordinary, next_state, next_status};
-pub use orders::{Orders, TradeChange};
+pub use orders::{FillChange, OrderChange, Orders, TradeChange};
 pub use positions::{Positions, Sale};
 pub use tracked::{Single, Tracked};
 pub use wanted::{Desired, PendingAsk, PendingConversion};
 
 use polydesk_domain::{
     AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState,
-    StrategyId, Time, Universe, Usdc,
+    StrategyId, Time, Token, Universe, Usdc,
 };
 use polydesk_signals::HighWater;
 use sha2::{Digest, Sha256};
@@ -77,6 +77,8 @@ pub struct State {
     pub asks: Tracked<AskId, PendingAsk>,
     /// Durable memory of strategies.
     pub remember: Tracked<(StrategyId, String), Vec<u8>>,
+    /// Millionths of a share by token that settled amounts had more (positive) or less than the lots.
+    pub rounding: Tracked<Token, i64>,
     /// Strategies that are switched off, and since when.
     pub off: Tracked<StrategyId, Time>,
     /// Keys of operator commands that were executed, and when.
@@ -84,6 +86,9 @@ pub struct State {
     /// Markets that anything above names.
     pub markets: Tracked<ConditionId, MarketEntry>,
 }
+
+/// Millionths of a share that rounding explains; more freezes the token.
+pub(crate) const ROUNDING_MOST: u64 = 10_000;
 
 /// Calls a macro with every table: its name, its kind and where it is.
 macro_rules! tables {
@@ -93,7 +98,7 @@ macro_rules! tables {
             "exits" => positions.exits, "ledger" => ledger.balances, "days" => ledger.days,
             "baskets" => baskets, "conversions" => conversions, "quotes" => quotes,
             "blockers" => blockers, "emitted" => emitted, "signals" => signals, "asks" => asks,
-            "remember" => remember, "off" => off, "operator" => operator;
+            "remember" => remember, "rounding" => rounding, "off" => off, "operator" => operator;
             "totals" => ledger.totals, "equity" => equity, "limits" => limits,
             "counters" => counters, "budgets" => budgets)
     };
@@ -121,6 +126,7 @@ impl State {
             signals: Tracked::default(),
             asks: Tracked::default(),
             remember: Tracked::default(),
+            rounding: Tracked::default(),
             off: Tracked::default(),
             operator: Tracked::default(),
             markets: Tracked::default(),
@@ -291,6 +297,13 @@ impl State {
                 MarketEntry { market: Market { state, ..Market::clone(market) } },
             );
         }
+    }
+
+    /// Puts a rest of settled shares to the rounding account of a token; its balance.
+    pub(crate) fn round(&mut self, token: Token, micros: i64) -> i64 {
+        let balance = self.rounding.entry(token);
+        *balance += micros;
+        *balance
     }
 
     /// pUSD that nothing has a claim on.

@@ -66,8 +66,16 @@ pub struct Order<T = Token> {
     pub cancel_at: Option<Time>,
     /// How often a cancel was asked for.
     pub cancels: u32,
-    /// When its fate was last asked for.
+    /// When it was last asked about.
     pub queried_at: Option<Time>,
+    /// How often it was asked about since anything became known of it.
+    pub queries: u32,
+    /// When anything last became known of it.
+    pub updated_at: Time,
+    /// It is to be cancelled, and the rate of cancels did not allow it yet.
+    pub cancel_wanted: bool,
+    /// It was reported alive after its end: if it is again, it is open.
+    pub doubtful: bool,
     /// What to do with what it buys.
     pub exit: Option<ExitPlan>,
     /// Twice the middle of its token when it was decided, in ten-thousandths.
@@ -90,6 +98,8 @@ pub struct OwnFill {
     pub fill: Fill,
     /// When it became known.
     pub at: Time,
+    /// It does not fit the order and is booked to `external`.
+    pub external: bool,
 }
 
 /// What the gate needs to know of an order before it exists.
@@ -150,6 +160,10 @@ impl Draft {
             cancel_at: None,
             cancels: 0,
             queried_at: None,
+            queries: 0,
+            updated_at: placed_at,
+            cancel_wanted: false,
+            doubtful: false,
             exit: None,
             double_mid: None,
             edge: Usdc::ZERO,
@@ -188,10 +202,7 @@ impl<T> Order<T> {
             placed_at,
             ended_at,
             settled_at,
-            cancel_at,
-            cancels,
-            queried_at,
-            exit,
+            cancel_at, cancels, queried_at, queries, updated_at, cancel_wanted, doubtful, exit,
             double_mid,
             edge,
             fee_reserve,
@@ -220,10 +231,7 @@ impl<T> Order<T> {
             placed_at,
             ended_at,
             settled_at,
-            cancel_at,
-            cancels,
-            queried_at,
-            exit,
+            cancel_at, cancels, queried_at, queries, updated_at, cancel_wanted, doubtful, exit,
             double_mid,
             edge,
             fee_reserve,
@@ -269,7 +277,7 @@ impl Order {
         !self.open() && self.fills.values().all(|fill| last(&fill.status))
     }
 
-    /// Shares that can still match, for orders sized in shares.
+    /// Shares that can still match at the limit, for orders sized in shares.
     pub fn left(&self) -> Shares {
         match self.size {
             Size::Shares(size) => size.saturating_sub(self.seen()),
@@ -277,12 +285,40 @@ impl Order {
         }
     }
 
-    /// pUSD that can still be spent, for orders sized in pUSD.
-    fn left_spend(&self) -> Usdc {
-        match self.size {
-            Size::Shares(_) => Usdc::ZERO,
-            Size::Spend(spend) => (spend - self.spent - self.failed_spend).max(Usdc::ZERO),
-        }
+    /// pUSD that a buy can still spend, fees apart. The venue counts what was spent, not what was
+    /// received: a buy that met better prices may go on for the rest of its money.
+    pub fn left_spend(&self) -> Usdc {
+        let whole = match (self.side, self.size) {
+            (Side::Sell, _) => return Usdc::ZERO,
+            (Side::Buy, Size::Shares(shares)) => self.price.notional_ceil(shares),
+            (Side::Buy, Size::Spend(spend)) => spend,
+        };
+        (whole - self.spent - self.failed_spend).max(Usdc::ZERO)
+    }
+
+    /// Whether its fills leave nothing that could still match: less than a hundredth of a share.
+    pub fn exhausted(&self) -> bool {
+        let left = match self.side {
+            Side::Sell => self.left(),
+            Side::Buy => self.price.shares_for(self.left_spend()).unwrap_or_default(),
+        };
+        left.floor_cents().is_zero()
+    }
+
+    /// Whether a cancel of it is under way.
+    pub fn being_cancelled(&self) -> bool {
+        let unanswered = matches!(
+            self.state,
+            OrderState::Planned | OrderState::Journaled | OrderState::Sent | OrderState::Unknown
+        );
+        self.state == OrderState::Cancelling || (self.cancel_at.is_some() && unanswered)
+    }
+
+    /// Fills that are neither final nor failed, oldest first.
+    pub fn unsettled_fills(&self) -> impl Iterator<Item = &OwnFill> {
+        let moving =
+            |fill: &&OwnFill| !matches!(fill.status, TradeStatus::Confirmed | TradeStatus::Failed);
+        self.fills.values().filter(moving)
     }
 
     /// Shares that can still be delivered, at the most. An immediate buy sized in pUSD can deliver
@@ -291,9 +327,13 @@ impl Order {
         if self.state.ended() {
             return self.missing();
         }
-        match self.size {
-            Size::Shares(_) => self.left(),
-            Size::Spend(_) => {
+        match (self.side, self.size) {
+            (Side::Sell, _) => self.left(),
+            // What better prices left over buys more than was asked for.
+            (Side::Buy, Size::Shares(_)) => {
+                self.left().max(self.price.shares_for(self.left_spend()).unwrap_or_default())
+            }
+            (Side::Buy, Size::Spend(_)) => {
                 let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
                 lowest.shares_for(self.left_spend()).unwrap_or(Shares::ZERO)
             }
@@ -314,11 +354,7 @@ impl Order {
             };
             return most + self.fee_reserve;
         }
-        let left = match self.size {
-            Size::Shares(_) => self.price.notional_ceil(self.left()),
-            Size::Spend(_) => self.left_spend(),
-        };
-        left + self.fee_reserve
+        self.left_spend() + self.fee_reserve
     }
 
     /// Shares a sell may still take from what is held.
@@ -362,7 +398,17 @@ pub fn next_state(
             }
             _ => None,
         },
-        E::Rejected { .. } | E::Absent => match state {
+        // The same order exists already: that proves life, not death.
+        E::Rejected { reason: RejectReason::Duplicate } => {
+            matches!(state, S::Planned | S::Journaled | S::Sent).then_some(S::Unknown)
+        }
+        // Not found proves nothing once the venue has acknowledged the order.
+        E::Absent => match state {
+            S::Rejected => None,
+            S::Planned | S::Journaled | S::Sent | S::Unknown if !matched => Some(S::Rejected),
+            _ => return illegal,
+        },
+        E::Rejected { .. } => match state {
             S::Rejected => None,
             S::Filled | S::Cancelled | S::Expired => return illegal,
             _ if matched => return illegal,
@@ -370,13 +416,14 @@ pub fn next_state(
         },
         E::Unknown => matches!(state, S::Planned | S::Journaled | S::Sent).then_some(S::Unknown),
         E::Cancelled { .. } => match state {
-            S::Cancelled => None,
-            S::Rejected | S::Filled | S::Expired => return illegal,
+            // Fills that leave nothing end an order before the venue says how it ended.
+            S::Cancelled | S::Filled => None,
+            S::Rejected | S::Expired => return illegal,
             _ => Some(S::Cancelled),
         },
         E::Expired { .. } => match state {
-            S::Expired => None,
-            S::Rejected | S::Filled | S::Cancelled => return illegal,
+            S::Expired | S::Filled => None,
+            S::Rejected | S::Cancelled => return illegal,
             _ => Some(S::Expired),
         },
         E::Filled { .. } => match state {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Span, Time, TradeId,
-    TradeStatus, Usdc,
+    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Shares, Side, Span, StrategyId,
+    Time, TradeId, TradeStatus, Usdc,
 };
 
 use super::order::{Illegal, IllegalTrade, Order, OwnFill, next_state, next_status};
@@ -21,6 +21,58 @@ pub enum TradeChange {
     Failed,
     /// Nothing to book.
     Nothing,
+}
+
+/// What an update changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderChange {
+    /// The state before.
+    pub before: OrderState,
+    /// The state now.
+    pub after: OrderState,
+    /// It was over and is open again: reserved, unknown, to be cancelled.
+    pub reopened: bool,
+    /// It is over and was reported alive: ask.
+    pub doubtful: bool,
+}
+
+/// What a report of a fill changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FillChange {
+    /// Of its settlement.
+    pub trade: TradeChange,
+    /// The estimated amounts that settled ones replaced.
+    pub corrected: Option<Fill>,
+    /// It repeats a known fill with other amounts of the same basis, which are not booked.
+    pub contradicted: bool,
+    /// It does not fit the order: booked to `external`.
+    pub external: bool,
+    /// The order ended with it.
+    pub ended: bool,
+}
+
+impl Default for FillChange {
+    fn default() -> FillChange {
+        FillChange {
+            trade: TradeChange::Nothing,
+            corrected: None,
+            contradicted: false,
+            external: false,
+            ended: false,
+        }
+    }
+}
+
+/// Micro-dollars by which rounding may exceed what an order can spend.
+const ROUNDING: Usdc = Usdc::new(100);
+
+/// Whether a fill is possible for an order: a buy counts in pUSD, a sell in shares.
+fn fits(order: &Order, fill: &Fill) -> bool {
+    match order.side {
+        _ if order.strategy == StrategyId::EXTERNAL => true,
+        Side::Buy => fill.notional <= order.left_spend() + ROUNDING,
+        Side::Sell => fill.shares <= order.left() + Shares::new(10_000),
+    }
 }
 
 /// All orders that matter: the open ones, those whose fills are not final, and for a while those that are
@@ -82,6 +134,11 @@ impl Orders {
         fills.filter(|fill| fill.fill.basis == Basis::Estimated).count()
     }
 
+    /// When the order that has been over the longest was settled.
+    pub(crate) fn first_settled(&self) -> Option<Time> {
+        self.settled.first().map(|(at, _)| *at)
+    }
+
     /// How many are remembered, open or not.
     pub fn count(&self) -> usize {
         self.all.len()
@@ -131,64 +188,116 @@ impl Orders {
         self.open_count
     }
 
-    /// Drives an order by an event; returns its state before and after.
+    /// Drives an order by an update.
     pub fn apply(
         &mut self,
         id: ClientOrderId,
         event: &OrderUpdate,
         now: Time,
-    ) -> Option<Result<(OrderState, OrderState), Illegal>> {
+    ) -> Option<Result<OrderChange, Illegal>> {
         let order = self.all.get_mut(&id)?;
         let before = order.state;
-        let next = match next_state(before, event, !order.matched.is_zero()) {
-            Ok(next) => next,
-            Err(illegal) => return Some(Err(illegal)),
-        };
         if let OrderUpdate::Cancelled { matched, .. }
         | OrderUpdate::Expired { matched }
         | OrderUpdate::Filled { matched } = event
         {
-            order.reported = Some(*matched);
+            // What was reported once stays reserved until its fills arrive, also where the report comes
+            // in a state in which it is not possible.
+            order.reported = Some(order.reported.map_or(*matched, |known| known.max(*matched)));
         }
         if let OrderUpdate::Bound { hash } = event {
             order.hash = Some(*hash);
         }
-        if matches!(event, OrderUpdate::Live | OrderUpdate::Matched) {
-            // Evidence that it lives: cancelling begins anew, however often it was lost.
-            order.cancels = 0;
-        }
-        if let Some(next) = next {
-            order.state = next;
-            if next.ended() {
-                order.ended_at = Some(now);
-                order.fee_reserve =
-                    if order.missing().is_zero() { Usdc::ZERO } else { order.fee_reserve };
+        order.updated_at = now;
+        let alive = matches!(
+            event,
+            OrderUpdate::Live
+                | OrderUpdate::Matched
+                | OrderUpdate::Delayed
+                | OrderUpdate::CancelRefused { still_open: true }
+        );
+        let mut change = OrderChange { before, after: before, reopened: false, doubtful: false };
+        if before.ended() && alive {
+            // A report that overtook the end says nothing new; one that comes after a question does, and
+            // so does any after "the venue never had it".
+            change.reopened = match before {
+                OrderState::Rejected => true,
+                OrderState::Cancelled | OrderState::Expired => order.doubtful,
+                _ => false,
+            };
+            change.doubtful = !change.reopened && before != OrderState::Filled;
+            order.doubtful = change.doubtful;
+            if change.reopened {
+                order.state = OrderState::Unknown;
+                order.ended_at = None;
+                (order.queries, order.cancels, order.cancel_at) = (0, 0, None);
+            }
+        } else {
+            let next = match next_state(before, event, !order.matched.is_zero()) {
+                Ok(next) => next,
+                Err(illegal) => {
+                    self.refresh(id, now);
+                    return Some(Err(illegal));
+                }
+            };
+            if alive {
+                // Evidence that it lives: cancelling begins again, however often it was lost.
+                order.cancels = 0;
+            }
+            if *event != OrderUpdate::Unknown {
+                order.queries = 0;
+            }
+            if before.ended() {
+                order.doubtful = false;
+            }
+            if let Some(next) = next {
+                order.state = next;
+                if next.ended() {
+                    order.ended_at = Some(now);
+                }
             }
         }
-        let after = order.state;
+        change.after = order.state;
         self.refresh(id, now);
-        Some(Ok((before, after)))
+        Some(Ok(change))
+    }
+
+    /// A resting order is wanted until another time.
+    pub(crate) fn extend(&mut self, id: ClientOrderId, expires: Time) {
+        if self.all.get(&id).is_some_and(|order| order.expires != expires)
+            && let Some(order) = self.all.get_mut(&id)
+        {
+            order.expires = expires;
+        }
+    }
+
+    /// Wants an order to be cancelled as soon as the rate allows it.
+    pub(crate) fn want_cancel(&mut self, id: ClientOrderId) {
+        if self.all.get(&id).is_some_and(|order| !order.cancel_wanted)
+            && let Some(order) = self.all.get_mut(&id)
+        {
+            order.cancel_wanted = true;
+        }
     }
 
     /// Marks that a cancel was asked for.
     pub fn cancelling(&mut self, id: ClientOrderId, now: Time) {
         if let Some(order) = self.all.get_mut(&id) {
             order.cancel_at = Some(now);
+            order.cancel_wanted = false;
             order.cancels += 1;
-            // An order without an answer stays unknown: the cancel proves nothing yet.
-            if matches!(
-                order.state,
-                OrderState::Live | OrderState::PartlyMatched | OrderState::Sent
-            ) {
+            // An order without an answer keeps its state: the cancel proves nothing yet.
+            if matches!(order.state, OrderState::Live | OrderState::PartlyMatched) {
                 order.state = OrderState::Cancelling;
             }
         }
     }
 
-    /// Marks that its fate was asked for.
+    /// Marks that it was asked about.
     pub fn queried(&mut self, id: ClientOrderId, now: Time) {
         if let Some(order) = self.all.get_mut(&id) {
             order.queried_at = Some(now);
+            order.queries = order.queries.saturating_add(1);
         }
     }
 
@@ -200,50 +309,84 @@ impl Orders {
         fill: Fill,
         status: TradeStatus,
         now: Time,
-    ) -> Option<Result<TradeChange, IllegalTrade>> {
+    ) -> Option<Result<FillChange, IllegalTrade>> {
         let order = self.all.get_mut(&id)?;
-        let change = match order.fills.get_mut(&trade) {
+        order.updated_at = now;
+        let mut change = FillChange::default();
+        match order.fills.get_mut(&trade) {
             None => {
-                order.fills.insert(trade, OwnFill { status, fill, at: now });
-                if status == TradeStatus::Failed {
+                let external = !fits(order, &fill);
+                order.fills.insert(trade, OwnFill { status, fill, at: now, external });
+                change.trade =
+                    if status == TradeStatus::Failed { TradeChange::Nothing } else { TradeChange::New };
+                if !external && status == TradeStatus::Failed {
                     order.failed += fill.shares;
                     order.failed_spend += fill.notional;
-                    TradeChange::Nothing
-                } else {
-                    TradeChange::New
                 }
             }
-            Some(known) => match next_status(known.status, status) {
-                Err(illegal) => return Some(Err(illegal)),
-                Ok(None) => TradeChange::Nothing,
-                Ok(Some(next)) => {
-                    known.status = next;
-                    match next {
-                        TradeStatus::Confirmed => TradeChange::Confirmed,
-                        TradeStatus::Failed => TradeChange::Failed,
-                        _ => TradeChange::Nothing,
+            Some(known) => {
+                if known.fill.basis == Basis::Estimated && fill.basis == Basis::Settled {
+                    change.corrected = Some(known.fill);
+                    known.fill = fill;
+                } else if known.fill.basis == fill.basis && known.fill != fill {
+                    change.contradicted = true;
+                }
+                match next_status(known.status, status) {
+                    Err(illegal) if change.corrected.is_none() => return Some(Err(illegal)),
+                    // The settled amounts may come with an older stage than is known.
+                    Err(_) | Ok(None) => {}
+                    Ok(Some(next)) => {
+                        known.status = next;
+                        change.trade = match next {
+                            TradeStatus::Confirmed => TradeChange::Confirmed,
+                            TradeStatus::Failed => TradeChange::Failed,
+                            _ => TradeChange::Nothing,
+                        };
                     }
                 }
-            },
-        };
-        match change {
-            TradeChange::New => {
-                order.matched += fill.shares;
-                order.spent += fill.notional;
-                // What was charged is part of the cost now, and no longer of the reserve.
-                order.fee_reserve = (order.fee_reserve - fill.fee).max(Usdc::ZERO);
-                if order.state == OrderState::Live {
-                    order.state = OrderState::PartlyMatched;
+            }
+        }
+        let Some(known) = order.fills.get(&trade) else { return Some(Ok(change)) };
+        change.external = known.external;
+        let (fill, known_status) = (known.fill, known.status);
+        if !change.external {
+            if let Some(before) = change.corrected {
+                // A failed fill stays out of what counts as matched.
+                let failed = known_status == TradeStatus::Failed
+                    && change.trade != TradeChange::Failed;
+                let (shares, spent) = if failed {
+                    (&mut order.failed, &mut order.failed_spend)
+                } else {
+                    (&mut order.matched, &mut order.spent)
+                };
+                *shares = shares.saturating_sub(before.shares) + fill.shares;
+                *spent = *spent - before.notional + fill.notional;
+            }
+            match change.trade {
+                TradeChange::New => {
+                    order.matched += fill.shares;
+                    order.spent += fill.notional;
+                    // What was charged is part of the cost now, and no longer of the reserve.
+                    order.fee_reserve = (order.fee_reserve - fill.fee).max(Usdc::ZERO);
+                    if order.state == OrderState::Live {
+                        order.state = OrderState::PartlyMatched;
+                    }
                 }
+                TradeChange::Failed => {
+                    order.matched = order.matched.saturating_sub(fill.shares);
+                    order.spent -= fill.notional;
+                    // The venue's total goes on counting the failed leg: it is not missing.
+                    order.failed += fill.shares;
+                    order.failed_spend += fill.notional;
+                }
+                _ => {}
             }
-            TradeChange::Failed => {
-                order.matched = order.matched.saturating_sub(fill.shares);
-                order.spent -= fill.notional;
-                // The venue's total goes on counting the failed leg: it is not missing.
-                order.failed += fill.shares;
-                order.failed_spend += fill.notional;
-            }
-            _ => {}
+        }
+        if !order.state.ended() && order.exhausted() && change.trade == TradeChange::New {
+            // Takers get no word of their end: it shows in their fills.
+            order.state = OrderState::Filled;
+            order.ended_at = Some(now);
+            change.ended = true;
         }
         self.refresh(id, now);
         Some(Ok(change))

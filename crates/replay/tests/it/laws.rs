@@ -33,6 +33,10 @@ pub fn rough(queue: QueueModel, seed: u64) -> SimConfig {
             lose_cancel_ppm: ppm(50_000),
             slow_answer_ppm: ppm(300_000),
             late_fill_ppm: ppm(300_000),
+            lose_fill_ppm: ppm(100_000),
+            lose_end_ppm: ppm(100_000),
+            lose_settlement_ppm: ppm(100_000),
+            lose_conversion_ppm: ppm(200_000),
             ..Faults::default()
         },
         ..SimConfig::default()

@@ -32,7 +32,7 @@ fn run(seed: u64, markets: u32, events: usize) -> (Engine, World, Vec<Stamped>) 
     let mut engine = engine(&Limits::default(), whim(seed));
     let (mut out, mut seen) = (Outbox::new(), Vec::new());
     while seen.len() < events {
-        let Some(stamped) = world.next() else { break };
+        let Some(stamped) = world.next(engine.next_wake()) else { break };
         if stamped.event == Event::from(ControlEvent::Stop) {
             // What ends a run is no state that a restart keeps.
             world.unget(stamped);
@@ -58,7 +58,7 @@ proptest! {
         second.load(&engine.save(), engine.universe()).unwrap();
         let mut out = Outbox::new();
         let mut n = 0;
-        while let Some(stamped) = world.next() {
+        while let Some(stamped) = world.next(engine.next_wake()) {
             engine.handle(&stamped, &mut out);
             world.take(stamped.at, &mut out);
             let mut changes = Vec::new();
@@ -97,7 +97,7 @@ proptest! {
         prop_assert_eq!(two.load_soft(&one.soft()), vec![]);
         prop_assert_eq!(one.state_hash(), two.state_hash());
         let (mut first, mut second) = (Lines::default(), Lines::default());
-        while let Some(stamped) = world.next() {
+        while let Some(stamped) = world.next(one.next_wake()) {
             let there = translate(&stamped, one.universe(), two.universe());
             two.handle(&there, &mut out);
             second.add(&two, stamped.at, &out);
@@ -106,6 +106,7 @@ proptest! {
             first.add(&one, stamped.at, &out);
             world.take(stamped.at, &mut out);
             prop_assert_eq!(&first.0, &second.0, "{:?}", stamped.event);
+            prop_assert_eq!(one.next_wake(), two.next_wake(), "{:?}", stamped.event);
             first.0.clear();
             second.0.clear();
         }
@@ -146,7 +147,7 @@ proptest! {
         world.take(now, &mut out);
         let snapshot = world.sim.account_snapshot(1);
         world.push(now, polydesk_domain::AccountEvent::Snapshot(snapshot).into());
-        while let Some(stamped) = world.next() {
+        while let Some(stamped) = world.next(two.next_wake()) {
             two.handle(&stamped, &mut out);
             world.take(stamped.at, &mut out);
         }

@@ -19,13 +19,11 @@ pub struct World {
     tape: VecDeque<Stamped>,
     feed: VecDeque<Stamped>,
     ready: VecDeque<Stamped>,
-    next_timer: Time,
     feed_at: Time,
     seq: u64,
     over: Option<u32>,
 }
 
-const TIMER: Span = Span::secs(1);
 /// Timers after the end for what is unfinished.
 const LAST_TIMERS: u32 = 200;
 
@@ -38,7 +36,6 @@ impl World {
             tape: tape.into(),
             feed: VecDeque::new(),
             ready: VecDeque::new(),
-            next_timer: at + TIMER,
             feed_at: Time::MIN,
             seq: 0,
             over: None,
@@ -69,8 +66,8 @@ impl World {
         self.ready.push_front(stamped);
     }
 
-    /// The next event for the engine, or `None` at the end.
-    pub fn next(&mut self) -> Option<Stamped> {
+    /// The next event for an engine that wants to be called at `wake`, or `None` at the end.
+    pub fn next(&mut self, wake: Time) -> Option<Stamped> {
         loop {
             if let Some(stamped) = self.ready.pop_front() {
                 return Some(stamped);
@@ -78,9 +75,9 @@ impl World {
             let row = self.tape.front().map_or(Time::MAX, |row| row.at);
             let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
             let due = self.sim.next_due().unwrap_or(Time::MAX);
-            let next = row.min(feed).min(due).min(self.next_timer);
+            let next = row.min(feed).min(due).min(wake);
             if row == Time::MAX && feed == Time::MAX {
-                let left = match &mut self.over {
+                match &mut self.over {
                     None => {
                         self.over = Some(LAST_TIMERS);
                         let at = self.feed_at + Span::nanos(1);
@@ -88,19 +85,13 @@ impl World {
                         self.push(at, ControlEvent::Stop.into());
                         continue;
                     }
-                    Some(left) => left,
-                };
-                if due == Time::MAX && *left == 0 {
-                    return None;
+                    Some(0) if due == Time::MAX => return None,
+                    Some(left) if wake == next && due > next => *left = left.saturating_sub(1),
+                    Some(_) => {}
                 }
-                if self.next_timer <= due {
-                    // Hours until rebates are paid need no timers.
-                    if *left == 0 {
-                        self.next_timer = due + TIMER;
-                        continue;
-                    }
-                    *left -= 1;
-                }
+            }
+            if next == Time::MAX {
+                return None;
             }
             // Market data of an instant are seen before orders that arrive in it.
             if row == next && due >= row {
@@ -117,8 +108,7 @@ impl World {
                 for (at, event) in updates {
                     self.push(at, event);
                 }
-            } else if self.next_timer == next {
-                self.next_timer = next + TIMER;
+            } else if wake == next {
                 self.push(next, ControlEvent::Timer.into());
             } else if let Some(stamped) = self.feed.pop_front() {
                 return Some(stamped);
