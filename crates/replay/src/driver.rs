@@ -65,8 +65,10 @@ pub enum ReplayError {
     Log(#[from] std::io::Error),
 }
 
-/// Timers after the end for what is unfinished.
-const MOST_LAST_TIMERS: usize = 500;
+/// Seconds after the end for what is unfinished.
+const MOST_LAST_TIMERS: usize = 50;
+/// Deadlines after the end for what has no answer.
+const MOST_DEADLINES: usize = 1_000;
 
 /// Logs and records a run.
 struct Watcher<'a> {
@@ -223,31 +225,42 @@ impl Driver<'_> {
         self.step.finish(last, &mut self.watch)?;
         self.watch.recorder.over();
         self.deliver(stop, ControlEvent::Stop.into())?;
-        let limit = stop + drain;
-        while let Some(due) = self.step.next_due().filter(|due| *due < limit) {
-            self.run_until(due + Span::nanos(1))?;
-        }
+        self.settle(stop + drain)?;
         // Rebates are paid the day after: the seconds in between change nothing.
         self.step.sim.settle_rebates();
-        let mut at = self.step.engine.now();
-        // The last updates can call for more: a redemption once everything is final, a cancel or an answer
-        // that was lost. What still stands after so many timers is left and shown as open.
         for _ in 0..MOST_LAST_TIMERS {
-            while let Some(due) = self.step.next_due() {
-                at = at.max(due);
-                self.step.advance(due, &mut self.watch)?;
-            }
-            at = at.max(self.step.engine.now());
-            let wake = self.step.engine.next_wake();
-            if wake == Time::MAX {
+            self.settle(Time::MAX)?;
+            // A second more: a redemption waits for one once everything is final.
+            let at = self.step.engine.now().max(self.step.sim.now()) + Span::secs(1);
+            self.deliver(at, ControlEvent::Timer.into())?;
+            if self.step.next_due().is_none() {
                 break;
             }
-            at = at.max(wake);
-            self.deliver(at, ControlEvent::Timer.into())?;
         }
         let at = self.step.engine.now();
         self.watch.recorder.tick(self.step.engine, at);
         Ok(())
+    }
+
+    /// Lets everything settle that the exchange or a deadline of ours brings before `limit`, in order. What
+    /// still stands after so many deadlines is left and shown as open.
+    fn settle(&mut self, limit: Time) -> Result<(), ReplayError> {
+        let mut timers = 0;
+        loop {
+            let due = self.step.next_due().unwrap_or(Time::MAX);
+            // The exchange may have been alone for a while: no command reaches it in its past.
+            let wake = self.step.engine.next_due().max(self.step.sim.now());
+            let next = due.min(wake);
+            if next == Time::MAX || next >= limit || timers == MOST_DEADLINES {
+                return Ok(());
+            }
+            if due == next {
+                self.step.advance(next, &mut self.watch)?;
+            } else {
+                timers += 1;
+                self.deliver(next, ControlEvent::Timer.into())?;
+            }
+        }
     }
 
     fn check(&self, at: Time) -> Result<(), ReplayError> {

@@ -1,7 +1,7 @@
 //! Money and complete sets that moved, markets that closed, and whether the books agree.
 
 use polydesk_domain::{
-    Cash, CashKind, Code, Conversion, ConversionId, MarketKey, MarketState, Outbox, Record,
+    Cash, CashKind, ClientOrderId, Code, Conversion, ConversionId, MarketKey, MarketState, Outbox, Record,
 };
 
 use super::{Context, Manager};
@@ -12,6 +12,14 @@ impl Manager {
     pub fn on_cash(&mut self, ctx: &Context<'_>, cash: &Cash, out: &mut Outbox) {
         let (at, amount) = (ctx.now, cash.amount);
         let pending = cash.conversion.and_then(|id| self.state.conversions.remove(&id));
+        if let (Some(id), None) = (cash.conversion, &pending) {
+            // Its answer came before, or its question was answered too.
+            if self.named(ClientOrderId(id.0)) {
+                let code = Code::literal("repeated_answer");
+                *self.counts.anomalies.entry(code).or_default() += 1;
+                return;
+            }
+        }
         let mut invariant = Ok(());
         match (cash.kind, pending, cash.market) {
             (CashKind::Deposit | CashKind::Withdrawal, _, _) => {

@@ -163,7 +163,7 @@ fn the_seed_matters_only_where_chance_does() {
 fn the_random_runs_reach_every_kind_of_trouble() {
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..150 {
-        let tape = random_tape(seed, 3, 150);
+        let tape = random_tape(seed, 3, 260);
         let run =
             run(tape, vec![Box::new(Whim(Dice(seed)))], rough(QueueModel::Pessimistic, seed), seed);
         let counters = run.sim.counters();
@@ -174,18 +174,22 @@ fn the_random_runs_reach_every_kind_of_trouble() {
             ("retries", counters.retried),
             ("lost orders", counters.orders_lost),
             ("lost answers", counters.answers_lost),
-            ("set operations", counters.conversions_done),
+            ("lost fills", counters.fills_lost),
+            ("lost ends", counters.ends_lost),
+            ("lost settlements", counters.settlements_lost),
+            ("lost answers to conversions", counters.conversions_lost),
+            ("conversions", counters.conversions_done),
             ("refused cancels", counters.cancels_refused),
             ("round trips", run.recording.closed.len() as u64),
-            ("plans", run.recording.baskets.len() as u64),
+            ("baskets", run.recording.baskets.len() as u64),
         ] {
             *seen.entry(name).or_default() += count;
         }
         for trade in &run.recording.closed {
             *seen.entry(trade.reason.name()).or_default() += 1;
         }
-        for plan in &run.recording.baskets {
-            *seen.entry(plan.code.as_str()).or_default() += 1;
+        for basket in &run.recording.baskets {
+            *seen.entry(basket.code.as_str()).or_default() += 1;
         }
     }
     for name in [
@@ -195,10 +199,14 @@ fn the_random_runs_reach_every_kind_of_trouble() {
         "retries",
         "lost orders",
         "lost answers",
-        "set operations",
+        "lost fills",
+        "lost ends",
+        "lost settlements",
+        "lost answers to conversions",
+        "conversions",
         "refused cancels",
         "round trips",
-        "plans",
+        "baskets",
         "take_profit",
         "stop_loss",
         "trailing",
