@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polydesk_domain::{Market, MarketKey, Token};
+use polydesk_domain::{Market, MarketKey, Time, Token};
 use polydesk_execution::{Entry, LoadError, State};
 use polydesk_strategies::{Saved, StateError};
 
@@ -13,8 +13,8 @@ use crate::Engine;
 pub struct Soft {
     /// Of each strategy.
     pub strategies: Vec<(polydesk_domain::StrategyId, Saved)>,
-    /// The last executable price of each token, in ten-thousandths.
-    pub marks: Vec<(polydesk_domain::TokenId, u64)>,
+    /// The last executable price of each token in ten-thousandths, and when it was seen.
+    pub marks: Vec<(polydesk_domain::TokenId, (u64, Time))>,
 }
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
         let marks = self.manager.marks();
         Soft {
             strategies: self.slots.iter().map(|slot| (slot.id, slot.strategy.save())).collect(),
-            marks: marks.map(|(token, units)| (self.universe.token_id(token), units)).collect(),
+            marks: marks.map(|(token, mark)| (self.universe.token_id(token), mark)).collect(),
         }
     }
 
@@ -88,10 +88,10 @@ impl Engine {
                 }
             }
         }
-        let marks: Vec<(Token, u64)> = soft
+        let marks: Vec<(Token, (u64, Time))> = soft
             .marks
             .iter()
-            .filter_map(|(id, units)| Some((self.universe.token(id)?, *units)))
+            .filter_map(|(id, mark)| Some((self.universe.token(id)?, *mark)))
             .collect();
         self.manager.set_marks(marks);
         refused

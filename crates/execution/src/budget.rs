@@ -44,7 +44,7 @@ impl Budget {
     }
 
     fn fill(&mut self, now: Time) {
-        if self.filled_at == Time::MIN {
+        if self.filled_at == Time::MIN || self.filled_at > now {
             self.filled_at = now;
         }
         let passed = self.filled_at.until(now).max(Span::ZERO).as_nanos() as u128;

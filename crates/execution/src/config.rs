@@ -32,6 +32,11 @@ pub struct RawRisk {
     pub max_losses_in_a_row: u32,
     /// … for so long.
     pub loss_cooldown_secs: u64,
+    /// Whether a broken limit of a day's loss waits for a person (`person`), or ends once neither the UTC day
+    /// nor the last 24 hours are beyond it (`window`).
+    pub loss_latch: LossLatch,
+    /// After a stop the same strategy buys no more of that token for so long.
+    pub stop_cooldown_secs: u64,
     /// Most pUSD of purchases that are not final.
     pub max_unsettled_usd: Usdc,
     /// Most open orders.
@@ -69,6 +74,8 @@ impl Default for RawRisk {
             max_drawdown_usd: usd(250),
             max_losses_in_a_row: 8,
             loss_cooldown_secs: 120,
+            loss_latch: LossLatch::Window,
+            stop_cooldown_secs: 60,
             max_unsettled_usd: usd(1_500),
             max_open_orders: 100,
             orders_per_second: 20,
@@ -81,6 +88,16 @@ impl Default for RawRisk {
             max_unwind_loss: Price::cents(5),
         }
     }
+}
+
+/// How a broken limit of a day's loss is lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossLatch {
+    /// By a person's resume only.
+    Person,
+    /// By itself, once neither the UTC day nor the last 24 hours are beyond the limit.
+    Window,
 }
 
 /// Validated limits.
@@ -99,6 +116,8 @@ pub struct Limits {
     pub max_drawdown: Usdc,
     pub max_losses_in_a_row: u32,
     pub loss_cooldown: Span,
+    pub loss_latch: LossLatch,
+    pub stop_cooldown: Span,
     pub max_unsettled: Usdc,
     pub max_open_orders: u32,
     pub orders_per_second: u32,
@@ -150,6 +169,8 @@ impl TryFrom<&RawRisk> for Limits {
             max_drawdown: usd("max_drawdown_usd", raw.max_drawdown_usd),
             max_losses_in_a_row: raw.max_losses_in_a_row,
             loss_cooldown: secs(raw.loss_cooldown_secs),
+            loss_latch: raw.loss_latch,
+            stop_cooldown: secs(raw.stop_cooldown_secs),
             max_unsettled: usd("max_unsettled_usd", raw.max_unsettled_usd),
             max_open_orders: raw.max_open_orders,
             orders_per_second: raw.orders_per_second,
@@ -164,6 +185,7 @@ impl TryFrom<&RawRisk> for Limits {
         for (key, value) in [
             ("max_shares", raw.max_shares),
             ("loss_cooldown_secs", raw.loss_cooldown_secs),
+            ("stop_cooldown_secs", raw.stop_cooldown_secs),
             ("max_losses_in_a_row", u64::from(raw.max_losses_in_a_row)),
             ("max_open_orders", u64::from(raw.max_open_orders)),
             ("orders_per_second", u64::from(raw.orders_per_second)),

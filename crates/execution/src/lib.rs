@@ -14,7 +14,7 @@ mod manager;
 pub mod state;
 
 pub use budget::Budget;
-pub use config::{Limits, RawRisk};
+pub use config::{Limits, LossLatch, RawRisk};
 pub use exit::{ExitContext, ExitIntent, exit_intent};
 pub use gate::{Ask, Exposure, Facts, Mode, crosses};
 pub use manager::{Context, Counts, Manager};

@@ -193,6 +193,9 @@ impl Manager {
         let marks = self.state.equity.get_mut();
         marks.high += amount;
         marks.day_open += amount;
+        for minute in self.state.window.keys().copied().collect::<Vec<_>>() {
+            *self.state.window.entry(minute) += amount;
+        }
         self.mark(ctx, out);
     }
 

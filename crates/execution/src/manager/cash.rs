@@ -1,11 +1,15 @@
 //! Money and complete sets that moved, markets that closed, and whether the books agree.
 
 use polydesk_domain::{
-    Cash, CashKind, ClientOrderId, Code, Conversion, ConversionId, MarketKey, MarketState, Outbox, Record,
+    Cash, CashKind, Cause, ClientOrderId, Code, Conversion, ConversionId, MarketKey, MarketState,
+    NoteLevel, Outbox, Payout, Record, Span, Usdc,
 };
 
 use super::{Context, Manager};
-use crate::state::{LedgerAccount, LedgerEntry};
+use crate::state::{Attempts, LedgerAccount, LedgerEntry};
+
+/// Failed redemptions of one market after which people are told.
+const REDEMPTIONS_TOLD: u32 = 3;
 
 impl Manager {
     /// Takes in a movement of money or complete sets.
@@ -61,24 +65,15 @@ impl Manager {
             }
             (CashKind::Redeem, _, Some(market)) => match ctx.states.get(market.index()) {
                 Some(MarketState::Resolved(payout)) => {
-                    self.state.positions.redeem(
-                        &mut self.state.ledger,
-                        at,
-                        market,
-                        *payout,
-                        amount,
-                        &mut self.closed,
-                    );
+                    self.redeemed(ctx, market, *payout, amount);
                 }
-                _ => self.state.ledger.post(LedgerEntry {
-                    at,
-                    from: LedgerAccount::External,
-                    to: LedgerAccount::Cash,
-                    amount,
-                }),
+                _ => self.redeemed_early(ctx, market, amount, out),
             },
             (CashKind::Failed, _, _) => {
                 *self.counts.anomalies.entry(Code::literal("conversion_failed")).or_default() += 1;
+                if let Some(pending) = pending.filter(|p| p.action == Conversion::Redeem) {
+                    self.redemption_failed(ctx, pending.market, out);
+                }
             }
             (CashKind::Split | CashKind::Merge | CashKind::Redeem, _, _) => {
                 // Complete sets moved that nobody here asked for: money we cannot explain.
@@ -130,8 +125,56 @@ impl Manager {
         for id in resting {
             self.cancel(ctx.now, id, out);
         }
-        if matches!(state, MarketState::Resolved(_)) {
+        if let MarketState::Resolved(payout) = state {
+            if let Some(early) = self.state.early.remove(&market) {
+                // The money is here already: what it was for is known now.
+                let (from, to) = (LedgerAccount::Cash, LedgerAccount::Unmatched);
+                let amount = early.amount;
+                self.state.ledger.post(LedgerEntry { at: ctx.now, from, to, amount });
+                self.redeemed(ctx, market, payout, amount);
+                self.report_closed(ctx, out);
+                self.unblock(ctx, Cause::Market(market), "the market is resolved", out);
+                self.audit(ctx, out);
+            }
             self.redeem(ctx, market, out);
+        }
+    }
+
+    fn redeemed(&mut self, ctx: &Context<'_>, market: MarketKey, payout: Payout, amount: Usdc) {
+        let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
+        positions.redeem(ledger, ctx.now, market, payout, amount, &mut self.closed);
+        self.state.redemptions.remove(&market);
+    }
+
+    /// Redemption money of a market that is not resolved here: kept apart until its payout is known, and no
+    /// order in it until then.
+    fn redeemed_early(
+        &mut self,
+        ctx: &Context<'_>,
+        market: MarketKey,
+        amount: Usdc,
+        out: &mut Outbox,
+    ) {
+        let (from, to) = (LedgerAccount::Unmatched, LedgerAccount::Cash);
+        self.state.ledger.post(LedgerEntry { at: ctx.now, from, to, amount });
+        self.state.uses(market, ctx.universe, ctx.states);
+        self.state.early.entry(market).amount += amount;
+        let detail = format!("{amount} pUSD were redeemed before the resolution was reported");
+        out.note(NoteLevel::Warning, "early_redemption", detail.clone());
+        self.block(ctx, Cause::Market(market), detail, out);
+    }
+
+    /// A redemption failed: again after a pause that doubles, and people are told after a few.
+    fn redemption_failed(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        let before = self.state.redemptions.get(&market).copied().unwrap_or_default();
+        let tries = before.tries + 1;
+        // Ten seconds doubled eleven times are less than six hours: at most a few a day in the end.
+        let pause = Span::secs(10 << tries.min(11)).min(Span::secs(6 * 3_600));
+        self.state.redemptions.insert(market, Attempts { tries, next_at: ctx.now + pause });
+        if tries == REDEMPTIONS_TOLD {
+            let condition = ctx.universe.market(market).condition;
+            let text = format!("the redemption of market {condition} failed {tries} times");
+            out.note(NoteLevel::Warning, "redemption_failing", text);
         }
     }
 
@@ -146,7 +189,8 @@ impl Manager {
             holding.is_none_or(|holding| holding.confirmed() == holding.held())
         });
         let reserved = self.state.orders.open_in(market).next().is_some();
-        if asked || !final_ || reserved || self.state.positions.selling(market) {
+        let pausing = self.state.redemptions.get(&market).is_some_and(|r| r.next_at > ctx.now);
+        if pausing || asked || !final_ || reserved || self.state.positions.selling(market) {
             return;
         }
         self.convert(ctx, strategy, market, Conversion::Redeem, None, 0, out);

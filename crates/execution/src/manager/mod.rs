@@ -75,8 +75,8 @@ pub struct Manager {
     pub(crate) equity_now: Usdc,
     /// The run is over: nothing new leaves, not even exits.
     pub(crate) stopping: bool,
-    /// Last executable price of each token, in ten-thousandths, from a book that could be relied on.
-    pub(crate) marks: BTreeMap<Token, u64>,
+    /// Last executable price of each token in ten-thousandths, from a book that could be relied on, and when.
+    pub(crate) marks: BTreeMap<Token, (u64, Time)>,
     schedule: schedule::Schedule,
     /// What the timer under way took out of the schedule.
     retaken: Vec<schedule::Due>,
@@ -144,13 +144,13 @@ impl Manager {
         self.state.market_changed(ctx.universe.market(market), state);
     }
 
-    /// The last executable price of each token, in ten-thousandths: soft.
-    pub fn marks(&self) -> impl Iterator<Item = (Token, u64)> {
-        self.marks.iter().map(|(token, units)| (*token, *units))
+    /// The last executable price of each token in ten-thousandths, and when it was seen: soft.
+    pub fn marks(&self) -> impl Iterator<Item = (Token, (u64, Time))> {
+        self.marks.iter().map(|(token, mark)| (*token, *mark))
     }
 
     /// Takes up soft marks.
-    pub fn set_marks(&mut self, marks: impl IntoIterator<Item = (Token, u64)>) {
+    pub fn set_marks(&mut self, marks: impl IntoIterator<Item = (Token, (u64, Time))>) {
         self.marks = marks.into_iter().collect();
     }
 

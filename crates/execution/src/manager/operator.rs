@@ -73,7 +73,12 @@ impl Manager {
         for cause in resumable {
             match cause {
                 // What was not broken keeps its start: a resume forgives no other loss.
-                Cause::DailyLoss => self.state.equity.get_mut().day_open = now,
+                Cause::DailyLoss => {
+                    self.state.equity.get_mut().day_open = now;
+                    for minute in self.state.window.keys().copied().collect::<Vec<_>>() {
+                        self.state.window.remove(&minute);
+                    }
+                }
                 Cause::Drawdown => self.state.equity.get_mut().high = now,
                 _ => {}
             }

@@ -77,6 +77,9 @@ impl Manager {
             return Err(Reason::new("reduce_only"));
         }
         self.limits.admit(&ask, &self.facts(ctx))?;
+        if !ask.reduces {
+            self.cooled_down(ctx, &order)?;
+        }
         // An exit uses the budget up but does not wait for it.
         if !self.state.budgets.get_mut().orders.take(ctx.now) && !ask.reduces {
             return Err(Reason::new("order_rate"));
@@ -86,6 +89,22 @@ impl Manager {
         self.state.uses(key, ctx.universe, ctx.states);
         self.state.orders.insert(order);
         Ok(id)
+    }
+
+    /// Whether nothing that just happened keeps an entry back: refusals of the venue, a stop.
+    fn cooled_down(&self, ctx: &Context<'_>, order: &Order) -> Result<(), Reason> {
+        let key = (order.strategy, order.token.market());
+        if let Some(refused) = self.state.rejections.get(&key).filter(|r| r.until > ctx.now) {
+            return Err(Reason::new("backing_off").with("refused", i64::from(refused.count)));
+        }
+        let stopped = self.state.stopped.get(&(order.strategy, order.token));
+        if let (Side::Buy, Some(at)) = (order.side, stopped)
+            && at.until(ctx.now) < self.limits.stop_cooldown
+        {
+            let ago = at.until(ctx.now).as_millis();
+            return Err(Reason::new("just_stopped").with("ms_ago", ago));
+        }
+        Ok(())
     }
 
     /// Turns admitted orders into one request.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     Blocker, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey, MarketState, NoteLevel,
-    Outbox, Price, Purpose, Query, Record, Shares, Side, Time, Token, Usdc,
+    Outbox, Price, Purpose, Query, Record, Shares, Side, Span, Time, Token, Usdc,
 };
 
 use super::schedule::{Due, STUCK, cancel_at, conversion_at, question_at};
 use super::{Context, Manager};
+use crate::config::LossLatch;
 use crate::state::{LedgerAccount, average_units};
 
 impl Manager {
@@ -124,33 +125,58 @@ impl Manager {
             worth += self.worth(ctx, token, shares, cost);
         }
         self.equity_now = worth;
+        let now = ctx.now;
         let mut marks = *self.state.equity.get();
         marks.high = marks.high.max(worth);
-        if marks.day != Some(ctx.now.day()) {
-            marks.day = Some(ctx.now.day());
+        // A clock that goes back over midnight begins no day.
+        if marks.day.is_none_or(|day| day < now.day()) {
+            marks.day = Some(now.day());
             marks.day_open = worth;
-            self.lift(ctx, Cause::DailyLoss, out);
         }
         self.state.equity.put(marks);
+        let rolling = self.roll(now, worth) - worth;
         let (daily, drawdown) = (marks.day_open - worth, marks.high - worth);
-        if daily >= self.limits.daily_loss {
-            self.latch(ctx, Cause::DailyLoss, daily, out);
+        let lost = daily.max(rolling);
+        if lost >= self.limits.daily_loss {
+            self.latch(ctx, Cause::DailyLoss, lost, out);
+        } else if self.limits.loss_latch == LossLatch::Window {
+            self.lift(Cause::DailyLoss, out);
         }
         if drawdown >= self.limits.max_drawdown {
             self.latch(ctx, Cause::Drawdown, drawdown, out);
         }
     }
 
-    /// A limit of loss broke: it stays broken when equity recovers.
+    /// Keeps a point of equity for each minute of the last 24 hours; equity at the start of that window.
+    fn roll(&mut self, now: Time, worth: Usdc) -> Usdc {
+        let minute = minute_of(now);
+        if !self.state.window.contains_key(&minute) {
+            self.state.window.insert(minute, worth);
+            let old = self.state.window.keys().take_while(|at| **at < minute - WINDOW);
+            for at in old.copied().collect::<Vec<_>>() {
+                self.state.window.remove(&at);
+            }
+        }
+        self.state.window.values().next().copied().unwrap_or(worth)
+    }
+
+    /// A limit of loss broke: nothing that adds exposure leaves or stays.
     fn latch(&mut self, ctx: &Context<'_>, cause: Cause, lost: Usdc, out: &mut Outbox) {
         if self.state.blockers.contains_key(&cause) {
             return;
         }
-        let (level, text) = match cause {
-            Cause::DailyLoss => (
+        let (level, text) = match (cause, self.limits.loss_latch) {
+            (Cause::DailyLoss, LossLatch::Window) => (
                 NoteLevel::Warning,
                 format!(
-                    "{lost} pUSD lost, the limit of a day is {}: no new exposure before the next UTC day or a resume",
+                    "{lost} pUSD lost, the limit of a day is {}: no new exposure until neither the UTC day nor the last 24 hours are beyond it, or a resume",
+                    self.limits.daily_loss
+                ),
+            ),
+            (Cause::DailyLoss, LossLatch::Person) => (
+                NoteLevel::Critical,
+                format!(
+                    "{lost} pUSD lost, the limit of a day is {}: no new exposure before a resume",
                     self.limits.daily_loss
                 ),
             ),
@@ -166,32 +192,55 @@ impl Manager {
         out.record(Record::Latch { code: Code::literal(cause.code()), on: true, lost });
         let blocker = Blocker { since: ctx.now, detail: text, lost: Some(lost), epoch: 0 };
         self.state.blockers.insert(cause, blocker);
+        let buys: Vec<ClientOrderId> = self
+            .state
+            .orders
+            .open()
+            .filter(|order| order.side == Side::Buy && order.tif.rests())
+            .map(|order| order.id)
+            .collect();
+        for id in buys {
+            self.cancel(ctx.now, id, out);
+        }
     }
 
-    /// Lifts a latch by itself: the time it holds for is over.
-    fn lift(&mut self, _: &Context<'_>, cause: Cause, out: &mut Outbox) {
+    /// Lifts a latch by itself: what it stands for is over.
+    fn lift(&mut self, cause: Cause, out: &mut Outbox) {
         if self.state.blockers.remove(&cause).is_some() {
             let code = Code::literal(cause.code());
             out.record(Record::Latch { code, on: false, lost: Usdc::ZERO });
         }
     }
 
+    /// What a holding is worth: what displayed bids would pay for all of it. A book without bids, or one that
+    /// cannot be relied on, says nothing: the last mark stands for a while, and half of it after that.
     fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
         let market = token.market();
         if let Some(MarketState::Resolved(payout)) = ctx.states.get(market.index()) {
             return payout.pay(token.outcome(), shares);
         }
-        if let (true, Some(book)) = (ctx.books.trusted(market), ctx.books.get(market)) {
+        let book = ctx.books.get(market).filter(|_| ctx.books.trusted(market));
+        if let Some(book) = book.filter(|book| book.best_bid(token.outcome()).is_some()) {
             let walk = book.walk(token.outcome(), Side::Sell, Price::ZERO, shares);
-            self.marks.insert(token, average_units(walk.notional, shares));
+            self.marks.insert(token, (average_units(walk.notional, shares), ctx.now));
             return walk.notional;
         }
         match self.marks.get(&token) {
-            Some(units) => {
+            Some((units, at)) => {
                 let units = u16::try_from(*units).ok().and_then(Price::new).unwrap_or(Price::ONE);
-                units.notional_floor(shares)
+                let worth = units.notional_floor(shares);
+                if at.until(ctx.now) <= MARK_AGE { worth } else { worth.scale_floor(1, 2) }
             }
             None => cost,
         }
     }
+}
+
+/// Minutes of the window of losses.
+const WINDOW: i64 = 1_440;
+/// A mark older than this counts half.
+const MARK_AGE: Span = Span::secs(300);
+
+pub(super) fn minute_of(at: Time) -> i64 {
+    at.nanos().div_euclid(60_000_000_000)
 }

@@ -2,12 +2,13 @@
 
 use polydesk_domain::{
     Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel, OrderState,
-    OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, StrategyId, TradeStatus,
+    OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, Span, StrategyId,
+    TradeStatus,
 };
 
 use super::{Context, Manager};
 use crate::state::order::update_name;
-use crate::state::{FillChange, TradeChange, Violation, is_ordinary};
+use crate::state::{FillChange, Rejections, TradeChange, Violation, is_ordinary};
 
 impl Manager {
     /// Takes in an update of one of our orders.
@@ -33,6 +34,12 @@ impl Manager {
             let code = Code::literal(reason.code());
             *self.counts.rejects.entry((strategy, code)).or_default() += 1;
         }
+        match event {
+            OrderUpdate::Rejected { reason } => self.refused(ctx, id, reason, out),
+            OrderUpdate::Live | OrderUpdate::Matched => self.accepted(id),
+            _ => {}
+        }
+        let Some(order) = self.state.orders.get(id) else { return };
         if change.before != change.after {
             let cause = match event {
                 _ if change.reopened => format!("reopened: {}", update_name(event)),
@@ -65,6 +72,47 @@ impl Manager {
         }
         if !change.before.ended() && change.after.ended() {
             self.order_ended(ctx, id, Some(event), out);
+        }
+    }
+
+    /// The venue refused an entry: the next one of this strategy in this market waits, twice as long with
+    /// every refusal for the same reason, and so many of them stop everything.
+    fn refused(
+        &mut self,
+        ctx: &Context<'_>,
+        id: ClientOrderId,
+        reason: &RejectReason,
+        out: &mut Outbox,
+    ) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        if order.purpose.reduces() || *reason == RejectReason::Duplicate {
+            return;
+        }
+        let key = (order.strategy, order.token.market());
+        let code = Code::literal(reason.code());
+        let before = self.state.rejections.get(&key).filter(|known| known.code == code);
+        let count = before.map_or(1, |known| known.count + 1);
+        let until = ctx.now + Span::secs(1 << count.min(6));
+        self.state.rejections.insert(key, Rejections { code, count, until });
+        if let Some(desired) = self.state.quotes.get(&key)
+            && desired.retry_at < until
+            && let Some(desired) = self.state.quotes.get_mut(&key)
+        {
+            desired.retry_at = until;
+        }
+        if count == RUNAWAY {
+            let text = format!("orders of {} were refused {count} times in a row: {code}", key.0);
+            out.note(NoteLevel::Critical, "runaway", text.clone());
+            self.block(ctx, Cause::Runaway(code), text, out);
+        }
+    }
+
+    /// The venue took an order: what was refused before is over.
+    fn accepted(&mut self, id: ClientOrderId) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let key = (order.strategy, order.token.market());
+        if !order.purpose.reduces() {
+            self.state.rejections.remove(&key);
         }
     }
 
@@ -204,6 +252,9 @@ impl Manager {
                 Side::Buy => positions.buy(ledger, now, strategy, token, key, fill, role, plan),
                 Side::Sell => {
                     let reason = exit_reason(purpose);
+                    if matches!(reason, ExitReason::StopLoss | ExitReason::Trailing) {
+                        self.state.stopped.insert((strategy, token), now);
+                    }
                     invariant =
                         positions.sell(ledger, now, strategy, token, key, fill, role, reason);
                 }
@@ -291,6 +342,9 @@ impl Manager {
         })));
     }
 }
+
+/// Equal refusals in a row after which nothing new is tried before a person resumes.
+const RUNAWAY: u32 = 20;
 
 fn exit_reason(purpose: Purpose) -> ExitReason {
     match purpose {

@@ -1,7 +1,8 @@
 //! The account as a whole: equity, blockers, counters.
 
-use polydesk_domain::{Blocker, Cause, ConditionId, MarketKey, Time, TokenId, Universe, Usdc};
-use polydesk_domain::{Market, Token};
+use polydesk_domain::{
+    Blocker, Cause, Code, ConditionId, Market, MarketKey, Time, Token, TokenId, Universe, Usdc,
+};
 use polydesk_signals::HighWater;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,36 @@ pub struct Budgets {
     pub cancels: Budget,
 }
 
+/// Refusals of the venue for one reason in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejections {
+    /// The reason.
+    pub code: Code,
+    /// How many.
+    pub count: u32,
+    /// No entry of the strategy in the market before this.
+    pub until: Time,
+}
+
+/// Tries of something that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempts {
+    /// How many.
+    pub tries: u32,
+    /// Not again before this.
+    pub next_at: Time,
+}
+
+/// Redemption money that came before the resolution was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyRedemption {
+    /// pUSD.
+    pub amount: Usdc,
+}
+
 /// A market that orders, holdings or wants name: its facts as they were last listed, with its state now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +108,7 @@ impl Venue for Cause {
     }
 }
 
-plain!(EquityMarks, Counters, Budgets, MarketEntry, Blocker, HighWater, Time);
+plain!(Rejections, Attempts, EarlyRedemption, EquityMarks, Counters, Budgets, MarketEntry, Blocker, HighWater, Time);
 
 /// Whether a token or market is of a market.
 pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {

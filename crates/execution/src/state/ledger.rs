@@ -29,6 +29,8 @@ pub enum LedgerAccount {
     Rewards,
     /// Money that came from or went to outside.
     External,
+    /// Redemptions whose market is not resolved here yet.
+    Unmatched,
 }
 
 /// One movement.

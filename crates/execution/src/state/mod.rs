@@ -18,7 +18,9 @@ mod tracked;
 mod wanted;
 
 pub(crate) use account::concerns;
-pub use account::{Budgets, Counters, Equity, EquityMarks, MarketEntry};
+pub use account::{
+    Attempts, Budgets, Counters, EarlyRedemption, Equity, EquityMarks, MarketEntry, Rejections,
+};
 pub use basket::{BasketLeg, OpenBasket, Stage};
 pub use codec::{Entry, LoadError};
 pub use fills::Violation;
@@ -79,6 +81,16 @@ pub struct State {
     pub remember: Tracked<(StrategyId, String), Vec<u8>>,
     /// Millionths of a share by token that settled amounts had more (positive) or less than the lots.
     pub rounding: Tracked<Token, i64>,
+    /// Refusals of the venue in a row, by strategy and market.
+    pub rejections: Tracked<(StrategyId, MarketKey), Rejections>,
+    /// Redemptions that failed.
+    pub redemptions: Tracked<MarketKey, Attempts>,
+    /// Redemption money that came before the resolution.
+    pub early: Tracked<MarketKey, EarlyRedemption>,
+    /// When a strategy's lot of a token was last stopped out.
+    pub stopped: Tracked<(StrategyId, Token), Time>,
+    /// Equity at the first mark of each of the last 1,440 minutes, by minute since 1970.
+    pub window: Tracked<i64, Usdc>,
     /// Strategies that are switched off, and since when.
     pub off: Tracked<StrategyId, Time>,
     /// Keys of operator commands that were executed, and when.
@@ -98,7 +110,8 @@ macro_rules! tables {
             "exits" => positions.exits, "ledger" => ledger.balances, "days" => ledger.days,
             "baskets" => baskets, "conversions" => conversions, "quotes" => quotes,
             "blockers" => blockers, "emitted" => emitted, "signals" => signals, "asks" => asks,
-            "remember" => remember, "rounding" => rounding, "off" => off, "operator" => operator;
+            "remember" => remember, "rejections" => rejections, "redemptions" => redemptions, "early" => early,
+            "stopped" => stopped, "window" => window, "rounding" => rounding, "off" => off, "operator" => operator;
             "totals" => ledger.totals, "equity" => equity, "limits" => limits,
             "counters" => counters, "budgets" => budgets)
     };
@@ -126,6 +139,11 @@ impl State {
             signals: Tracked::default(),
             asks: Tracked::default(),
             remember: Tracked::default(),
+            rejections: Tracked::default(),
+            redemptions: Tracked::default(),
+            early: Tracked::default(),
+            stopped: Tracked::default(),
+            window: Tracked::default(),
             rounding: Tracked::default(),
             off: Tracked::default(),
             operator: Tracked::default(),
