@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Event, LevelChange, Price, Shares, Side};
+use polydesk_domain::{Event, LevelChange, MarketEvent, Price, Shares, Side};
 
 #[derive(Default)]
 struct Sides {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use polydesk_domain::{Books, Event, MarketKey, Outcome, Span};
+use polydesk_domain::{Books, Event, MarketEvent, MarketKey, Outcome, Span};
 use polydesk_engine::Engine;
 use polydesk_execution::{Limits, RawRisk};
 use polydesk_replay::{EventLog, Options, replay};
@@ -190,12 +190,11 @@ fn maps<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
 fn books<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let mut books = Books::new(Span::millis(100));
     let (mut work, mut stamped) = (Work::default(), blank());
-    let (mut done, mut listed) = (Vec::new(), 0);
+    let mut done = Vec::new();
     while source.next_into(&mut stamped)? {
         work.rows += 1;
-        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
-            books.list(MarketKey(listed), market.tick);
-            listed += 1;
+        if let Event::Market(MarketEvent::Listed { key, market }) = &stamped.event {
+            books.list(*key, market.tick);
         }
         books.close_due(&stamped, &mut done);
         for key in done.drain(..) {
