@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use polydesk_domain::{Books, Event, MarketKey, Outcome, Stamped, Token, TokenId};
+use polydesk_domain::{Books, Event, MarketEvent, MarketKey, Outcome, Stamped, Token, TokenId};
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
 use polydesk_polymarket_api::{
@@ -39,11 +39,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(item) = items.recv().await {
         let FeedItem::Market { received_at, venue_at, event } = item else { continue };
         match &event {
-            Event::Market(MarketEvent::Print(print)) => println!("{venue_at} trade {} at {}", print.size, print.price),
-            Event::Market(MarketEvent::Interrupted(_)) => println!("{received_at} the book is void until the next whole one"),
+            MarketEvent::Print(print) => {
+                println!("{venue_at} trade {} at {}", print.size, print.price)
+            }
+            MarketEvent::Interrupted(_) => {
+                println!("{received_at} the book is void until the next whole one")
+            }
             _ => {}
         }
         seq += 1;
+        let event = Event::Market(event);
         books.apply(&Stamped { at: received_at, venue_at, seq, event }, |_, _| {});
         let best = books.get(market).map(|b| (b.best_bid(Outcome::Yes), b.best_ask(Outcome::Yes)));
         if best != last {

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use common::*;
 use polydesk_domain::{
-    Books, ConditionId, Event, HashInput, Market, MarketState, Outcome, Payout, Price, RawLevel,
-    Shares, Side, Span, Stamped, Tif, Token, TokenId, book_hash,
+    Books, ConditionId, Event, HashInput, Market, MarketEvent, MarketState, Outcome, Payout, Price,
+    RawLevel, Shares, Side, Span, Stamped, Tif, Token, TokenId, book_hash,
 };
 use polydesk_local_exchange::venue::BookView;
 use polydesk_local_exchange::wallets::WalletKind;
@@ -73,14 +73,15 @@ impl Consumer {
     fn take(&mut self, item: FeedItem) {
         let FeedItem::Market { received_at, venue_at, event } = item else { return };
         match &event {
-            Event::Market(MarketEvent::Print(_)) => self.prints += 1,
-            Event::Market(MarketEvent::Interrupted(_)) => self.gaps += 1,
-            Event::Market(MarketEvent::State { market, state }) => {
+            MarketEvent::Print(_) => self.prints += 1,
+            MarketEvent::Interrupted(_) => self.gaps += 1,
+            MarketEvent::State { market, state } => {
                 self.states.insert(market.0, *state);
             }
             _ => {}
         }
         self.seq += 1;
+        let event = Event::Market(event);
         let stamped = Stamped { at: received_at, venue_at, seq: self.seq, event };
         self.books.apply(&stamped, |_, _| {});
     }

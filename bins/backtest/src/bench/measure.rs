@@ -190,12 +190,11 @@ fn maps<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
 fn books<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
     let mut books = Books::new(Span::millis(100));
     let (mut work, mut stamped) = (Work::default(), blank());
-    let (mut done, mut listed) = (Vec::new(), 0);
+    let mut done = Vec::new();
     while source.next_into(&mut stamped)? {
         work.rows += 1;
-        if let Event::Market(MarketEvent::Listed { market, .. }) = &stamped.event {
-            books.list(MarketKey(listed), market.tick);
-            listed += 1;
+        if let Event::Market(MarketEvent::Listed { key, market }) = &stamped.event {
+            books.list(*key, market.tick);
         }
         books.close_due(&stamped, &mut done);
         for key in done.drain(..) {

@@ -1008,10 +1008,11 @@ fn a_broken_loss_limit_stays_broken() {
         (day, "38 ask sell", "daily_loss sold"),
         (day, "38 40 ask sell", "daily_loss sold"),
         (high, "38 ask sell", "drawdown sold"),
-        // Midnight ends the day's loss, not a drawdown; the next day has an allowance of its own.
-        (day, "38 day ask 37 ask 36 ask", "open open daily_loss"),
+        // Midnight forgets neither the loss of the last 24 hours nor a drawdown.
+        (day, "39 day 38 ask 37 ask", "daily_loss daily_loss"),
+        (day, "38 day ask day ask 37 ask", "daily_loss open open"),
         (high, "38 day ask 40 day ask", "drawdown drawdown"),
-        (both, "38 ask day ask", "daily_loss drawdown"),
+        (both, "38 ask day ask day ask", "daily_loss daily_loss drawdown"),
         // A person lifts both, and each is measured anew from there.
         (day, "38 resume ask 37 ask 36 ask", "open open daily_loss"),
         (high, "38 resume ask 37 ask 36 ask", "open open drawdown"),
@@ -1043,14 +1044,15 @@ fn a_person_is_told_once_when_a_loss_limit_breaks_and_cancels_go_on() {
     story.check(expect![[r#"
         1001ms book 38 44
         1002ms timer
-            note daily_loss: 2.00 pUSD lost, the limit of a day is 2.00: no new exposure before the next UTC day or a resume
+            note daily_loss: 2.00 pUSD lost, the limit of a day is 2.00: no new exposure until neither the UTC day nor the last 24 hours are beyond it, or a resume
+            cancel #2
         2002ms book 37 44
         2003ms timer
             note drawdown: 3.00 pUSD below the highest equity, the limit is 3.00: no new exposure before a resume
         3003ms book 36 44
         3004ms timer
-        3004ms want nothing
             cancel #2
+        3004ms want nothing
     "#]]);
 }
 

@@ -140,7 +140,11 @@ impl Manager {
         if lost >= self.limits.daily_loss {
             self.latch(ctx, Cause::DailyLoss, lost, out);
         } else if self.limits.loss_latch == LossLatch::Window {
-            self.lift(Cause::DailyLoss, out);
+            // A mark that recovers within the day opens nothing.
+            let since = self.state.blockers.get(&Cause::DailyLoss).map(|latch| latch.since);
+            if since.is_some_and(|since| since.day() < now.day()) {
+                self.lift(Cause::DailyLoss, out);
+            }
         }
         if drawdown >= self.limits.max_drawdown {
             self.latch(ctx, Cause::Drawdown, drawdown, out);

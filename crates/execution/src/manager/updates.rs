@@ -92,7 +92,10 @@ impl Manager {
         let code = Code::literal(reason.code());
         let before = self.state.rejections.get(&key).filter(|known| known.code == code);
         let count = before.map_or(1, |known| known.count + 1);
-        let until = ctx.now + Span::secs(1 << count.min(6));
+        // A market that moved away twice is no loop yet.
+        let patience = if matches!(reason, RejectReason::FakKilled | RejectReason::FokKilled) { 2 } else { 0 };
+        let pause = Span::secs(if count > patience { 1 << (count - patience).min(6) } else { 0 });
+        let until = ctx.now + pause;
         self.state.rejections.insert(key, Rejections { code, count, until });
         if let Some(desired) = self.state.quotes.get(&key)
             && desired.retry_at < until

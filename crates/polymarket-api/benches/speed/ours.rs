@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Books, Event, LevelChange, MarketKey, Outcome, Price, Print, Rounding, Shares, Side, Size,
-    Snapshot, Span, Stamped, Tick, Tif, Time, Token, TokenId,
+    BookSnapshot, Books, Event, LevelChange, MarketEvent, MarketKey, Outcome, Price, Print,
+    Rounding, Shares, Side, Size, Span, Stamped, Tick, Tif, Time, Token, TokenId,
 };
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, OrderStamps, Wallet};
@@ -41,7 +41,7 @@ struct Reader {
     books: Books,
     done: Vec<MarketKey>,
     /// Handed to the books and taken back, so that its levels are allocated once.
-    snapshot: Arc<Snapshot>,
+    snapshot: Arc<BookSnapshot>,
     seq: u64,
     check: u64,
 }
@@ -50,14 +50,15 @@ impl Reader {
     fn new(markets: usize) -> Reader {
         let mut books = Books::new(Span::millis(100));
         (0..markets).for_each(|key| books.list(MarketKey(key as u32), Tick::Cent));
-        let snapshot = Snapshot { token: Token(0), bids: Vec::new(), asks: Vec::new() };
+        let snapshot = BookSnapshot { token: Token(0), bids: Vec::new(), asks: Vec::new() };
         let snapshot = Arc::new(snapshot);
         Reader { books, done: Vec::with_capacity(16), snapshot, seq: 0, check: 0 }
     }
 
     #[inline]
-    fn apply(&mut self, token: Token, at: Time, event: Event) {
+    fn apply(&mut self, token: Token, at: Time, event: MarketEvent) {
         self.seq += 1;
+        let event = Event::Market(event);
         let stamped = Stamped { at, venue_at: at, seq: self.seq, event };
         self.books.close_due(&stamped, &mut self.done);
         self.done.clear();
@@ -88,7 +89,7 @@ impl Reader {
                         size: row.size,
                         top: row.top,
                     };
-                    self.apply(row.token, at, Event::Market(MarketEvent::Level(change)));
+                    self.apply(row.token, at, MarketEvent::Level(change));
                     last = Some(row.token);
                 }
                 if let Some(token) = last {
@@ -101,15 +102,15 @@ impl Reader {
                     fill(&mut snapshot.bids, bids);
                     fill(&mut snapshot.asks, asks);
                 }
-                self.apply(token, at, Event::Market(MarketEvent::Snapshot(self.snapshot.clone())));
+                self.apply(token, at, MarketEvent::Snapshot(self.snapshot.clone()));
                 self.look(token);
             }
             Message::Print { token, at, side, price, size, .. } => {
-                self.apply(token, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
+                self.apply(token, at, MarketEvent::Print(Print { token, side, price, size }));
                 self.look(token);
             }
             Message::Best { token, at, top } => {
-                self.apply(token, at, Event::Market(MarketEvent::Best { token, top }));
+                self.apply(token, at, MarketEvent::Best { token, top });
                 self.look(token);
             }
             Message::Tick { .. } | Message::Resolved { .. } | Message::NewMarket { .. } => {}
@@ -388,6 +389,7 @@ fn bot(venue: &Venue, orders: usize, journal: bool) {
             };
             let got = loopback::now();
             seq += 1;
+            let event = Event::Market(event);
             let stamped = Stamped { at: received_at, venue_at, seq, event };
             books.close_due(&stamped, &mut Vec::new());
             let _ = books.apply(&stamped, |_, _| ());

@@ -1,7 +1,7 @@
 //! Books, prices, markets and pages of the CLOB. Ids stay text as the venue wrote them; accessors turn them into
 //! `domain` ids.
 
-use polydesk_domain::{HashInput, Price, RawLevel, Shares, Snapshot, Time, Token, book_hash};
+use polydesk_domain::{BookSnapshot, HashInput, Price, RawLevel, Shares, Time, Token, book_hash};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -67,7 +67,7 @@ pub struct BadLevel {
 
 impl Book {
     /// The book as an event for `token`. A level that is no price or size is an error, not a guess.
-    pub fn snapshot(&self, token: Token) -> Result<Snapshot, BadLevel> {
+    pub fn snapshot(&self, token: Token) -> Result<BookSnapshot, BadLevel> {
         let side = |levels: &[BookLevel], side: &'static str| {
             levels
                 .iter()
@@ -89,7 +89,7 @@ impl Book {
                 })
                 .collect::<Result<Vec<_>, BadLevel>>()
         };
-        Ok(Snapshot { token, bids: side(&self.bids, "bid")?, asks: side(&self.asks, "ask")? })
+        Ok(BookSnapshot { token, bids: side(&self.bids, "bid")?, asks: side(&self.asks, "ask")? })
     }
 
     /// The hash this book ought to have.

@@ -1159,7 +1159,7 @@ fn top(bid: &[u8], ask: &[u8]) -> Option<Top> {
 #[inline]
 fn inside(bid: Price, ask: Price) -> Top {
     let inside = |price: &Price| *price != Price::ZERO && *price != Price::ONE;
-    Top { bid: Some(bid).filter(inside), ask: Some(ask).filter(inside) }
+    Top::new(Some(bid).filter(inside), Some(ask).filter(inside))
 }
 
 fn tick(text: &[u8]) -> Option<Tick> {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Event, Gap, LevelChange, MarketKey, MarketState, Outcome, Payout, Price, Print, Shares, Side,
-    Snapshot, Span, Tick, Time, Token, TokenId, Top,
+    BookSnapshot, Interruption, LevelChange, MarketEvent, MarketKey, MarketState, Outcome, Payout,
+    Price, Print, Shares, Side, Span, Tick, Time, Token, TokenId, Top,
 };
 
 use super::{FeedConfig, FeedItem, FeedStats};
@@ -270,7 +270,7 @@ impl Books {
         self.out.push(FeedItem::Market {
             received_at: now,
             venue_at: now,
-            event: Event::Market(MarketEvent::Interrupted(Interruption { market: Some(token.market()) })),
+            event: MarketEvent::Interrupted(Interruption { market: Some(token.market()) }),
         });
         // Both outcomes are one book: the other token's frames cannot be trusted on half of it.
         self.void_sibling(token);
@@ -338,7 +338,7 @@ impl Books {
         self.void_wrong();
     }
 
-    fn tell(&mut self, now: Now, at: Time, event: Event) {
+    fn tell(&mut self, now: Now, at: Time, event: MarketEvent) {
         self.out.push(FeedItem::Market { received_at: now.local, venue_at: at, event });
     }
 
@@ -413,7 +413,7 @@ impl Books {
                     self.out.push(FeedItem::Market {
                         received_at: now.local,
                         venue_at: at,
-                        event: Event::Market(MarketEvent::Level(change)),
+                        event: MarketEvent::Level(change),
                     });
                 }
                 if self.hashes {
@@ -459,7 +459,7 @@ impl Books {
                     // The grid changed, and the book says so before the announcement: the other
                     // outcome's book is void with it.
                     constants.tick_at = Some(at);
-                    self.tell(now, at, Event::Market(MarketEvent::Tick { market: token.market(), tick }));
+                    self.tell(now, at, MarketEvent::Tick { market: token.market(), tick });
                     self.void_sibling(token);
                 }
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -495,8 +495,8 @@ impl Books {
                     levels.extend(held.map(|row| (row.price, row.size)));
                     levels
                 };
-                let snapshot = Snapshot { token, bids: levels(bids), asks: levels(asks) };
-                self.tell(now, at, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
+                let snapshot = BookSnapshot { token, bids: levels(bids), asks: levels(asks) };
+                self.tell(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
             }
             Message::Print { token, at, side, price, price_text, size } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -513,7 +513,7 @@ impl Books {
                     self.constants.entry(token.market()).or_default().last_trade_price =
                         Some(price_text.to_owned());
                 }
-                self.tell(now, at, Event::Market(MarketEvent::Print(Print { token, side, price, size })));
+                self.tell(now, at, MarketEvent::Print(Print { token, side, price, size }));
             }
             Message::Best { token, at, top } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
@@ -527,7 +527,7 @@ impl Books {
                     state.told = Some(top);
                     state.compare_best(now.steady);
                 }
-                self.tell(now, at, Event::Market(MarketEvent::Best { token, top }));
+                self.tell(now, at, MarketEvent::Best { token, top });
             }
             Message::Tick { token, at, tick } => self.tick(token, at, tick, now),
             Message::Resolved { market, at, winner } => {
@@ -537,7 +537,7 @@ impl Books {
                         Outcome::No => Payout::NO,
                     };
                     let state = MarketState::Resolved(payout);
-                    self.tell(now, at, Event::Market(MarketEvent::State { market: token.market(), state }));
+                    self.tell(now, at, MarketEvent::State { market: token.market(), state });
                     return;
                 }
                 let ours = self.constants.iter().find(|(_, constants)| {
@@ -547,7 +547,11 @@ impl Books {
                     // A split resolution, or one whose winner is not named: trading is over, and the payouts
                     // are read over REST.
                     Some(market) => {
-                        self.tell(now, at, Event::Market(MarketEvent::State { market, state: MarketState::Closed }));
+                        self.tell(
+                            now,
+                            at,
+                            MarketEvent::State { market, state: MarketState::Closed },
+                        );
                     }
                     None => tracing::debug!(market, "a market not followed here was resolved"),
                 }
@@ -588,7 +592,7 @@ impl Books {
             return;
         }
         self.constants.entry(market).or_default().tick_size = Some(tick.to_string());
-        self.tell(now, at, Event::Market(MarketEvent::Tick { market, tick }));
+        self.tell(now, at, MarketEvent::Tick { market, tick });
     }
 
     /// Time passed: looks for tokens that are silent, for hashes of quiet books, and for best prices that a
@@ -689,7 +693,7 @@ impl Books {
             // The announcement was lost, or is late: no book of the old grid may stay in force.
             (constants.told, constants.tick_at) = (Some(tick), Some(at));
             state.forget();
-            self.tell(now, at, Event::Market(MarketEvent::Tick { market: token.market(), tick }));
+            self.tell(now, at, MarketEvent::Tick { market: token.market(), tick });
             self.void_sibling(token);
         }
         let state = self.states.get_mut(&token)?;
@@ -710,7 +714,7 @@ impl Books {
                 Ok(snapshot) => {
                     state.install(book, at, now.steady);
                     self.stats.add(|s| &s.resyncs, 1);
-                    self.tell(now, at, Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
+                    self.tell(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, asset = book.asset_id, "a book over REST cannot be read");
@@ -807,7 +811,7 @@ impl TokenState {
     /// Notes since when the best prices of the book are not those the venue told.
     fn compare_best(&mut self, now: Time) {
         let (Some(told), Some(_)) = (self.told, self.based) else { return };
-        if self.book.best() == (told.bid.map(Price::units), told.ask.map(Price::units)) {
+        if self.book.best() == (told.bid().map(Price::units), told.ask().map(Price::units)) {
             self.differs_since = None;
             self.best.wrong_in_a_row = 0;
         } else if self.differs_since.is_none() {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polydesk_domain::{Event, Gap, MarketKey, Token, TokenId};
+use polydesk_domain::{Interruption, MarketEvent, MarketKey, Token, TokenId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
@@ -240,7 +240,7 @@ where
         markets.dedup();
         let now = self.clock.local();
         for market in markets {
-            let event = Event::Market(MarketEvent::Interrupted(Interruption { market: Some(market) }));
+            let event = MarketEvent::Interrupted(Interruption { market: Some(market) });
             let gap = FeedItem::Market { received_at: now, venue_at: now, event };
             let _ = self.items.send(gap).await;
         }
@@ -333,7 +333,10 @@ mod tests {
                 assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
                 for market in [0, 1] {
                     let Some(FeedItem::Market { event, .. }) = out.recv().await else { panic!() };
-                    assert_eq!(event, Event::Market(MarketEvent::Interrupted(Interruption { market: Some(MarketKey(market)) })));
+                    assert_eq!(
+                        event,
+                        MarketEvent::Interrupted(Interruption { market: Some(MarketKey(market)) })
+                    );
                 }
                 assert_eq!(stats.panics.load(Ordering::Relaxed), round);
             }

@@ -1,9 +1,10 @@
-//! The market channel: many tokens over several connections, as `domain` events in the order received.
+//! The market channel: many tokens over several connections, as market events in the order received. A
+//! feed can make no other events.
 //!
 //! Each connection (shard) is one task that owns the state of its tokens. A token begins with a whole
 //! book; changes before it, and changes older than it, are dropped. Whatever breaks that (a
-//! disconnection, a wrong hash, a silent token, a tick change) voids the token's book with an
-//! [`Event::Market(MarketEvent::Interrupted)`] and asks for a new one, so that a consumer never trades on a book nobody vouches for.
+//! disconnection, a wrong hash, a silent token, a tick change) voids the token's book with
+//! [`MarketEvent::Interrupted`] and asks for a new one, so that no consumer trades on an unverified book.
 
 mod books;
 mod config;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub use config::FeedConfig;
-use polydesk_domain::{Event, Time, Token, TokenId};
+use polydesk_domain::{MarketEvent, Time, Token, TokenId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -33,7 +34,7 @@ pub enum FeedItem {
         /// What the venue said; it can run backwards.
         venue_at: Time,
         /// What happened.
-        event: Event,
+        event: MarketEvent,
     },
     /// A market was created anywhere on the venue. Every connection hears of it; it is handed over once.
     NewMarket(Box<NewMarket>),

@@ -55,7 +55,10 @@ impl Desk {
     }
     fn gaps(&mut self) -> usize {
         let told = self.books.told();
-        told.filter(|item| matches!(item, FeedItem::Market { event: Event::Market(MarketEvent::Interrupted(_)), .. })).count()
+        told.filter(|item| {
+            matches!(item, FeedItem::Market { event: MarketEvent::Interrupted(_), .. })
+        })
+        .count()
     }
     fn asked(&mut self) -> Vec<TokenId> {
         self.books.ask().map(|(_, ids)| ids).unwrap_or_default()
@@ -101,7 +104,7 @@ impl Desk {
     }
 }
 
-fn count(items: &[FeedItem], wanted: impl Fn(&Event) -> bool) -> usize {
+fn count(items: &[FeedItem], wanted: impl Fn(&MarketEvent) -> bool) -> usize {
     let wanted = |item: &&FeedItem| matches!(item, FeedItem::Market { event, .. } if wanted(event));
     items.iter().filter(wanted).count()
 }
@@ -114,8 +117,12 @@ fn a_change_after_a_newer_one_voids_the_book_instead_of_bringing_a_level_back() 
     desk.bid_at(START + 110, "0", "newer");
     desk.bid_at(START + 100, "5", "older");
     let told = desk.events();
-    assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Level(_)))), 1, "the older one is not told");
-    assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Interrupted(_)))), 1);
+    assert_eq!(
+        count(&told, |e| matches!(e, MarketEvent::Level(_))),
+        1,
+        "the older one is not told"
+    );
+    assert_eq!(count(&told, |e| matches!(e, MarketEvent::Interrupted(_))), 1);
     assert_eq!(desk.stats.reordered.load(Ordering::Relaxed), 1);
     assert_eq!(desk.asked(), desk.ids);
     // Equal times are one batch, and prints may run ahead.
@@ -128,7 +135,7 @@ fn a_change_after_a_newer_one_voids_the_book_instead_of_bringing_a_level_back() 
         ));
     desk.bid_at(START + 200, "5", "");
     desk.bid_at(START + 200, "6", "");
-    assert_eq!(count(&desk.events(), |e| matches!(e, Event::Market(MarketEvent::Level(_)))), 2);
+    assert_eq!(count(&desk.events(), |e| matches!(e, MarketEvent::Level(_))), 2);
     assert_eq!(desk.based(), [true; 2]);
 }
 
@@ -173,7 +180,7 @@ fn a_grid_first_heard_over_rest_does_not_swallow_its_announcement() {
     desk.events();
     desk.tick_at(START - 10);
     let told = desk.events();
-    assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Tick { tick: Tick::Thousandth, .. }))), 1);
+    assert_eq!(count(&told, |e| matches!(e, MarketEvent::Tick { tick: Tick::Thousandth, .. })), 1);
     assert_eq!(desk.based(), [false; 2]);
 }
 
@@ -185,8 +192,8 @@ fn a_grid_learned_over_rest_is_told() {
     desk.events();
     desk.rest(START + 10, "0.001", "0.4");
     let told = desk.events();
-    assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Tick { tick: Tick::Thousandth, .. }))), 1);
-    assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Snapshot(_)))), 1);
+    assert_eq!(count(&told, |e| matches!(e, MarketEvent::Tick { tick: Tick::Thousandth, .. })), 1);
+    assert_eq!(count(&told, |e| matches!(e, MarketEvent::Snapshot(_))), 1);
     assert_eq!(desk.based(), [true, false], "the other outcome's book is of the old grid");
 }
 
@@ -229,7 +236,7 @@ fn a_book_that_cannot_be_verified_is_told_once_and_tried_again_on_the_next_conne
         };
         let found = told.iter().filter(|item| matches!(item, FeedItem::Unverified { .. }));
         assert_eq!(found.collect::<Vec<_>>(), [&unverified]);
-        assert_eq!(count(&told, |e| matches!(e, Event::Market(MarketEvent::Interrupted(_)))), 3);
+        assert_eq!(count(&told, |e| matches!(e, MarketEvent::Interrupted(_))), 3);
         desk.books.end();
         desk.events();
     }
@@ -245,8 +252,9 @@ fn a_resolution_without_a_winner_of_ours_ends_the_market() {
             desk.send(&format!(
                     r#"{{"event_type":"market_resolved","id":"1","market":"{market}","assets_ids":["11","12"],"winning_asset_id":"","winning_outcome":"","timestamp":"{START}"}}"#
                 ));
-            let over =
-                |e: &Event| *e == Event::Market(MarketEvent::State { market: MarketKey(3), state: MarketState::Closed });
+            let over = |e: &MarketEvent| {
+                *e == MarketEvent::State { market: MarketKey(3), state: MarketState::Closed }
+            };
             assert_eq!(count(&desk.events(), over), told, "{market}");
         }
     }
