@@ -446,9 +446,9 @@ pub fn next_status(
     use TradeStatus as T;
     let legal = match (now, next) {
         _ if now == next => return Ok(None),
-        (T::Confirmed | T::Failed, _) => false,
-        // Streams reorder: an earlier stage after a later one says nothing new.
-        (T::Mined | T::Retrying, T::Matched) => return Ok(None),
+        (T::Confirmed, T::Failed) | (T::Failed, T::Confirmed) => false,
+        // Streams reorder and questions overtake them: an earlier stage after a later one says nothing new.
+        (T::Confirmed | T::Failed, _) | (T::Mined | T::Retrying, T::Matched) => return Ok(None),
         _ => true,
     };
     if legal { Ok(Some(next)) } else { Err(IllegalTrade { now, next }) }

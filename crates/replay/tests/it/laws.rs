@@ -164,8 +164,14 @@ fn the_random_runs_reach_every_kind_of_trouble() {
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..150 {
         let tape = random_tape(seed, 3, 260);
-        let run =
-            run(tape, vec![Box::new(Whim(Dice(seed)))], rough(QueueModel::Pessimistic, seed), seed);
+        let impatient = RawRisk { max_naked_secs: 5, ..RawRisk::default() };
+        let run = run_limited(
+            tape,
+            vec![Box::new(Whim(Dice(seed)))],
+            rough(QueueModel::Pessimistic, seed),
+            seed,
+            Limits::try_from(&impatient).unwrap(),
+        );
         let counters = run.sim.counters();
         for (name, count) in [
             ("maker fills", counters.fills_maker),
