@@ -11,7 +11,7 @@ use crate::data::*;
 use crate::gamma::*;
 use crate::ws::{LevelRow, Message, NewMarket, UserOrder};
 
-#[path = "../tests/frames/print.rs"]
+#[path = "../tests/it/frames/print.rs"]
 mod print;
 
 type Check = fn(&str) -> Result<BTreeSet<String>, String>;

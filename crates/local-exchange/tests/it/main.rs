@@ -1,0 +1,11 @@
+//! The local exchange's tests from outside, in one program: a program for each file would link the exchange each time.
+
+mod common;
+mod discovery;
+mod faults;
+mod hostile;
+mod laws;
+mod rest;
+mod signatures;
+mod sockets;
+mod tape;

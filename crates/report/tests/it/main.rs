@@ -1,0 +1,5 @@
+//! The tests of reports from outside, in one program.
+
+mod common;
+mod report;
+mod waterfall;

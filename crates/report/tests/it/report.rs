@@ -1,0 +1,428 @@
+//! The whole report over records made by hand and one that was recorded.
+
+use crate::common::{HOSTILE, fill, hostile, quiet, record, trade};
+use polydesk_domain::{Role, Span, StrategyId, Time, TradeStatus, Usdc};
+use polydesk_report::{
+    Analysis, EpisodeRecord, EquityRecord, FillRecord, Options, OrderRecord, Record, analyse, html,
+    json, terminal,
+};
+use serde_json::Value;
+
+fn options() -> Options {
+    Options { seed: 7, resamples: 500 }
+}
+
+fn real() -> Record {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/report/record.json");
+    let text = std::fs::read_to_string(path).expect("the fixture is part of the checkout");
+    serde_json::from_str(&text).expect("the fixture is a record")
+}
+
+fn only_failed() -> Record {
+    let mut run = quiet();
+    run.fills = vec![FillRecord { status: TradeStatus::Failed, ..fill() }; 3];
+    record(vec![run])
+}
+
+/// Every record the whole report must cope with.
+fn records() -> Vec<(&'static str, Record)> {
+    let mut odd = quiet();
+    (odd.span, odd.markets) = (None, Vec::new());
+    odd.trades = vec![trade(7, 10), trade(999, 0)];
+    odd.trades[1].shares = polydesk_domain::Shares::ZERO;
+    odd.fills = vec![FillRecord { shares: polydesk_domain::Shares::ZERO, market: 50, ..fill() }];
+    let mut extreme = quiet();
+    extreme.starting_cash = Usdc::new(i64::MAX);
+    extreme.totals.equity = Usdc::new(i64::MIN + 1);
+    extreme.trades = vec![trade(0, 5); 2];
+    extreme.trades[0].proceeds = Usdc::new(i64::MIN + 1);
+    extreme.trades[0].cost = Usdc::new(i64::MAX);
+    extreme.equity = [0, i64::MAX, i64::MIN + 1]
+        .map(|micros| EquityRecord {
+            at: Time::MAX,
+            equity: Usdc::new(micros),
+            locked: Usdc::new(i64::MAX),
+            realised: Usdc::new(micros),
+        })
+        .to_vec();
+    vec![
+        ("no runs", record(Vec::new())),
+        ("nothing happened", record(vec![quiet()])),
+        ("only failed fills", only_failed()),
+        ("odd", record(vec![odd])),
+        ("extreme", record(vec![extreme])),
+        ("hostile", record(vec![hostile(), quiet()])),
+        ("recorded", real()),
+    ]
+}
+
+fn check_ratios(path: &str, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(ratio), Some(reason)) = (map.get("value"), map.get("reason")) {
+                assert!(ratio.is_null() != reason.is_null(), "{path}: {value}");
+            }
+            for (key, inner) in map {
+                check_ratios(&format!("{path}.{key}"), inner);
+            }
+        }
+        Value::Array(list) => {
+            for (i, inner) in list.iter().enumerate() {
+                check_ratios(&format!("{path}[{i}]"), inner);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_record_gives_a_whole_report_without_nan() {
+    for (name, record) in records() {
+        let analysis = analyse(&record, &options());
+        let text = json(&record, &analysis).unwrap();
+        let page = html(&record, &analysis);
+        let lines = terminal(&record, &analysis, 100, false);
+        for (what, text) in [("json", &text), ("html", &page), ("terminal", &lines)] {
+            for bad in ["NaN", "inf,", "inf ", "-100.0%"] {
+                assert!(!text.contains(bad), "{name}: {bad} in {what}");
+            }
+        }
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["run_sha256"].as_str().map(str::len), Some(64), "{name}");
+        check_ratios(name, &value["analysis"]);
+    }
+}
+
+#[test]
+fn the_same_record_gives_the_same_bytes_and_another_seed_another_interval() {
+    for (name, record) in records() {
+        let whole = |options: &Options| {
+            let analysis = analyse(&record, options);
+            (json(&record, &analysis).unwrap(), html(&record, &analysis))
+        };
+        assert!(whole(&options()) == whole(&options()), "{name}");
+    }
+    let mut run = quiet();
+    run.trades = (0..60).map(|i| trade(i % 12, (i as i64 * 37) % 90 - 40)).collect();
+    let record = record(vec![run]);
+    let interval =
+        |seed| analyse(&record, &Options { seed, resamples: 500 }).runs[0].verdict.interval;
+    assert_ne!(interval(1), interval(2));
+}
+
+fn width(line: &str) -> usize {
+    line.chars().count()
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for (name, record) in records() {
+        let analysis = analyse(&record, &options());
+        for most in [80, 100, 120] {
+            for line in terminal(&record, &analysis, most, false).lines() {
+                assert!(width(line) <= most, "{name} at {most}: {line}");
+            }
+        }
+    }
+}
+
+/// Takes the colour sequences of this crate away again.
+fn without_colour(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find('m').expect("a sequence ends");
+        rest = &rest[at + end + 1..];
+    }
+    out + rest
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    for (name, record) in records() {
+        let analysis = analyse(&record, &options());
+        let plain = terminal(&record, &analysis, 80, false);
+        let coloured = terminal(&record, &analysis, 80, true);
+        assert!(!plain.contains('\u{1b}'), "{name}");
+        assert_eq!(without_colour(&coloured), plain, "{name}");
+    }
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let mut record = record(vec![hostile()]);
+    record.program = HOSTILE.to_owned();
+    record.command = HOSTILE.to_owned();
+    for setting in &mut record.config {
+        (setting.key, setting.value, setting.origin) =
+            (HOSTILE.to_owned(), HOSTILE.to_owned(), HOSTILE.to_owned());
+    }
+    let analysis = analyse(&record, &options());
+    let page = html(&record, &analysis);
+    assert!(page.contains("&lt;/script&gt;&lt;img"));
+    assert!(!page.contains("<img"), "markup from data");
+    assert_eq!(page.matches("</script>").count(), 2, "only the page's own two");
+    assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'));
+    let lines = terminal(&record, &analysis, 80, false);
+    assert!(!lines.contains('\u{1b}') && !lines.contains('\u{202e}'));
+}
+
+fn embedded(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=report-data>").expect("the data are there");
+    let (data, _) = rest.split_once("</script>").expect("they end");
+    serde_json::from_str(data).expect("they are JSON")
+}
+
+#[test]
+fn the_page_is_one_file_that_asks_nobody() {
+    let record = real();
+    let page = html(&record, &analyse(&record, &options()));
+    for bad in ["http://", "https://", "src=", "url(", "@import", "<link", "fetch("] {
+        assert!(!page.contains(bad), "{bad}");
+    }
+    assert!(page.contains("prefers-color-scheme:dark") && page.contains("@media print"));
+    let data = embedded(&page);
+    assert_eq!(data["analysis"]["runs"].as_array().map(Vec::len), Some(record.runs.len()));
+}
+
+#[test]
+fn a_huge_run_still_fits_into_five_megabytes() {
+    let mut run = hostile();
+    run.fills = vec![fill(); 100_000];
+    run.trades = (0..50_000).map(|i| trade(i % 12, i as i64 % 50 - 20)).collect();
+    run.episodes = vec![run.episodes[0].clone(); 20_000];
+    run.equity = (0..20_000)
+        .map(|i| EquityRecord {
+            at: Time::from_secs(1_790_000_000 + i),
+            equity: Usdc::new(1_000_000_000 + (i * 7_919) % 50_000_000),
+            locked: Usdc::new((i * 104_729) % 90_000_000),
+            realised: Usdc::new(i * 1_000),
+        })
+        .collect();
+    run.markets = (0..5_000).map(|i| crate::common::market((i % 250) as u8)).collect();
+    let record = record(vec![run.clone(), run]);
+    let page = html(&record, &analyse(&record, &Options { seed: 1, resamples: 50 }));
+    assert!(page.len() <= 5_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn made_up_runs_are_never_added_to_real_ones() {
+    let mut real = quiet();
+    real.trades = vec![trade(0, 10), trade(1, -30)];
+    real.totals.equity = Usdc::whole(1_000) + Usdc::cents(-20);
+    let mut made_up = real.clone();
+    made_up.synthetic = true;
+    made_up.trades = vec![trade(0, 5_000); 40];
+    let analysis = analyse(&record(vec![real.clone(), made_up.clone(), real]), &options());
+    let total = analysis.real.as_ref().unwrap();
+    assert_eq!((total.runs, total.tables.total.n, total.verdict.net), (2, 4, Usdc::cents(-40)));
+    assert_eq!(total.waterfall.net, Usdc::cents(-40));
+    assert!(analyse(&record(vec![made_up]), &options()).real.is_none());
+}
+
+fn judged(trades: Vec<polydesk_report::TradeRecord>) -> Analysis {
+    let mut run = quiet();
+    run.trades = trades;
+    analyse(&record(vec![run]), &options())
+}
+
+#[test]
+fn tables_group_round_trips_by_every_question() {
+    let mut trades = vec![trade(0, 50), trade(0, -20), trade(3, 30)];
+    trades[2].why = "resolution".to_owned();
+    trades[2].cost = Usdc::cents(950);
+    trades[2].proceeds = Usdc::cents(980);
+    // Bought the evening before; the day of the exit counts.
+    let midnight = Time::from_secs(trades[1].closed_at.day() * 86_400);
+    trades[1].closed_at = midnight;
+    trades[1].opened_at = midnight - Span::secs(60);
+    trades[2].closed_at = midnight - Span::nanos(1);
+    trades[2].opened_at = midnight - Span::nanos(60_000_000_001);
+    let tables = &judged(trades).runs[0].tables;
+    let rows = |rows: &[polydesk_report::analysis::Row]| -> Vec<(String, usize, String)> {
+        rows.iter().map(|row| (row.key.trim().to_owned(), row.n, row.net.to_string())).collect()
+    };
+    let row = |key: &str, n, net: &str| (key.to_owned(), n, net.to_owned());
+    assert_eq!(rows(&tables.exits), [row("resolution", 1, "0.30"), row("take_profit", 2, "0.30")]);
+    assert_eq!(rows(&tables.prices), [row("40-50 ¢", 2, "0.30"), row("90-100 ¢", 1, "0.30")]);
+    assert_eq!(rows(&tables.days), [row("2026-09-20", 1, "0.30"), row("2026-09-21", 2, "0.30")]);
+    assert_eq!(
+        rows(&tables.markets),
+        [row("Question 0?", 2, "0.30"), row("Question 3?", 1, "0.30")]
+    );
+    let total = &tables.total;
+    assert_eq!((total.n, total.wins, total.net), (3, 2, Usdc::cents(60)));
+    assert_eq!((total.cents_per_share, total.mean_hold_ms), (Some(2.0), Some(60_000)));
+    assert_eq!((total.mean, total.interval), (Some(Usdc::cents(20)), None));
+}
+
+#[test]
+fn two_markets_with_one_question_stay_apart() {
+    let mut run = quiet();
+    run.markets[1].question = run.markets[0].question.clone();
+    run.trades = vec![trade(0, 10), trade(1, 20), trade(1, 20)];
+    let analysis = analyse(&record(vec![run]), &options());
+    let rows: Vec<_> =
+        analysis.runs[0].tables.markets.iter().map(|row| (row.key.as_str(), row.n)).collect();
+    assert_eq!(rows, [("Question 0?", 2), ("Question 0?", 1)]);
+}
+
+#[test]
+fn the_legs_of_a_group_are_one_market_to_the_verdict() {
+    let mut run = quiet();
+    for facts in &mut run.markets[2..] {
+        facts.group = Some("election".to_owned());
+    }
+    run.trades = (0..60).map(|i| trade(i % 12, 10)).collect();
+    let verdict = analyse(&record(vec![run]), &options()).runs[0].verdict.clone();
+    assert_eq!((verdict.markets, verdict.reason.as_str()), (3, "3 markets < 5"));
+}
+
+#[test]
+fn concentration_and_streaks_are_counted() {
+    let cents = [100, -10, -10, -10, 50, 30, 10, 5, 5, -40];
+    let trades = cents.into_iter().enumerate().map(|(i, cents)| trade(i, cents)).collect();
+    let risk = &judged(trades).runs[0].risk;
+    assert_eq!((risk.top1_percent.value, risk.top5_percent.value), (Some(50.0), Some(97.5)));
+    assert_eq!((risk.losing_streak, risk.net_without_best_3), (3, Usdc::cents(-180)));
+    assert_eq!(risk.profit_factor.value, Some(2.857143));
+    // Events hold three markets each: the last one alone lost.
+    let worst = risk.worst_event.as_ref().unwrap();
+    assert_eq!((worst.event.as_str(), worst.amount), ("event-3", Usdc::cents(-40)));
+}
+
+#[test]
+fn markouts_have_the_sign_of_our_side_and_count_what_is_missing() {
+    let mut run = quiet();
+    let sell = FillRecord {
+        side: polydesk_domain::Side::Sell,
+        shares: polydesk_domain::Shares::whole(30),
+        notional: Usdc::whole(12),
+        double_mid_later: [Some(8_200), None, Some(7_800), Some(8_000)],
+        ..fill()
+    };
+    run.fills = vec![fill(), sell];
+    let analysis = analyse(&record(vec![run]), &options());
+    let markout = &analysis.runs[0].markouts[0];
+    assert_eq!((markout.role, markout.fills), (Role::Maker, 2));
+    // Buy at 40 ¢, later 43 ¢: +3. Sell at 40 ¢, later 41, ?, 39, 40 ¢: -1, ?, +1, 0.
+    let mean: Vec<_> = markout.at.iter().map(|at| (at.secs, at.mean_cents, at.missing)).collect();
+    assert_eq!(
+        mean,
+        [
+            (0, Some(0.0), 0),
+            (5, Some(1.0), 0),
+            (30, Some(3.0), 1),
+            (60, Some(2.0), 0),
+            (300, Some(1.5), 0)
+        ]
+    );
+    assert_eq!(markout.at[1].weighted_cents, Some(0.0));
+}
+
+#[test]
+fn opportunities_are_grouped_by_what_became_of_them() {
+    let mut run = quiet();
+    let base = hostile().episodes.remove(0);
+    let episode = |kind: &str, outcome: &str, millis: i64, edge_cents| EpisodeRecord {
+        kind: kind.to_owned(),
+        outcome: outcome.to_owned(),
+        ended: base.started + Span::millis(millis),
+        best_edge: Usdc::cents(edge_cents),
+        ..base.clone()
+    };
+    run.episodes = vec![
+        episode("all_yes", "below_minimum sets_micros=3", 9, 20),
+        episode("all_yes", "below_minimum sets_micros=7", 10, 30),
+        episode("all_yes", "signalled", 59_999, 100),
+        episode("buy_pair", "signalled", 60_000, 40),
+    ];
+    let plan = hostile().plans.remove(0);
+    run.plans = vec![plan.clone(), plan];
+    let analysis = analyse(&record(vec![run]), &options());
+    let seen = &analysis.runs[0].opportunities;
+    let groups: Vec<_> = seen
+        .groups
+        .iter()
+        .map(|group| {
+            let millis = group.lifetime.as_millis();
+            (group.kind.as_str(), group.outcome.as_str(), group.count, group.sum_edge, millis)
+        })
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            ("all_yes", "signalled", 1, Usdc::cents(100), 59_999),
+            ("buy_pair", "signalled", 1, Usdc::cents(40), 60_000),
+            ("all_yes", "below_minimum", 2, Usdc::cents(50), 19),
+        ]
+    );
+    let best: Vec<_> = seen.best.iter().map(|episode| episode.best_edge).collect();
+    assert_eq!(best, [100, 40, 30, 20].map(Usdc::cents));
+    let lifetimes: Vec<_> = seen.lifetimes.iter().map(|bin| bin.count).collect();
+    assert_eq!(lifetimes, [1, 1, 0, 0, 1, 1]);
+    assert_eq!((seen.plans[0].count, seen.plans[0].expected), (2, Usdc::whole(4)));
+}
+
+#[test]
+fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
+    let mut run = quiet();
+    run.orders = vec![OrderRecord {
+        strategy: StrategyId::STINK_BIDDER,
+        signals: 9,
+        placed: 8,
+        post_only: 6,
+        touched: 4,
+        filled: 2,
+        waits_ms: vec![300, 100, 200],
+    }];
+    run.fills = vec![
+        fill(),
+        FillRecord { role: Role::Taker, ..fill() },
+        FillRecord { status: TradeStatus::Failed, ..fill() },
+    ];
+    let codes = |pairs: &[(&str, u64)]| {
+        pairs.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect()
+    };
+    run.codes.skips.insert("a".to_owned(), codes(&[("rare", 1), ("often", 9)]));
+    run.codes.rejects.insert("a".to_owned(), codes(&[("refused", 2)]));
+    let analysis = analyse(&record(vec![run]), &options());
+    let execution = &analysis.runs[0].execution;
+    let orders = &execution.strategies[0];
+    assert_eq!(
+        (orders.post_only_percent, orders.touched_percent, orders.filled_percent),
+        (Some(75.0), Some(50.0), Some(25.0))
+    );
+    assert_eq!((orders.wait_p50_ms, orders.wait_p95_ms), (Some(200.0), Some(290.0)));
+    assert_eq!((orders.maker_fills, orders.taker_fills), (1, 1));
+    assert_eq!((orders.maker_notional, execution.failed_settlements), (Usdc::whole(4), 1));
+    let codes: Vec<_> =
+        execution.codes.iter().map(|code| (code.kind, code.code.as_str(), code.count)).collect();
+    assert_eq!(codes, [("reject", "refused", 2), ("skip", "often", 9), ("skip", "rare", 1)]);
+}
+
+#[test]
+fn the_recorded_run_keeps_its_figures() {
+    let record = real();
+    let analysis = analyse(&record, &options());
+    for (run, judged) in record.runs.iter().zip(&analysis.runs) {
+        let steps = &judged.waterfall.steps;
+        let sum: i64 = steps.iter().map(|step| step.amount.micros()).sum();
+        assert_eq!(sum, judged.waterfall.net.micros());
+        // The same round trips have the same mean and interval wherever they are shown.
+        let (verdict, total) = (&judged.verdict, &judged.tables.total);
+        assert_eq!((verdict.mean, verdict.interval), (total.mean, total.interval));
+        let profit: i64 =
+            run.trades.iter().map(|trade| (trade.proceeds - trade.cost).micros()).sum();
+        assert_eq!(total.net.micros(), profit);
+        assert_eq!(judged.waterfall.net, run.totals.equity - run.starting_cash);
+        // Recorded books know every middle, so nearly nothing is left unexplained.
+        let rest = steps.iter().find(|step| step.key == "remainder").unwrap();
+        assert!(rest.amount.micros().abs() <= 12, "{rest:?}");
+    }
+    let text = serde_json::to_string(&record).unwrap();
+    let back: Record = serde_json::from_str(&text).unwrap();
+    assert!(serde_json::to_string(&back).unwrap() == text, "a record survives being written");
+}

@@ -1,0 +1,177 @@
+//! The money's steps add up to the net, and on clean books explain all of it.
+
+use std::collections::BTreeMap;
+
+use crate::common::{fill, quiet, record, trade};
+use polydesk_domain::{Outcome, Price, Role, Shares, Side, TradeStatus, Usdc};
+use polydesk_report::{FillRecord, OpenRecord, Options, RunRecord, TradeRecord, analyse};
+use proptest::prelude::*;
+
+fn steps(run: RunRecord) -> (BTreeMap<&'static str, i64>, i64) {
+    let analysis = analyse(&record(vec![run]), &Options { seed: 1, resamples: 10 });
+    let waterfall = &analysis.runs[0].waterfall;
+    let steps = waterfall.steps.iter().map(|step| (step.key, step.amount.micros())).collect();
+    (steps, waterfall.net.micros())
+}
+
+/// A run whose equity follows from its fills, redemptions and open marks.
+fn settled(
+    fills: Vec<FillRecord>,
+    redeemed: &[(usize, u64, i64)],
+    open: &[(usize, u64, i64)],
+) -> RunRecord {
+    let mut run = quiet();
+    let mut cash = run.starting_cash.micros();
+    for fill in fills.iter().filter(|fill| fill.status != TradeStatus::Failed) {
+        let sign = if fill.side == Side::Buy { -1 } else { 1 };
+        cash += sign * fill.notional.micros() - fill.fee.micros();
+    }
+    for (market, shares, proceeds) in redeemed {
+        cash += proceeds;
+        run.trades.push(TradeRecord {
+            shares: Shares::new(*shares),
+            proceeds: Usdc::new(*proceeds),
+            exit_role: None,
+            why: "resolution".to_owned(),
+            ..trade(*market, 0)
+        });
+    }
+    let mut marks = 0;
+    for (market, shares, mark) in open {
+        marks += mark;
+        run.open.push(OpenRecord {
+            strategy: fill().strategy,
+            market: *market,
+            outcome: Outcome::Yes,
+            shares: Shares::new(*shares),
+            cost: Usdc::ZERO,
+            mark: Usdc::new(*mark),
+        });
+    }
+    run.totals.cash = Usdc::new(cash);
+    run.totals.equity = Usdc::new(cash + marks);
+    run.fills = fills;
+    run
+}
+
+#[test]
+fn a_bid_that_is_filled_and_redeemed_is_explained_to_the_last_cent() {
+    // 10 YES bought at 0.40 (middle 0.42, 30 s later 0.43, last 0.43), redeemed at one dollar.
+    let (steps, net) = steps(settled(vec![fill()], &[(0, 10_000_000, 10_000_000)], &[]));
+    for (key, want) in [
+        ("maker_spread", 200_000),
+        ("adverse_30s", 100_000),
+        ("later_moves", 0),
+        ("settlement", 5_700_000),
+        ("remainder", 0),
+    ] {
+        assert_eq!(steps[key], want, "{key}");
+    }
+    assert_eq!(net, 6_000_000);
+}
+
+#[test]
+fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
+    let taker = FillRecord {
+        role: Role::Taker,
+        notional: Usdc::cents(430),
+        fee: Usdc::cents(7),
+        double_mid_later: [Some(8_400), Some(8_500), Some(8_500), None],
+        ..fill()
+    };
+    let run = settled(vec![taker], &[], &[(0, 10_000_000, 4_100_000)]);
+    let analysis = analyse(&record(vec![run.clone()]), &Options { seed: 1, resamples: 10 });
+    // 4.30 paid; 4.15 was the middle when it was decided, 4.20 when it was filled.
+    assert_eq!(analysis.runs[0].waterfall.slippage_since_decision, Usdc::cents(-15));
+    let (steps, net) = steps(run);
+    for (key, want) in [
+        ("taker_slippage", -100_000),
+        ("taker_fees", -70_000),
+        ("adverse_30s", 50_000),
+        ("open_marks", -150_000),
+        ("remainder", 0),
+    ] {
+        assert_eq!(steps[key], want, "{key}");
+    }
+    assert_eq!(net, -270_000);
+}
+
+#[test]
+fn failed_fills_count_for_nothing_and_are_shown() {
+    let failed = FillRecord { status: TradeStatus::Failed, ..fill() };
+    let analysis = analyse(
+        &record(vec![settled(vec![failed], &[], &[])]),
+        &Options { seed: 1, resamples: 10 },
+    );
+    let run = &analysis.runs[0];
+    assert_eq!((run.waterfall.failed_fills, run.waterfall.failed_notional), (1, Usdc::whole(4)));
+    assert!(run.waterfall.steps.iter().all(|step| step.amount == Usdc::ZERO));
+    assert_eq!((run.execution.failed_settlements, run.markouts.len()), (1, 0));
+}
+
+#[test]
+fn tokens_without_any_middle_have_a_step_of_their_own() {
+    let blind = FillRecord { double_mid_filled: None, double_mid_later: [None; 4], ..fill() };
+    let (steps, net) = steps(settled(vec![blind], &[(0, 10_000_000, 10_000_000)], &[]));
+    assert_eq!((steps["no_middle"], steps["settlement"], steps["remainder"]), (6_000_000, 0, 0));
+    assert_eq!(net, 6_000_000);
+}
+
+fn any_fill() -> impl Strategy<Value = FillRecord> {
+    let middle = || prop::option::of(0u32..=20_000);
+    let middles = (middle(), middle(), [middle(), middle(), middle(), middle()]);
+    let basics = (0usize..4, any::<bool>(), any::<bool>(), 1u64..1_000_000_000, 0u16..=10_000);
+    (basics, middles, 0i64..1_000_000, 0u8..20).prop_map(|(basics, middles, fee, luck)| {
+        let (market, buy, maker, shares, price) = basics;
+        let (shares, price) = (Shares::new(shares), Price::new(price).unwrap_or_default());
+        FillRecord {
+            market,
+            side: if buy { Side::Buy } else { Side::Sell },
+            role: if maker { Role::Maker } else { Role::Taker },
+            shares,
+            notional: price.notional_floor(shares),
+            fee: Usdc::new(fee),
+            status: if luck == 0 { TradeStatus::Failed } else { TradeStatus::Confirmed },
+            double_mid_decided: middles.0,
+            double_mid_filled: middles.1,
+            double_mid_later: middles.2,
+            ..fill()
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(crate::common::cases()))]
+
+    #[test]
+    fn steps_always_add_up_to_the_net(
+        fills in prop::collection::vec(any_fill(), 0..20),
+        redeemed in prop::collection::vec((0usize..6, 0u64..1_000_000_000, 0i64..1_000_000_000), 0..5),
+        equity in -1_000_000_000i64..10_000_000_000,
+    ) {
+        let mut run = settled(fills, &redeemed, &[]);
+        run.totals.equity = Usdc::new(equity);
+        let (steps, net) = steps(run);
+        prop_assert_eq!(steps.values().sum::<i64>(), net);
+        prop_assert_eq!(net, equity - 1_000_000_000);
+    }
+
+    #[test]
+    fn whatever_is_bought_and_kept_or_redeemed_leaves_only_rounding_in_the_remainder(
+        fills in prop::collection::vec(any_fill(), 1..20),
+        payouts in prop::collection::vec(0u32..=1_000_000, 4),
+        keeps in prop::collection::vec(any::<bool>(), 4),
+    ) {
+        let fills: Vec<FillRecord> =
+            fills.into_iter().map(|fill| FillRecord { side: Side::Buy, ..fill }).collect();
+        let (mut redeemed, mut open) = (Vec::new(), Vec::new());
+        for market in 0..4 {
+            let counted = |fill: &&FillRecord| fill.market == market && fill.status != TradeStatus::Failed;
+            let shares: u64 = fills.iter().filter(counted).map(|fill| fill.shares.micros()).sum();
+            let worth = i64::try_from(u128::from(shares) * u128::from(payouts[market]) / 1_000_000).unwrap();
+            if keeps[market] { open.push((market, shares, worth)) } else { redeemed.push((market, shares, worth)) }
+        }
+        let (steps, _) = steps(settled(fills, &redeemed, &open));
+        prop_assert!(steps["remainder"].abs() <= 12, "{steps:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The tests of the simulated exchange from outside, in one program.
+
+mod absurd;
+mod common;
+mod laws;
+mod matching;
+mod rules;
