@@ -42,13 +42,7 @@ impl Strategy for Puppet {
     }
     fn on_event(&mut self, _: &View<'_>, _: Trigger<'_>, out: &mut Emit<'_>) {
         for action in self.0.lock().unwrap().drain(..) {
-            out.signal(
-                MarketKey(0),
-                action,
-                Span::secs(60),
-                Usdc::cents(10),
-                Reason::new("story"),
-            );
+            out.signal(MarketKey(0), action, Span::secs(60), Usdc::cents(10), Reason::new("story"));
         }
     }
 }

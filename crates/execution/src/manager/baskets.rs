@@ -6,8 +6,8 @@
 
 use polydesk_domain::{
     Basket, BasketEnd, BasketId, BasketKind, Book, Cash, CashKind, ClientOrderId, Code, Command,
-    Conversion, ExitReason, FeeRate, Leg, MarketKey, MarketState, NoteLevel, Outbox, Outcome, Price, Purpose,
-    Reason, Record, Shares, Side, Signal, Size, StrategyId, Tif, Token, Usdc,
+    Conversion, ExitReason, FeeRate, Leg, MarketKey, MarketState, NoteLevel, Outbox, Outcome,
+    Price, Purpose, Reason, Record, Shares, Side, Signal, Size, StrategyId, Tif, Token, Usdc,
 };
 
 use super::{Context, Manager};

@@ -1,8 +1,8 @@
 //! Turns the quotes a strategy wants into the fewest places and cancels.
 
 use polydesk_domain::{
-    ClientOrderId, MarketKey, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span,
-    StrategyId, Tif, Time, Usdc,
+    ClientOrderId, MarketKey, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span, StrategyId,
+    Tif, Time, Usdc,
 };
 
 use super::{Context, Manager};

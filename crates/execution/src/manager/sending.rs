@@ -2,8 +2,8 @@
 
 use polydesk_domain::{
     BasketId, ClientOrderId, Code, Command, Conversion, ConversionId, MarketKey, OrderRecord,
-    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Shares, Side, Size, Span, StrategyId,
-    Time, Usdc,
+    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Shares, Side, Size, Span,
+    StrategyId, Time, Usdc,
 };
 
 use super::{Context, Manager};

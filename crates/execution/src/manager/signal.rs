@@ -2,8 +2,7 @@
 
 use polydesk_domain::{
     Action, Cause, ExitReason, Outbox, Purpose, Reason, Side, Signal, Size, Span, Tif, Time,
-    TradeIntent,
-    Urgency,
+    TradeIntent, Urgency,
 };
 
 use super::{Context, Manager};

@@ -1,9 +1,9 @@
 //! What became of orders and of their fills.
 
 use polydesk_domain::{
-    Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel, OrderState,
-    OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, Span, StrategyId,
-    TradeStatus,
+    Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel,
+    OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, Span,
+    StrategyId, TradeStatus,
 };
 
 use super::{Context, Manager};
@@ -93,7 +93,8 @@ impl Manager {
         let before = self.state.rejections.get(&key).filter(|known| known.code == code);
         let count = before.map_or(1, |known| known.count + 1);
         // A market that moved away twice is no loop yet.
-        let patience = if matches!(reason, RejectReason::FakKilled | RejectReason::FokKilled) { 2 } else { 0 };
+        let patience =
+            if matches!(reason, RejectReason::FakKilled | RejectReason::FokKilled) { 2 } else { 0 };
         let pause = Span::secs(if count > patience { 1 << (count - patience).min(6) } else { 0 });
         let until = ctx.now + pause;
         self.state.rejections.insert(key, Rejections { code, count, until });

@@ -108,7 +108,18 @@ impl Venue for Cause {
     }
 }
 
-plain!(Rejections, Attempts, EarlyRedemption, EquityMarks, Counters, Budgets, MarketEntry, Blocker, HighWater, Time);
+plain!(
+    Rejections,
+    Attempts,
+    EarlyRedemption,
+    EquityMarks,
+    Counters,
+    Budgets,
+    MarketEntry,
+    Blocker,
+    HighWater,
+    Time
+);
 
 /// Whether a token or market is of a market.
 pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {

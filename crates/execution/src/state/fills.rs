@@ -292,7 +292,12 @@ impl Positions {
         {
             lot.cost += left;
             lot.fee += after.fee - before.fee;
-            ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Inventory, amount: left });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::Cash,
+                to: LedgerAccount::Inventory,
+                amount: left,
+            });
             left = Usdc::ZERO;
             let shares = (lot.shares.micros() as i64 + shares_left).max(0);
             shares_left -= shares - lot.shares.micros() as i64;
@@ -300,13 +305,23 @@ impl Positions {
             if lot.shares.is_zero() {
                 // All of it was rounding: its cost is a loss.
                 to_closed += lot.cost;
-                ledger.post(Entry { at, from: LedgerAccount::Inventory, to: LedgerAccount::Cash, amount: lot.cost });
+                ledger.post(Entry {
+                    at,
+                    from: LedgerAccount::Inventory,
+                    to: LedgerAccount::Cash,
+                    amount: lot.cost,
+                });
             }
             holding.lots.retain(|lot| !lot.shares.is_zero());
         }
         to_closed += left;
         if !to_closed.is_zero() {
-            ledger.post(Entry { at, from: LedgerAccount::Cash, to: LedgerAccount::Realised, amount: to_closed });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::Cash,
+                to: LedgerAccount::Realised,
+                amount: to_closed,
+            });
             ledger.adjust(at, strategy, -to_closed);
         }
         ledger.note_fee(after.fee - before.fee);
@@ -331,7 +346,12 @@ impl Positions {
             let (from, to) = (LedgerAccount::Deferred, LedgerAccount::Pending);
             ledger.post(Entry { at, from, to, amount });
         } else {
-            ledger.post(Entry { at, from: LedgerAccount::Realised, to: LedgerAccount::Cash, amount });
+            ledger.post(Entry {
+                at,
+                from: LedgerAccount::Realised,
+                to: LedgerAccount::Cash,
+                amount,
+            });
             ledger.adjust(at, strategy, amount);
         }
         ledger.note_fee(after.fee - before.fee);

@@ -317,8 +317,11 @@ impl Orders {
             None => {
                 let external = !fits(order, &fill);
                 order.fills.insert(trade, OwnFill { status, fill, at: now, external });
-                change.trade =
-                    if status == TradeStatus::Failed { TradeChange::Nothing } else { TradeChange::New };
+                change.trade = if status == TradeStatus::Failed {
+                    TradeChange::Nothing
+                } else {
+                    TradeChange::New
+                };
                 if !external && status == TradeStatus::Failed {
                     order.failed += fill.shares;
                     order.failed_spend += fill.notional;
@@ -352,8 +355,8 @@ impl Orders {
         if !change.external {
             if let Some(before) = change.corrected {
                 // A failed fill stays out of what counts as matched.
-                let failed = known_status == TradeStatus::Failed
-                    && change.trade != TradeChange::Failed;
+                let failed =
+                    known_status == TradeStatus::Failed && change.trade != TradeChange::Failed;
                 let (shares, spent) = if failed {
                     (&mut order.failed, &mut order.failed_spend)
                 } else {

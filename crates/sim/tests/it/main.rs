@@ -1,7 +1,11 @@
 //! The tests of the simulated exchange from outside, in one program.
 
 mod absurd;
+mod account;
 mod common;
+mod faults;
 mod laws;
+mod listing;
 mod matching;
+mod queries;
 mod rules;

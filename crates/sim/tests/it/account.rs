@@ -1,8 +1,6 @@
 //! Account snapshots: what they include, and when they change.
 
-mod common;
-
-use common::{Player, START, plain, story};
+use crate::common::{Player, START, plain, story};
 use expect_test::expect;
 use polydesk_domain::{AccountEvent, Command, Event, OrderUpdate};
 use polydesk_sim::Delay;
@@ -154,7 +152,7 @@ fn an_order_is_named_by_the_hash_that_it_was_bound_to() {
     player.row("list");
     player.row("snap yes 0.40x100 / 0.50x100");
     let at = player.sim.now();
-    player.sim.submit(at, &Command::Place(vec![common::bid(7, START)]));
+    player.sim.submit(at, &Command::Place(vec![crate::common::bid(7, START)]));
     let mut updates = Vec::new();
     player.sim.advance(at, &mut updates);
     let bound = updates.iter().find_map(|(_, event)| match event {

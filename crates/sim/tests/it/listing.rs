@@ -1,10 +1,8 @@
 //! Listings under checked keys, and delistings.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Player, START, plain, story};
+use crate::common::{Player, START, plain, story};
 use expect_test::expect;
 use polydesk_domain::*;
 use polydesk_sim::{Delay, Sim, SimConfig};

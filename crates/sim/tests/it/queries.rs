@@ -1,8 +1,6 @@
 //! Results of queries, and how long they are available.
 
-mod common;
-
-use common::{Player, START, plain, story};
+use crate::common::{Player, START, plain, story};
 use expect_test::expect;
 use polydesk_domain::*;
 use polydesk_sim::{Delay, Entries, Sim, SimConfig};
@@ -279,8 +277,8 @@ fn memory_of_ended_orders_and_conversions_stays_bounded() {
 
 /// An order that fills, one that is cancelled, a split; and each is queried.
 fn one_minute(sim: &mut Sim, at: Time, id: u64) {
-    let fills = PlaceOrder { price: Price::cents(50), ..common::bid(id, START) };
-    let rests = common::bid(id + 1, START);
+    let fills = PlaceOrder { price: Price::cents(50), ..crate::common::bid(id, START) };
+    let rests = crate::common::bid(id + 1, START);
     let split = Command::Convert {
         id: ConversionId(id + 2),
         strategy: StrategyId::OPERATOR,

@@ -1,8 +1,6 @@
 //! Lost reports: fills, ends, settlement stages, answers to conversions.
 
-mod common;
-
-use common::{plain, story};
+use crate::common::{plain, story};
 use expect_test::expect;
 use polydesk_sim::SimConfig;
 
@@ -140,7 +138,7 @@ fn each_lost_report_is_counted() {
         faults.lose_conversion_ppm = ALWAYS;
     });
     config.settlement.retry_ppm = ALWAYS;
-    let mut player = common::Player::new(config);
+    let mut player = crate::common::Player::new(config);
     player.row("list");
     player.row("snap yes 0.40x100 / 0.50x100");
     player.send("buy #1 yes 10 at 0.50 gtc");
