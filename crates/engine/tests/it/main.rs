@@ -1,3 +1,4 @@
 //! The engine from outside: stories of what happened and what it answered.
 
+mod harness;
 mod stories;
