@@ -320,7 +320,10 @@ impl Books {
                 self.after_change(key, stamped, Some((token.outcome(), *top)))
             }
             Event::Market(MarketEvent::Tick { market, tick }) => {
-                self.reset(*market, Some(*tick), stamped.at);
+                // One that is announced again changes nothing.
+                if self.get(*market).is_some_and(|book| book.tick() != *tick) {
+                    self.reset(*market, Some(*tick), stamped.at);
+                }
                 Applied::Nothing
             }
             Event::Market(MarketEvent::Unverified { market, on }) => {

@@ -48,6 +48,9 @@ pub enum Cause<T = Token, M = MarketKey> {
     Market(M),
     /// No order in this token.
     Token(T),
+    /// What is held in this market is not certain: a settlement that does not end, or redemption money
+    /// before the resolution. Cleared by what makes it certain.
+    Unsettled(M),
     /// Set by the runtime for a reason of its own.
     Other(Code),
 }
@@ -85,6 +88,7 @@ impl<T, M> Cause<T, M> {
             | Cause::Killed
             | Cause::Market(_)
             | Cause::Token(_)
+            | Cause::Unsettled(_)
             | Cause::Other(_) => Scope::Orders,
         }
     }
@@ -108,6 +112,7 @@ impl<T, M> Cause<T, M> {
             self,
             Cause::Market(_)
                 | Cause::Token(_)
+                | Cause::Unsettled(_)
                 | Cause::LostTail
                 | Cause::CashMismatch
                 | Cause::CrashLoop
@@ -131,6 +136,11 @@ impl<T, M> Cause<T, M> {
                 | Cause::Token(_)
                 | Cause::Other(_)
         )
+    }
+
+    /// Whether it stops only what concerns one market or token.
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Cause::Market(_) | Cause::Token(_) | Cause::Unsettled(_))
     }
 
     /// A stable word: the code of a denial.
@@ -157,6 +167,7 @@ impl<T, M> Cause<T, M> {
             Cause::Killed => "killed",
             Cause::Market(_) => "market_frozen",
             Cause::Token(_) => "token_frozen",
+            Cause::Unsettled(_) => "market_unsettled",
         }
     }
 
@@ -169,6 +180,7 @@ impl<T, M> Cause<T, M> {
         Some(match self {
             Cause::Market(key) => Cause::Market(market(key)?),
             Cause::Token(key) => Cause::Token(token(key)?),
+            Cause::Unsettled(key) => Cause::Unsettled(market(key)?),
             Cause::NotReconciled => Cause::NotReconciled,
             Cause::Link(channel) => Cause::Link(channel),
             Cause::Heartbeat => Cause::Heartbeat,

@@ -21,12 +21,41 @@ pub struct Figure {
 pub struct Reason {
     /// Stable; counted by it.
     pub code: Code,
-    #[serde(default, skip_serializing_if = "no_figures")]
+    #[serde(default, skip_serializing_if = "no_figures", with = "given")]
     figures: [Option<Figure>; 4],
 }
 
 fn no_figures(figures: &[Option<Figure>; 4]) -> bool {
     figures.iter().all(Option::is_none)
+}
+
+/// Figures as a list of those given.
+mod given {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Figure;
+
+    pub(super) fn serialize<S: Serializer>(
+        figures: &[Option<Figure>; 4],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(figures.iter().flatten())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<[Option<Figure>; 4], D::Error> {
+        let list = Vec::<Figure>::deserialize(from)?;
+        if list.len() > 4 {
+            return Err(D::Error::custom(format!("{} figures; at most 4 fit", list.len())));
+        }
+        let mut figures = [None; 4];
+        for (place, figure) in figures.iter_mut().zip(list) {
+            *place = Some(figure);
+        }
+        Ok(figures)
+    }
 }
 
 impl Reason {

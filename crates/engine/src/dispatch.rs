@@ -206,6 +206,10 @@ impl Account for Holdings<'_> {
             .collect()
     }
 
+    fn quoted(&self, strategy: StrategyId, market: MarketKey) -> bool {
+        self.0.state().quotes.contains_key(&(strategy, market))
+    }
+
     fn free_cash(&self) -> Usdc {
         self.0.free_cash()
     }

@@ -31,9 +31,7 @@ impl Mode {
     /// What the blockers come to, in one word.
     pub fn of(state: &State) -> Mode {
         let set = |cause| state.blockers.contains_key(&cause);
-        let closed = |cause: &&Cause| {
-            cause.scope() == Scope::Orders && !matches!(cause, Cause::Market(_) | Cause::Token(_))
-        };
+        let closed = |cause: &&Cause| cause.scope() == Scope::Orders && !cause.is_local();
         if set(Cause::Killed) || set(Cause::Halted) {
             Mode::Killed
         } else if state.blockers.keys().any(|cause| closed(&cause)) {

@@ -6,6 +6,9 @@ use crate::arb_scanner::{ArbParams, ArbScanner, RawArbScanner};
 use crate::stink_bidder::{RawStinkBidder, StinkBidder, StinkParams};
 use crate::{StateError, Strategy};
 
+/// Builds an instance of a strategy from its section as TOML text.
+pub type Build = fn(StrategyId, &str) -> Result<Box<dyn Strategy>, StateError>;
+
 /// One line of the catalogue.
 pub struct Catalogued {
     /// Its kind, which is also its section in the configuration.
@@ -15,7 +18,7 @@ pub struct Catalogued {
     /// Its default parameters as TOML.
     pub defaults: fn() -> String,
     /// Builds one of its instances from the instance's section as TOML text.
-    pub build: fn(StrategyId, &str) -> Result<Box<dyn Strategy>, StateError>,
+    pub build: Build,
 }
 
 /// Every strategy, in the order they are dispatched.

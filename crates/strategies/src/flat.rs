@@ -13,6 +13,9 @@ impl Account for Flat {
     fn open_orders(&self, _: StrategyId, _: MarketKey) -> Vec<OpenOrder> {
         Vec::new()
     }
+    fn quoted(&self, _: StrategyId, _: MarketKey) -> bool {
+        true
+    }
     fn free_cash(&self) -> Usdc {
         Usdc::whole(1_000)
     }

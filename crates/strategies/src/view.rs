@@ -29,6 +29,8 @@ pub trait Account {
     fn position(&self, strategy: StrategyId, token: Token) -> Position;
     /// Its open orders in a market, oldest first.
     fn open_orders(&self, strategy: StrategyId, market: MarketKey) -> Vec<OpenOrder>;
+    /// Whether quotes of it are wanted in a market, whether they rest already or not.
+    fn quoted(&self, strategy: StrategyId, market: MarketKey) -> bool;
     /// pUSD that nothing has a claim on.
     fn free_cash(&self) -> Usdc;
     /// What the strategy remembered under a key.

@@ -1,6 +1,7 @@
 //! One engine with one market and a strategy that emits what a story tells it to.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use expect_test::Expect;
@@ -21,7 +22,7 @@ pub const NO: Token = Token(1);
 pub type Script = Arc<Mutex<VecDeque<Action>>>;
 
 /// Emits what the story tells it to, when the story says so (by a reference price).
-pub struct Puppet(pub Script);
+pub struct Puppet(pub Script, pub Arc<AtomicI64>);
 
 impl Strategy for Puppet {
     fn id(&self) -> StrategyId {
@@ -41,7 +42,8 @@ impl Strategy for Puppet {
     }
     fn on_event(&mut self, _: &View<'_>, _: Trigger<'_>, out: &mut Emit<'_>) {
         for action in self.0.lock().unwrap().drain(..) {
-            out.signal(MarketKey(0), action, Span::secs(60), Usdc::cents(10), Reason::new("story"));
+            let ttl = Span::secs(self.1.load(Ordering::Relaxed));
+            out.signal(MarketKey(0), action, ttl, Usdc::cents(10), Reason::new("story"));
         }
     }
 }
@@ -49,6 +51,8 @@ impl Strategy for Puppet {
 pub struct Story {
     pub engine: Engine,
     pub script: Script,
+    /// How long its signals live, in seconds.
+    pub ttl: Arc<AtomicI64>,
     pub now: i64,
     pub told: String,
     /// How baskets ended.
@@ -64,11 +68,12 @@ impl Story {
         let mut raw = RawRisk::default();
         change(&mut raw);
         let script = Script::default();
-        let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script)));
+        let ttl = Arc::new(AtomicI64::new(60));
+        let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script), Arc::clone(&ttl)));
         let engine =
             Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
         let mut story =
-            Story { engine, script, now: 1_000_000, told: String::new(), ends: Vec::new() };
+            Story { engine, script, ttl, now: 1_000_000, told: String::new(), ends: Vec::new() };
         let mut market = Market::plain(1, "story");
         market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
         story.hear(
@@ -142,6 +147,26 @@ impl Story {
             size: Shares::whole(1),
         };
         self.hear("", Event::Market(MarketEvent::Print(print)));
+    }
+
+    /// Lets the engine have every timer that it asks for within the next `millis`; those that give rise to
+    /// nothing are not shown.
+    pub fn pass(&mut self, millis: i64) {
+        let end = self.now + millis;
+        loop {
+            let wake = self.engine.next_wake();
+            let at = wake.nanos().div_euclid(1_000_000).saturating_add(1);
+            if at > end {
+                break;
+            }
+            self.now = self.now.max(at);
+            let before = self.told.len();
+            self.hear("", Event::from(ControlEvent::Timer));
+            if self.told.len() > before {
+                self.told.insert_str(before, &format!("{}ms timer\n", self.now - 1_000_000));
+            }
+        }
+        self.now = end;
     }
 
     pub fn timer(&mut self) {
@@ -279,6 +304,19 @@ pub fn shown(command: &Command) -> Vec<String> {
         Command::Ask { id, .. } => format!("ask {id}"),
     };
     vec![one]
+}
+
+/// A buy that waits in the book for `ttl` seconds at most.
+pub fn rest(cents: u16, shares: u64) -> Action {
+    Action::Trade(TradeIntent {
+        token: YES,
+        side: Side::Buy,
+        size: Size::Shares(Shares::whole(shares)),
+        limit: Price::cents(cents),
+        urgency: Urgency::Rest,
+        all_or_nothing: false,
+        exit: None,
+    })
 }
 
 /// What makes a puppet emit.

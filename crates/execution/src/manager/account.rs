@@ -301,7 +301,7 @@ impl Manager {
             .blockers
             .keys()
             .filter(|cause| match cause {
-                Cause::Market(key) => *key == market,
+                Cause::Market(key) | Cause::Unsettled(key) => *key == market,
                 Cause::Token(token) => token.market() == market,
                 _ => false,
             })

@@ -5,6 +5,7 @@ use polydesk_domain::{
     NoteLevel, Outbox, Payout, Record, Span, Usdc,
 };
 
+use super::schedule::STUCK;
 use super::{Context, Manager};
 use crate::state::{Attempts, LedgerAccount, LedgerEntry};
 
@@ -133,7 +134,7 @@ impl Manager {
                 self.state.ledger.post(LedgerEntry { at: ctx.now, from, to, amount });
                 self.redeemed(ctx, market, payout, amount);
                 self.report_closed(ctx, out);
-                self.unblock(ctx, Cause::Market(market), "the market is resolved", out);
+                self.settled_again(ctx, market, out);
                 self.audit(ctx, out);
             }
             self.redeem(ctx, market, out);
@@ -161,7 +162,22 @@ impl Manager {
         self.state.early.entry(market).amount += amount;
         let detail = format!("{amount} pUSD were redeemed before the resolution was reported");
         out.note(NoteLevel::Warning, "early_redemption", detail.clone());
-        self.block(ctx, Cause::Market(market), detail, out);
+        self.block(ctx, Cause::Unsettled(market), detail, out);
+    }
+
+    /// Lifts the freeze of a market once nothing in it is uncertain any more.
+    pub(super) fn settled_again(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        let cause = Cause::Unsettled(market);
+        if !self.state.blockers.contains_key(&cause) || self.state.early.contains_key(&market) {
+            return;
+        }
+        let stuck = self.state.orders.all.values().any(|order| {
+            order.token.market() == market
+                && order.unsettled_fills().any(|fill| fill.at.until(ctx.now) >= STUCK)
+        });
+        if !stuck {
+            self.unblock(ctx, cause, "everything in the market is certain again", out);
+        }
     }
 
     /// A redemption failed: again after a pause that doubles, and people are told after a few.

@@ -260,10 +260,9 @@ impl Manager {
 
     /// Whether anything closes the gate for every order.
     pub(crate) fn closed_for_orders(&self) -> Option<&Cause> {
-        let everywhere = |cause: &&Cause| {
-            cause.scope() == Scope::Orders && !matches!(cause, Cause::Market(_) | Cause::Token(_))
-        };
-        self.state.blockers.keys().find(everywhere)
+        let everywhere = |cause: &&Cause| cause.scope() == Scope::Orders && !cause.is_local();
+        // The latest of them in order is the gravest: a kill comes last.
+        self.state.blockers.keys().rev().find(everywhere)
     }
 
     /// Reports the round trips that ended in this event.

@@ -163,7 +163,7 @@ impl Manager {
     /// Everything due by `now`, each once. What an item leaves as it is comes again a little later.
     pub(super) fn take_due(&mut self, now: Time) -> Vec<Due> {
         let due = self.schedule.take(now);
-        self.retaken = due.iter().copied().collect();
+        self.retaken.clone_from(&due);
         due
     }
 

@@ -12,11 +12,15 @@ impl Manager {
     /// Acts on a signal.
     pub fn on_signal(&mut self, ctx: &Context<'_>, signal: &Signal, out: &mut Outbox) {
         let (strategy, market) = (signal.strategy, signal.market);
-        // What was emitted while nothing may leave is not acted on later.
+        // What was emitted while nothing may leave is not acted on later, but for quotes: they say what is
+        // wanted for as long as they live, and wait. After a kill nothing of before is wanted.
         if let Some(cause) = self.closed_for_orders() {
-            let code = if *cause == Cause::NotReconciled { "not_ready" } else { cause.code() };
-            let about = (Some(market), Some(signal.id));
-            return self.deny(ctx, strategy, about, Reason::new(code), out);
+            let waits = matches!(signal.action, Action::Quotes(_))
+                && !matches!(cause, Cause::Killed | Cause::Halted);
+            if !waits {
+                let about = (Some(market), Some(signal.id));
+                return self.deny(ctx, strategy, about, Reason::new(cause.code()), out);
+            }
         }
         match &signal.action {
             Action::Trade(intent) => self.trade(ctx, signal, intent, out),

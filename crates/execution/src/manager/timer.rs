@@ -65,7 +65,7 @@ impl Manager {
                     "a fill of order {id} is {:?} since {}: nobody knows what is held",
                     fill.status, fill.at
                 );
-                let cause = Cause::Market(order.token.market());
+                let cause = Cause::Unsettled(order.token.market());
                 if !self.state.blockers.contains_key(&cause) {
                     out.note(NoteLevel::Critical, "settlement_stuck", detail.clone());
                     self.block(ctx, cause, detail, out);

@@ -204,8 +204,12 @@ impl Manager {
             return self.halt(ctx, violation.to_string(), out);
         }
         self.audit(ctx, out);
+        let market = trade.token.market();
+        if matches!(change.trade, TradeChange::Confirmed | TradeChange::Failed) {
+            self.settled_again(ctx, market, out);
+        }
         let Some(order) = self.state.orders.get(id) else { return };
-        let (purpose, token, matched) = (order.purpose, order.token, order.matched);
+        let (purpose, matched) = (order.purpose, order.matched);
         if change.ended {
             let (strategy, state) = (order.strategy, order.state);
             let cause = "its fills".to_owned();
@@ -215,9 +219,9 @@ impl Manager {
         if let Purpose::Leg(basket) = purpose {
             self.basket_step(ctx, basket, out);
         } else if change.trade != TradeChange::Nothing {
-            self.baskets_touching(ctx, token.market(), out);
+            self.baskets_touching(ctx, market, out);
         }
-        self.exits(ctx, token.market(), out);
+        self.exits(ctx, market, out);
     }
 
     /// Books what a report of a fill changed: each amount exactly once.

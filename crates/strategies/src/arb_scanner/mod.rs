@@ -35,6 +35,8 @@ pub struct ArbScanner {
 struct Tracked {
     opportunity: Opportunity,
     next_signal: Time,
+    /// Complete batches that showed it.
+    batches: u32,
 }
 
 impl ArbScanner {
@@ -156,15 +158,24 @@ impl ArbScanner {
                 outcome: Reason::new("seen"),
             },
             next_signal: Time::MIN,
+            batches: 0,
         });
+        tracked.batches = tracked.batches.saturating_add(1);
+        let batches = tracked.batches;
         let opportunity = &mut tracked.opportunity;
         opportunity.ended = now;
         opportunity.best_gross_units = opportunity.best_gross_units.max(gross);
         if let Some((edge, sets)) = sized.filter(|(edge, _)| *edge > opportunity.best_edge) {
             (opportunity.best_edge, opportunity.best_sets) = (edge, sets);
         }
-        let verdict =
-            verdict.and_then(|sized| worthwhile(view, &sized, lock, &self.params).map(|()| sized));
+        let verdict = verdict
+            .and_then(|sized| worthwhile(view, &sized, lock, &self.params).map(|()| sized))
+            .and_then(|sized| {
+                // A pair below one dollar shows in crossed books only, which the venue would have matched
+                // itself: one frame of a sweep is no proof, the next batch is.
+                let pair = matches!(kind, BasketKind::BuyPair | BasketKind::SellPair);
+                if pair && batches < 2 { Err(Reason::new("first_sight")) } else { Ok(sized) }
+            });
         let sized = match verdict {
             Ok(_) if now < tracked.next_signal => return,
             Ok(sized) => sized,

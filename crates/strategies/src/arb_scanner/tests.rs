@@ -145,13 +145,15 @@ fn all_no_pays_one_dollar_less_than_its_legs() {
 }
 
 #[test]
-fn a_crossed_book_is_a_pair_and_ends_as_an_episode() {
+fn a_crossed_book_is_a_pair_once_a_second_batch_still_shows_it() {
     let mut bench = Bench::new(1, Some(1), 0, |market| market.neg_risk = None);
     bench.quote(0, 52, 50, 100);
-    let got = bench.batch(0, 1);
+    assert_eq!(bench.batch(0, 1), []);
+    assert_eq!(bench.codes(), ["first_sight"]);
+    let got = bench.batch(0, 2);
     // Buying both costs 0.50 + 0.48. Selling both at 0.52 + 0.50 would take the same depth again.
     assert_eq!(got, [(BasketKind::BuyPair, Shares::whole(80), "1.6".parse().unwrap())]);
-    assert_eq!(bench.codes(), ["taken_as_buy_pair"]);
+    assert_eq!(bench.codes(), ["first_sight", "taken_as_buy_pair"]);
     bench.quote(0, 48, 50, 100);
     assert_eq!(bench.batch(0, 3), []);
     let episodes: Vec<_> = bench

@@ -64,6 +64,11 @@ impl StinkBidder {
             return;
         }
         memory.next_review = now + review;
+        if memory.anchor.is_some() && !view.account.quoted(view.strategy, key) {
+            // It expired, was refused, or a person cancelled it: nothing of it is wanted any more.
+            memory.anchor = None;
+            memory.resting = Usdc::ZERO;
+        }
         match self.wanted(view, key) {
             Ok(None) => {}
             Ok(Some(ladder)) => self.say(key, ladder, now, out),

@@ -51,11 +51,13 @@ impl Default for MarketMemory {
 pub(super) struct Range {
     buckets: [(u32, u32); BUCKETS],
     current: i64,
+    /// Nanoseconds of a bucket: another window begins again.
+    width: i64,
 }
 
 impl Default for Range {
     fn default() -> Range {
-        Range { buckets: [(u32::MAX, 0); BUCKETS], current: i64::MIN }
+        Range { buckets: [(u32::MAX, 0); BUCKETS], current: i64::MIN, width: 0 }
     }
 }
 
@@ -63,6 +65,9 @@ impl Range {
     /// Takes in a middle and returns high minus low over the window, in the middle's unit.
     pub fn note(&mut self, now: Time, mid: u32, window: Span) -> u32 {
         let width = (window.as_nanos() / BUCKETS as i64).max(1);
+        if width != self.width {
+            *self = Range { width, ..Range::default() };
+        }
         let bucket = now.nanos().div_euclid(width);
         let passed = bucket.saturating_sub(self.current).clamp(0, BUCKETS as i64);
         for step in 0..passed {
@@ -115,6 +120,9 @@ mod tests {
         assert_eq!(range.note(Time::from_secs(100), 1_500, window), 600);
         assert_eq!(range.note(Time::from_secs(140), 1_500, window), 100);
         assert_eq!(range.note(Time::from_secs(10_000), 1_500, window), 0);
+        // A longer window of new parameters begins again instead of standing still.
+        assert_eq!(range.note(Time::from_secs(10_001), 1_900, Span::secs(1_200)), 0);
+        assert_eq!(range.note(Time::from_secs(10_002), 1_600, Span::secs(1_200)), 300);
     }
 
     #[test]
