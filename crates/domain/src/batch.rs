@@ -54,6 +54,8 @@ struct Slot {
     /// The last book message, whether it changed anything or not.
     proven_at: Time,
     open: bool,
+    /// The market was delisted: the book has no memory and takes nothing any more.
+    freed: bool,
     /// The last proof that the book is current was reported as too old.
     unverified: bool,
     /// Whether the best prices carried last agreed with the book.
@@ -72,10 +74,18 @@ impl Slot {
             changed_at: Time::MIN,
             proven_at: Time::MIN,
             open: false,
+            freed: false,
             unverified: false,
             agrees: None,
             carried: [None; 2],
         }
+    }
+
+    /// The place of a delisted market.
+    fn freed(tick: Tick) -> Slot {
+        let mut slot = Slot { freed: true, ..Slot::new(tick) };
+        slot.book.free();
+        slot
     }
 
     #[inline]
@@ -137,12 +147,19 @@ impl Books {
         }
     }
 
-    /// Frees the book of a delisted market. Its place stays.
+    /// Frees the book of a delisted market. Its place stays, empty for ever: what still comes for it is
+    /// counted as unlisted.
     pub fn delist(&mut self, key: MarketKey) {
         if let Some(slot) = self.slots.get_mut(key.index()) {
-            *slot = Slot::new(slot.book.tick());
+            *slot = Slot::freed(slot.book.tick());
             self.open.retain(|open| *open != key);
         }
+    }
+
+    /// The place of a listed market.
+    #[inline]
+    fn slot_mut(&mut self, key: MarketKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index()).filter(|slot| !slot.freed)
     }
 
     /// Takes over one market's book from other books, where it has another key.
@@ -162,7 +179,7 @@ impl Books {
         }
     }
 
-    /// The book of a listed market.
+    /// The book of a listed market; of a delisted one, an empty book.
     pub fn get(&self, key: MarketKey) -> Option<&Book> {
         self.slots.get(key.index()).map(|slot| &slot.book)
     }
@@ -267,7 +284,7 @@ impl Books {
         match &stamped.event {
             Event::Market(MarketEvent::Level(change)) => {
                 let key = change.token.market();
-                let Some(slot) = self.slots.get_mut(key.index()) else {
+                let Some(slot) = self.slots.get_mut(key.index()).filter(|slot| !slot.freed) else {
                     self.stats.unlisted += 1;
                     return Applied::Nothing;
                 };
@@ -295,7 +312,7 @@ impl Books {
             }
             Event::Market(MarketEvent::Snapshot(snapshot)) => {
                 let key = snapshot.token.market();
-                let Some(slot) = self.slots.get_mut(key.index()) else {
+                let Some(slot) = self.slots.get_mut(key.index()).filter(|slot| !slot.freed) else {
                     self.stats.unlisted += 1;
                     return Applied::Nothing;
                 };
@@ -313,7 +330,7 @@ impl Books {
             }
             Event::Market(MarketEvent::Best { token, top }) => {
                 let key = token.market();
-                if self.slots.get(key.index()).is_none() {
+                if self.slot_mut(key).is_none() {
                     self.stats.unlisted += 1;
                     return Applied::Nothing;
                 }
@@ -327,7 +344,7 @@ impl Books {
                 Applied::Nothing
             }
             Event::Market(MarketEvent::Unverified { market, on }) => {
-                if let Some(slot) = self.slots.get_mut(market.index()) {
+                if let Some(slot) = self.slot_mut(*market) {
                     slot.unverified = *on;
                 }
                 Applied::Nothing
@@ -348,7 +365,7 @@ impl Books {
     }
 
     fn reset(&mut self, key: MarketKey, tick: Option<Tick>, at: Time) {
-        if let Some(slot) = self.slots.get_mut(key.index()) {
+        if let Some(slot) = self.slot_mut(key) {
             slot.book.reset(tick.unwrap_or(slot.book.tick()));
             slot.agrees = None;
             slot.changed_at = at;
@@ -516,6 +533,46 @@ mod tests {
         books.apply(&stamped, |_, _| ());
         assert_eq!(books.stats().inferred_ticks, 1);
         assert_eq!(books.get(MarketKey(0)).unwrap().tick(), Tick::QuarterCent);
+    }
+
+    #[test]
+    fn a_delisted_market_frees_its_book_and_takes_nothing_any_more() {
+        let mut books = books();
+        let key = MarketKey(0);
+        books.apply(&level(1, Side::Buy, 40, 9, Some((40, 0))), |_, _| ());
+        let full = books.heap_bytes();
+        books.delist(key);
+        let empty = books.slots.capacity() * size_of::<Slot>();
+        assert!(full > empty);
+        let event = |event: MarketEvent| Stamped {
+            event: event.into(),
+            ..level(2, Side::Buy, 41, 1, None)
+        };
+        let gap = |market| MarketEvent::Interrupted(crate::Interruption { market });
+        let tick = MarketEvent::Tick { market: key, tick: Tick::Thousandth };
+        let snapshot = crate::BookSnapshot {
+            token: Token(0),
+            bids: vec![(Price::cents(40), Shares::whole(1))],
+            asks: vec![("0.4025".parse().unwrap(), Shares::whole(1))],
+        };
+        for stamped in [
+            level(2, Side::Buy, 41, 1, None),
+            level(2, Side::Buy, 41, 1, Some((41, 0))),
+            event(MarketEvent::Snapshot(std::sync::Arc::new(snapshot))),
+            event(MarketEvent::Best { token: Token(0), top: Top::new(None, None) }),
+            event(MarketEvent::Unverified { market: key, on: true }),
+            event(gap(None)),
+            event(gap(Some(key))),
+            event(tick),
+        ] {
+            assert_eq!(books.apply(&stamped, |_, _| ()), Applied::Nothing);
+            assert_eq!(books.heap_bytes(), empty, "{:?}", stamped.event);
+        }
+        assert_eq!(books.stats().unlisted, 4);
+        let book = books.get(key).unwrap();
+        assert_eq!(book.size_at(Outcome::Yes, Side::Buy, Price::cents(40)), Shares::ZERO);
+        assert_eq!(book.levels(Outcome::Yes, Side::Sell).count(), 0);
+        assert!(!books.known(key));
     }
 
     #[test]

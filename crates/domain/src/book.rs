@@ -78,18 +78,20 @@ impl Ladder {
 
     #[inline]
     fn get(&self, slot: usize) -> u64 {
-        match &self.pages[slot / PAGE] {
-            Some(page) => page[slot % PAGE],
-            None => 0,
+        match self.pages.get(slot / PAGE) {
+            Some(Some(page)) => page[slot % PAGE],
+            _ => 0,
         }
     }
 
     #[inline]
     fn set(&mut self, slot: usize, size: u64) -> u64 {
         let (page_index, bit) = (slot / PAGE, 1u32 << (slot % PAGE));
-        let Some(page) = &mut self.pages[page_index] else {
+        // A freed ladder has no pages and takes no levels.
+        let Some(place) = self.pages.get_mut(page_index) else { return 0 };
+        let Some(page) = place else {
             if size != 0 {
-                self.pages[page_index] = Some(Box::new([0; PAGE]));
+                *place = Some(Box::new([0; PAGE]));
                 return self.set(slot, size);
             }
             return 0;
@@ -167,6 +169,12 @@ impl Book {
             version: 0,
             reciprocal: (1u64 << 32).div_ceil(u64::from(tick.units())),
         }
+    }
+
+    /// Gives the heap memory of its levels back: for a market that is delisted. It stays empty.
+    pub(crate) fn free(&mut self) {
+        self.bids = Default::default();
+        self.quality = BookQuality::Empty;
     }
 
     /// The current grid.
