@@ -328,6 +328,12 @@ impl Strategy for ArbScanner {
                 if let Some(active) = self.active.get_mut(market.index()) {
                     *active = false;
                 }
+                // With a member missing the group is another one, and with none nobody ends it.
+                if let Some(neg_risk) = &view.market(*market).neg_risk {
+                    for kind in [BasketKind::AllYes, BasketKind::AllNo] {
+                        self.end(&Subject::Group(neg_risk.group.clone()), kind, out);
+                    }
+                }
             }
             _ => {}
         }

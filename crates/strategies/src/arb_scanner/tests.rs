@@ -182,3 +182,28 @@ fn small_change_and_slow_money_are_passed_over() {
     assert_eq!(slow.batch(0, 1), []);
     assert_eq!(slow.codes(), ["min_annualised"]);
 }
+
+#[test]
+fn a_delisted_member_ends_the_episode_of_its_group() {
+    let mut bench = Bench::new(3, Some(3), 0, |_| ());
+    for market in 0..3 {
+        bench.quote(market, 28, 30, 100);
+    }
+    assert_eq!(bench.batch(2, 1).len(), 1);
+    let now = Time::from_secs(2);
+    let view = View {
+        strategy: StrategyId::ARB_SCANNER,
+        now,
+        universe: &bench.universe,
+        books: &bench.books,
+        states: &[MarketState::Open; 3],
+        account: &Flat,
+    };
+    let id = bench.scanner.id();
+    let mut out = Emit::new(id, now, &mut bench.counter, &mut bench.skips, &mut bench.emitted);
+    let event = MarketEvent::Delisted { market: MarketKey(1) }.into();
+    let stamped = Stamped { at: now, venue_at: now, seq: 0, event };
+    bench.scanner.on_event(&view, Trigger::Event(&stamped), &mut out);
+    assert!(bench.scanner.open.is_empty());
+    assert_eq!(bench.emitted.opportunities.len(), 1);
+}

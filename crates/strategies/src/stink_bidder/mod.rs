@@ -12,14 +12,17 @@ pub use params::{RawRung, RawStinkBidder, Rung, StinkParams};
 
 use polydesk_domain::{
     AccountEvent, Action, Book, Code, ConditionId, ControlEvent, Event, ExitPlan, Market,
-    MarketEvent, MarketKey, Outcome, Price, Quote, Reason, Shares, Side, Stamped, Stop, StrategyId,
-    TakeProfit, Time, Trailing, Usdc, WorldEvent,
+    MarketEvent, MarketKey, Outcome, Price, Quote, Reason, Shares, Side, Span, Stamped, Stop,
+    StrategyId, TakeProfit, Time, Trailing, Usdc, WorldEvent,
 };
 use state::MarketMemory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
+
+/// Saved memory of a market that was last used so much earlier than the latest one is not taken up.
+const KEPT: Span = Span::secs(7 * 86_400);
 
 /// The stink bidder. Its memory is soft: ranges and depths are learnt again within their windows.
 pub struct StinkBidder {
@@ -28,12 +31,23 @@ pub struct StinkBidder {
     memory: Vec<MarketMemory>,
     /// Saved memory of markets that were not seen since.
     saved: BTreeMap<ConditionId, MarketMemory>,
+    /// pUSD of all resting ladders and of everything held.
+    committed: Usdc,
+    /// Markets with a resting ladder.
+    laddered: BTreeSet<MarketKey>,
 }
 
 impl StinkBidder {
     /// With validated parameters.
     pub fn new(id: StrategyId, params: StinkParams) -> StinkBidder {
-        StinkBidder { id, params, memory: Vec::new(), saved: BTreeMap::new() }
+        StinkBidder {
+            id,
+            params,
+            memory: Vec::new(),
+            saved: BTreeMap::new(),
+            committed: Usdc::ZERO,
+            laddered: BTreeSet::new(),
+        }
     }
 
     /// Makes sure of the memory of a market, with what was saved of it.
@@ -44,7 +58,21 @@ impl StinkBidder {
         }
         let condition = view.market(key).condition;
         let saved = self.saved.remove(&condition).unwrap_or_default();
-        *self.memory(key) = MarketMemory { condition: Some(condition), ..saved };
+        self.change(key, |memory| *memory = MarketMemory { condition: Some(condition), ..saved });
+    }
+
+    /// Changes the ladder or holding of a market, and what is made of those of all markets with it.
+    fn change(&mut self, key: MarketKey, change: impl FnOnce(&mut MarketMemory)) {
+        let memory = self.memory(key);
+        let before = memory.resting + memory.held;
+        change(memory);
+        let (after, laddered) = (memory.resting + memory.held, memory.anchor.is_some());
+        self.committed += after - before;
+        if laddered {
+            self.laddered.insert(key);
+        } else {
+            self.laddered.remove(&key);
+        }
     }
 
     fn memory(&mut self, key: MarketKey) -> &mut MarketMemory {
@@ -81,11 +109,12 @@ impl StinkBidder {
 
     fn say(&mut self, key: MarketKey, ladder: Ladder, now: Time, out: &mut Emit<'_>) {
         let ttl = self.params.ttl;
-        let memory = self.memory(key);
-        memory.anchor = Some(ladder.anchor);
-        memory.anchored_at = now;
-        memory.resting = ladder.spend;
-        memory.in_vacuum = ladder.vacuum;
+        self.change(key, |memory| {
+            memory.anchor = Some(ladder.anchor);
+            memory.anchored_at = now;
+            memory.resting = ladder.spend;
+            memory.in_vacuum = ladder.vacuum;
+        });
         let code = if ladder.vacuum { "vacuum_ladder" } else { "ladder" };
         let reason = Reason::new(code)
             .with("double_mid_units", i64::from(ladder.anchor))
@@ -97,9 +126,8 @@ impl StinkBidder {
     /// Takes the ladder of a market away, if there is one.
     fn pull(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
         let ttl = self.params.ttl;
-        let memory = self.memory(key);
-        if memory.anchor.take().is_some() {
-            memory.resting = Usdc::ZERO;
+        if self.memory(key).anchor.is_some() {
+            self.change(key, |memory| (memory.anchor, memory.resting) = (None, Usdc::ZERO));
             out.signal(key, Action::Quotes(Vec::new()), ttl, Usdc::ZERO, reason);
         }
     }
@@ -170,10 +198,8 @@ impl StinkBidder {
     ) -> Result<Ladder, Reason> {
         let params = &self.params;
         let outcomes = if params.both_outcomes { &Outcome::BOTH[..] } else { &[Outcome::Yes] };
-        let elsewhere: Usdc = (0..self.memory.len())
-            .filter(|index| *index != key.index())
-            .map(|index| self.memory[index].resting + self.memory[index].held)
-            .sum();
+        let here = &self.memory[key.index()];
+        let elsewhere = self.committed - here.resting - here.held;
         let held = self.held(view, key);
         let room = (params.max_market - held).min(params.max_total - elsewhere - held);
         let mut ladder =
@@ -306,7 +332,10 @@ impl StinkBidder {
                 Some(key) => self.pull(key, interruption(), out),
                 None => self.each(|this, key| this.pull(key, interruption(), out)),
             },
-            MarketEvent::Delisted { market } => *self.memory(*market) = MarketMemory::default(),
+            MarketEvent::Delisted { market } => {
+                self.saved.remove(&view.market(*market).condition);
+                self.change(*market, |memory| *memory = MarketMemory::default());
+            }
             _ => {}
         }
     }
@@ -316,7 +345,7 @@ impl StinkBidder {
             AccountEvent::Trade(trade) => {
                 let key = trade.token.market();
                 let held = self.held(view, key);
-                self.memory(key).held = held;
+                self.change(key, |memory| memory.held = held);
                 if trade.side == Side::Buy {
                     self.pause(key, view.now + self.params.cooldown, "cooldown", out);
                 }
@@ -324,7 +353,7 @@ impl StinkBidder {
             AccountEvent::Cash(cash) => {
                 if let Some(key) = cash.market {
                     let held = self.held(view, key);
-                    self.memory(key).held = held;
+                    self.change(key, |memory| memory.held = held);
                 }
             }
             _ => {}
@@ -333,10 +362,8 @@ impl StinkBidder {
 
     /// Calls `act` for every market that has a ladder.
     fn each(&mut self, mut act: impl FnMut(&mut StinkBidder, MarketKey)) {
-        for index in 0..self.memory.len() {
-            if self.memory[index].anchor.is_some() {
-                act(self, MarketKey(index as u32));
-            }
+        for key in self.laddered.clone() {
+            act(self, key);
         }
     }
 }
@@ -411,7 +438,13 @@ impl Strategy for StinkBidder {
         }
         self.saved = serde_json::from_slice(&saved.bytes)
             .map_err(|error| StateError::Damaged { strategy, detail: error.to_string() })?;
+        // A market that ended while no process ran is delisted in none.
+        let used = |memory: &MarketMemory| memory.next_review.max(memory.quiet_until);
+        let latest = self.saved.values().map(used).max().unwrap_or(Time::MIN);
+        self.saved.retain(|_, memory| used(memory).until(latest) <= KEPT);
         self.memory.clear();
+        self.laddered.clear();
+        self.committed = Usdc::ZERO;
         Ok(())
     }
 }

@@ -229,3 +229,37 @@ fn all_broken_rules_are_told_at_once() {
         stink_bidder.max_spread is NaN; it must be between 0.0001 and 0.99 dollars"#]],
     );
 }
+
+#[test]
+fn memory_of_a_delisted_market_and_of_one_that_ended_long_ago_is_dropped() {
+    let mut bench = Bench::new(|_| ());
+    let condition = |number| Market::plain(number, "other").condition;
+    let used = |number, secs| {
+        let (id, next_review) = (condition(number), Time::from_secs(secs));
+        (id, MarketMemory { condition: Some(id), next_review, ..MarketMemory::default() })
+    };
+    let saved = BTreeMap::from([used(1, 700_000), used(2, 0), used(3, 100_000)]);
+    let bytes = serde_json::to_vec(&saved).unwrap();
+    bench.bidder.load(&Saved { version: 1, bytes }).unwrap();
+    let kept = |bench: &Bench| -> Vec<ConditionId> {
+        let all: BTreeMap<ConditionId, MarketMemory> =
+            serde_json::from_slice(&bench.bidder.save().bytes).unwrap();
+        all.into_keys().collect()
+    };
+    assert_eq!(kept(&bench), [condition(1), condition(3)]);
+    bench.call(1, Some(MarketEvent::Delisted { market: MarketKey(0) }.into()));
+    assert_eq!(kept(&bench), [condition(3)]);
+}
+
+#[test]
+fn what_all_markets_commit_is_kept_as_a_sum() {
+    let mut bench = Bench::new(|_| ());
+    bench.quote(40, 42);
+    bench.call(1, None);
+    let of_all = |bidder: &StinkBidder| bidder.memory.iter().map(|m| m.resting + m.held).sum();
+    assert!(bench.bidder.committed > Usdc::ZERO);
+    assert_eq!(bench.bidder.committed, of_all(&bench.bidder));
+    assert_eq!(bench.bidder.laddered.len(), 1);
+    bench.call(2, Some(MarketEvent::Delisted { market: MarketKey(0) }.into()));
+    assert_eq!((bench.bidder.committed, bench.bidder.laddered.len()), (Usdc::ZERO, 0));
+}
