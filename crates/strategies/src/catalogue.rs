@@ -21,6 +21,9 @@ pub struct Catalogued {
     pub build: Build,
 }
 
+/// Builds a strategy of a name from its section as TOML text.
+pub type Build = fn(StrategyId, &str) -> Result<Box<dyn Strategy>, StateError>;
+
 /// Every strategy, in the order they are dispatched.
 pub const CATALOGUE: &[Catalogued] = &[
     Catalogued {
