@@ -380,6 +380,7 @@ impl Engine {
             states: &self.states,
         };
         let result = act(&mut self.manager, &ctx);
+        self.manager.refresh_sums();
         self.manager.reschedule(self.now);
         result
     }

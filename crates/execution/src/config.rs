@@ -13,9 +13,10 @@ pub struct RawRisk {
     pub max_order_usd: Usdc,
     /// Most pUSD at risk in one market.
     pub max_market_usd: Usdc,
-    /// Most pUSD at risk in one event (or neg-risk group).
+    /// Most pUSD at risk in one event: one key per market, its neg-risk group, else its event, else the
+    /// market itself.
     pub max_event_usd: Usdc,
-    /// Most pUSD at risk in one category.
+    /// Most pUSD at risk in one category; a market without a category counts alone.
     pub max_category_usd: Usdc,
     /// Most pUSD at risk by one strategy.
     pub max_strategy_usd: Usdc,

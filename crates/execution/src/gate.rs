@@ -4,12 +4,12 @@
 //! happened. Anything unknown denies. Exits pass the limits, never the readiness and book checks.
 
 use polydesk_domain::{
-    Books, Cause, Market, MarketKey, MarketState, Outcome, Price, ProtocolVersion, Reason, Scope,
-    Shares, Side, Span, StrategyId, Time, Token, Universe, Usdc,
+    Books, Cause, Market, MarketKey, MarketState, Price, ProtocolVersion, Reason, Scope, Shares,
+    Side, Span, StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::config::Limits;
-use crate::state::{LedgerAccount, State, concerns};
+use crate::state::{Exposure, LedgerAccount, State, concerns};
 
 /// Whether new exposure may be taken at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -80,75 +80,12 @@ pub struct Facts<'a> {
     pub state: &'a State,
 }
 
-/// What is at risk, by every grouping that has a limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Exposure {
-    /// In the market.
-    pub market: Usdc,
-    /// In the event the market belongs to.
-    pub event: Usdc,
-    /// In the category.
-    pub category: Usdc,
-    /// By the strategy.
-    pub strategy: Usdc,
-    /// In all.
-    pub account: Usdc,
-    /// Shares of the token, at worst.
-    pub shares: Shares,
-    /// pUSD that open buys may still take.
-    pub reserved: Usdc,
-}
-
 impl Facts<'_> {
     /// Worst-case exposure around an ask: cost of everything held and everything open.
     pub fn exposure(&self, strategy: StrategyId, token: Token) -> Exposure {
-        let mut sum = Exposure::default();
-        let here = self.universe.market(token.market());
-        let mut add = |owner: StrategyId, of: Token, cost: Usdc, shares: Shares| {
-            let market = self.universe.market(of.market());
-            let same = |a: &str, b: &str| !a.is_empty() && a == b;
-            sum.account += cost;
-            if of.market() == token.market() {
-                sum.market += cost;
-            }
-            let group = |market: &Market| market.neg_risk.as_ref().map(|n| n.group.clone());
-            let grouped = group(market).is_some_and(|name| group(here).as_ref() == Some(&name));
-            if of.market() == token.market() || same(&market.event, &here.event) || grouped {
-                sum.event += cost;
-            }
-            if same(&market.category, &here.category) {
-                sum.category += cost;
-            }
-            if owner == strategy {
-                sum.strategy += cost;
-            }
-            if of == token {
-                sum.shares += shares;
-            }
-        };
-        for (owner, of, holding) in self.state.positions.all() {
-            add(owner, of, holding.cost(), holding.held());
-        }
-        // A sale that fails to settle brings its shares back: until it is final they count.
-        for (owner, of, cost, shares) in self.state.positions.unsettled_sales() {
-            add(owner, of, cost, shares);
-        }
-        let mut reserved = Usdc::ZERO;
-        for order in self.state.orders.open() {
-            let cost = order.remaining_cost();
-            reserved += cost;
-            let tick = self.books.get(order.token.market()).map_or(here.tick, |book| book.tick());
-            let shares =
-                if order.side == Side::Buy { order.remaining_shares(tick) } else { Shares::ZERO };
-            add(order.strategy, order.token, cost, shares);
-        }
-        for pending in self.state.conversions.values() {
-            let cost = pending.cost();
-            reserved += cost;
-            add(pending.strategy, pending.market.token(Outcome::Yes), cost, Shares::ZERO);
-        }
-        sum.reserved = reserved;
-        sum
+        let key = token.market();
+        let tick = self.books.get(key).map_or(self.universe.market(key).tick, |book| book.tick());
+        self.state.exposure(strategy, token, tick)
     }
 
     fn market_state(&self, key: MarketKey) -> Option<MarketState> {
@@ -283,7 +220,7 @@ impl Limits {
                 .with("would_be_micros", (at_risk.shares + ask.shares).micros() as i64));
         }
         // Whatever is open may match now and settle late.
-        let unsettled = facts.state.positions.unsettled_cost() + at_risk.reserved + ask.cost;
+        let unsettled = at_risk.unsettled + at_risk.reserved + ask.cost;
         if unsettled > self.max_unsettled {
             return over("unsettled", unsettled, self.max_unsettled);
         }

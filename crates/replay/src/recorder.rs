@@ -38,7 +38,7 @@ pub struct EquityPoint {
     pub at: Time,
     /// Cash, pending proceeds and holdings at what displayed depth would pay.
     pub equity: Usdc,
-    /// Holdings at cost plus what open buys may still take: capital that is locked.
+    /// Holdings at cost plus what open buys and pending splits may still take: capital that is locked.
     pub locked: Usdc,
     /// Profit and loss that is final.
     pub realised: Usdc,
@@ -221,12 +221,11 @@ impl Recorder {
 }
 
 fn worth(manager: &Manager) -> EquityPoint {
-    let reserved: Usdc = manager.orders().open().map(|order| order.remaining_cost()).sum();
     let ledger = manager.ledger();
     EquityPoint {
         at: Time::MIN,
         equity: manager.equity().now,
-        locked: ledger.balance(LedgerAccount::Inventory) + reserved,
+        locked: ledger.balance(LedgerAccount::Inventory) + manager.state().reserved(),
         realised: -ledger.balance(LedgerAccount::Realised),
     }
 }

@@ -1,9 +1,11 @@
 //! The account as a whole: links, snapshots, external orders, findings, blockers, limits.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use polydesk_domain::{
     AccountSnapshot, Blocker, Cause, Channel, Code, ExternalOrder, Finding, MarketKey, NoteLevel,
-    OrderHash, OrderState, Outbox, Purpose, Shares, Size, StrategyId, Tif, Time, Token,
-    TradeStatus, Universe, Usdc,
+    OrderHash, OrderState, Outbox, Outcome, Purpose, Shares, Size, StrategyId, Tif, Time, Token,
+    Universe, Usdc,
 };
 
 use super::{Context, Manager, report_blocker};
@@ -271,25 +273,13 @@ impl Manager {
     /// Whether a market can be delisted: nothing of ours rests, is held, moves or is wanted in it.
     pub fn flat(&self, market: MarketKey) -> bool {
         let state = &self.state;
-        !state.positions.occupied(market)
-            && !state.positions.selling(market)
-            && state.orders.open_in(market).next().is_none()
-            && !state.conversions.values().any(|pending| pending.market == market)
-            && !state.baskets.values().any(|basket| basket.touches(market))
-            && state.orders.all.values().all(|order| {
-                order.token.market() != market
-                    || order.fills.values().all(|fill| {
-                        matches!(fill.status, TradeStatus::Confirmed | TradeStatus::Failed)
-                    })
-            })
+        state.sums().flat(market) && !state.baskets.values().any(|basket| basket.touches(market))
     }
 
     /// Forgets a market that is [`flat`](Manager::flat), before its key stops meaning anything.
     pub fn delist(&mut self, ctx: &Context<'_>, market: MarketKey) {
         let state = &mut self.state;
-        let wanted: Vec<_> =
-            state.quotes.keys().filter(|(_, key)| *key == market).copied().collect();
-        for key in wanted {
+        for key in state.quoting(market) {
             state.quotes.remove(&key);
         }
         let asks: Vec<_> =
@@ -297,21 +287,15 @@ impl Manager {
         for id in asks {
             state.asks.remove(&id);
         }
-        let frozen: Vec<_> = state
-            .blockers
-            .keys()
-            .filter(|cause| match cause {
-                Cause::Market(key) | Cause::Unsettled(key) => *key == market,
-                Cause::Token(token) => token.market() == market,
-                _ => false,
-            })
-            .copied()
-            .collect();
-        for cause in frozen {
-            state.blockers.remove(&cause);
+        state.blockers.remove(&Cause::Market(market));
+        state.blockers.remove(&Cause::Unsettled(market));
+        for token in Outcome::BOTH.map(|outcome| market.token(outcome)) {
+            state.blockers.remove(&Cause::Token(token));
+            self.marks.remove(&token);
         }
         state.orders.forget_market(market);
         state.markets.remove(&ctx.universe.market(market).condition);
-        self.marks.retain(|token, _| token.market() != market);
+        state.refresh_sums();
+        state.sums.delist(market);
     }
 }

@@ -92,6 +92,7 @@ impl Manager {
             merge_tries: 0,
         };
         if splits {
+            self.state.refresh_sums();
             self.admit_split(ctx, signal.strategy, &wanted.legs, sets)?;
         }
         for leg in &wanted.legs {
@@ -518,7 +519,9 @@ impl Manager {
         let strategy = basket.strategy;
         // A redemption under way takes the same shares: they turn into money that way.
         let redeems = |c: &PendingConversion| c.market == market && c.action == Conversion::Redeem;
-        if self.state.conversions.values().any(redeems) {
+        self.state.refresh_sums();
+        let converting = self.state.sums().converting(market);
+        if converting && self.state.conversions.values().any(redeems) {
             return self.end_basket(ctx, id, Shares::ZERO, "redeemed", out);
         }
         self.convert(ctx, strategy, market, Conversion::Merge(sets), Some(id), 0, out);

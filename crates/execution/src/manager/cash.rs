@@ -7,7 +7,7 @@ use polydesk_domain::{
 
 use super::schedule::STUCK;
 use super::{Context, Manager};
-use crate::state::{Attempts, LedgerAccount, LedgerEntry};
+use crate::state::{Attempts, LedgerAccount, LedgerEntry, Totals};
 
 /// Failed redemptions of one market after which people are told.
 const REDEMPTIONS_TOLD: u32 = 3;
@@ -117,9 +117,7 @@ impl Manager {
         if state.trades() {
             return;
         }
-        let wanted: Vec<_> =
-            self.state.quotes.keys().filter(|(_, key)| *key == market).copied().collect();
-        for key in wanted {
+        for key in self.state.quoting(market) {
             self.state.quotes.remove(&key);
         }
         let resting: Vec<_> = self.state.orders.open_in(market).map(|order| order.id).collect();
@@ -196,8 +194,9 @@ impl Manager {
 
     /// Redeems a resolved market once everything in it is final.
     pub(super) fn redeem(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        self.state.refresh_sums();
         // A merge under way holds shares that a redemption must not count, and the other way round.
-        let asked = self.state.conversions.values().any(|pending| pending.market == market);
+        let asked = self.state.sums().converting(market);
         let held = self.state.positions.in_market(market);
         let Some((strategy, _)) = held.first().copied() else { return };
         let final_ = held.iter().all(|(strategy, token)| {
@@ -206,7 +205,7 @@ impl Manager {
         });
         let reserved = self.state.orders.open_in(market).next().is_some();
         let pausing = self.state.redemptions.get(&market).is_some_and(|r| r.next_at > ctx.now);
-        if pausing || asked || !final_ || reserved || self.state.positions.selling(market) {
+        if pausing || asked || !final_ || reserved || self.state.sums().selling(market) {
             return;
         }
         self.convert(ctx, strategy, market, Conversion::Redeem, None, 0, out);
@@ -214,7 +213,8 @@ impl Manager {
 
     /// The ledger must agree with the lots and add up to zero; if not, everything stops.
     pub(super) fn audit(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
-        let (inventory, pending) = self.state.positions.totals();
+        self.state.refresh_sums();
+        let Totals { inventory, pending, .. } = self.state.sums().totals();
         let ledger = (
             self.state.ledger.balance(LedgerAccount::Inventory),
             self.state.ledger.balance(LedgerAccount::Pending),
@@ -227,6 +227,17 @@ impl Manager {
                 self.state.ledger.imbalance()
             );
             self.halt(ctx, why, out);
+        }
+    }
+
+    /// The running sums must be those of the entries; if not, everything stops, and they are made again.
+    pub(super) fn audit_sums(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        self.state.refresh_sums();
+        debug_assert_eq!(self.state.check_sums(), Ok(()));
+        let (kept, counted) = (self.state.sums().totals(), self.state.totals_again());
+        if kept != counted {
+            self.state.derive_sums(ctx.universe);
+            self.halt(ctx, format!("the sums say {kept:?}, the entries {counted:?}"), out);
         }
     }
 }

@@ -138,10 +138,18 @@ impl Manager {
         self.state.clear_changes();
     }
 
-    /// A market was listed again, or entered another state.
-    pub fn on_market_changed(&mut self, ctx: &Context<'_>, market: MarketKey) {
-        let state = ctx.states.get(market.index()).copied().unwrap_or(MarketState::Closed);
-        self.state.market_changed(ctx.universe.market(market), state);
+    /// A market was listed, listed again, or entered another state.
+    pub fn on_market_changed(&mut self, ctx: &Context<'_>, key: MarketKey) {
+        let Some(market) = ctx.universe.get(key) else { return };
+        let state = ctx.states.get(key.index()).copied().unwrap_or(MarketState::Closed);
+        self.state.market_changed(key, market, state);
+    }
+
+    /// Brings the sums of exposure up to date with what an event changed. Without it they are counted
+    /// again from the entries whenever they are read.
+    #[inline]
+    pub fn refresh_sums(&mut self) {
+        self.state.refresh_sums();
     }
 
     /// The last executable price of each token in ten-thousandths, and when it was seen: soft.

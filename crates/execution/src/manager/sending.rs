@@ -76,6 +76,8 @@ impl Manager {
         if self.stopping && !ask.reduces {
             return Err(Reason::new("reduce_only"));
         }
+        self.state.know(key, market);
+        self.state.refresh_sums();
         self.limits.admit(&ask, &self.facts(ctx))?;
         if !ask.reduces {
             self.cooled_down(ctx, &order)?;

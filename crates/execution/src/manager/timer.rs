@@ -38,6 +38,7 @@ impl Manager {
         if !second {
             return;
         }
+        self.audit_sums(ctx, out);
         self.mark(ctx, out);
         let occupied: Vec<MarketKey> = self.state.positions.markets().collect();
         for market in occupied {

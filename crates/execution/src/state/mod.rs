@@ -7,6 +7,7 @@
 mod account;
 mod basket;
 mod codec;
+mod exposure;
 mod fills;
 mod ledger;
 mod lots;
@@ -23,6 +24,8 @@ pub use account::{
 };
 pub use basket::{BasketLeg, OpenBasket, Stage};
 pub use codec::{Entry, LoadError};
+pub(crate) use exposure::Totals;
+pub use exposure::{Exposure, Sums};
 pub use fills::Violation;
 pub use ledger::{Entry as LedgerEntry, Ledger, LedgerAccount, Tally};
 pub(crate) use lots::average_units;
@@ -33,6 +36,8 @@ pub use orders::{FillChange, OrderChange, Orders, TradeChange};
 pub use positions::{Positions, Sale};
 pub use tracked::{Single, Tracked};
 pub use wanted::{Desired, PendingAsk, PendingConversion};
+
+use std::ops::Bound;
 
 use polydesk_domain::{
     AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState,
@@ -97,6 +102,8 @@ pub struct State {
     pub operator: Tracked<String, Time>,
     /// Markets that anything above names.
     pub markets: Tracked<ConditionId, MarketEntry>,
+    /// What the entries above put at risk: derived, never saved.
+    pub(crate) sums: Sums,
 }
 
 /// Millionths of a share that rounding explains; more freezes the token.
@@ -148,6 +155,7 @@ impl State {
             off: Tracked::default(),
             operator: Tracked::default(),
             markets: Tracked::default(),
+            sums: Sums::default(),
         }
     }
 
@@ -195,6 +203,8 @@ impl State {
 
     /// Forgets which entries are marked.
     pub fn clear_changes(&mut self) {
+        // The sums are kept by the same marks.
+        self.refresh_sums();
         macro_rules! clear {
             ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
                 $(self.$($path).+.clear_changes();)*
@@ -232,6 +242,7 @@ impl State {
         }
         self.orders.derive();
         self.positions.derive();
+        self.derive_sums(ids);
         self.clear_changes();
         Ok(())
     }
@@ -295,8 +306,11 @@ impl State {
         hash.finalize().into()
     }
 
-    /// A market's facts or state changed: what a restart would be told of it changes with them.
-    pub(crate) fn market_changed(&mut self, market: &Market, state: MarketState) {
+    /// A market's facts or state changed: what it has counts for the event and category it is in now, and
+    /// what a restart would be told of it changes with them.
+    pub(crate) fn market_changed(&mut self, key: MarketKey, market: &Market, state: MarketState) {
+        self.refresh_sums();
+        self.sums.list(key, market);
         let Some(entry) = self.markets.get(&market.condition) else { return };
         if entry.market.state != state || entry.market != *market {
             let market = Market { state, ..market.clone() };
@@ -306,9 +320,9 @@ impl State {
 
     /// Names a market in the table of markets, so that a restart knows its facts.
     pub(crate) fn uses(&mut self, key: MarketKey, ids: &Universe, states: &[MarketState]) {
-        if let Some(market) = ids.get(key)
-            && !self.markets.contains_key(&market.condition)
-        {
+        let Some(market) = ids.get(key) else { return };
+        self.know(key, market);
+        if !self.markets.contains_key(&market.condition) {
             let state = states.get(key.index()).copied().unwrap_or(market.state);
             self.markets.insert(
                 market.condition,
@@ -326,9 +340,20 @@ impl State {
 
     /// pUSD that nothing has a claim on.
     pub fn free_cash(&self) -> Usdc {
-        let reserved: Usdc = self.orders.open().map(Order::remaining_cost).sum();
-        let splitting: Usdc = self.conversions.values().map(PendingConversion::cost).sum();
-        self.ledger.balance(LedgerAccount::Cash) - reserved - splitting
+        self.ledger.balance(LedgerAccount::Cash) - self.reserved()
+    }
+
+    /// The strategies that want quotes in a market, in order: one look-up for each that wants any.
+    pub(crate) fn quoting(&self, market: MarketKey) -> Vec<(StrategyId, MarketKey)> {
+        let (mut found, mut from) = (Vec::new(), Bound::Unbounded);
+        while let Some(((strategy, _), _)) = self.quotes.range(from).next() {
+            let key = (*strategy, market);
+            if self.quotes.contains_key(&key) {
+                found.push(key);
+            }
+            from = Bound::Excluded((*strategy, MarketKey(u32::MAX)));
+        }
+        found
     }
 }
 

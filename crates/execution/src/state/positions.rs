@@ -266,11 +266,6 @@ impl Positions {
         })
     }
 
-    /// Whether a sale in this market is not final: its shares may come back.
-    pub fn selling(&self, market: MarketKey) -> bool {
-        self.sales.values().any(|sale| sale.token.market() == market)
-    }
-
     /// Shares bought and not final yet, at cost.
     pub fn unsettled_cost(&self) -> Usdc {
         let lots = self.holdings.values().flat_map(|holding| &holding.lots);

@@ -1,6 +1,7 @@
 //! Tables that know which of their entries changed.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Entries by key. The only mutable access marks the key, so no change can be forgotten; the marked
 /// entries are what a restart needs of an event.
@@ -8,11 +9,13 @@ use std::collections::BTreeMap;
 pub struct Tracked<K, V> {
     map: BTreeMap<K, V>,
     changed: Vec<K>,
+    /// How many of the marks the sums made of this table have taken in.
+    counted: usize,
 }
 
 impl<K, V> Default for Tracked<K, V> {
     fn default() -> Tracked<K, V> {
-        Tracked { map: BTreeMap::new(), changed: Vec::new() }
+        Tracked { map: BTreeMap::new(), changed: Vec::new(), counted: 0 }
     }
 }
 
@@ -30,7 +33,7 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     /// An entry to be changed; marks it, so read with [`Tracked::get`] first where it may stay.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let entry = self.map.get_mut(key)?;
-        mark(&mut self.changed, key);
+        mark(&mut self.changed, self.counted, key);
         Some(entry)
     }
 
@@ -39,13 +42,13 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     where
         V: Default,
     {
-        mark(&mut self.changed, &key);
+        mark(&mut self.changed, self.counted, &key);
         self.map.entry(key).or_default()
     }
 
     /// Puts an entry; marks it.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        mark(&mut self.changed, &key);
+        mark(&mut self.changed, self.counted, &key);
         self.map.insert(key, value)
     }
 
@@ -62,7 +65,7 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     /// Takes an entry out; marks it where it was there.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let gone = self.map.remove(key)?;
-        mark(&mut self.changed, key);
+        mark(&mut self.changed, self.counted, key);
         Some(gone)
     }
 
@@ -79,6 +82,11 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     /// All values in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
         self.map.values()
+    }
+
+    /// The entries from a key on, in order.
+    pub fn range(&self, from: Bound<K>) -> impl Iterator<Item = (&K, &V)> {
+        self.map.range((from, Bound::Unbounded))
     }
 
     /// How many entries there are.
@@ -99,15 +107,26 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
         keys
     }
 
-    /// Forgets the marks.
-    pub fn clear_changes(&mut self) {
+    /// Forgets the marks. The sums made of this table must have taken them in.
+    pub(super) fn clear_changes(&mut self) {
         self.changed.clear();
+        self.counted = 0;
+    }
+
+    /// The marked keys that the sums made of this table have not taken in, some of them repeatedly.
+    pub(super) fn uncounted(&self) -> &[K] {
+        &self.changed[self.counted..]
+    }
+
+    /// The sums made of this table have taken in every mark so far.
+    pub(super) fn count(&mut self) {
+        self.counted = self.changed.len();
     }
 }
 
-fn mark<K: PartialEq + Clone>(changed: &mut Vec<K>, key: &K) {
-    // One event changes one entry many times in a row.
-    if changed.last() != Some(key) {
+fn mark<K: PartialEq + Clone>(changed: &mut Vec<K>, counted: usize, key: &K) {
+    // One event changes one entry many times in a row. What was counted before it changed is marked again.
+    if changed.len() == counted || changed.last() != Some(key) {
         changed.push(key.clone());
     }
 }
@@ -177,5 +196,21 @@ mod tests {
         *table.entry(3) = "three";
         *table.get_mut(&2).unwrap() = "deux";
         assert_eq!(table.changes(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_entry_that_changes_after_it_was_counted_is_to_be_counted_again() {
+        let mut table = Tracked::default();
+        table.insert(1, "one");
+        *table.get_mut(&1).unwrap() = "eins";
+        assert_eq!(table.uncounted(), [1]);
+        table.count();
+        assert!(table.uncounted().is_empty());
+        *table.get_mut(&1).unwrap() = "un";
+        assert_eq!((table.uncounted(), table.changes()), (&[1][..], vec![1]));
+        table.count();
+        table.clear_changes();
+        table.remove(&1);
+        assert_eq!(table.uncounted(), [1]);
     }
 }

@@ -74,6 +74,14 @@ impl PendingConversion {
         }
     }
 
+    /// Shares of each outcome that it will deliver.
+    pub fn delivers(&self) -> Shares {
+        match self.action {
+            Conversion::Split(shares) => shares,
+            Conversion::Merge(_) | Conversion::Redeem => Shares::ZERO,
+        }
+    }
+
     /// Shares of each outcome that it will take, of what its strategy holds; `None`: all.
     pub fn takes(&self) -> Option<Shares> {
         match self.action {
