@@ -81,20 +81,23 @@ impl Manager {
         if snapshot.cash < least - slack || snapshot.cash > most + slack {
             found.push(format!("cash: {} there, {least} here", snapshot.cash));
         }
-        let mut tokens: Vec<Token> = snapshot.shares.keys().copied().collect();
-        tokens.extend(positions.all().map(|(_, token, _)| token));
-        tokens.sort();
-        tokens.dedup();
-        for token in tokens {
-            let there = snapshot.shares.get(&token).copied().unwrap_or_default();
-            let (mut final_, mut moving) = (Shares::ZERO, Shares::ZERO);
-            for (_, of, holding) in positions.all().filter(|(_, of, _)| *of == token) {
-                debug_assert_eq!(of, token);
-                final_ += holding.confirmed();
-                moving += holding.held() - holding.confirmed();
+        // Per token: final shares, and those that may or may not have moved yet.
+        let mut tokens: BTreeMap<Token, (Shares, Shares)> = BTreeMap::new();
+        for token in snapshot.shares.keys() {
+            tokens.entry(*token).or_default();
+        }
+        for (_, token, holding) in positions.all() {
+            let (final_, moving) = tokens.entry(token).or_default();
+            *final_ += holding.confirmed();
+            *moving += holding.held() - holding.confirmed();
+        }
+        for (_, token, _, shares) in positions.unsettled_sales() {
+            if let Some((_, moving)) = tokens.get_mut(&token) {
+                *moving += shares;
             }
-            let sales = positions.unsettled_sales().filter(|(_, of, _, _)| *of == token);
-            moving += sales.map(|(_, _, _, shares)| shares).sum();
+        }
+        for (token, (final_, moving)) in tokens {
+            let there = snapshot.shares.get(&token).copied().unwrap_or_default();
             if there < final_ || there > final_ + moving {
                 let id = ids.token_id(token);
                 found.push(format!("shares of token {id}: {there} there, {final_} here"));
@@ -106,6 +109,7 @@ impl Manager {
                 ours.push((hash, order));
             }
         }
+        let known: BTreeSet<OrderHash> = ours.iter().map(|(hash, _)| *hash).collect();
         for (hash, order) in &ours {
             let acknowledged = matches!(
                 order.state,
@@ -126,7 +130,7 @@ impl Manager {
             }
         }
         for hash in snapshot.open.keys() {
-            if !ours.iter().any(|(known, _)| known == hash) {
+            if !known.contains(hash) {
                 found.push(format!("order {hash}: open there, unknown here"));
             }
         }

@@ -168,13 +168,12 @@ impl Manager {
         market: MarketKey,
         out: &mut Outbox,
     ) {
-        let mut waiting: Vec<_> = self
-            .state
-            .quotes
-            .iter()
-            .filter(|((_, key), desired)| *key == market && desired.waiting)
-            .map(|(key, desired)| (core::cmp::Reverse(desired.edge), *key))
-            .collect();
+        let mut waiting = Vec::new();
+        for key in self.state.quoting(market) {
+            if let Some(desired) = self.state.quotes.get(&key).filter(|desired| desired.waiting) {
+                waiting.push((core::cmp::Reverse(desired.edge), key));
+            }
+        }
         waiting.sort();
         for (_, key) in waiting {
             if let Some(desired) = self.state.quotes.get_mut(&key) {

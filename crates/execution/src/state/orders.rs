@@ -85,6 +85,8 @@ pub struct Orders {
     /// Those that may still match, by market, oldest first.
     open: BTreeMap<MarketKey, Vec<ClientOrderId>>,
     open_count: usize,
+    /// All of them by market.
+    by_market: BTreeSet<(MarketKey, ClientOrderId)>,
 }
 
 impl Orders {
@@ -107,21 +109,20 @@ impl Orders {
                     order.settled_at = Some(now);
                 }
                 self.settled.insert((now, id));
-            } else {
-                self.all.remove(&id);
+            } else if let Some(order) = self.all.remove(&id) {
+                self.by_market.remove(&(order.token.market(), id));
             }
         }
     }
 
     /// Forgets what is over in a market that is delisted.
     pub(crate) fn forget_market(&mut self, market: MarketKey) {
-        let over: Vec<ClientOrderId> = self
-            .all
-            .values()
-            .filter(|order| order.token.market() == market && !order.open())
-            .map(|order| order.id)
-            .collect();
+        let (first, last) = (ClientOrderId(0), ClientOrderId(u64::MAX));
+        let here = self.by_market.range((market, first)..=(market, last)).map(|(_, id)| *id);
+        let over: Vec<ClientOrderId> =
+            here.filter(|id| self.all.get(id).is_none_or(|order| !order.open())).collect();
         for id in over {
+            self.by_market.remove(&(market, id));
             if let Some(at) = self.all.remove(&id).and_then(|order| order.settled_at) {
                 self.settled.remove(&(at, id));
             }
@@ -147,6 +148,7 @@ impl Orders {
     /// Takes up a new order.
     pub fn insert(&mut self, order: Order) {
         let (id, now) = (order.id, order.placed_at);
+        self.by_market.insert((order.token.market(), id));
         self.all.insert(id, order);
         self.refresh(id, now);
     }
@@ -156,7 +158,9 @@ impl Orders {
         self.settled.clear();
         self.open.clear();
         self.open_count = 0;
+        self.by_market.clear();
         for order in self.all.values() {
+            self.by_market.insert((order.token.market(), order.id));
             if let Some(at) = order.settled_at {
                 self.settled.insert((at, order.id));
             }
@@ -397,9 +401,9 @@ impl Orders {
 
     /// Takes back an order that never left (a basket whose other leg was denied).
     pub(crate) fn roll_back(&mut self, id: ClientOrderId) {
-        if let Some(order) = self.all.remove(&id)
-            && let Some(list) = self.open.get_mut(&order.token.market())
-        {
+        let Some(order) = self.all.remove(&id) else { return };
+        self.by_market.remove(&(order.token.market(), id));
+        if let Some(list) = self.open.get_mut(&order.token.market()) {
             let before = list.len();
             list.retain(|listed| *listed != id);
             self.open_count -= before - list.len();
@@ -421,13 +425,12 @@ impl Orders {
             self.settled.insert((now, id));
         }
         let list = self.open.entry(market).or_default();
-        match (list.iter().position(|listed| *listed == id), open) {
-            (Some(at), false) => {
+        match (list.binary_search(&id), open) {
+            (Ok(at), false) => {
                 list.remove(at);
                 self.open_count -= 1;
             }
-            (None, true) => {
-                let at = list.partition_point(|listed| *listed < id);
+            (Err(at), true) => {
                 list.insert(at, id);
                 self.open_count += 1;
             }
