@@ -312,10 +312,37 @@ impl fmt::Display for SignalId {
 }
 
 /// The venue's trade id (a uuid); one trade can carry several maker orders.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
-)]
+///
+/// Written as decimal text: JSON readers lose numbers above 2^53.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TradeId(pub u128);
+
+impl fmt::Display for TradeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for TradeId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<TradeId, IdError> {
+        let error = |_| IdError::new("trade id", text, "a decimal number below 2^128");
+        text.parse().map(TradeId).map_err(error)
+    }
+}
+
+impl serde::Serialize for TradeId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TradeId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<TradeId, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// A strategy's name: its kind (`copy_trader`), or an instance of it (`copy_trader.whales`). Up to 32
 /// ASCII letters, digits and underscores with at most one dot between them, held inline so it is `Copy`.

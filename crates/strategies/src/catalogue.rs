@@ -6,9 +6,6 @@ use crate::arb_scanner::{ArbParams, ArbScanner, RawArbScanner};
 use crate::stink_bidder::{RawStinkBidder, StinkBidder, StinkParams};
 use crate::{StateError, Strategy};
 
-/// Builds an instance of a strategy from its section as TOML text.
-pub type Build = fn(StrategyId, &str) -> Result<Box<dyn Strategy>, StateError>;
-
 /// One line of the catalogue.
 pub struct Catalogued {
     /// Its kind, which is also its section in the configuration.

@@ -27,7 +27,7 @@ impl Strategy for Puppet {
         self.0
     }
     fn kinds(&self) -> Kinds {
-        Kinds::TIMER
+        Kinds::REFERENCE
     }
     fn wants(&self, _: &Market) -> bool {
         true
@@ -139,7 +139,7 @@ impl Bench {
         let before = self.engine.manager().counts().denials.clone();
         let script = &self.scripts[usize::from(strategy == BETA)];
         script.lock().unwrap().push_back((MarketKey(key), action));
-        self.hear(ControlEvent::Timer.into());
+        self.hear(crate::harness::go());
         let after = &self.engine.manager().counts().denials;
         let new = after.iter().filter(|(key, count)| before.get(*key) != Some(*count));
         new.map(|((_, code), _)| code.as_str()).collect()

@@ -521,7 +521,7 @@ mod tests {
             ("cancelled unfilled", vec![live(), cancelled(Shares::ZERO)], 25, false),
             ("cancelled, its fill has not come", vec![live(), cancelled(shares)], YEAR, true),
             ("filled, not final", vec![live(), Fill(TradeStatus::Mined), filled()], YEAR, true),
-            ("final, not over", vec![live(), Fill(TradeStatus::Confirmed)], YEAR, true),
+            ("over by its fills", vec![live(), Fill(TradeStatus::Confirmed)], 25, false),
             (
                 "final, a day",
                 vec![filled(), Fill(TradeStatus::Matched), Fill(TradeStatus::Confirmed)],
