@@ -5,7 +5,7 @@ mod failure;
 mod fixtures;
 mod output;
 mod progress;
-mod record;
+mod report;
 mod run;
 mod tapes;
 

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use polydesk_report::{Analysis, Options, Record};
+use polydesk_report::{Analysis, Options, Report};
 
 use crate::cli::RunArgs;
 use crate::failure::Done;
@@ -16,22 +16,22 @@ const WIDEST: usize = 140;
 /// Resamples of the verdict.
 const RESAMPLES: usize = 10_000;
 
-/// Judges the record, writes the files and prints.
-pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
-    let analysis = polydesk_report::analyse(record, &Options { seed, resamples: RESAMPLES });
-    let json = polydesk_report::json(record, &analysis).map_err(anyhow::Error::from)?;
+/// Judges the report, writes the files and prints.
+pub fn hand_over(report: &Report, seed: u64, args: &RunArgs) -> Done {
+    let analysis = polydesk_report::analyse(report, &Options { seed, resamples: RESAMPLES });
+    let json = polydesk_report::json(report, &analysis).map_err(anyhow::Error::from)?;
     let json_path = args.out.join("report.json");
     write_file(&json_path, &json)?;
     let html_path = args.out.join("report.html");
-    write_file(&html_path, &polydesk_report::html(record, &analysis))?;
+    write_file(&html_path, &polydesk_report::html(report, &analysis))?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{json}")?;
         return Ok(());
     }
-    print(&mut out, record, &analysis)?;
+    print(&mut out, report, &analysis)?;
     writeln!(out, "\nNEXT")?;
-    let hash = polydesk_report::run_sha256(record).map_err(anyhow::Error::from)?;
+    let hash = polydesk_report::run_sha256(report).map_err(anyhow::Error::from)?;
     writeln!(out, "run           sha256 {hash}")?;
     writeln!(out, "              the same value elsewhere means the same run")?;
     writeln!(out, "HTML          {}", html_path.display())?;
@@ -40,11 +40,11 @@ pub fn hand_over(record: &Record, seed: u64, args: &RunArgs) -> Done {
     Ok(())
 }
 
-fn print(out: &mut impl Write, record: &Record, analysis: &Analysis) -> Done {
+fn print(out: &mut impl Write, report: &Report, analysis: &Analysis) -> Done {
     let tty = std::io::stdout().is_terminal();
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let colour = colour(tty, &variable);
-    let text = polydesk_report::terminal(record, analysis, width(tty, &variable), colour);
+    let text = polydesk_report::terminal(report, analysis, width(tty, &variable), colour);
     out.write_all(text.as_bytes())?;
     Ok(())
 }

@@ -8,14 +8,14 @@ use anyhow::Context;
 use polydesk_domain::{Span, StrategyId};
 use polydesk_engine::{Engine, Setup};
 use polydesk_replay::{EventLog, Options, Recording, replay};
-use polydesk_report::{Band, Record, RunRecord};
+use polydesk_report::{Band, Report, Run};
 use polydesk_settings::{Layer, Origin, Problem, Settings};
 use polydesk_sim::{Delay, QueueModel, Sim, SimConfig};
 use polydesk_tape::{TapeReader, Times};
 
 use crate::cli::{ConfigVerb, RunArgs};
 use crate::failure::{Done, Failure};
-use crate::{fixtures, output, progress, record};
+use crate::{fixtures, output, progress, report};
 
 /// One stream to replay.
 struct Job {
@@ -54,14 +54,14 @@ pub fn run(args: &RunArgs) -> Done {
         }
         runs.push(one(job, &own, args)?);
     }
-    let record = Record {
+    let report = Report {
         program: format!("polydesk backtest {}", env!("CARGO_PKG_VERSION")),
         command: command_line(args, &settings),
-        config: record::settings(&settings),
+        config: report::settings(&settings),
         runs,
     };
-    output::hand_over(&record, settings.run.seed, args)?;
-    let broken: Vec<String> = record
+    output::hand_over(&report, settings.run.seed, args)?;
+    let broken: Vec<String> = report
         .runs
         .iter()
         .flat_map(|run| &run.checks)
@@ -155,7 +155,7 @@ fn jobs(args: &RunArgs) -> Done<Vec<Job>> {
 }
 
 /// Replays one job, with its bands.
-fn one(job: &Job, settings: &Settings, args: &RunArgs) -> Done<RunRecord> {
+fn one(job: &Job, settings: &Settings, args: &RunArgs) -> Done<Run> {
     let path = args.out.join(&job.log);
     let file =
         File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -165,8 +165,8 @@ fn one(job: &Job, settings: &Settings, args: &RunArgs) -> Done<RunRecord> {
         if settings.run.bands { bands(job, settings, &done, args.threads)? } else { Vec::new() };
     let reader = open(&job.tapes)?;
     let tapes =
-        reader.tapes().map(|(manifest, certificate)| record::tape(manifest, certificate)).collect();
-    Ok(record::run(&job.heading, tapes, settings, done, bands))
+        reader.tapes().map(|(manifest, certificate)| report::tape(manifest, certificate)).collect();
+    Ok(report::run(&job.heading, tapes, settings, done, bands))
 }
 
 fn open(tapes: &[PathBuf]) -> Done<TapeReader> {
@@ -248,7 +248,7 @@ fn bands(job: &Job, settings: &Settings, done: &Replayed, threads: u16) -> Done<
 }
 
 fn band(name: &str, settings: &str, done: &Replayed) -> Band {
-    let facts = record::outcome(done);
+    let facts = report::outcome(done);
     Band {
         name: name.to_owned(),
         settings: settings.to_owned(),

@@ -1,11 +1,11 @@
 //! Judges a finished run again and writes its page: `render out/report.json again.html`.
 //!
-//! The record inside `report.json` is all that is needed, so an old run can be looked at with today's
+//! The report inside `report.json` is all that is needed, so an old run can be looked at with today's
 //! statistics without replaying it.
 
 use std::error::Error;
 
-use polydesk_report::{Options, Record, analyse, html, run_sha256, terminal};
+use polydesk_report::{Options, Report, analyse, html, run_sha256, terminal};
 use serde::Deserialize;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -14,16 +14,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: render REPORT.json PAGE.html".into());
     };
     let text = std::fs::read_to_string(from).map_err(|error| format!("{from}: {error}"))?;
-    let report: serde_json::Value =
+    let file: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("{from}: {error}"))?;
-    let Some(record) = report.get("record") else {
+    let Some(report) = file.get("record") else {
         return Err(format!("{from} has no `record`; is it the report.json of a run?").into());
     };
-    let record = Record::deserialize(record).map_err(|error| format!("{from}: {error}"))?;
-    let seed = record.runs.first().map_or(0, |run| run.seed);
-    let analysis = analyse(&record, &Options { seed, ..Options::default() });
-    std::fs::write(to, html(&record, &analysis)).map_err(|error| format!("{to}: {error}"))?;
-    print!("{}", terminal(&record, &analysis, 100, false));
-    println!("\nrun sha256 {}", run_sha256(&record)?);
+    let report = Report::deserialize(report).map_err(|error| format!("{from}: {error}"))?;
+    let seed = report.runs.first().map_or(0, |run| run.seed);
+    let analysis = analyse(&report, &Options { seed, ..Options::default() });
+    std::fs::write(to, html(&report, &analysis)).map_err(|error| format!("{to}: {error}"))?;
+    print!("{}", terminal(&report, &analysis, 100, false));
+    println!("\nrun sha256 {}", run_sha256(&report)?);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a run was worth: statistics, terminal tables, JSON and one self-contained HTML file.
 //!
-//! It reads a [`RunRecord`] and decides nothing; it knows no engine, no exchange and no tape format.
+//! It reads a [`Run`] and decides nothing; it knows no engine, no exchange and no tape format.
 
 pub mod analysis;
 mod grid;

@@ -1,4 +1,4 @@
-//! What a run hands over to be judged: facts only, nothing computed that could be computed from them.
+//! The report of a run before it is judged: facts only, nothing computed that could be computed from them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything one invocation produced.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
+pub struct Report {
     /// Program name and version.
     pub program: String,
     /// The line that repeats the run.
@@ -18,7 +18,7 @@ pub struct Record {
     pub config: Vec<Setting>,
     /// The runs, in the order they are to be shown. Synthetic data stand apart under their own heading
     /// and are never added to real ones.
-    pub runs: Vec<RunRecord>,
+    pub runs: Vec<Run>,
 }
 
 /// One setting.
@@ -34,7 +34,7 @@ pub struct Setting {
 
 /// One replayed stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunRecord {
+pub struct Run {
     /// Heading of its part of the report.
     pub heading: String,
     /// Whether any of its tapes was made by a generator.
@@ -43,7 +43,7 @@ pub struct RunRecord {
     pub seed: u64,
     /// The tapes it read.
     pub tapes: Vec<TapeFacts>,
-    /// Its markets in listing order; other records refer to them by position.
+    /// Its markets in listing order; everything else refers to them by position.
     pub markets: Vec<MarketFacts>,
     /// First and last engine time.
     pub span: Option<(Time, Time)>,
@@ -167,7 +167,7 @@ pub struct FillRecord {
     pub strategy: StrategyId,
     /// `quote`, `trade`, `leg` or the reason of an exit.
     pub purpose: String,
-    /// Position in [`RunRecord::markets`].
+    /// Position in [`Run::markets`].
     pub market: usize,
     /// Which outcome.
     pub outcome: Outcome,
@@ -198,7 +198,7 @@ pub struct FillRecord {
 pub struct TradeRecord {
     /// Whose.
     pub strategy: StrategyId,
-    /// Position in [`RunRecord::markets`].
+    /// Position in [`Run::markets`].
     pub market: usize,
     /// Which outcome.
     pub outcome: Outcome,
@@ -229,7 +229,7 @@ pub struct TradeRecord {
 pub struct OpenRecord {
     /// Whose.
     pub strategy: StrategyId,
-    /// Position in [`RunRecord::markets`].
+    /// Position in [`Run::markets`].
     pub market: usize,
     /// Which outcome.
     pub outcome: Outcome,
@@ -326,7 +326,7 @@ pub struct PlanRecord {
     pub strategy: StrategyId,
     /// As in [`EpisodeRecord::kind`].
     pub kind: String,
-    /// Position in [`RunRecord::markets`] of its first leg.
+    /// Position in [`Run::markets`] of its first leg.
     pub market: usize,
     /// Sets wanted and reached.
     pub wanted: Shares,

@@ -6,7 +6,7 @@ use polydesk_domain::Role;
 
 use crate::analysis::{Analysis, Answer, Row, RunAnalysis, Tables, Verdict, Waterfall};
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{Record, RunRecord};
+use crate::model::{Report, Run};
 use crate::text::{
     count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
 };
@@ -21,14 +21,14 @@ const DAYS_SHOWN: usize = 14;
 /// The whole report as text.
 ///
 /// No line is wider than `width` columns (at least 40). With `colour`, ANSI sequences are added.
-pub fn terminal(record: &Record, analysis: &Analysis, width: usize, colour: bool) -> String {
+pub fn terminal(report: &Report, analysis: &Analysis, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
-    page.line(&record.program, Tone::Bold);
-    page.field("repeat with", &record.command);
-    if record.runs.is_empty() {
+    page.line(&report.program, Tone::Bold);
+    page.field("repeat with", &report.command);
+    if report.runs.is_empty() {
         page.prose("Nothing was replayed.", Tone::Bad);
     }
-    for (run, judged) in record.runs.iter().zip(&analysis.runs) {
+    for (run, judged) in report.runs.iter().zip(&analysis.runs) {
         part(&mut page, run, judged);
     }
     if let Some(total) = &analysis.real
@@ -49,7 +49,7 @@ fn title(page: &mut Page, text: &str) {
     page.prose(text, Tone::Bold);
 }
 
-fn part(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+fn part(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     title(page, &run.heading);
     if run.synthetic {
         page.prose(
@@ -69,7 +69,7 @@ fn part(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
     data(page, run, judged);
 }
 
-fn header(page: &mut Page, run: &RunRecord) {
+fn header(page: &mut Page, run: &Run) {
     for tape in &run.tapes {
         let hash: String = tape.content_sha256.chars().take(12).collect();
         page.field("tape", &format!("{} (sha256 {hash}, {})", tape.name, tape.licence));
@@ -337,7 +337,7 @@ fn risk(page: &mut Page, judged: &RunAnalysis) {
     page.field("still held", &held);
 }
 
-fn opportunities(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+fn opportunities(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     let seen = &judged.opportunities;
     if run.episodes.is_empty() && run.plans.is_empty() {
         return;
@@ -373,7 +373,7 @@ fn opportunities(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
     }
 }
 
-fn bands(page: &mut Page, run: &RunRecord) {
+fn bands(page: &mut Page, run: &Run) {
     if run.bands.is_empty() {
         return;
     }
@@ -394,7 +394,7 @@ fn bands(page: &mut Page, run: &RunRecord) {
     }
 }
 
-fn data(page: &mut Page, run: &RunRecord, judged: &RunAnalysis) {
+fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     page.heading("Data and checks");
     let data = &run.data;
     page.field(

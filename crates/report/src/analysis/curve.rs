@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::stats::Ratio;
 use super::waterfall::{counts, saturated};
-use crate::model::{EquityRecord, RunRecord};
+use crate::model::{EquityRecord, Run};
 
 /// What the equity curve shows.
 #[derive(Debug, Clone, Serialize)]
@@ -54,7 +54,7 @@ pub struct Day {
     pub change: Usdc,
 }
 
-pub(crate) fn curve(run: &RunRecord) -> Curve {
+pub(crate) fn curve(run: &Run) -> Curve {
     // The start is part of the curve: losses before the first point are losses.
     let start = EquityRecord {
         at: run.span.map_or(Time::from_nanos(0), |span| span.0),

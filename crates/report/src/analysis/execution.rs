@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::stats::{quantile, rounded};
 use super::waterfall::{counts, saturated};
-use crate::model::RunRecord;
+use crate::model::Run;
 
 /// Orders and refusals of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -64,7 +64,7 @@ pub struct CodeCount {
     pub count: u64,
 }
 
-pub(crate) fn execution(run: &RunRecord) -> Execution {
+pub(crate) fn execution(run: &Run) -> Execution {
     let mut strategies = Vec::new();
     for orders in &run.orders {
         let percent = |part: u64| {
@@ -97,7 +97,7 @@ pub(crate) fn execution(run: &RunRecord) -> Execution {
     }
 }
 
-fn filled(run: &RunRecord, strategy: StrategyId, role: Role) -> (usize, Usdc) {
+fn filled(run: &Run, strategy: StrategyId, role: Role) -> (usize, Usdc) {
     let (mut count, mut notional) = (0, 0i128);
     for fill in &run.fills {
         if fill.strategy == strategy && fill.role == role && counts(fill) {
@@ -108,7 +108,7 @@ fn filled(run: &RunRecord, strategy: StrategyId, role: Role) -> (usize, Usdc) {
     (count, saturated(notional))
 }
 
-fn codes(run: &RunRecord) -> Vec<CodeCount> {
+fn codes(run: &Run) -> Vec<CodeCount> {
     let codes = &run.codes;
     let mut rows = Vec::new();
     let mut push = |kind, source: &str, counts: &BTreeMap<String, u64>| {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::stats::rounded;
 use super::waterfall::counts;
-use crate::model::{FillRecord, RunRecord};
+use crate::model::{FillRecord, Run};
 
 /// Seconds after the fill.
 pub const HORIZONS: [u32; 5] = [0, 5, 30, 60, 300];
@@ -42,7 +42,7 @@ pub struct Horizon {
     pub weighted_cents: Option<f64>,
 }
 
-pub(crate) fn markouts(run: &RunRecord) -> Vec<Markout> {
+pub(crate) fn markouts(run: &Run) -> Vec<Markout> {
     let mut groups = BTreeMap::<(StrategyId, bool, &str), Vec<&FillRecord>>::new();
     for fill in run.fills.iter().filter(|fill| counts(fill)) {
         let key = (fill.strategy, fill.role == Role::Taker, fill.purpose.as_str());

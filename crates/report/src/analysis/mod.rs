@@ -1,6 +1,6 @@
-//! Judges a [`Record`]: verdict, money, tables, execution, risk. It draws nothing and formats nothing.
+//! Judges a [`Report`]: verdict, money, tables, execution, risk. It draws nothing and formats nothing.
 //!
-//! Money is summed in integers; `f64` appears only in statistics. The same record and options give the
+//! Money is summed in integers; `f64` appears only in statistics. The same report and options give the
 //! same bytes: resampling draws from a generator seeded by the options.
 
 mod curve;
@@ -26,7 +26,7 @@ pub use tables::{LEAST_FOR_INTERVAL, Row, Tables};
 pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, Verdict};
 pub use waterfall::{Step, Waterfall};
 
-use crate::model::{Record, RunRecord};
+use crate::model::{Report, Run};
 pub(crate) use opportunities::binned;
 pub(crate) use tables::question;
 pub(crate) use waterfall::saturated;
@@ -49,14 +49,14 @@ impl Default for Options {
     }
 }
 
-/// What a record is worth.
+/// What a report is worth.
 #[derive(Debug, Clone, Serialize)]
 pub struct Analysis {
     /// Version of this shape.
     pub schema_version: u32,
     /// How was resampled.
     pub options: Options,
-    /// One for each run of the record, in its order.
+    /// One for each run of the report, in its order.
     pub runs: Vec<RunAnalysis>,
     /// All runs on real data together, made-up ones left out; `null` when there is none.
     pub real: Option<Total>,
@@ -104,17 +104,17 @@ pub struct Total {
     pub tables: Tables,
 }
 
-/// Judges the record.
-pub fn analyse(record: &Record, options: &Options) -> Analysis {
+/// Judges the report.
+pub fn analyse(report: &Report, options: &Options) -> Analysis {
     let mut runs = Vec::new();
-    for (index, run) in record.runs.iter().enumerate() {
+    for (index, run) in report.runs.iter().enumerate() {
         runs.push(analyse_run(index, run, options));
     }
-    let real = total(record, &runs, options);
+    let real = total(report, &runs, options);
     Analysis { schema_version: SCHEMA_VERSION, options: *options, runs, real }
 }
 
-fn analyse_run(index: usize, run: &RunRecord, options: &Options) -> RunAnalysis {
+fn analyse_run(index: usize, run: &Run, options: &Options) -> RunAnalysis {
     let waterfall = waterfall::waterfall(run);
     let failed_checks: Vec<String> =
         run.checks.iter().filter(|check| !check.passed).map(|check| check.name.clone()).collect();
@@ -145,9 +145,9 @@ fn analyse_run(index: usize, run: &RunRecord, options: &Options) -> RunAnalysis 
     }
 }
 
-fn total(record: &Record, analysed: &[RunAnalysis], options: &Options) -> Option<Total> {
-    let real: Vec<(usize, &RunRecord)> =
-        record.runs.iter().enumerate().filter(|(_, run)| !run.synthetic).collect();
+fn total(report: &Report, analysed: &[RunAnalysis], options: &Options) -> Option<Total> {
+    let real: Vec<(usize, &Run)> =
+        report.runs.iter().enumerate().filter(|(_, run)| !run.synthetic).collect();
     if real.is_empty() {
         return None;
     }

@@ -6,7 +6,7 @@ use polydesk_domain::{Shares, Span, StrategyId, Time, Usdc};
 use serde::Serialize;
 
 use super::waterfall::saturated;
-use crate::model::{EpisodeRecord, RunRecord};
+use crate::model::{EpisodeRecord, Run};
 
 /// Episodes shown one by one.
 const SHOWN: usize = 20;
@@ -84,7 +84,7 @@ pub(crate) fn code(outcome: &str) -> &str {
     outcome.split_whitespace().next().unwrap_or("unknown")
 }
 
-pub(crate) fn opportunities(run: &RunRecord) -> Opportunities {
+pub(crate) fn opportunities(run: &Run) -> Opportunities {
     let mut best = run.episodes.clone();
     best.sort_by(|a, b| {
         (b.best_edge, b.best_gross_units, a.started).cmp(&(
@@ -146,7 +146,7 @@ pub(crate) fn binned(spans_ms: &[i64]) -> Vec<(&'static str, usize)> {
     names.zip(counts).collect()
 }
 
-fn plans(run: &RunRecord) -> Vec<PlanGroup> {
+fn plans(run: &Run) -> Vec<PlanGroup> {
     let mut groups = BTreeMap::<(StrategyId, &str, &str), PlanGroup>::new();
     for plan in &run.plans {
         let key = (plan.strategy, plan.kind.as_str(), plan.code.as_str());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::stats::Ratio;
 use super::waterfall::saturated;
-use crate::model::RunRecord;
+use crate::model::Run;
 
 /// Risk figures of one run.
 #[derive(Debug, Clone, Serialize)]
@@ -41,7 +41,7 @@ pub struct EventResult {
     pub amount: Usdc,
 }
 
-pub(crate) fn risk(run: &RunRecord) -> Risk {
+pub(crate) fn risk(run: &Run) -> Risk {
     let mut profits = Vec::new();
     let mut by_event = BTreeMap::<String, i128>::new();
     let mut open_by_event = BTreeMap::<String, i128>::new();
@@ -93,7 +93,7 @@ fn extreme(sums: impl Iterator<Item = (String, i128)>) -> Option<(String, i128)>
     worst
 }
 
-fn event(run: &RunRecord, market: usize) -> String {
+fn event(run: &Run, market: usize) -> String {
     let Some(facts) = run.markets.get(market) else { return format!("market {market}") };
     match &facts.group {
         Some(group) if !group.is_empty() => group.clone(),

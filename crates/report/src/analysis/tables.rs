@@ -10,7 +10,7 @@ use super::random::SplitMix64;
 use super::stats::{Sample, Units, estimate, interval, mean, rounded};
 use super::verdict::clusters;
 use super::waterfall::saturated;
-use crate::model::{OpenRecord, RunRecord, TradeRecord};
+use crate::model::{OpenRecord, Run, TradeRecord};
 
 /// Fewest round trips for which a row states an interval.
 pub const LEAST_FOR_INTERVAL: usize = 10;
@@ -71,12 +71,12 @@ pub struct Row {
 }
 
 /// A run with its position, so that the same market position in two runs stays two markets.
-pub(crate) type Numbered<'a> = (usize, &'a RunRecord);
+pub(crate) type Numbered<'a> = (usize, &'a Run);
 
 /// Names the group of a round trip.
-type TradeKey<'a> = &'a dyn Fn(&RunRecord, &TradeRecord) -> String;
+type TradeKey<'a> = &'a dyn Fn(&Run, &TradeRecord) -> String;
 /// Names the group of a holding.
-type OpenKey<'a> = &'a dyn Fn(&RunRecord, &OpenRecord) -> String;
+type OpenKey<'a> = &'a dyn Fn(&Run, &OpenRecord) -> String;
 
 #[derive(Default)]
 struct Group<'a> {
@@ -102,7 +102,7 @@ pub(crate) fn tables(runs: &[Numbered<'_>], options: &Options) -> Tables {
         .filter(|(i, _)| *i < 20 || *i >= 20 + left_out)
         .map(|(_, row)| row.clone())
         .collect();
-    let all = |_: &RunRecord, _: &TradeRecord| "total".to_owned();
+    let all = |_: &Run, _: &TradeRecord| "total".to_owned();
     let total = make(&all, Some(&|_, _| "total".to_owned())).pop();
     Tables {
         total: total.unwrap_or_else(|| row("total", &Group::default(), options)),
@@ -128,7 +128,7 @@ fn result(row: &Row) -> i128 {
     i128::from(row.net.micros()) + i128::from(row.open.micros())
 }
 
-pub(crate) fn question(run: &RunRecord, market: usize) -> String {
+pub(crate) fn question(run: &Run, market: usize) -> String {
     match run.markets.get(market) {
         Some(facts) if !facts.question.is_empty() => facts.question.clone(),
         Some(facts) => facts.condition.to_string(),
@@ -139,12 +139,12 @@ pub(crate) fn question(run: &RunRecord, market: usize) -> String {
 /// Stands between a question and its condition, so that two markets with one question stay apart.
 const APART: char = '\u{1f}';
 
-fn market(run: &RunRecord, market: usize) -> String {
+fn market(run: &Run, market: usize) -> String {
     let condition = run.markets.get(market).map(|facts| facts.condition.to_string());
     format!("{}{APART}{}", question(run, market), condition.unwrap_or_default())
 }
 
-fn category(run: &RunRecord, market: usize) -> String {
+fn category(run: &Run, market: usize) -> String {
     let category = run.markets.get(market).map_or("", |facts| facts.category.as_str());
     if category.is_empty() { "unknown".to_owned() } else { category.to_owned() }
 }

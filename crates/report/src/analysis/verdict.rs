@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::random::SplitMix64;
 use super::stats::{MOST_DRAWS, Sample, Unit, Units, estimate, interval, mean, rounded};
-use crate::model::RunRecord;
+use crate::model::Run;
 
 /// Fewest finished round trips from which a verdict other than INCONCLUSIVE is given.
 pub const LEAST_ROUND_TRIPS: usize = 30;
@@ -91,7 +91,7 @@ pub(crate) struct Circumstances {
 ///
 /// The legs of a basket are round trips of their own, and exactly one of them wins: taken as independent
 /// they would make a sure gain look like luck.
-pub(crate) fn clusters(run: &RunRecord) -> Vec<usize> {
+pub(crate) fn clusters(run: &Run) -> Vec<usize> {
     let mut first = BTreeMap::<&str, usize>::new();
     let mut clusters = Vec::with_capacity(run.markets.len());
     for (market, facts) in run.markets.iter().enumerate() {
@@ -105,7 +105,7 @@ pub(crate) fn clusters(run: &RunRecord) -> Vec<usize> {
 
 /// The runs' results as samples: one per finished round trip, clustered by run and market, the markets
 /// of a neg-risk group as one.
-pub(crate) fn samples<'a>(runs: impl Iterator<Item = (usize, &'a RunRecord)>) -> Vec<Sample> {
+pub(crate) fn samples<'a>(runs: impl Iterator<Item = (usize, &'a Run)>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for (index, run) in runs {
         let clusters = clusters(run);

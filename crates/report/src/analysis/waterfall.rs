@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use polydesk_domain::{Outcome, Role, Side, TradeStatus, Usdc};
 use serde::Serialize;
 
-use crate::model::{FillRecord, RunRecord};
+use crate::model::{FillRecord, Run};
 
 /// Values are summed in twenty-thousandths of a micro-dollar (a doubled middle × shares) and rounded once a step.
 const SCALE: i128 = 20_000;
@@ -125,7 +125,7 @@ fn key(token: TokenKey) -> (usize, usize) {
     (token.0, token.1.index())
 }
 
-pub(crate) fn waterfall(run: &RunRecord) -> Waterfall {
+pub(crate) fn waterfall(run: &Run) -> Waterfall {
     let mut sums = Sums::default();
     let last = last_middles(&run.fills);
     let (mut failed_fills, mut failed_notional) = (0, 0);

@@ -1,9 +1,9 @@
-//! The figures inside the page, for machines: the analysis and a record with long lists shortened.
+//! The figures inside the page, for machines: the analysis and a report with long lists shortened.
 
 use serde::Serialize;
 
 use crate::analysis::{Analysis, SCHEMA_VERSION};
-use crate::model::{EquityRecord, Record};
+use crate::model::{EquityRecord, Report};
 
 /// Entries kept of each list over all runs, so that the page stays within its size.
 const KEPT: usize = 2_000;
@@ -14,21 +14,22 @@ struct Embedded<'a> {
     /// Entries of each list that are kept at most; `report.json` has all.
     list_limit: usize,
     analysis: &'a Analysis,
-    record: Record,
+    #[serde(rename = "record")]
+    report: Report,
 }
 
-pub(crate) fn data(record: &Record, analysis: &Analysis) -> String {
-    let list_limit = KEPT / record.runs.len().max(1);
-    let record = shortened(record, list_limit);
-    let embedded = Embedded { schema_version: SCHEMA_VERSION, list_limit, analysis, record };
+pub(crate) fn data(report: &Report, analysis: &Analysis) -> String {
+    let list_limit = KEPT / report.runs.len().max(1);
+    let report = shortened(report, list_limit);
+    let embedded = Embedded { schema_version: SCHEMA_VERSION, list_limit, analysis, report };
     // Keys are text and numbers finite, so this cannot fail; a reader would see why if it did.
     serde_json::to_string(&embedded)
         .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
 }
 
-fn shortened(record: &Record, most: usize) -> Record {
-    let mut record = record.clone();
-    for run in &mut record.runs {
+fn shortened(report: &Report, most: usize) -> Report {
+    let mut report = report.clone();
+    for run in &mut report.runs {
         run.equity = thinned(&run.equity, most / 2);
         run.fills.truncate(most);
         run.trades.truncate(most);
@@ -43,7 +44,7 @@ fn shortened(record: &Record, most: usize) -> Record {
             orders.waits_ms.truncate(most);
         }
     }
-    record
+    report
 }
 
 /// Lowest and highest equity of every stretch of the list, in order.

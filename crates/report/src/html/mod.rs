@@ -10,7 +10,7 @@ mod tables;
 
 use crate::analysis::{Analysis, Total};
 use crate::json::run_sha256;
-use crate::model::Record;
+use crate::model::Report;
 use markup::{Cell, Table, escape, facts, fold};
 
 const STYLE: &str = include_str!("style.css");
@@ -18,10 +18,10 @@ const SCRIPT: &str = include_str!("script.js");
 
 /// The whole page.
 ///
-/// At most about 5 MB whatever the record's size. The same record and analysis give the same bytes.
-pub fn html(record: &Record, analysis: &Analysis) -> String {
+/// At most about 5 MB whatever the report's size. The same report and analysis give the same bytes.
+pub fn html(report: &Report, analysis: &Analysis) -> String {
     let mut out = String::new();
-    let title = escape(&record.program);
+    let title = escape(&report.program);
     out.push_str("<!doctype html>\n<html lang=en><head><meta charset=utf-8>");
     out.push_str("<meta name=viewport content=\"width=device-width,initial-scale=1\">");
     // Nothing may be fetched, even if a text from data slipped through.
@@ -30,27 +30,27 @@ pub fn html(record: &Record, analysis: &Analysis) -> String {
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
     );
     out.push_str(&format!("<title>{title}: report</title><style>{STYLE}</style></head><body>\n"));
-    out.push_str(&identity(record));
-    out.push_str(&contents(record, analysis));
+    out.push_str(&identity(report));
+    out.push_str(&contents(report, analysis));
     out.push_str("<main>\n");
     if let Some(total) = analysis.real.as_ref().filter(|total| total.runs > 1) {
         out.push_str(&together(total));
     }
-    for (index, (run, judged)) in record.runs.iter().zip(&analysis.runs).enumerate() {
+    for (index, (run, judged)) in report.runs.iter().zip(&analysis.runs).enumerate() {
         out.push_str(&parts::run(index, run, judged));
     }
-    out.push_str(&settings(record));
+    out.push_str(&settings(report));
     out.push_str("</main>\n<script type=\"application/json\" id=report-data>");
-    out.push_str(&markup::script_json(&embed::data(record, analysis)));
+    out.push_str(&markup::script_json(&embed::data(report, analysis)));
     out.push_str(&format!("</script>\n<script>{SCRIPT}</script>\n</body></html>\n"));
     out
 }
 
-fn identity(record: &Record) -> String {
-    let hash = run_sha256(record).unwrap_or_else(|error| format!("not known: {error}"));
-    let mut out = format!("<header><h1>{}</h1>\n", escape(&record.program));
+fn identity(report: &Report) -> String {
+    let hash = run_sha256(report).unwrap_or_else(|error| format!("not known: {error}"));
+    let mut out = format!("<header><h1>{}</h1>\n", escape(&report.program));
     out.push_str("<p class=dim>Repeat with</p>");
-    out.push_str(&format!("<pre>{}</pre>\n", escape(&record.command)));
+    out.push_str(&format!("<pre>{}</pre>\n", escape(&report.command)));
     out.push_str(&format!(
         "<p class=dim>Run <code>{}</code>: the same value means the same run, byte for byte.</p></header>\n",
         escape(&hash)
@@ -58,12 +58,12 @@ fn identity(record: &Record) -> String {
     out
 }
 
-fn contents(record: &Record, analysis: &Analysis) -> String {
+fn contents(report: &Report, analysis: &Analysis) -> String {
     let mut out = "<nav aria-label=Contents>".to_owned();
     if analysis.real.as_ref().is_some_and(|total| total.runs > 1) {
         out.push_str("<a href=\"#real\">All recorded data</a>");
     }
-    for (index, run) in record.runs.iter().enumerate() {
+    for (index, run) in report.runs.iter().enumerate() {
         out.push_str(&format!("<a href=\"#run{index}\">{}</a>", escape(&run.heading)));
     }
     out.push_str("<a href=\"#settings\">Settings</a></nav>\n");
@@ -84,9 +84,9 @@ fn together(total: &Total) -> String {
     out
 }
 
-fn settings(record: &Record) -> String {
+fn settings(report: &Report) -> String {
     let mut table = Table::new("Settings", &["setting", "value", "from"]);
-    for setting in &record.config {
+    for setting in &report.config {
         table.row(vec![
             Cell::text(&setting.key),
             Cell::long(&setting.value),
@@ -94,7 +94,7 @@ fn settings(record: &Record) -> String {
         ]);
     }
     let mut out = "<section id=settings><h2>Settings</h2>\n".to_owned();
-    let count = record.config.len();
+    let count = report.config.len();
     out.push_str(&fold(&format!("{count} settings with their origins"), &table.html()));
     out.push_str("<h3>How to read this</h3>\n");
     out.push_str(&facts(&[

@@ -5,7 +5,7 @@ use super::markup::{Cell, Table, escape, facts, fold, minus, paragraph};
 use super::tables;
 use crate::analysis::binned;
 use crate::analysis::{Answer, Opportunities, Ratio, RunAnalysis, Verdict, Waterfall};
-use crate::model::{EquityRecord, RunRecord};
+use crate::model::{EquityRecord, Run};
 use crate::terminal::{evidence, model_name};
 use crate::text::{count, duration, moment, money, percent, shares, signed};
 
@@ -17,7 +17,7 @@ fn dollars(micros: i64) -> f64 {
 }
 
 /// All sections of one run.
-pub(crate) fn run(index: usize, run: &RunRecord, judged: &RunAnalysis) -> String {
+pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
     let mut out = format!("<section id=run{index}><h2>{}</h2>\n", escape(&run.heading));
     if run.synthetic {
         out.push_str("<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n");
@@ -56,7 +56,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
     )
 }
 
-fn header(run: &RunRecord) -> String {
+fn header(run: &Run) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     for tape in &run.tapes {
         rows.push(("tape", format!("{} · sha256 {}", tape.name, tape.content_sha256)));
@@ -85,7 +85,7 @@ fn figure(chart: String, caption: &str) -> String {
     format!("<figure>{chart}<figcaption>{}</figcaption></figure>\n", escape(caption))
 }
 
-fn curves(run: &RunRecord, judged: &RunAnalysis) -> String {
+fn curves(run: &Run, judged: &RunAnalysis) -> String {
     let mut out = "<h3>Equity, drawdown, exposure</h3>\n".to_owned();
     if run.equity.is_empty() {
         out.push_str(&paragraph("No equity was recorded."));
@@ -273,7 +273,7 @@ fn markouts(judged: &RunAnalysis) -> String {
 }
 
 /// How long orders of each strategy waited for their first fill.
-fn waits(run: &RunRecord) -> String {
+fn waits(run: &Run) -> String {
     let mut out = String::new();
     for orders in run.orders.iter().filter(|orders| orders.waits_ms.len() >= 5) {
         let rows: Vec<(String, f64, String)> = binned(&orders.waits_ms)
@@ -286,7 +286,7 @@ fn waits(run: &RunRecord) -> String {
     out
 }
 
-fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
+fn risk(run: &Run, judged: &RunAnalysis) -> String {
     let risk = &judged.risk;
     let event = |result: &Option<crate::analysis::EventResult>| match result {
         None => "none".to_owned(),
@@ -338,7 +338,7 @@ fn risk(run: &RunRecord, judged: &RunAnalysis) -> String {
     out
 }
 
-fn opportunities(run: &RunRecord, seen: &Opportunities) -> String {
+fn opportunities(run: &Run, seen: &Opportunities) -> String {
     let mut out = "<h3>Opportunities</h3>\n".to_owned();
     if run.episodes.is_empty() && run.plans.is_empty() {
         out.push_str(&paragraph("None was seen."));
@@ -404,7 +404,7 @@ fn opportunities(run: &RunRecord, seen: &Opportunities) -> String {
     out
 }
 
-fn every_plan(run: &RunRecord) -> String {
+fn every_plan(run: &Run) -> String {
     let mut table = Table::new(
         "Baskets one by one",
         &["started", "kind", "first leg", "took", "expected edge $", "wanted", "reached", "ended"],
@@ -459,7 +459,7 @@ fn best(seen: &Opportunities) -> String {
     fold(&format!("The {} best by edge after fees", seen.best.len()), &table.html())
 }
 
-fn bands(run: &RunRecord) -> String {
+fn bands(run: &Run) -> String {
     if run.bands.is_empty() {
         return String::new();
     }
@@ -483,7 +483,7 @@ fn bands(run: &RunRecord) -> String {
     out
 }
 
-fn data(run: &RunRecord, judged: &RunAnalysis) -> String {
+fn data(run: &Run, judged: &RunAnalysis) -> String {
     let data = &run.data;
     let mut out = "<h3>Data quality and checks</h3>\n".to_owned();
     let mut checks = Table::new("Checks", &["result", "check", "figures"]);

@@ -4,7 +4,7 @@ use polydesk_domain::Role;
 
 use super::markup::{Cell, Table, fold, minus, paragraph};
 use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
-use crate::model::RunRecord;
+use crate::model::Run;
 use crate::text::{duration, interval, moment, percent};
 
 /// Rows shown of lists that can be long.
@@ -209,7 +209,7 @@ pub(crate) fn role(role: Role) -> &'static str {
 }
 
 /// The first round trips one by one.
-pub(crate) fn trades(run: &RunRecord) -> String {
+pub(crate) fn trades(run: &Run) -> String {
     let mut table = Table::new(
         "Finished round trips",
         &[
@@ -250,7 +250,7 @@ pub(crate) fn trades(run: &RunRecord) -> String {
 }
 
 /// Markets with the rule by which resting orders fill, and what was assumed.
-pub(crate) fn markets(run: &RunRecord) -> String {
+pub(crate) fn markets(run: &Run) -> String {
     let mut table = Table::new(
         "Markets",
         &["market", "category", "fill rule", "resolution", "assumed", "condition"],

@@ -1,9 +1,10 @@
-//! The whole report over records made by hand and one that was recorded.
+//! The whole output over reports made by hand and one of a recorded run.
 
-use crate::common::{HOSTILE, fill, hostile, quiet, record, trade};
+
+use crate::common::{HOSTILE, fill, hostile, quiet, report, trade};
 use polydesk_domain::{Role, Span, StrategyId, Time, TradeStatus, Usdc};
 use polydesk_report::{
-    Analysis, EpisodeRecord, EquityRecord, FillRecord, Options, OrderRecord, Record, analyse, html,
+    Analysis, EpisodeRecord, EquityRecord, FillRecord, Options, OrderRecord, Report, analyse, html,
     json, terminal,
 };
 use serde_json::Value;
@@ -12,20 +13,20 @@ fn options() -> Options {
     Options { seed: 7, resamples: 500 }
 }
 
-fn real() -> Record {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/report/record.json");
+fn real() -> Report {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/report/report.json");
     let text = std::fs::read_to_string(path).expect("the fixture is part of the checkout");
-    serde_json::from_str(&text).expect("the fixture is a record")
+    serde_json::from_str(&text).expect("the fixture is a report")
 }
 
-fn only_failed() -> Record {
+fn only_failed() -> Report {
     let mut run = quiet();
     run.fills = vec![FillRecord { status: TradeStatus::Failed, ..fill() }; 3];
-    record(vec![run])
+    report(vec![run])
 }
 
-/// Every record the whole report must cope with.
-fn records() -> Vec<(&'static str, Record)> {
+/// Every report that the crate must cope with.
+fn reports() -> Vec<(&'static str, Report)> {
     let mut odd = quiet();
     (odd.span, odd.markets) = (None, Vec::new());
     odd.trades = vec![trade(7, 10), trade(999, 0)];
@@ -46,12 +47,12 @@ fn records() -> Vec<(&'static str, Record)> {
         })
         .to_vec();
     vec![
-        ("no runs", record(Vec::new())),
-        ("nothing happened", record(vec![quiet()])),
+        ("no runs", report(Vec::new())),
+        ("nothing happened", report(vec![quiet()])),
         ("only failed fills", only_failed()),
-        ("odd", record(vec![odd])),
-        ("extreme", record(vec![extreme])),
-        ("hostile", record(vec![hostile(), quiet()])),
+        ("odd", report(vec![odd])),
+        ("extreme", report(vec![extreme])),
+        ("hostile", report(vec![hostile(), quiet()])),
         ("recorded", real()),
     ]
 }
@@ -77,11 +78,11 @@ fn check_ratios(path: &str, value: &Value) {
 
 #[test]
 fn every_record_gives_a_whole_report_without_nan() {
-    for (name, record) in records() {
-        let analysis = analyse(&record, &options());
-        let text = json(&record, &analysis).unwrap();
-        let page = html(&record, &analysis);
-        let lines = terminal(&record, &analysis, 100, false);
+    for (name, report) in reports() {
+        let analysis = analyse(&report, &options());
+        let text = json(&report, &analysis).unwrap();
+        let page = html(&report, &analysis);
+        let lines = terminal(&report, &analysis, 100, false);
         for (what, text) in [("json", &text), ("html", &page), ("terminal", &lines)] {
             for bad in ["NaN", "inf,", "inf ", "-100.0%"] {
                 assert!(!text.contains(bad), "{name}: {bad} in {what}");
@@ -96,18 +97,18 @@ fn every_record_gives_a_whole_report_without_nan() {
 
 #[test]
 fn the_same_record_gives_the_same_bytes_and_another_seed_another_interval() {
-    for (name, record) in records() {
+    for (name, report) in reports() {
         let whole = |options: &Options| {
-            let analysis = analyse(&record, options);
-            (json(&record, &analysis).unwrap(), html(&record, &analysis))
+            let analysis = analyse(&report, options);
+            (json(&report, &analysis).unwrap(), html(&report, &analysis))
         };
         assert!(whole(&options()) == whole(&options()), "{name}");
     }
     let mut run = quiet();
     run.trades = (0..60).map(|i| trade(i % 12, (i as i64 * 37) % 90 - 40)).collect();
-    let record = record(vec![run]);
+    let report = report(vec![run]);
     let interval =
-        |seed| analyse(&record, &Options { seed, resamples: 500 }).runs[0].verdict.interval;
+        |seed| analyse(&report, &Options { seed, resamples: 500 }).runs[0].verdict.interval;
     assert_ne!(interval(1), interval(2));
 }
 
@@ -117,10 +118,10 @@ fn width(line: &str) -> usize {
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    for (name, record) in records() {
-        let analysis = analyse(&record, &options());
+    for (name, report) in reports() {
+        let analysis = analyse(&report, &options());
         for most in [80, 100, 120] {
-            for line in terminal(&record, &analysis, most, false).lines() {
+            for line in terminal(&report, &analysis, most, false).lines() {
                 assert!(width(line) <= most, "{name} at {most}: {line}");
             }
         }
@@ -141,10 +142,10 @@ fn without_colour(text: &str) -> String {
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    for (name, record) in records() {
-        let analysis = analyse(&record, &options());
-        let plain = terminal(&record, &analysis, 80, false);
-        let coloured = terminal(&record, &analysis, 80, true);
+    for (name, report) in reports() {
+        let analysis = analyse(&report, &options());
+        let plain = terminal(&report, &analysis, 80, false);
+        let coloured = terminal(&report, &analysis, 80, true);
         assert!(!plain.contains('\u{1b}'), "{name}");
         assert_eq!(without_colour(&coloured), plain, "{name}");
     }
@@ -152,20 +153,20 @@ fn colour_adds_nothing_but_colour() {
 
 #[test]
 fn hostile_text_stays_text() {
-    let mut record = record(vec![hostile()]);
-    record.program = HOSTILE.to_owned();
-    record.command = HOSTILE.to_owned();
-    for setting in &mut record.config {
+    let mut report = report(vec![hostile()]);
+    report.program = HOSTILE.to_owned();
+    report.command = HOSTILE.to_owned();
+    for setting in &mut report.config {
         (setting.key, setting.value, setting.origin) =
             (HOSTILE.to_owned(), HOSTILE.to_owned(), HOSTILE.to_owned());
     }
-    let analysis = analyse(&record, &options());
-    let page = html(&record, &analysis);
+    let analysis = analyse(&report, &options());
+    let page = html(&report, &analysis);
     assert!(page.contains("&lt;/script&gt;&lt;img"));
     assert!(!page.contains("<img"), "markup from data");
     assert_eq!(page.matches("</script>").count(), 2, "only the page's own two");
     assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'));
-    let lines = terminal(&record, &analysis, 80, false);
+    let lines = terminal(&report, &analysis, 80, false);
     assert!(!lines.contains('\u{1b}') && !lines.contains('\u{202e}'));
 }
 
@@ -177,14 +178,14 @@ fn embedded(page: &str) -> Value {
 
 #[test]
 fn the_page_is_one_file_that_asks_nobody() {
-    let record = real();
-    let page = html(&record, &analyse(&record, &options()));
+    let report = real();
+    let page = html(&report, &analyse(&report, &options()));
     for bad in ["http://", "https://", "src=", "url(", "@import", "<link", "fetch("] {
         assert!(!page.contains(bad), "{bad}");
     }
     assert!(page.contains("prefers-color-scheme:dark") && page.contains("@media print"));
     let data = embedded(&page);
-    assert_eq!(data["analysis"]["runs"].as_array().map(Vec::len), Some(record.runs.len()));
+    assert_eq!(data["analysis"]["runs"].as_array().map(Vec::len), Some(report.runs.len()));
 }
 
 #[test]
@@ -202,8 +203,8 @@ fn a_huge_run_still_fits_into_five_megabytes() {
         })
         .collect();
     run.markets = (0..5_000).map(|i| crate::common::market((i % 250) as u8)).collect();
-    let record = record(vec![run.clone(), run]);
-    let page = html(&record, &analyse(&record, &Options { seed: 1, resamples: 50 }));
+    let report = report(vec![run.clone(), run]);
+    let page = html(&report, &analyse(&report, &Options { seed: 1, resamples: 50 }));
     assert!(page.len() <= 5_000_000, "{} bytes", page.len());
 }
 
@@ -215,17 +216,17 @@ fn made_up_runs_are_never_added_to_real_ones() {
     let mut made_up = real.clone();
     made_up.synthetic = true;
     made_up.trades = vec![trade(0, 5_000); 40];
-    let analysis = analyse(&record(vec![real.clone(), made_up.clone(), real]), &options());
+    let analysis = analyse(&report(vec![real.clone(), made_up.clone(), real]), &options());
     let total = analysis.real.as_ref().unwrap();
     assert_eq!((total.runs, total.tables.total.n, total.verdict.net), (2, 4, Usdc::cents(-40)));
     assert_eq!(total.waterfall.net, Usdc::cents(-40));
-    assert!(analyse(&record(vec![made_up]), &options()).real.is_none());
+    assert!(analyse(&report(vec![made_up]), &options()).real.is_none());
 }
 
 fn judged(trades: Vec<polydesk_report::TradeRecord>) -> Analysis {
     let mut run = quiet();
     run.trades = trades;
-    analyse(&record(vec![run]), &options())
+    analyse(&report(vec![run]), &options())
 }
 
 #[test]
@@ -263,7 +264,7 @@ fn two_markets_with_one_question_stay_apart() {
     let mut run = quiet();
     run.markets[1].question = run.markets[0].question.clone();
     run.trades = vec![trade(0, 10), trade(1, 20), trade(1, 20)];
-    let analysis = analyse(&record(vec![run]), &options());
+    let analysis = analyse(&report(vec![run]), &options());
     let rows: Vec<_> =
         analysis.runs[0].tables.markets.iter().map(|row| (row.key.as_str(), row.n)).collect();
     assert_eq!(rows, [("Question 0?", 2), ("Question 0?", 1)]);
@@ -276,7 +277,7 @@ fn the_legs_of_a_group_are_one_market_to_the_verdict() {
         facts.group = Some("election".to_owned());
     }
     run.trades = (0..60).map(|i| trade(i % 12, 10)).collect();
-    let verdict = analyse(&record(vec![run]), &options()).runs[0].verdict.clone();
+    let verdict = analyse(&report(vec![run]), &options()).runs[0].verdict.clone();
     assert_eq!((verdict.markets, verdict.reason.as_str()), (3, "3 markets < 5"));
 }
 
@@ -304,7 +305,7 @@ fn markouts_have_the_sign_of_our_side_and_count_what_is_missing() {
         ..fill()
     };
     run.fills = vec![fill(), sell];
-    let analysis = analyse(&record(vec![run]), &options());
+    let analysis = analyse(&report(vec![run]), &options());
     let markout = &analysis.runs[0].markouts[0];
     assert_eq!((markout.role, markout.fills), (Role::Maker, 2));
     // Buy at 40 ¢, later 43 ¢: +3. Sell at 40 ¢, later 41, ?, 39, 40 ¢: -1, ?, +1, 0.
@@ -341,7 +342,7 @@ fn opportunities_are_grouped_by_what_became_of_them() {
     ];
     let plan = hostile().plans.remove(0);
     run.plans = vec![plan.clone(), plan];
-    let analysis = analyse(&record(vec![run]), &options());
+    let analysis = analyse(&report(vec![run]), &options());
     let seen = &analysis.runs[0].opportunities;
     let groups: Vec<_> = seen
         .groups
@@ -388,7 +389,7 @@ fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
     };
     run.codes.skips.insert("a".to_owned(), codes(&[("rare", 1), ("often", 9)]));
     run.codes.rejects.insert("a".to_owned(), codes(&[("refused", 2)]));
-    let analysis = analyse(&record(vec![run]), &options());
+    let analysis = analyse(&report(vec![run]), &options());
     let execution = &analysis.runs[0].execution;
     let orders = &execution.strategies[0];
     assert_eq!(
@@ -405,9 +406,9 @@ fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
 
 #[test]
 fn the_recorded_run_keeps_its_figures() {
-    let record = real();
-    let analysis = analyse(&record, &options());
-    for (run, judged) in record.runs.iter().zip(&analysis.runs) {
+    let report = real();
+    let analysis = analyse(&report, &options());
+    for (run, judged) in report.runs.iter().zip(&analysis.runs) {
         let steps = &judged.waterfall.steps;
         let sum: i64 = steps.iter().map(|step| step.amount.micros()).sum();
         assert_eq!(sum, judged.waterfall.net.micros());
@@ -422,7 +423,7 @@ fn the_recorded_run_keeps_its_figures() {
         let rest = steps.iter().find(|step| step.key == "remainder").unwrap();
         assert!(rest.amount.micros().abs() <= 12, "{rest:?}");
     }
-    let text = serde_json::to_string(&record).unwrap();
-    let back: Record = serde_json::from_str(&text).unwrap();
-    assert!(serde_json::to_string(&back).unwrap() == text, "a record survives being written");
+    let text = serde_json::to_string(&report).unwrap();
+    let back: Report = serde_json::from_str(&text).unwrap();
+    assert!(serde_json::to_string(&back).unwrap() == text, "a report survives being written");
 }

@@ -1,14 +1,15 @@
 //! The money's steps add up to the net, and on clean books explain all of it.
 
+
 use std::collections::BTreeMap;
 
-use crate::common::{fill, quiet, record, trade};
+use crate::common::{fill, quiet, report, trade};
 use polydesk_domain::{Outcome, Price, Role, Shares, Side, TradeStatus, Usdc};
-use polydesk_report::{FillRecord, OpenRecord, Options, RunRecord, TradeRecord, analyse};
+use polydesk_report::{FillRecord, OpenRecord, Options, Run, TradeRecord, analyse};
 use proptest::prelude::*;
 
-fn steps(run: RunRecord) -> (BTreeMap<&'static str, i64>, i64) {
-    let analysis = analyse(&record(vec![run]), &Options { seed: 1, resamples: 10 });
+fn steps(run: Run) -> (BTreeMap<&'static str, i64>, i64) {
+    let analysis = analyse(&report(vec![run]), &Options { seed: 1, resamples: 10 });
     let waterfall = &analysis.runs[0].waterfall;
     let steps = waterfall.steps.iter().map(|step| (step.key, step.amount.micros())).collect();
     (steps, waterfall.net.micros())
@@ -19,7 +20,7 @@ fn settled(
     fills: Vec<FillRecord>,
     redeemed: &[(usize, u64, i64)],
     open: &[(usize, u64, i64)],
-) -> RunRecord {
+) -> Run {
     let mut run = quiet();
     let mut cash = run.starting_cash.micros();
     for fill in fills.iter().filter(|fill| fill.status != TradeStatus::Failed) {
@@ -80,7 +81,7 @@ fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
         ..fill()
     };
     let run = settled(vec![taker], &[], &[(0, 10_000_000, 4_100_000)]);
-    let analysis = analyse(&record(vec![run.clone()]), &Options { seed: 1, resamples: 10 });
+    let analysis = analyse(&report(vec![run.clone()]), &Options { seed: 1, resamples: 10 });
     // 4.30 paid; 4.15 was the middle when it was decided, 4.20 when it was filled.
     assert_eq!(analysis.runs[0].waterfall.slippage_since_decision, Usdc::cents(-15));
     let (steps, net) = steps(run);
@@ -100,7 +101,7 @@ fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
 fn failed_fills_count_for_nothing_and_are_shown() {
     let failed = FillRecord { status: TradeStatus::Failed, ..fill() };
     let analysis = analyse(
-        &record(vec![settled(vec![failed], &[], &[])]),
+        &report(vec![settled(vec![failed], &[], &[])]),
         &Options { seed: 1, resamples: 10 },
     );
     let run = &analysis.runs[0];

@@ -1,18 +1,18 @@
-//! Small records made by hand, for the tests of this crate.
+//! Small reports made by hand, for the tests of this crate.
 
 use polydesk_domain::{
     ConditionId, Outcome, Price, Role, Shares, Side, StrategyId, Time, TradeStatus, Usdc,
 };
 use polydesk_report::{
     Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
-    OrderRecord, PlanRecord, Record, RunRecord, Setting, TapeFacts, Totals, TradeRecord,
+    OrderRecord, PlanRecord, Report, Run, Setting, TapeFacts, Totals, TradeRecord,
 };
 
 /// A text that would do harm if it were taken for markup, script or terminal control.
 pub const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\"'&\u{202e}x";
 
-pub fn record(runs: Vec<RunRecord>) -> Record {
-    Record {
+pub fn report(runs: Vec<Run>) -> Report {
+    Report {
         program: "polydesk backtest 0.0.0".to_owned(),
         command: "backtest run --seed 1".to_owned(),
         config: vec![Setting {
@@ -25,9 +25,9 @@ pub fn record(runs: Vec<RunRecord>) -> Record {
 }
 
 /// A run in which nothing happened, with 1 000 pUSD.
-pub fn quiet() -> RunRecord {
+pub fn quiet() -> Run {
     let cash = Usdc::whole(1_000);
-    RunRecord {
+    Run {
         heading: "a run".to_owned(),
         synthetic: false,
         seed: 1,
@@ -111,7 +111,7 @@ pub fn trade(market: usize, profit_cents: i64) -> TradeRecord {
 }
 
 /// A run with something in every list and a hostile text wherever a text can stand.
-pub fn hostile() -> RunRecord {
+pub fn hostile() -> Run {
     let bad = || HOSTILE.to_owned();
     let mut run = quiet();
     run.heading = bad();

@@ -1,4 +1,4 @@
-//! Turns the end of a replay into the record that is judged.
+//! Turns the end of a replay into the report that is judged.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use polydesk_execution::{Ledger, LedgerAccount};
 use polydesk_replay::FillRow;
 use polydesk_report::{
     Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
-    OpenRecord, OrderRecord, PlanRecord, RunRecord, Setting, TapeFacts, Totals, TradeRecord,
+    OpenRecord, OrderRecord, PlanRecord, Run, Setting, TapeFacts, Totals, TradeRecord,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
@@ -64,14 +64,14 @@ pub fn tape(manifest: &Manifest, certificate: &Certificate) -> TapeFacts {
     }
 }
 
-/// The whole record of a run.
+/// The whole report of a run.
 pub fn run(
     heading: &str,
     tapes: Vec<TapeFacts>,
     settings: &Settings,
     done: Replayed,
     bands: Vec<Band>,
-) -> RunRecord {
+) -> Run {
     let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
     let fills = recording.fills.iter().map(|row| fill(&engine, row)).collect();
     let trades = recording.closed.iter().map(|closed| trade(&engine, closed)).collect();
@@ -92,7 +92,7 @@ pub fn run(
         ended: end.ended,
         code: end.code.to_string(),
     });
-    RunRecord {
+    Run {
         heading: heading.to_owned(),
         synthetic: tapes.iter().any(|tape| tape.synthetic),
         seed: settings.run.seed,
@@ -181,7 +181,7 @@ fn totals(engine: &Engine) -> Totals {
     }
 }
 
-/// A market's position in the record: markets are there in listing order.
+/// A market's position in the report: markets are there in listing order.
 fn place(engine: &Engine, market: &ConditionId) -> usize {
     engine.universe().key(market).map_or(0, |key| key.index())
 }
