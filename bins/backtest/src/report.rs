@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    BasketEnd, ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares,
-    Side, StrategyId, Subject, TradeStatus, Usdc,
+    ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares, Side,
+    StrategyId, TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::{Ledger, LedgerAccount};
-use polydesk_replay::FillRow;
+use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
-    OpenRecord, OrderRecord, PlanRecord, Run, Setting, TapeFacts, Totals, TradeRecord,
+    Band, Check, Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding,
+    OrderCounts, Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
@@ -73,25 +73,8 @@ pub fn run(
     bands: Vec<Band>,
 ) -> Run {
     let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
-    let fills = recording.fills.iter().map(|row| fill(&engine, row)).collect();
-    let trades = recording.closed.iter().map(|closed| trade(&engine, closed)).collect();
-    let point = |p: &polydesk_replay::EquityPoint| EquityRecord {
-        at: p.at,
-        equity: p.equity,
-        locked: p.locked,
-        realised: p.realised,
-    };
-    let plans = recording.baskets.iter().map(|end: &BasketEnd| PlanRecord {
-        strategy: end.strategy,
-        kind: end.kind.name().to_owned(),
-        market: place(&engine, &end.market),
-        wanted: end.wanted,
-        sets: end.sets,
-        expected: end.expected,
-        started: end.started,
-        ended: end.ended,
-        code: end.code.to_string(),
-    });
+    let (orders, data) = (orders(&engine, &recording), data(&engine, &recording));
+    let checks = checks(&engine, &sim, &recording.closed);
     Run {
         heading: heading.to_owned(),
         synthetic: tapes.iter().any(|tape| tape.synthetic),
@@ -102,16 +85,16 @@ pub fn run(
         models: models(settings),
         starting_cash: sim.config().starting_cash,
         totals: totals(&engine),
-        fills,
-        trades,
+        fills: recording.fills.into_iter().map(fill).collect(),
+        round_trips: recording.closed,
         open: open(&engine),
-        equity: recording.equity.iter().map(point).collect(),
-        orders: orders(&engine, &recording),
+        equity: recording.equity.into_iter().map(point).collect(),
+        orders,
         codes: codes(&engine, &sim),
-        episodes: episodes(&engine, &recording),
-        plans: plans.collect(),
-        data: data(&engine, &recording),
-        checks: checks(&engine, &sim, &recording.closed),
+        opportunities: recording.opportunities.into_iter().map(seen).collect(),
+        baskets: recording.baskets,
+        data,
+        checks,
         bands,
         tapes,
         log_sha256,
@@ -181,53 +164,21 @@ fn totals(engine: &Engine) -> Totals {
     }
 }
 
-/// A market's position in the report: markets are there in listing order.
-fn place(engine: &Engine, market: &ConditionId) -> usize {
-    engine.universe().key(market).map_or(0, |key| key.index())
+fn fill(row: FillRow) -> MarkedFill {
+    let FillRow { at, fill, double_mid_later, status } = row;
+    MarkedFill { at, record: fill, settlement: status, double_mid_later }
 }
 
-fn fill(engine: &Engine, row: &FillRow) -> FillRecord {
-    let fill = &row.fill;
-    FillRecord {
-        at: row.at,
-        decided_at: fill.decided_at,
-        order: fill.order.0,
-        strategy: fill.strategy,
-        purpose: fill.purpose.name().to_owned(),
-        market: place(engine, &fill.market),
-        outcome: fill.outcome,
-        side: fill.side,
-        role: fill.role,
-        level: fill.fill.level,
-        shares: fill.fill.shares,
-        notional: fill.fill.notional,
-        fee: fill.fill.fee,
-        status: row.status,
-        double_mid_decided: fill.double_mid_decided,
-        double_mid_filled: fill.double_mid,
-        double_mid_later: row.double_mid_later,
-    }
+fn point(point: EquityPoint) -> polydesk_report::EquityPoint {
+    let EquityPoint { at, equity, locked, realised } = point;
+    polydesk_report::EquityPoint { at, equity, locked, realised }
 }
 
-fn trade(engine: &Engine, closed: &ClosedTrade) -> TradeRecord {
-    TradeRecord {
-        strategy: closed.strategy,
-        market: place(engine, &closed.market),
-        outcome: closed.outcome,
-        opened_at: closed.opened_at,
-        closed_at: closed.closed_at,
-        shares: closed.shares,
-        cost: closed.cost,
-        proceeds: closed.proceeds,
-        entry_fee: closed.entry_fee,
-        exit_fee: closed.exit_fee,
-        entry_role: closed.entry_role,
-        exit_role: closed.exit_role,
-        why: closed.reason.name().to_owned(),
-    }
+fn seen((strategy, opportunity): (StrategyId, Opportunity<ConditionId>)) -> SeenOpportunity {
+    SeenOpportunity { strategy, opportunity }
 }
 
-fn open(engine: &Engine) -> Vec<OpenRecord> {
+fn open(engine: &Engine) -> Vec<OpenHolding> {
     let held = engine.manager().positions().all();
     held.map(|(strategy, token, holding)| {
         let shares = holding.held();
@@ -238,9 +189,11 @@ fn open(engine: &Engine) -> Vec<OpenRecord> {
                 book.walk(token.outcome(), Side::Sell, Price::ZERO, shares).notional
             }),
         };
-        OpenRecord {
+        let universe = engine.universe();
+        OpenHolding {
             strategy,
-            market: token.market().index(),
+            market: universe.market(token.market()).condition,
+            token: universe.token_id(token),
             outcome: token.outcome(),
             shares,
             cost: holding.cost(),
@@ -250,11 +203,11 @@ fn open(engine: &Engine) -> Vec<OpenRecord> {
     .collect()
 }
 
-fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderRecord> {
+fn orders(engine: &Engine, recording: &Recording) -> Vec<OrderCounts> {
     let mut rows = Vec::new();
     for (strategy, _) in engine.skips() {
         let stats = recording.orders.get(&strategy).cloned().unwrap_or_default();
-        rows.push(OrderRecord {
+        rows.push(OrderCounts {
             strategy,
             signals: engine.emitted(strategy),
             placed: stats.placed,
@@ -267,76 +220,49 @@ fn orders(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<OrderR
     rows
 }
 
-type ByCode = BTreeMap<String, BTreeMap<String, u64>>;
-
-fn by_strategy<'a>(counts: impl Iterator<Item = (&'a (StrategyId, Code), &'a u64)>) -> ByCode {
-    let mut out = ByCode::new();
+fn by_strategy(counts: &BTreeMap<(StrategyId, Code), u64>) -> CodesByStrategy {
+    let mut out = CodesByStrategy::new();
     for ((strategy, code), count) in counts {
-        *out.entry(strategy.to_string()).or_default().entry(code.to_string()).or_default() += count;
+        out.entry(*strategy).or_default().insert(*code, *count);
     }
     out
 }
 
 fn codes(engine: &Engine, sim: &Sim) -> Codes {
     let counts = engine.manager().counts();
-    let plain = |counts: &BTreeMap<Code, u64>| -> BTreeMap<String, u64> {
-        counts.iter().map(|(code, count)| (code.to_string(), *count)).collect()
-    };
-    let mut skips = ByCode::new();
-    for (strategy, codes) in engine.skips() {
-        skips.insert(
-            strategy.to_string(),
-            codes.into_iter().map(|(c, n)| (c.to_string(), n)).collect(),
-        );
+    let skips = engine.skips().into_iter();
+    Codes {
+        skips: skips.map(|(strategy, codes)| (strategy, codes.into_iter().collect())).collect(),
+        drops: by_strategy(engine.drops()),
+        denials: by_strategy(&counts.denials),
+        rejects: by_strategy(&counts.rejects),
+        ends: by_strategy(&counts.ends),
+        exit_waits: counts.exit_waits.clone(),
+        anomalies: counts.anomalies.clone(),
+        exchange: counters(sim),
     }
-    let exchange = serde_json::to_value(sim.counters()).unwrap_or_default();
+}
+
+/// The exchange's counters as text, nested ones with dotted names.
+fn counters(sim: &Sim) -> BTreeMap<String, String> {
+    let counters = serde_json::to_value(sim.counters()).unwrap_or_default();
     let mut shown = BTreeMap::new();
-    for (key, value) in exchange.as_object().into_iter().flatten() {
+    for (key, value) in counters.as_object().into_iter().flatten() {
         match value {
             serde_json::Value::Object(inner) => {
-                shown
-                    .extend(inner.iter().map(|(code, n)| (format!("{key}.{code}"), n.to_string())));
+                let dotted = |(code, n): (&String, &serde_json::Value)| {
+                    (format!("{key}.{code}"), n.to_string())
+                };
+                shown.extend(inner.iter().map(dotted));
             }
             serde_json::Value::String(text) => drop(shown.insert(key.clone(), text.clone())),
             other => drop(shown.insert(key.clone(), other.to_string())),
         }
     }
-    Codes {
-        skips,
-        drops: by_strategy(engine.drops().iter()),
-        denials: by_strategy(counts.denials.iter()),
-        rejects: by_strategy(counts.rejects.iter()),
-        ends: by_strategy(counts.ends.iter()),
-        exit_waits: plain(&counts.exit_waits),
-        oddities: plain(&counts.anomalies),
-        exchange: shown,
-    }
+    shown
 }
 
-fn episodes(engine: &Engine, recording: &polydesk_replay::Recording) -> Vec<EpisodeRecord> {
-    let subject = |subject: &Subject<ConditionId>| match subject {
-        Subject::Market(condition) => match engine.universe().key(condition) {
-            Some(key) => engine.universe().market(key).question.clone(),
-            None => condition.to_string(),
-        },
-        Subject::Group(name) => name.clone(),
-    };
-    let row = |(strategy, seen): &(StrategyId, Opportunity<ConditionId>)| EpisodeRecord {
-        strategy: *strategy,
-        kind: seen.kind.name().to_owned(),
-        subject: subject(&seen.subject),
-        started: seen.started,
-        ended: seen.ended,
-        best_edge: seen.best_edge,
-        best_sets: seen.best_sets,
-        best_gross_units: seen.best_gross_units,
-        signals: seen.signals,
-        outcome: seen.outcome.to_string(),
-    };
-    recording.opportunities.iter().map(row).collect()
-}
-
-fn data(engine: &Engine, recording: &polydesk_replay::Recording) -> DataQuality {
+fn data(engine: &Engine, recording: &Recording) -> DataQuality {
     let stats = engine.books().stats();
     let open = engine.states().iter().filter(|state| !matches!(state, MarketState::Resolved(_)));
     DataQuality {

@@ -254,7 +254,7 @@ fn band(name: &str, settings: &str, done: &Replayed) -> Band {
         settings: settings.to_owned(),
         net: facts.net,
         fills: facts.fills,
-        trades: done.recording.closed.len() as u64,
+        round_trips: done.recording.closed.len() as u64,
         fees: facts.fees,
     }
 }

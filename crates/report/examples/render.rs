@@ -8,18 +8,21 @@ use std::error::Error;
 use polydesk_report::{Options, Report, analyse, html, run_sha256, terminal};
 use serde::Deserialize;
 
+/// The part of `report.json` that is not computed.
+#[derive(Deserialize)]
+struct File {
+    report: Report,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     let [from, to] = paths.as_slice() else {
         return Err("usage: render REPORT.json PAGE.html".into());
     };
     let text = std::fs::read_to_string(from).map_err(|error| format!("{from}: {error}"))?;
-    let file: serde_json::Value =
+    // Not by way of a `Value`: trade ids have up to 128 bits.
+    let File { report } =
         serde_json::from_str(&text).map_err(|error| format!("{from}: {error}"))?;
-    let Some(report) = file.get("record") else {
-        return Err(format!("{from} has no `record`; is it the report.json of a run?").into());
-    };
-    let report = Report::deserialize(report).map_err(|error| format!("{from}: {error}"))?;
     let seed = report.runs.first().map_or(0, |run| run.seed);
     let analysis = analyse(&report, &Options { seed, ..Options::default() });
     std::fs::write(to, html(&report, &analysis)).map_err(|error| format!("{to}: {error}"))?;

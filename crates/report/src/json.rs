@@ -1,6 +1,7 @@
 //! The report for machines: one JSON object whose bytes depend on nothing but the report and the options.
 //!
-//! Amounts, shares, prices and ids are strings; times are integers in nanoseconds UTC, spans in nanoseconds.
+//! Amounts, shares, prices and the venue's ids are strings; times are integers in nanoseconds UTC, spans in
+//! nanoseconds. `docs/report.md` describes it for readers.
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -13,11 +14,10 @@ struct Bundle<'a> {
     schema_version: u32,
     run_sha256: &'a str,
     analysis: &'a Analysis,
-    #[serde(rename = "record")]
     report: &'a Report,
 }
 
-/// Report and analysis as one object: `schema_version`, `run_sha256`, `analysis`, `record`.
+/// Report and analysis as one object: `schema_version`, `run_sha256`, `analysis`, `report`.
 ///
 /// # Errors
 /// None in practice: every key is text and every number finite. Passed on rather than assumed.

@@ -6,6 +6,7 @@ pub mod analysis;
 mod grid;
 mod html;
 mod json;
+mod markets;
 pub mod model;
 mod terminal;
 mod text;

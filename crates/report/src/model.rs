@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ConditionId, Outcome, Price, Role, Shares, Side, StrategyId, Time, TradeStatus, Usdc,
+    BasketEnd, ClosedTrade, Code, ConditionId, FillRecord, Opportunity, Outcome, Shares,
+    StrategyId, Time, TokenId, TradeStatus, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct Run {
     pub seed: u64,
     /// The tapes it read.
     pub tapes: Vec<TapeFacts>,
-    /// Its markets in listing order; everything else refers to them by position.
+    /// Its markets in listing order; everything else names them by condition id.
     pub markets: Vec<MarketFacts>,
     /// First and last engine time.
     pub span: Option<(Time, Time)>,
@@ -56,21 +57,21 @@ pub struct Run {
     /// Money and results at the end.
     pub totals: Totals,
     /// Our fills in order of time.
-    pub fills: Vec<FillRecord>,
-    /// Finished round trips in order of their end.
-    pub trades: Vec<TradeRecord>,
+    pub fills: Vec<MarkedFill>,
+    /// Finished round trips in order of their end, one per closing and token.
+    pub round_trips: Vec<ClosedTrade>,
     /// What was still held at the end.
-    pub open: Vec<OpenRecord>,
+    pub open: Vec<OpenHolding>,
     /// Equity over time, at most 20 000 points, in order.
-    pub equity: Vec<EquityRecord>,
+    pub equity: Vec<EquityPoint>,
     /// Orders by strategy.
-    pub orders: Vec<OrderRecord>,
+    pub orders: Vec<OrderCounts>,
     /// Why things were refused, skipped or dropped.
     pub codes: Codes,
     /// Opportunities seen by scanners, in order of their end.
-    pub episodes: Vec<EpisodeRecord>,
+    pub opportunities: Vec<SeenOpportunity>,
     /// Baskets tried, in order of their end.
-    pub plans: Vec<PlanRecord>,
+    pub baskets: Vec<BasketEnd>,
     /// Quality of the data.
     pub data: DataQuality,
     /// Named checks of the run itself.
@@ -154,84 +155,37 @@ pub struct Totals {
     pub ledger_entries: u64,
 }
 
-/// One fill of ours. Middles are in ten-thousandths of a dollar **times two** (bid + ask), of the token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FillRecord {
-    /// When its news arrived.
+/// A fill with what came after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarkedFill {
+    /// When it became known.
     pub at: Time,
-    /// When its order was decided.
-    pub decided_at: Time,
-    /// Order number.
-    pub order: u64,
-    /// Whose.
-    pub strategy: StrategyId,
-    /// `quote`, `trade`, `leg` or the reason of an exit.
-    pub purpose: String,
-    /// Position in [`Run::markets`].
-    pub market: usize,
-    /// Which outcome.
-    pub outcome: Outcome,
-    /// Which way.
-    pub side: Side,
-    /// Maker or taker.
-    pub role: Role,
-    /// The level, where one is known.
-    pub level: Option<Price>,
-    /// Shares.
-    pub shares: Shares,
-    /// pUSD before fees.
-    pub notional: Usdc,
-    /// Fee.
-    pub fee: Usdc,
+    /// As it was first reported; `record.status` is of that time.
+    pub record: FillRecord,
     /// Where its settlement ended; `failed` fills were reversed and count for nothing else.
-    pub status: TradeStatus,
-    /// Doubled middle when the order was decided.
-    pub double_mid_decided: Option<u32>,
-    /// Doubled middle when the fill's news arrived.
-    pub double_mid_filled: Option<u32>,
-    /// Doubled middle 5 s, 30 s, 60 s and 300 s later.
+    pub settlement: TradeStatus,
+    /// Twice the middle (bid + ask) of its token 5 s, 30 s, 60 s and 300 s later, in ten-thousandths
+    /// of a dollar.
     pub double_mid_later: [Option<u32>; 4],
 }
 
-/// One finished round trip.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TradeRecord {
-    /// Whose.
-    pub strategy: StrategyId,
-    /// Position in [`Run::markets`].
-    pub market: usize,
-    /// Which outcome.
-    pub outcome: Outcome,
-    /// Bought.
-    pub opened_at: Time,
-    /// Sold, merged or redeemed.
-    pub closed_at: Time,
-    /// Shares.
-    pub shares: Shares,
-    /// Paid, fees included.
-    pub cost: Usdc,
-    /// Received, fees taken off. Profit is `proceeds − cost`.
-    pub proceeds: Usdc,
-    /// Fees on the way in (part of `cost`).
-    pub entry_fee: Usdc,
-    /// Fees on the way out (already taken off `proceeds`).
-    pub exit_fee: Usdc,
-    /// How it was bought.
-    pub entry_role: Role,
-    /// How it was sold; `None` for merges and redemptions.
-    pub exit_role: Option<Role>,
-    /// Why it was closed (`take_profit`, `stop_loss`, `resolution`, `merge`, …).
-    pub why: String,
+impl MarkedFill {
+    /// Whether it counts: its settlement did not fail.
+    pub fn counts(&self) -> bool {
+        self.settlement != TradeStatus::Failed
+    }
 }
 
 /// A holding at the end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OpenRecord {
+pub struct OpenHolding {
     /// Whose.
     pub strategy: StrategyId,
-    /// Position in [`Run::markets`].
-    pub market: usize,
-    /// Which outcome.
+    /// Which market.
+    pub market: ConditionId,
+    /// Which token.
+    pub token: TokenId,
+    /// Which outcome that is.
     pub outcome: Outcome,
     /// Shares.
     pub shares: Shares,
@@ -243,7 +197,7 @@ pub struct OpenRecord {
 
 /// Equity at one time.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct EquityRecord {
+pub struct EquityPoint {
     /// When.
     pub at: Time,
     /// Cash, pending and holdings at displayed depth.
@@ -256,10 +210,10 @@ pub struct EquityRecord {
 
 /// Orders of one strategy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OrderRecord {
+pub struct OrderCounts {
     /// Whose.
     pub strategy: StrategyId,
-    /// Signals said.
+    /// Signals emitted.
     pub signals: u64,
     /// Orders sent.
     pub placed: u64,
@@ -273,74 +227,38 @@ pub struct OrderRecord {
     pub waits_ms: Vec<i64>,
 }
 
-/// Counts by (strategy or source) and code.
+/// An opportunity with the strategy that saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenOpportunity {
+    /// Whose.
+    pub strategy: StrategyId,
+    /// From first to last sight.
+    pub opportunity: Opportunity<ConditionId>,
+}
+
+/// Counts by code.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Codes {
     /// Candidates that strategies passed over.
-    pub skips: BTreeMap<String, BTreeMap<String, u64>>,
+    pub skips: CodesByStrategy,
     /// Signals dropped before anything acted on them.
-    pub drops: BTreeMap<String, BTreeMap<String, u64>>,
+    pub drops: CodesByStrategy,
     /// Denials of the risk gate.
-    pub denials: BTreeMap<String, BTreeMap<String, u64>>,
+    pub denials: CodesByStrategy,
     /// Refusals of the venue.
-    pub rejects: BTreeMap<String, BTreeMap<String, u64>>,
+    pub rejects: CodesByStrategy,
     /// Ways orders ended.
-    pub ends: BTreeMap<String, BTreeMap<String, u64>>,
+    pub ends: CodesByStrategy,
     /// Exits that had to wait.
-    pub exit_waits: BTreeMap<String, u64>,
+    pub exit_waits: BTreeMap<Code, u64>,
     /// Things that should not happen often: failed settlements, illegal transitions.
-    pub oddities: BTreeMap<String, u64>,
+    pub anomalies: BTreeMap<Code, u64>,
     /// Counters of the simulated exchange.
     pub exchange: BTreeMap<String, String>,
 }
 
-/// One opportunity from first to last sight.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EpisodeRecord {
-    /// Whose.
-    pub strategy: StrategyId,
-    /// `buy_pair`, `sell_pair`, `all_yes`, `all_no`.
-    pub kind: String,
-    /// Question or group.
-    pub subject: String,
-    /// First seen.
-    pub started: Time,
-    /// Last seen.
-    pub ended: Time,
-    /// Best edge after fees over the depth.
-    pub best_edge: Usdc,
-    /// Complete sets at that moment.
-    pub best_sets: Shares,
-    /// Best gross edge of one set in ten-thousandths of a dollar.
-    pub best_gross_units: i32,
-    /// Signals said for it.
-    pub signals: u32,
-    /// `signalled`, or why not, with figures.
-    pub outcome: String,
-}
-
-/// One basket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlanRecord {
-    /// Whose.
-    pub strategy: StrategyId,
-    /// As in [`EpisodeRecord::kind`].
-    pub kind: String,
-    /// Position in [`Run::markets`] of its first leg.
-    pub market: usize,
-    /// Sets wanted and reached.
-    pub wanted: Shares,
-    /// Sets reached.
-    pub sets: Shares,
-    /// Edge expected at the start.
-    pub expected: Usdc,
-    /// Started.
-    pub started: Time,
-    /// Ended.
-    pub ended: Time,
-    /// `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, …
-    pub code: String,
-}
+/// Counts by strategy and code.
+pub type CodesByStrategy = BTreeMap<StrategyId, BTreeMap<Code, u64>>;
 
 /// Quality of what was replayed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -388,7 +306,7 @@ pub struct Band {
     /// Fills that did not fail.
     pub fills: u64,
     /// Round trips.
-    pub trades: u64,
+    pub round_trips: u64,
     /// Fees.
     pub fees: Usdc,
 }

@@ -237,8 +237,8 @@ fn execution(page: &mut Page, judged: &RunAnalysis) {
         }
         grid.row(vec![
             code.kind.to_owned(),
-            code.source.clone(),
-            code.code.clone(),
+            code.strategy.map_or_else(String::new, |strategy| strategy.to_string()),
+            code.code.to_string(),
             count(code.count),
         ]);
     }
@@ -263,7 +263,7 @@ fn markouts(page: &mut Page, judged: &RunAnalysis) {
         let mut cells = vec![
             markout.strategy.to_string(),
             role.to_owned(),
-            markout.purpose.clone(),
+            markout.purpose.to_owned(),
             count(markout.fills),
         ];
         cells.extend(markout.at.iter().map(|at| signed_number(at.weighted_cents)));
@@ -339,7 +339,7 @@ fn risk(page: &mut Page, judged: &RunAnalysis) {
 
 fn opportunities(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     let seen = &judged.opportunities;
-    if run.episodes.is_empty() && run.plans.is_empty() {
+    if run.opportunities.is_empty() && run.baskets.is_empty() {
         return;
     }
     page.heading("Opportunities (edges after fees in pUSD)");
@@ -347,8 +347,8 @@ fn opportunities(page: &mut Page, run: &Run, judged: &RunAnalysis) {
         Grid::new(2, &["kind", "outcome", "count", "best edge", "sum of edges", "lived"]);
     for group in &seen.groups {
         grid.row(vec![
-            group.kind.clone(),
-            group.outcome.clone(),
+            group.kind.name().to_owned(),
+            group.outcome.to_string(),
             count(group.count),
             money(group.best_edge),
             money(group.sum_edge),
@@ -357,14 +357,14 @@ fn opportunities(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     }
     page.table(&grid);
     let mut grid = Grid::new(2, &["baskets", "ended", "count", "expected", "wanted", "reached"]);
-    for plan in &seen.plans {
+    for basket in &seen.baskets {
         grid.row(vec![
-            plan.kind.clone(),
-            plan.code.clone(),
-            count(plan.count),
-            money(plan.expected),
-            shares(plan.wanted),
-            shares(plan.reached),
+            basket.kind.name().to_owned(),
+            basket.code.to_string(),
+            count(basket.count),
+            money(basket.expected),
+            shares(basket.wanted),
+            shares(basket.reached),
         ]);
     }
     if !grid.is_empty() {
@@ -384,7 +384,7 @@ fn bands(page: &mut Page, run: &Run) {
             band.name.clone(),
             signed(band.net),
             count(band.fills),
-            count(band.trades),
+            count(band.round_trips),
             money(band.fees),
         ]);
     }

@@ -4,8 +4,8 @@ use polydesk_domain::{Span, Time, Usdc};
 use serde::Serialize;
 
 use super::stats::Ratio;
-use super::waterfall::{counts, saturated};
-use crate::model::{EquityRecord, Run};
+use super::waterfall::saturated;
+use crate::model::{EquityPoint, Run};
 
 /// What the equity curve shows.
 #[derive(Debug, Clone, Serialize)]
@@ -56,7 +56,7 @@ pub struct Day {
 
 pub(crate) fn curve(run: &Run) -> Curve {
     // The start is part of the curve: losses before the first point are losses.
-    let start = EquityRecord {
+    let start = EquityPoint {
         at: run.span.map_or(Time::from_nanos(0), |span| span.0),
         equity: run.starting_cash,
         locked: Usdc::ZERO,
@@ -64,8 +64,8 @@ pub(crate) fn curve(run: &Run) -> Curve {
     };
     let mut points = vec![start];
     points.extend(run.equity.iter().copied());
-    let traded: i128 =
-        run.fills.iter().filter(|fill| counts(fill)).map(|f| i128::from(f.notional.micros())).sum();
+    let fills = run.fills.iter().filter(|fill| fill.counts());
+    let traded: i128 = fills.map(|fill| i128::from(fill.record.fill.notional.micros())).sum();
     let mean_locked = mean_locked(&points);
     let micros = |usdc: Usdc| usdc.micros();
     Curve {
@@ -88,7 +88,7 @@ fn difference(later: Usdc, earlier: Usdc) -> Usdc {
     saturated(i128::from(later.micros()) - i128::from(earlier.micros()))
 }
 
-pub(crate) fn drawdown(points: &[EquityRecord]) -> Option<Drawdown> {
+pub(crate) fn drawdown(points: &[EquityPoint]) -> Option<Drawdown> {
     let mut peak = *points.first()?;
     let (mut worst, mut top, mut bottom) = (Usdc::ZERO, peak, peak);
     for point in points {
@@ -122,7 +122,7 @@ pub(crate) fn drawdown(points: &[EquityRecord]) -> Option<Drawdown> {
 }
 
 /// Locked capital weighted by how long it was locked.
-fn mean_locked(points: &[EquityRecord]) -> Usdc {
+fn mean_locked(points: &[EquityPoint]) -> Usdc {
     let (mut sum, mut time) = (0i128, 0i128);
     for pair in points.windows(2) {
         let span = i128::from(pair[0].at.until(pair[1].at).as_nanos().max(0));
@@ -132,7 +132,7 @@ fn mean_locked(points: &[EquityRecord]) -> Usdc {
     saturated(sum.checked_div(time).unwrap_or(0))
 }
 
-fn worst_day(points: &[EquityRecord]) -> Option<Day> {
+fn worst_day(points: &[EquityPoint]) -> Option<Day> {
     let mut worst: Option<Day> = None;
     let mut opened = points.first()?.equity;
     for (i, point) in points.iter().enumerate() {
@@ -153,8 +153,8 @@ fn worst_day(points: &[EquityRecord]) -> Option<Day> {
 mod tests {
     use super::*;
 
-    fn points(values: &[(i64, i64)]) -> Vec<EquityRecord> {
-        let point = |(secs, dollars): &(i64, i64)| EquityRecord {
+    fn points(values: &[(i64, i64)]) -> Vec<EquityPoint> {
+        let point = |(secs, dollars): &(i64, i64)| EquityPoint {
             at: Time::from_secs(*secs),
             equity: Usdc::whole(*dollars),
             locked: Usdc::whole(secs % 7),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Role, StrategyId, Usdc};
+use polydesk_domain::{Code, Role, StrategyId, Usdc};
 use serde::Serialize;
 
 use super::stats::{quantile, rounded};
-use super::waterfall::{counts, saturated};
+use super::waterfall::saturated;
 use crate::model::Run;
 
 /// Orders and refusals of a run.
@@ -54,12 +54,12 @@ pub struct Orders {
 /// How often something was refused, skipped or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CodeCount {
-    /// `reject`, `denial`, `drop`, `skip`, `end`, `exit_wait`, `oddity`.
+    /// `reject`, `denial`, `drop`, `skip`, `end`, `exit_wait`, `anomaly`.
     pub kind: &'static str,
-    /// Strategy, or empty.
-    pub source: String,
+    /// Whose; `null` for counts of the whole run.
+    pub strategy: Option<StrategyId>,
     /// The code.
-    pub code: String,
+    pub code: Code,
     /// How often.
     pub count: u64,
 }
@@ -93,16 +93,16 @@ pub(crate) fn execution(run: &Run) -> Execution {
         strategies,
         codes: codes(run),
         exchange: run.codes.exchange.clone(),
-        failed_settlements: run.fills.iter().filter(|fill| !counts(fill)).count(),
+        failed_settlements: run.fills.iter().filter(|fill| !fill.counts()).count(),
     }
 }
 
 fn filled(run: &Run, strategy: StrategyId, role: Role) -> (usize, Usdc) {
     let (mut count, mut notional) = (0, 0i128);
     for fill in &run.fills {
-        if fill.strategy == strategy && fill.role == role && counts(fill) {
+        if fill.record.strategy == strategy && fill.record.role == role && fill.counts() {
             count += 1;
-            notional += i128::from(fill.notional.micros());
+            notional += i128::from(fill.record.fill.notional.micros());
         }
     }
     (count, saturated(notional))
@@ -111,27 +111,26 @@ fn filled(run: &Run, strategy: StrategyId, role: Role) -> (usize, Usdc) {
 fn codes(run: &Run) -> Vec<CodeCount> {
     let codes = &run.codes;
     let mut rows = Vec::new();
-    let mut push = |kind, source: &str, counts: &BTreeMap<String, u64>| {
+    let mut push = |kind, strategy: Option<StrategyId>, counts: &BTreeMap<Code, u64>| {
         for (code, count) in counts {
-            let (source, code) = (source.to_owned(), code.clone());
-            rows.push(CodeCount { kind, source, code, count: *count });
+            rows.push(CodeCount { kind, strategy, code: *code, count: *count });
         }
     };
-    for (kind, by_source) in [
+    for (kind, by_strategy) in [
         ("reject", &codes.rejects),
         ("denial", &codes.denials),
         ("drop", &codes.drops),
         ("skip", &codes.skips),
         ("end", &codes.ends),
     ] {
-        for (source, counts) in by_source {
-            push(kind, source, counts);
+        for (strategy, counts) in by_strategy {
+            push(kind, Some(*strategy), counts);
         }
     }
-    push("exit_wait", "", &codes.exit_waits);
-    push("oddity", "", &codes.oddities);
+    push("exit_wait", None, &codes.exit_waits);
+    push("anomaly", None, &codes.anomalies);
     // The kinds keep their order; a stable sort within each brings the frequent ones up.
-    let order = ["reject", "denial", "drop", "oddity", "exit_wait", "end", "skip"];
+    let order = ["reject", "denial", "drop", "anomaly", "exit_wait", "end", "skip"];
     let place = |kind: &str| order.iter().position(|known| *known == kind);
     rows.sort_by(|a, b| place(a.kind).cmp(&place(b.kind)).then(b.count.cmp(&a.count)));
     rows

@@ -6,8 +6,7 @@ use polydesk_domain::{Role, Side, StrategyId};
 use serde::Serialize;
 
 use super::stats::rounded;
-use super::waterfall::counts;
-use crate::model::{FillRecord, Run};
+use crate::model::{MarkedFill, Run};
 
 /// Seconds after the fill.
 pub const HORIZONS: [u32; 5] = [0, 5, 30, 60, 300];
@@ -20,7 +19,7 @@ pub struct Markout {
     /// Maker or taker.
     pub role: Role,
     /// `quote`, `trade`, `leg` or the reason of an exit.
-    pub purpose: String,
+    pub purpose: &'static str,
     /// Fills that count.
     pub fills: usize,
     /// One for each of [`HORIZONS`].
@@ -43,9 +42,10 @@ pub struct Horizon {
 }
 
 pub(crate) fn markouts(run: &Run) -> Vec<Markout> {
-    let mut groups = BTreeMap::<(StrategyId, bool, &str), Vec<&FillRecord>>::new();
-    for fill in run.fills.iter().filter(|fill| counts(fill)) {
-        let key = (fill.strategy, fill.role == Role::Taker, fill.purpose.as_str());
+    let mut groups = BTreeMap::<(StrategyId, bool, &str), Vec<&MarkedFill>>::new();
+    for fill in run.fills.iter().filter(|fill| fill.counts()) {
+        let record = &fill.record;
+        let key = (record.strategy, record.role == Role::Taker, record.purpose.name());
         groups.entry(key).or_default().push(fill);
     }
     let mut rows = Vec::new();
@@ -53,7 +53,7 @@ pub(crate) fn markouts(run: &Run) -> Vec<Markout> {
         rows.push(Markout {
             strategy,
             role: if taker { Role::Taker } else { Role::Maker },
-            purpose: purpose.to_owned(),
+            purpose,
             fills: fills.len(),
             at: (0..HORIZONS.len()).map(|place| horizon(&fills, place)).collect(),
         });
@@ -61,19 +61,20 @@ pub(crate) fn markouts(run: &Run) -> Vec<Markout> {
     rows
 }
 
-fn horizon(fills: &[&FillRecord], place: usize) -> Horizon {
+fn horizon(fills: &[&MarkedFill], place: usize) -> Horizon {
     let (mut n, mut sum, mut weighted, mut shares) = (0usize, 0.0, 0.0, 0.0);
     for fill in fills {
         let middle = match place.checked_sub(1) {
-            None => fill.double_mid_filled,
+            None => fill.record.double_mid,
             Some(later) => fill.double_mid_later[later],
         };
-        let (Some(middle), false) = (middle, fill.shares.is_zero()) else { continue };
+        let size = fill.record.fill.shares;
+        let (Some(middle), false) = (middle, size.is_zero()) else { continue };
         let cents = markout_cents(fill, middle);
         n += 1;
         sum += cents;
-        weighted += cents * fill.shares.to_f64();
-        shares += fill.shares.to_f64();
+        weighted += cents * size.to_f64();
+        shares += size.to_f64();
     }
     Horizon {
         secs: HORIZONS[place],
@@ -85,10 +86,11 @@ fn horizon(fills: &[&FillRecord], place: usize) -> Horizon {
 }
 
 /// Cents a share by which the doubled middle is better for us than the price of the fill.
-fn markout_cents(fill: &FillRecord, double_mid: u32) -> f64 {
-    let price = fill.notional.micros() as f64 * 100.0 / fill.shares.micros() as f64;
+fn markout_cents(fill: &MarkedFill, double_mid: u32) -> f64 {
+    let paid = &fill.record.fill;
+    let price = paid.notional.micros() as f64 * 100.0 / paid.shares.micros() as f64;
     let middle = f64::from(double_mid) / 200.0;
-    match fill.side {
+    match fill.record.side {
         Side::Buy => middle - price,
         Side::Sell => price - middle,
     }

@@ -6,6 +6,7 @@
 mod curve;
 mod execution;
 mod markouts;
+mod numbered;
 mod opportunities;
 mod random;
 mod risk;
@@ -19,20 +20,20 @@ use serde::Serialize;
 pub use curve::{Curve, Day, Drawdown};
 pub use execution::{CodeCount, Execution, Orders};
 pub use markouts::{HORIZONS, Horizon, Markout};
-pub use opportunities::{EpisodeGroup, Lifetime, Opportunities, PlanGroup};
+pub use opportunities::{BasketGroup, Lifetime, Opportunities, OpportunityGroup};
 pub use risk::{EventResult, Risk};
 pub use stats::{LEAST_CLUSTERS, Ratio, Unit};
 pub use tables::{LEAST_FOR_INTERVAL, Row, Tables};
 pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, Verdict};
 pub use waterfall::{Step, Waterfall};
 
-use crate::model::{Report, Run};
+use crate::model::Report;
+use numbered::Numbered;
 pub(crate) use opportunities::binned;
-pub(crate) use tables::question;
 pub(crate) use waterfall::saturated;
 
 /// Version of the JSON's shape. It grows when a field changes its meaning or goes away.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// How to resample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -106,15 +107,15 @@ pub struct Total {
 
 /// Judges the report.
 pub fn analyse(report: &Report, options: &Options) -> Analysis {
-    let mut runs = Vec::new();
-    for (index, run) in report.runs.iter().enumerate() {
-        runs.push(analyse_run(index, run, options));
-    }
-    let real = total(report, &runs, options);
+    let numbered = report.runs.iter().enumerate().map(|(index, run)| Numbered::of(index, run));
+    let numbered: Vec<Numbered<'_>> = numbered.collect();
+    let runs: Vec<RunAnalysis> = numbered.iter().map(|run| analyse_run(run, options)).collect();
+    let real = total(&numbered, &runs, options);
     Analysis { schema_version: SCHEMA_VERSION, options: *options, runs, real }
 }
 
-fn analyse_run(index: usize, run: &Run, options: &Options) -> RunAnalysis {
+fn analyse_run(numbered: &Numbered<'_>, options: &Options) -> RunAnalysis {
+    let run = numbered.run;
     let waterfall = waterfall::waterfall(run);
     let failed_checks: Vec<String> =
         run.checks.iter().filter(|check| !check.passed).map(|check| check.name.clone()).collect();
@@ -123,7 +124,7 @@ fn analyse_run(index: usize, run: &Run, options: &Options) -> RunAnalysis {
         synthetic: run.synthetic,
         failed_check: failed_checks.first().cloned(),
     };
-    let samples = verdict::samples(std::iter::once((index, run)));
+    let samples = verdict::samples(std::iter::once(numbered));
     let data = &run.data;
     RunAnalysis {
         heading: run.heading.clone(),
@@ -131,11 +132,11 @@ fn analyse_run(index: usize, run: &Run, options: &Options) -> RunAnalysis {
         verdict: verdict::verdict(&samples, &facts, options.seed, options.resamples),
         waterfall,
         curve: curve::curve(run),
-        tables: tables::tables(&[(index, run)], options),
+        tables: tables::tables(&[numbered], options),
         execution: execution::execution(run),
         markouts: markouts::markouts(run),
         opportunities: opportunities::opportunities(run),
-        risk: risk::risk(run),
+        risk: risk::risk(run, &numbered.markets),
         trusted_percent: Ratio::of(
             data.trusted_ticks as f64 * 100.0,
             data.book_ticks as f64,
@@ -145,14 +146,13 @@ fn analyse_run(index: usize, run: &Run, options: &Options) -> RunAnalysis {
     }
 }
 
-fn total(report: &Report, analysed: &[RunAnalysis], options: &Options) -> Option<Total> {
-    let real: Vec<(usize, &Run)> =
-        report.runs.iter().enumerate().filter(|(_, run)| !run.synthetic).collect();
+fn total(runs: &[Numbered<'_>], analysed: &[RunAnalysis], options: &Options) -> Option<Total> {
+    let real: Vec<&Numbered<'_>> = runs.iter().filter(|run| !run.run.synthetic).collect();
     if real.is_empty() {
         return None;
     }
-    let waterfall = waterfall::total(real.iter().map(|(index, _)| &analysed[*index].waterfall));
-    let failed = real.iter().find_map(|(index, _)| analysed[*index].failed_checks.first());
+    let waterfall = waterfall::total(real.iter().map(|run| &analysed[run.index].waterfall));
+    let failed = real.iter().find_map(|run| analysed[run.index].failed_checks.first());
     let facts = verdict::Circumstances {
         net: waterfall.net,
         synthetic: false,

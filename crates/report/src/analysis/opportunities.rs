@@ -1,14 +1,14 @@
-//! What scanners saw: episodes by kind and outcome, the best ones, and the baskets that were tried.
+//! What scanners saw: opportunities by kind and outcome, the best ones, and the baskets that were tried.
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Shares, Span, StrategyId, Time, Usdc};
+use polydesk_domain::{BasketKind, Code, Shares, Span, StrategyId, Time, Usdc};
 use serde::Serialize;
 
 use super::waterfall::saturated;
-use crate::model::{EpisodeRecord, Run};
+use crate::model::{Run, SeenOpportunity};
 
-/// Episodes shown one by one.
+/// Opportunities shown one by one.
 const SHOWN: usize = 20;
 
 /// Spans below these many milliseconds fall into one bin each; the last bin has no end.
@@ -19,24 +19,24 @@ const BINS_MS: [(i64, &str); 5] =
 #[derive(Debug, Clone, Serialize)]
 pub struct Opportunities {
     /// By strategy, kind and outcome.
-    pub groups: Vec<EpisodeGroup>,
+    pub groups: Vec<OpportunityGroup>,
     /// The best ones by edge after fees, then by gross edge.
-    pub best: Vec<EpisodeRecord>,
+    pub best: Vec<SeenOpportunity>,
     /// How long they lived.
     pub lifetimes: Vec<Lifetime>,
     /// Baskets by kind and end.
-    pub plans: Vec<PlanGroup>,
+    pub baskets: Vec<BasketGroup>,
 }
 
-/// Episodes of one kind and outcome.
+/// Opportunities of one kind and outcome.
 #[derive(Debug, Clone, Serialize)]
-pub struct EpisodeGroup {
+pub struct OpportunityGroup {
     /// Whose.
     pub strategy: StrategyId,
-    /// As in [`EpisodeRecord::kind`].
-    pub kind: String,
+    /// What kind of basket.
+    pub kind: BasketKind,
     /// `signalled`, or the code of why not.
-    pub outcome: String,
+    pub outcome: Code,
     /// How many.
     pub count: usize,
     /// Best edge after fees over the depth, in pUSD.
@@ -45,11 +45,11 @@ pub struct EpisodeGroup {
     pub sum_edge: Usdc,
     /// Sum of their lifetimes.
     pub lifetime: Span,
-    /// Signals said.
+    /// Signals emitted.
     pub signals: u64,
 }
 
-/// Episodes by lifetime.
+/// Opportunities by lifetime.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lifetime {
     /// The bin.
@@ -60,13 +60,13 @@ pub struct Lifetime {
 
 /// Baskets of one kind and end.
 #[derive(Debug, Clone, Serialize)]
-pub struct PlanGroup {
+pub struct BasketGroup {
     /// Whose.
     pub strategy: StrategyId,
-    /// As in [`EpisodeRecord::kind`].
-    pub kind: String,
+    /// What kind of basket.
+    pub kind: BasketKind,
     /// How they ended.
-    pub code: String,
+    pub code: Code,
     /// How many.
     pub count: usize,
     /// Edge expected at the start, in pUSD.
@@ -79,59 +79,62 @@ pub struct PlanGroup {
     pub first: Time,
 }
 
-/// The code of an outcome that may carry figures after a space.
-pub(crate) fn code(outcome: &str) -> &str {
-    outcome.split_whitespace().next().unwrap_or("unknown")
+pub(crate) fn opportunities(run: &Run) -> Opportunities {
+    Opportunities {
+        groups: groups(&run.opportunities),
+        best: best(&run.opportunities),
+        lifetimes: lifetimes(&run.opportunities),
+        baskets: baskets(run),
+    }
 }
 
-pub(crate) fn opportunities(run: &Run) -> Opportunities {
-    let mut best = run.episodes.clone();
+fn best(seen: &[SeenOpportunity]) -> Vec<SeenOpportunity> {
+    let mut best: Vec<&SeenOpportunity> = seen.iter().collect();
     best.sort_by(|a, b| {
+        let (a, b) = (&a.opportunity, &b.opportunity);
         (b.best_edge, b.best_gross_units, a.started).cmp(&(
             a.best_edge,
             a.best_gross_units,
             b.started,
         ))
     });
-    best.truncate(SHOWN);
-    Opportunities {
-        groups: groups(&run.episodes),
-        best,
-        lifetimes: lifetimes(&run.episodes),
-        plans: plans(run),
-    }
+    best.into_iter().take(SHOWN).cloned().collect()
 }
 
-fn groups(episodes: &[EpisodeRecord]) -> Vec<EpisodeGroup> {
-    let mut groups = BTreeMap::<(StrategyId, &str, &str), Vec<&EpisodeRecord>>::new();
-    for episode in episodes {
-        let key = (episode.strategy, episode.kind.as_str(), code(&episode.outcome));
-        groups.entry(key).or_default().push(episode);
-    }
-    let mut rows = Vec::new();
-    for ((strategy, kind, outcome), episodes) in groups {
-        let (mut edge, mut lifetime) = (0i128, Span::ZERO);
-        for episode in &episodes {
-            edge += i128::from(episode.best_edge.micros());
-            lifetime = lifetime + episode.started.until(episode.ended);
-        }
-        rows.push(EpisodeGroup {
-            strategy,
-            kind: kind.to_owned(),
-            outcome: outcome.to_owned(),
-            count: episodes.len(),
-            best_edge: episodes.iter().map(|e| e.best_edge).max().unwrap_or_default(),
-            sum_edge: saturated(edge),
-            lifetime,
-            signals: episodes.iter().map(|e| u64::from(e.signals)).sum(),
+fn groups(seen: &[SeenOpportunity]) -> Vec<OpportunityGroup> {
+    // Kinds by their names: equal rows of a table stand in the order of their words.
+    let mut groups = BTreeMap::<(StrategyId, &str, Code), OpportunityGroup>::new();
+    for SeenOpportunity { strategy, opportunity } in seen {
+        let (kind, outcome) = (opportunity.kind, opportunity.outcome.code);
+        let group = groups.entry((*strategy, kind.name(), outcome)).or_insert(OpportunityGroup {
+            strategy: *strategy,
+            kind,
+            outcome,
+            count: 0,
+            best_edge: opportunity.best_edge,
+            sum_edge: Usdc::ZERO,
+            lifetime: Span::ZERO,
+            signals: 0,
         });
+        group.count += 1;
+        group.best_edge = group.best_edge.max(opportunity.best_edge);
+        group.sum_edge = added(group.sum_edge, opportunity.best_edge);
+        group.lifetime = group.lifetime + opportunity.started.until(opportunity.ended);
+        group.signals += u64::from(opportunity.signals);
     }
+    let mut rows: Vec<OpportunityGroup> = groups.into_values().collect();
     rows.sort_by(|a, b| b.best_edge.cmp(&a.best_edge).then(b.count.cmp(&a.count)));
     rows
 }
 
-fn lifetimes(episodes: &[EpisodeRecord]) -> Vec<Lifetime> {
-    let lived: Vec<i64> = episodes.iter().map(|e| e.started.until(e.ended).as_millis()).collect();
+fn added(a: Usdc, b: Usdc) -> Usdc {
+    saturated(i128::from(a.micros()) + i128::from(b.micros()))
+}
+
+fn lifetimes(seen: &[SeenOpportunity]) -> Vec<Lifetime> {
+    let lived =
+        |seen: &SeenOpportunity| seen.opportunity.started.until(seen.opportunity.ended).as_millis();
+    let lived: Vec<i64> = seen.iter().map(lived).collect();
     binned(&lived).into_iter().map(|(bin, count)| Lifetime { bin, count }).collect()
 }
 
@@ -146,26 +149,25 @@ pub(crate) fn binned(spans_ms: &[i64]) -> Vec<(&'static str, usize)> {
     names.zip(counts).collect()
 }
 
-fn plans(run: &Run) -> Vec<PlanGroup> {
-    let mut groups = BTreeMap::<(StrategyId, &str, &str), PlanGroup>::new();
-    for plan in &run.plans {
-        let key = (plan.strategy, plan.kind.as_str(), plan.code.as_str());
-        let group = groups.entry(key).or_insert_with(|| PlanGroup {
-            strategy: plan.strategy,
-            kind: plan.kind.clone(),
-            code: plan.code.clone(),
+fn baskets(run: &Run) -> Vec<BasketGroup> {
+    let mut groups = BTreeMap::<(StrategyId, &str, Code), BasketGroup>::new();
+    for end in &run.baskets {
+        let key = (end.strategy, end.kind.name(), end.code);
+        let group = groups.entry(key).or_insert(BasketGroup {
+            strategy: end.strategy,
+            kind: end.kind,
+            code: end.code,
             count: 0,
             expected: Usdc::ZERO,
             wanted: Shares::ZERO,
             reached: Shares::ZERO,
-            first: plan.started,
+            first: end.started,
         });
         group.count += 1;
-        group.expected =
-            saturated(i128::from(group.expected.micros()) + i128::from(plan.expected.micros()));
+        group.expected = added(group.expected, end.expected);
         let add = |a: Shares, b: Shares| Shares::new(a.micros().saturating_add(b.micros()));
-        group.wanted = add(group.wanted, plan.wanted);
-        group.reached = add(group.reached, plan.sets);
+        group.wanted = add(group.wanted, end.wanted);
+        group.reached = add(group.reached, end.sets);
     }
     groups.into_values().collect()
 }

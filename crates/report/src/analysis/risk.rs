@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::Usdc;
+use polydesk_domain::{ConditionId, Usdc};
 use serde::Serialize;
 
 use super::stats::Ratio;
 use super::waterfall::saturated;
+use crate::markets::{Markets, group};
 use crate::model::Run;
 
 /// Risk figures of one run.
@@ -41,22 +42,22 @@ pub struct EventResult {
     pub amount: Usdc,
 }
 
-pub(crate) fn risk(run: &Run) -> Risk {
+pub(crate) fn risk(run: &Run, markets: &Markets<'_>) -> Risk {
     let mut profits = Vec::new();
     let mut by_event = BTreeMap::<String, i128>::new();
     let mut open_by_event = BTreeMap::<String, i128>::new();
-    for trade in &run.trades {
-        let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
+    for trip in &run.round_trips {
+        let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
         profits.push(profit);
-        *by_event.entry(event(run, trade.market)).or_default() += profit;
+        *by_event.entry(event(markets, &trip.market)).or_default() += profit;
     }
     let (mut cost, mut mark) = (0i128, 0i128);
     for open in &run.open {
         let (paid, worth) = (i128::from(open.cost.micros()), i128::from(open.mark.micros()));
         cost += paid;
         mark += worth;
-        *by_event.entry(event(run, open.market)).or_default() += worth - paid;
-        *open_by_event.entry(event(run, open.market)).or_default() += paid;
+        *by_event.entry(event(markets, &open.market)).or_default() += worth - paid;
+        *open_by_event.entry(event(markets, &open.market)).or_default() += paid;
     }
     let streak = losing_streak(&profits);
     profits.sort_unstable_by(|a, b| b.cmp(a));
@@ -93,12 +94,12 @@ fn extreme(sums: impl Iterator<Item = (String, i128)>) -> Option<(String, i128)>
     worst
 }
 
-fn event(run: &Run, market: usize) -> String {
-    let Some(facts) = run.markets.get(market) else { return format!("market {market}") };
-    match &facts.group {
-        Some(group) if !group.is_empty() => group.clone(),
-        _ if !facts.event.is_empty() => facts.event.clone(),
-        _ => facts.question.clone(),
+fn event(markets: &Markets<'_>, market: &ConditionId) -> String {
+    let Some(facts) = markets.get(market) else { return market.to_string() };
+    match group(facts) {
+        Some(group) => group.to_owned(),
+        None if !facts.event.is_empty() => facts.event.clone(),
+        None => facts.question.clone(),
     }
 }
 

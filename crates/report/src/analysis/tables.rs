@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Outcome, Time, Usdc};
+use polydesk_domain::{ClosedTrade, ConditionId, Outcome, Time, Usdc};
 use serde::Serialize;
 
 use super::Options;
+use super::numbered::Numbered;
 use super::random::SplitMix64;
 use super::stats::{Sample, Units, estimate, interval, mean, rounded};
-use super::verdict::clusters;
 use super::waterfall::saturated;
-use crate::model::{OpenRecord, Run, TradeRecord};
+use crate::model::OpenHolding;
 
 /// Fewest round trips for which a row states an interval.
 pub const LEAST_FOR_INTERVAL: usize = 10;
@@ -70,25 +70,22 @@ pub struct Row {
     pub interval: Option<(Usdc, Usdc)>,
 }
 
-/// A run with its position, so that the same market position in two runs stays two markets.
-pub(crate) type Numbered<'a> = (usize, &'a Run);
-
 /// Names the group of a round trip.
-type TradeKey<'a> = &'a dyn Fn(&Run, &TradeRecord) -> String;
+type TripKey<'a> = &'a dyn Fn(&Numbered<'_>, &ClosedTrade) -> String;
 /// Names the group of a holding.
-type OpenKey<'a> = &'a dyn Fn(&Run, &OpenRecord) -> String;
+type OpenKey<'a> = &'a dyn Fn(&Numbered<'_>, &OpenHolding) -> String;
 
 #[derive(Default)]
 struct Group<'a> {
     /// With the cluster of each: run and market.
-    trades: Vec<((usize, usize), &'a TradeRecord)>,
-    open: Vec<&'a OpenRecord>,
+    trips: Vec<((usize, usize), &'a ClosedTrade)>,
+    open: Vec<&'a OpenHolding>,
 }
 
-pub(crate) fn tables(runs: &[Numbered<'_>], options: &Options) -> Tables {
-    let make = |trade: TradeKey<'_>, open: Option<OpenKey<'_>>| grouped(runs, trade, open, options);
+pub(crate) fn tables(runs: &[&Numbered<'_>], options: &Options) -> Tables {
+    let make = |trip: TripKey<'_>, open: Option<OpenKey<'_>>| grouped(runs, trip, open, options);
     let mut markets =
-        make(&|run, trade| market(run, trade.market), Some(&|run, open| market(run, open.market)));
+        make(&|run, trip| market(run, &trip.market), Some(&|run, open| market(run, &open.market)));
     for row in &mut markets {
         if let Some((question, _)) = row.key.rsplit_once(APART) {
             row.key = question.to_owned();
@@ -102,25 +99,25 @@ pub(crate) fn tables(runs: &[Numbered<'_>], options: &Options) -> Tables {
         .filter(|(i, _)| *i < 20 || *i >= 20 + left_out)
         .map(|(_, row)| row.clone())
         .collect();
-    let all = |_: &Run, _: &TradeRecord| "total".to_owned();
+    let all = |_: &Numbered<'_>, _: &ClosedTrade| "total".to_owned();
     let total = make(&all, Some(&|_, _| "total".to_owned())).pop();
     Tables {
         total: total.unwrap_or_else(|| row("total", &Group::default(), options)),
         strategies: make(
-            &|_, trade| trade.strategy.to_string(),
+            &|_, trip| trip.strategy.to_string(),
             Some(&|_, open| open.strategy.to_string()),
         ),
         markets,
         markets_left_out: left_out,
         categories: make(
-            &|run, trade| category(run, trade.market),
-            Some(&|run, open| category(run, open.market)),
+            &|run, trip| category(run, &trip.market),
+            Some(&|run, open| category(run, &open.market)),
         ),
-        exits: make(&|_, trade| trade.why.clone(), None),
-        prices: make(&|_, trade| price_bucket(trade), None),
-        days: make(&|_, trade| day(trade), None),
-        hours: make(&|_, trade| hour(trade), None),
-        outcomes: make(&|_, trade| outcome(trade.outcome), Some(&|_, open| outcome(open.outcome))),
+        exits: make(&|_, trip| trip.reason.name().to_owned(), None),
+        prices: make(&|_, trip| price_bucket(trip), None),
+        days: make(&|_, trip| day(trip), None),
+        hours: make(&|_, trip| hour(trip), None),
+        outcomes: make(&|_, trip| outcome(trip.outcome), Some(&|_, open| outcome(open.outcome))),
     }
 }
 
@@ -128,23 +125,14 @@ fn result(row: &Row) -> i128 {
     i128::from(row.net.micros()) + i128::from(row.open.micros())
 }
 
-pub(crate) fn question(run: &Run, market: usize) -> String {
-    match run.markets.get(market) {
-        Some(facts) if !facts.question.is_empty() => facts.question.clone(),
-        Some(facts) => facts.condition.to_string(),
-        None => format!("market {market} (not listed)"),
-    }
-}
-
 /// Stands between a question and its condition, so that two markets with one question stay apart.
 const APART: char = '\u{1f}';
 
-fn market(run: &Run, market: usize) -> String {
-    let condition = run.markets.get(market).map(|facts| facts.condition.to_string());
-    format!("{}{APART}{}", question(run, market), condition.unwrap_or_default())
+fn market(run: &Numbered<'_>, market: &ConditionId) -> String {
+    format!("{}{APART}{market}", run.markets.question(market))
 }
 
-fn category(run: &Run, market: usize) -> String {
+fn category(run: &Numbered<'_>, market: &ConditionId) -> String {
     let category = run.markets.get(market).map_or("", |facts| facts.category.as_str());
     if category.is_empty() { "unknown".to_owned() } else { category.to_owned() }
 }
@@ -157,9 +145,9 @@ fn outcome(outcome: Outcome) -> String {
 }
 
 /// The ten-cent bucket of the price paid, fees left out.
-fn price_bucket(trade: &TradeRecord) -> String {
-    let paid = i128::from(trade.cost.micros()) - i128::from(trade.entry_fee.micros());
-    let shares = i128::from(trade.shares.micros());
+fn price_bucket(trip: &ClosedTrade) -> String {
+    let paid = i128::from(trip.cost.micros()) - i128::from(trip.entry_fee.micros());
+    let shares = i128::from(trip.shares.micros());
     match (paid * 10).checked_div(shares) {
         Some(tenth) => {
             let tenth = tenth.clamp(0, 9);
@@ -170,31 +158,29 @@ fn price_bucket(trade: &TradeRecord) -> String {
 }
 
 /// The UTC day of the exit as `2026-06-07`.
-fn day(trade: &TradeRecord) -> String {
-    let midnight = Time::from_secs(trade.closed_at.day().saturating_mul(86_400));
+fn day(trip: &ClosedTrade) -> String {
+    let midnight = Time::from_secs(trip.closed_at.day().saturating_mul(86_400));
     midnight.to_string().chars().take(10).collect()
 }
 
-fn hour(trade: &TradeRecord) -> String {
-    let hour = trade.opened_at.nanos().div_euclid(3_600_000_000_000).rem_euclid(24);
+fn hour(trip: &ClosedTrade) -> String {
+    let hour = trip.opened_at.nanos().div_euclid(3_600_000_000_000).rem_euclid(24);
     format!("{hour:02}:00")
 }
 
 fn grouped(
-    runs: &[Numbered<'_>],
-    trade_key: TradeKey<'_>,
+    runs: &[&Numbered<'_>],
+    trip_key: TripKey<'_>,
     open_key: Option<OpenKey<'_>>,
     options: &Options,
 ) -> Vec<Row> {
     let mut groups = BTreeMap::<String, Group<'_>>::new();
-    for (index, run) in runs {
-        let clusters = clusters(run);
-        for trade in &run.trades {
-            let cluster = clusters.get(trade.market).copied().unwrap_or(trade.market);
-            let group = groups.entry(trade_key(run, trade)).or_default();
-            group.trades.push(((*index, cluster), trade));
+    for run in runs {
+        for trip in &run.run.round_trips {
+            let cluster = (run.index, run.markets.cluster(&trip.market));
+            groups.entry(trip_key(run, trip)).or_default().trips.push((cluster, trip));
         }
-        for open in open_key.iter().flat_map(|_| &run.open) {
+        for open in open_key.iter().flat_map(|_| &run.run.open) {
             if let Some(key) = open_key {
                 groups.entry(key(run, open)).or_default().open.push(open);
             }
@@ -210,13 +196,13 @@ fn grouped(
 fn row(key: &str, group: &Group<'_>, options: &Options) -> Row {
     let (mut samples, mut wins) = (Vec::new(), 0);
     let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
-    for (cluster, trade) in &group.trades {
-        let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
+    for (cluster, trip) in &group.trips {
+        let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
         net += profit;
         wins += usize::from(profit > 0);
-        shares += i128::from(trade.shares.micros());
-        fees += i128::from(trade.entry_fee.micros()) + i128::from(trade.exit_fee.micros());
-        held += i128::from(trade.opened_at.until(trade.closed_at).as_millis());
+        shares += i128::from(trip.shares.micros());
+        fees += i128::from(trip.entry_fee.micros()) + i128::from(trip.exit_fee.micros());
+        held += i128::from(trip.opened_at.until(trip.closed_at).as_millis());
         samples.push(Sample { cluster: *cluster, micros: profit as f64 });
     }
     let mut open = 0i128;

@@ -2,14 +2,12 @@
 //!
 //! It says nothing about the future, and refuses to say anything about made-up data.
 
-use std::collections::BTreeMap;
-
 use polydesk_domain::Usdc;
 use serde::Serialize;
 
+use super::numbered::Numbered;
 use super::random::SplitMix64;
 use super::stats::{MOST_DRAWS, Sample, Unit, Units, estimate, interval, mean, rounded};
-use crate::model::Run;
 
 /// Fewest finished round trips from which a verdict other than INCONCLUSIVE is given.
 pub const LEAST_ROUND_TRIPS: usize = 30;
@@ -87,32 +85,15 @@ pub(crate) struct Circumstances {
     pub failed_check: Option<String>,
 }
 
-/// For every market of a run the first market whose fate it shares: that of its neg-risk group, or itself.
-///
-/// The legs of a basket are round trips of their own, and exactly one of them wins: taken as independent
-/// they would make a sure gain look like luck.
-pub(crate) fn clusters(run: &Run) -> Vec<usize> {
-    let mut first = BTreeMap::<&str, usize>::new();
-    let mut clusters = Vec::with_capacity(run.markets.len());
-    for (market, facts) in run.markets.iter().enumerate() {
-        clusters.push(match facts.group.as_deref() {
-            Some(group) if !group.is_empty() => *first.entry(group).or_insert(market),
-            _ => market,
-        });
-    }
-    clusters
-}
-
 /// The runs' results as samples: one per finished round trip, clustered by run and market, the markets
 /// of a neg-risk group as one.
-pub(crate) fn samples<'a>(runs: impl Iterator<Item = (usize, &'a Run)>) -> Vec<Sample> {
+pub(crate) fn samples<'a>(runs: impl Iterator<Item = &'a Numbered<'a>>) -> Vec<Sample> {
     let mut samples = Vec::new();
-    for (index, run) in runs {
-        let clusters = clusters(run);
-        for trade in &run.trades {
-            let cluster = clusters.get(trade.market).copied().unwrap_or(trade.market);
-            let profit = i128::from(trade.proceeds.micros()) - i128::from(trade.cost.micros());
-            samples.push(Sample { cluster: (index, cluster), micros: profit as f64 });
+    for Numbered { index, run, markets } in runs {
+        for trip in &run.round_trips {
+            let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
+            let cluster = (*index, markets.cluster(&trip.market));
+            samples.push(Sample { cluster, micros: profit as f64 });
         }
     }
     samples

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Outcome, Role, Side, TradeStatus, Usdc};
+use polydesk_domain::{Role, Shares, Side, TokenId, Usdc};
 use serde::Serialize;
 
-use crate::model::{FillRecord, Run};
+use crate::model::{MarkedFill, Run};
 
 /// Values are summed in twenty-thousandths of a micro-dollar (a doubled middle × shares) and rounded once a step.
 const SCALE: i128 = 20_000;
 
-/// Place of the 30 s middle in [`FillRecord::double_mid_later`].
+/// Place of the 30 s middle in [`MarkedFill::double_mid_later`].
 const LATER_30_S: usize = 1;
 
 /// The steps and the sum they have.
@@ -86,11 +86,6 @@ const STEPS: [(&str, &str, &str); 12] = [
     ),
 ];
 
-/// Which fills count.
-pub(crate) fn counts(fill: &FillRecord) -> bool {
-    fill.status != TradeStatus::Failed
-}
-
 fn signed(side: Side) -> i128 {
     match side {
         Side::Buy => 1,
@@ -99,7 +94,7 @@ fn signed(side: Side) -> i128 {
 }
 
 /// What the shares are worth at a doubled middle, in units of [`SCALE`].
-fn worth(double_mid: u32, shares: polydesk_domain::Shares) -> i128 {
+fn worth(double_mid: u32, shares: Shares) -> i128 {
     i128::from(double_mid) * i128::from(shares.micros())
 }
 
@@ -107,22 +102,16 @@ fn money(amount: Usdc) -> i128 {
     i128::from(amount.micros()) * SCALE
 }
 
-type TokenKey = (usize, Outcome);
-
 /// The last middle known for every token, by the latest fill that has one.
-fn last_middles(fills: &[FillRecord]) -> BTreeMap<(usize, usize), u32> {
+fn last_middles(fills: &[MarkedFill]) -> BTreeMap<TokenId, u32> {
     let mut last = BTreeMap::new();
-    for fill in fills.iter().filter(|fill| counts(fill)) {
+    for fill in fills.iter().filter(|fill| fill.counts()) {
         let later = fill.double_mid_later.iter().rev().find_map(|middle| *middle);
-        if let Some(middle) = later.or(fill.double_mid_filled) {
-            last.insert(key((fill.market, fill.outcome)), middle);
+        if let Some(middle) = later.or(fill.record.double_mid) {
+            last.insert(fill.record.token, middle);
         }
     }
     last
-}
-
-fn key(token: TokenKey) -> (usize, usize) {
-    (token.0, token.1.index())
 }
 
 pub(crate) fn waterfall(run: &Run) -> Waterfall {
@@ -130,23 +119,23 @@ pub(crate) fn waterfall(run: &Run) -> Waterfall {
     let last = last_middles(&run.fills);
     let (mut failed_fills, mut failed_notional) = (0, 0);
     for fill in &run.fills {
-        if counts(fill) {
-            sums.fill(fill, last.get(&key((fill.market, fill.outcome))).copied());
+        if fill.counts() {
+            sums.fill(fill, last.get(&fill.record.token).copied());
         } else {
             failed_fills += 1;
-            failed_notional += i128::from(fill.notional.micros());
+            failed_notional += i128::from(fill.record.fill.notional.micros());
         }
     }
-    for trade in run.trades.iter().filter(|trade| trade.exit_role.is_none()) {
-        match last.get(&key((trade.market, trade.outcome))) {
+    for trip in run.round_trips.iter().filter(|trip| trip.exit_role.is_none()) {
+        match last.get(&trip.token) {
             Some(&middle) => {
-                sums.add("settlement", money(trade.proceeds) - worth(middle, trade.shares));
+                sums.add("settlement", money(trip.proceeds) - worth(middle, trip.shares));
             }
-            None => sums.add("no_middle", money(trade.proceeds)),
+            None => sums.add("no_middle", money(trip.proceeds)),
         }
     }
     for open in &run.open {
-        match last.get(&key((open.market, open.outcome))) {
+        match last.get(&open.token) {
             Some(&middle) => sums.add("open_marks", money(open.mark) - worth(middle, open.shares)),
             None => sums.add("no_middle", money(open.mark)),
         }
@@ -210,30 +199,31 @@ impl Sums {
         *self.by_key.entry(key).or_default() += amount;
     }
 
-    fn fill(&mut self, fill: &FillRecord, last: Option<u32>) {
-        let sign = signed(fill.side);
-        let (step, fees) = match fill.role {
+    fn fill(&mut self, fill: &MarkedFill, last: Option<u32>) {
+        let (record, paid) = (&fill.record, &fill.record.fill);
+        let sign = signed(record.side);
+        let (step, fees) = match record.role {
             Role::Maker => ("maker_spread", "maker_fees"),
             Role::Taker => ("taker_slippage", "taker_fees"),
         };
-        self.add(fees, -money(fill.fee));
+        self.add(fees, -money(paid.fee));
         let Some(last) = last else {
-            self.add("no_middle", -sign * money(fill.notional));
+            self.add("no_middle", -sign * money(paid.notional));
             return;
         };
         // A fill without a middle of its own is measured at the next one known.
         let later = fill.double_mid_later;
         let next = later.iter().find_map(|middle| *middle).unwrap_or(last);
-        let at_fill = fill.double_mid_filled.unwrap_or(next);
+        let at_fill = record.double_mid.unwrap_or(next);
         let after = later[LATER_30_S].unwrap_or(at_fill);
-        let value = |middle: u32| worth(middle, fill.shares);
-        self.add(step, sign * (value(at_fill) - money(fill.notional)));
+        let value = |middle: u32| worth(middle, paid.shares);
+        self.add(step, sign * (value(at_fill) - money(paid.notional)));
         self.add("adverse_30s", sign * (value(after) - value(at_fill)));
         self.add("later_moves", sign * (value(last) - value(after)));
-        if fill.role == Role::Taker {
-            match fill.double_mid_decided {
+        if record.role == Role::Taker {
+            match record.double_mid_decided {
                 Some(middle) => {
-                    self.since_decision += sign * (value(middle) - money(fill.notional));
+                    self.since_decision += sign * (value(middle) - money(paid.notional));
                 }
                 None => self.decision_unknown += 1,
             }

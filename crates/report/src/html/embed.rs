@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::{Analysis, SCHEMA_VERSION};
-use crate::model::{EquityRecord, Report};
+use crate::model::{EquityPoint, Report};
 
 /// Entries kept of each list over all runs, so that the page stays within its size.
 const KEPT: usize = 2_000;
@@ -14,7 +14,6 @@ struct Embedded<'a> {
     /// Entries of each list that are kept at most; `report.json` has all.
     list_limit: usize,
     analysis: &'a Analysis,
-    #[serde(rename = "record")]
     report: Report,
 }
 
@@ -32,10 +31,10 @@ fn shortened(report: &Report, most: usize) -> Report {
     for run in &mut report.runs {
         run.equity = thinned(&run.equity, most / 2);
         run.fills.truncate(most);
-        run.trades.truncate(most);
+        run.round_trips.truncate(most);
         run.open.truncate(most);
-        run.episodes.truncate(most);
-        run.plans.truncate(most);
+        run.opportunities.truncate(most);
+        run.baskets.truncate(most);
         run.markets.truncate(most);
         for tape in &mut run.tapes {
             tape.certificate.truncate(most);
@@ -48,7 +47,7 @@ fn shortened(report: &Report, most: usize) -> Report {
 }
 
 /// Lowest and highest equity of every stretch of the list, in order.
-fn thinned(points: &[EquityRecord], stretches: usize) -> Vec<EquityRecord> {
+fn thinned(points: &[EquityPoint], stretches: usize) -> Vec<EquityPoint> {
     let size = points.len().div_ceil(stretches.max(1)).max(1);
     if size <= 2 {
         return points.to_vec();

@@ -182,6 +182,14 @@ pub(crate) fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", escape(text))
 }
 
+/// A chart with its caption; nothing for an empty chart.
+pub(crate) fn figure(chart: String, caption: &str) -> String {
+    if chart.is_empty() {
+        return String::new();
+    }
+    format!("<figure>{chart}<figcaption>{}</figcaption></figure>\n", escape(caption))
+}
+
 /// Something folded away until asked for.
 pub(crate) fn fold(title: &str, inner: &str) -> String {
     if inner.is_empty() {

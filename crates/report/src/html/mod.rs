@@ -5,6 +5,7 @@
 mod chart;
 mod embed;
 mod markup;
+mod opportunities;
 mod parts;
 mod tables;
 

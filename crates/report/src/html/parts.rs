@@ -1,13 +1,14 @@
 //! The sections of one run on the page.
 
 use super::chart::{self, Axis, Ink, Line};
-use super::markup::{Cell, Table, escape, facts, fold, minus, paragraph};
-use super::tables;
+use super::markup::{Cell, Table, escape, facts, figure, fold, minus, paragraph};
+use super::{opportunities, tables};
 use crate::analysis::binned;
-use crate::analysis::{Answer, Opportunities, Ratio, RunAnalysis, Verdict, Waterfall};
-use crate::model::{EquityRecord, Run};
+use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
+use crate::markets::Markets;
+use crate::model::{EquityPoint, Run};
 use crate::terminal::{evidence, model_name};
-use crate::text::{count, duration, moment, money, percent, shares, signed};
+use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
 const BUCKETS: usize = 500;
@@ -18,6 +19,7 @@ fn dollars(micros: i64) -> f64 {
 
 /// All sections of one run.
 pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
+    let markets = Markets::of(run);
     let mut out = format!("<section id=run{index}><h2>{}</h2>\n", escape(&run.heading));
     if run.synthetic {
         out.push_str("<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n");
@@ -28,13 +30,13 @@ pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
     out.push_str(&waterfall(&judged.waterfall));
     out.push_str(&bootstrap(&judged.verdict));
     out.push_str(&tables::round_trips(&judged.tables));
-    out.push_str(&tables::trades(run));
+    out.push_str(&tables::trips(run, &markets));
     out.push_str(&markouts(judged));
     out.push_str("<h3>Fills and execution</h3>\n");
     out.push_str(&tables::execution(&judged.execution));
     out.push_str(&waits(run));
     out.push_str(&risk(run, judged));
-    out.push_str(&opportunities(run, &judged.opportunities));
+    out.push_str(&opportunities::section(run, &judged.opportunities, &markets));
     out.push_str(&bands(run));
     out.push_str(&data(run, judged));
     out.push_str("</section>\n");
@@ -78,20 +80,13 @@ fn header(run: &Run) -> String {
     facts(&rows)
 }
 
-fn figure(chart: String, caption: &str) -> String {
-    if chart.is_empty() {
-        return String::new();
-    }
-    format!("<figure>{chart}<figcaption>{}</figcaption></figure>\n", escape(caption))
-}
-
 fn curves(run: &Run, judged: &RunAnalysis) -> String {
     let mut out = "<h3>Equity, drawdown, exposure</h3>\n".to_owned();
     if run.equity.is_empty() {
         out.push_str(&paragraph("No equity was recorded."));
         return out;
     }
-    let series = |value: &dyn Fn(&EquityRecord) -> i64| -> Vec<(i64, f64)> {
+    let series = |value: &dyn Fn(&EquityPoint) -> i64| -> Vec<(i64, f64)> {
         let all: Vec<(i64, f64)> =
             run.equity.iter().map(|p| (p.at.nanos(), dollars(value(p)))).collect();
         chart::thin(&all, BUCKETS)
@@ -312,9 +307,9 @@ fn risk(run: &Run, judged: &RunAnalysis) -> String {
         ),
     ]));
     let mut profits: Vec<f64> = run
-        .trades
+        .round_trips
         .iter()
-        .map(|trade| dollars(trade.proceeds.micros()) - dollars(trade.cost.micros()))
+        .map(|trip| dollars(trip.proceeds.micros()) - dollars(trip.cost.micros()))
         .collect();
     profits.sort_by(|a, b| b.total_cmp(a));
     let (mut sum, mut points) = (0.0, Vec::new());
@@ -338,127 +333,6 @@ fn risk(run: &Run, judged: &RunAnalysis) -> String {
     out
 }
 
-fn opportunities(run: &Run, seen: &Opportunities) -> String {
-    let mut out = "<h3>Opportunities</h3>\n".to_owned();
-    if run.episodes.is_empty() && run.plans.is_empty() {
-        out.push_str(&paragraph("None was seen."));
-        return out;
-    }
-    let mut table = Table::new(
-        "Opportunities by kind and outcome",
-        &[
-            "strategy",
-            "kind",
-            "outcome",
-            "count",
-            "best edge $",
-            "sum of edges $",
-            "lived",
-            "signals",
-        ],
-    );
-    for group in &seen.groups {
-        let lived = group.lifetime.as_millis();
-        table.row(vec![
-            Cell::text(group.strategy.as_str()),
-            Cell::text(&group.kind),
-            Cell::text(&group.outcome),
-            Cell::count(group.count),
-            Cell::money(group.best_edge),
-            Cell::money(group.sum_edge),
-            Cell::figure(duration(lived), Some(lived as f64)),
-            Cell::count(group.signals),
-        ]);
-    }
-    out.push_str(&table.html());
-    let lived: Vec<(String, f64, String)> = seen
-        .lifetimes
-        .iter()
-        .map(|bin| (bin.bin.to_owned(), bin.count as f64, count(bin.count)))
-        .collect();
-    out.push_str(&figure(
-        chart::bars("Lifetimes of opportunities", &lived),
-        "How long opportunities lived, from first to last sight.",
-    ));
-    let mut plans = Table::new(
-        "Baskets",
-        &["strategy", "kind", "ended", "count", "expected edge $", "sets wanted", "sets reached"],
-    );
-    for plan in &seen.plans {
-        plans.row(vec![
-            Cell::text(plan.strategy.as_str()),
-            Cell::text(&plan.kind),
-            Cell::text(&plan.code),
-            Cell::count(plan.count),
-            Cell::money(plan.expected),
-            Cell::figure(shares(plan.wanted), Some(plan.wanted.to_f64())),
-            Cell::figure(shares(plan.reached), Some(plan.reached.to_f64())),
-        ]);
-    }
-    if !seen.plans.is_empty() {
-        out.push_str("<h4>Baskets tried</h4>\n");
-        out.push_str(&plans.html());
-        out.push_str(&every_plan(run));
-    }
-    out.push_str(&best(seen));
-    out
-}
-
-fn every_plan(run: &Run) -> String {
-    let mut table = Table::new(
-        "Baskets one by one",
-        &["started", "kind", "first leg", "took", "expected edge $", "wanted", "reached", "ended"],
-    );
-    for plan in run.plans.iter().take(tables::SHOWN) {
-        let took = plan.started.until(plan.ended).as_millis();
-        table.row(vec![
-            Cell::text(moment(plan.started)),
-            Cell::text(&plan.kind),
-            Cell::long(crate::analysis::question(run, plan.market)),
-            Cell::figure(duration(took), Some(took as f64)),
-            Cell::money(plan.expected),
-            Cell::figure(shares(plan.wanted), Some(plan.wanted.to_f64())),
-            Cell::figure(shares(plan.sets), Some(plan.sets.to_f64())),
-            Cell::text(&plan.code),
-        ]);
-    }
-    let shown = run.plans.len().min(tables::SHOWN);
-    fold(&format!("{shown} of {} baskets one by one", run.plans.len()), &table.html())
-}
-
-fn best(seen: &Opportunities) -> String {
-    let mut table = Table::new(
-        "Best opportunities",
-        &[
-            "first seen",
-            "kind",
-            "subject",
-            "lived",
-            "edge $",
-            "sets",
-            "gross ¢ a set",
-            "signals",
-            "outcome",
-        ],
-    );
-    for episode in &seen.best {
-        let lived = episode.started.until(episode.ended).as_millis();
-        let gross = f64::from(episode.best_gross_units) / 100.0;
-        table.row(vec![
-            Cell::text(moment(episode.started)),
-            Cell::text(&episode.kind),
-            Cell::long(&episode.subject),
-            Cell::figure(duration(lived), Some(lived as f64)),
-            Cell::money(episode.best_edge),
-            Cell::figure(shares(episode.best_sets), Some(episode.best_sets.to_f64())),
-            Cell::figure(format!("{gross:.2}"), Some(gross)),
-            Cell::count(episode.signals),
-            Cell::long(&episode.outcome),
-        ]);
-    }
-    fold(&format!("The {} best by edge after fees", seen.best.len()), &table.html())
-}
-
 fn bands(run: &Run) -> String {
     if run.bands.is_empty() {
         return String::new();
@@ -473,7 +347,7 @@ fn bands(run: &Run) -> String {
             Cell::text(&band.name),
             Cell::gain(band.net),
             Cell::count(band.fills),
-            Cell::count(band.trades),
+            Cell::count(band.round_trips),
             Cell::money(band.fees),
             Cell::long(&band.settings),
         ]);

@@ -4,6 +4,7 @@ use polydesk_domain::Role;
 
 use super::markup::{Cell, Table, fold, minus, paragraph};
 use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
+use crate::markets::Markets;
 use crate::model::Run;
 use crate::text::{duration, interval, moment, percent};
 
@@ -130,8 +131,8 @@ pub(crate) fn execution(execution: &Execution) -> String {
     for code in execution.codes.iter().take(SHOWN) {
         codes.row(vec![
             Cell::text(code.kind),
-            Cell::text(&code.source),
-            Cell::text(&code.code),
+            Cell::text(code.strategy.as_ref().map_or("", |strategy| strategy.as_str())),
+            Cell::text(code.code.as_str()),
             Cell::count(code.count),
         ]);
     }
@@ -155,7 +156,7 @@ pub(crate) fn markouts_by_shares(markouts: &[Markout]) -> String {
         let mut cells = vec![
             Cell::text(markout.strategy.as_str()),
             Cell::text(role(markout.role)),
-            Cell::text(&markout.purpose),
+            Cell::text(markout.purpose),
             Cell::count(markout.fills),
         ];
         for at in &markout.at {
@@ -188,7 +189,7 @@ pub(crate) fn markouts(markouts: &[Markout]) -> String {
             table.row(vec![
                 Cell::text(markout.strategy.as_str()),
                 Cell::text(role(markout.role)),
-                Cell::text(&markout.purpose),
+                Cell::text(markout.purpose),
                 Cell::count(markout.fills),
                 Cell::figure(format!("{} s", at.secs), Some(f64::from(at.secs))),
                 cents(at.weighted_cents),
@@ -209,7 +210,7 @@ pub(crate) fn role(role: Role) -> &'static str {
 }
 
 /// The first round trips one by one.
-pub(crate) fn trades(run: &Run) -> String {
+pub(crate) fn trips(run: &Run, markets: &Markets<'_>) -> String {
     let mut table = Table::new(
         "Finished round trips",
         &[
@@ -226,26 +227,26 @@ pub(crate) fn trades(run: &Run) -> String {
             "held",
         ],
     );
-    for trade in run.trades.iter().take(SHOWN) {
+    for trip in run.round_trips.iter().take(SHOWN) {
         let micros = |usdc: polydesk_domain::Usdc| i128::from(usdc.micros());
-        let profit = crate::analysis::saturated(micros(trade.proceeds) - micros(trade.cost));
-        let fees = crate::analysis::saturated(micros(trade.entry_fee) + micros(trade.exit_fee));
-        let held = trade.opened_at.until(trade.closed_at).as_millis();
+        let profit = crate::analysis::saturated(micros(trip.proceeds) - micros(trip.cost));
+        let fees = crate::analysis::saturated(micros(trip.entry_fee) + micros(trip.exit_fee));
+        let held = trip.opened_at.until(trip.closed_at).as_millis();
         table.row(vec![
-            Cell::text(moment(trade.closed_at)),
-            Cell::text(trade.strategy.as_str()),
-            Cell::long(crate::analysis::question(run, trade.market)),
-            Cell::text(if trade.outcome == polydesk_domain::Outcome::Yes { "yes" } else { "no" }),
-            Cell::text(&trade.why),
-            Cell::figure(crate::text::shares(trade.shares), Some(trade.shares.to_f64())),
-            Cell::money(trade.cost),
-            Cell::money(trade.proceeds),
+            Cell::text(moment(trip.closed_at)),
+            Cell::text(trip.strategy.as_str()),
+            Cell::long(markets.question(&trip.market)),
+            Cell::text(if trip.outcome == polydesk_domain::Outcome::Yes { "yes" } else { "no" }),
+            Cell::text(trip.reason.name()),
+            Cell::figure(crate::text::shares(trip.shares), Some(trip.shares.to_f64())),
+            Cell::money(trip.cost),
+            Cell::money(trip.proceeds),
             Cell::gain(profit),
             Cell::money(fees),
             Cell::figure(duration(held), Some(held as f64)),
         ]);
     }
-    let (all, shown) = (run.trades.len(), run.trades.len().min(SHOWN));
+    let (all, shown) = (run.round_trips.len(), run.round_trips.len().min(SHOWN));
     fold(&format!("{shown} of {all} finished round trips"), &table.html())
 }
 

@@ -1,11 +1,16 @@
 //! The whole output over reports made by hand and one of a recorded run.
 
 
-use crate::common::{HOSTILE, fill, hostile, quiet, report, trade};
-use polydesk_domain::{Role, Span, StrategyId, Time, TradeStatus, Usdc};
+use crate::common::{
+    HOSTILE, basket, failed_fill, fill, fill_with, hostile, opportunity, quiet, report, trip,
+};
+use polydesk_domain::{
+    BasketKind, ClosedTrade, Code, ExitReason, Fill, Reason, Role, Shares, Side, Span, StrategyId,
+    Time, Usdc,
+};
 use polydesk_report::{
-    Analysis, EpisodeRecord, EquityRecord, FillRecord, Options, OrderRecord, Report, analyse, html,
-    json, terminal,
+    Analysis, EquityPoint, MarkedFill, Options, OrderCounts, Report, SeenOpportunity, analyse,
+    html, json, terminal,
 };
 use serde_json::Value;
 
@@ -21,7 +26,7 @@ fn real() -> Report {
 
 fn only_failed() -> Report {
     let mut run = quiet();
-    run.fills = vec![FillRecord { status: TradeStatus::Failed, ..fill() }; 3];
+    run.fills = vec![failed_fill(); 3];
     report(vec![run])
 }
 
@@ -29,17 +34,20 @@ fn only_failed() -> Report {
 fn reports() -> Vec<(&'static str, Report)> {
     let mut odd = quiet();
     (odd.span, odd.markets) = (None, Vec::new());
-    odd.trades = vec![trade(7, 10), trade(999, 0)];
-    odd.trades[1].shares = polydesk_domain::Shares::ZERO;
-    odd.fills = vec![FillRecord { shares: polydesk_domain::Shares::ZERO, market: 50, ..fill() }];
+    odd.round_trips = vec![trip(7, 10), trip(999, 0)];
+    odd.round_trips[1].shares = Shares::ZERO;
+    odd.fills = vec![fill_with(|record| {
+        record.fill.shares = Shares::ZERO;
+        record.market = crate::common::condition(50);
+    })];
     let mut extreme = quiet();
     extreme.starting_cash = Usdc::new(i64::MAX);
     extreme.totals.equity = Usdc::new(i64::MIN + 1);
-    extreme.trades = vec![trade(0, 5); 2];
-    extreme.trades[0].proceeds = Usdc::new(i64::MIN + 1);
-    extreme.trades[0].cost = Usdc::new(i64::MAX);
+    extreme.round_trips = vec![trip(0, 5); 2];
+    extreme.round_trips[0].proceeds = Usdc::new(i64::MIN + 1);
+    extreme.round_trips[0].cost = Usdc::new(i64::MAX);
     extreme.equity = [0, i64::MAX, i64::MIN + 1]
-        .map(|micros| EquityRecord {
+        .map(|micros| EquityPoint {
             at: Time::MAX,
             equity: Usdc::new(micros),
             locked: Usdc::new(i64::MAX),
@@ -89,7 +97,7 @@ fn every_record_gives_a_whole_report_without_nan() {
             }
         }
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["schema_version"], 2);
         assert_eq!(value["run_sha256"].as_str().map(str::len), Some(64), "{name}");
         check_ratios(name, &value["analysis"]);
     }
@@ -105,7 +113,7 @@ fn the_same_record_gives_the_same_bytes_and_another_seed_another_interval() {
         assert!(whole(&options()) == whole(&options()), "{name}");
     }
     let mut run = quiet();
-    run.trades = (0..60).map(|i| trade(i % 12, (i as i64 * 37) % 90 - 40)).collect();
+    run.round_trips = (0..60).map(|i| trip(i % 12, (i as i64 * 37) % 90 - 40)).collect();
     let report = report(vec![run]);
     let interval =
         |seed| analyse(&report, &Options { seed, resamples: 500 }).runs[0].verdict.interval;
@@ -192,17 +200,17 @@ fn the_page_is_one_file_that_asks_nobody() {
 fn a_huge_run_still_fits_into_five_megabytes() {
     let mut run = hostile();
     run.fills = vec![fill(); 100_000];
-    run.trades = (0..50_000).map(|i| trade(i % 12, i as i64 % 50 - 20)).collect();
-    run.episodes = vec![run.episodes[0].clone(); 20_000];
+    run.round_trips = (0..50_000).map(|i| trip(i % 12, i as i64 % 50 - 20)).collect();
+    run.opportunities = vec![opportunity(); 20_000];
     run.equity = (0..20_000)
-        .map(|i| EquityRecord {
+        .map(|i| EquityPoint {
             at: Time::from_secs(1_790_000_000 + i),
             equity: Usdc::new(1_000_000_000 + (i * 7_919) % 50_000_000),
             locked: Usdc::new((i * 104_729) % 90_000_000),
             realised: Usdc::new(i * 1_000),
         })
         .collect();
-    run.markets = (0..5_000).map(|i| crate::common::market((i % 250) as u8)).collect();
+    run.markets = (0..5_000).map(crate::common::market).collect();
     let report = report(vec![run.clone(), run]);
     let page = html(&report, &analyse(&report, &Options { seed: 1, resamples: 50 }));
     assert!(page.len() <= 5_000_000, "{} bytes", page.len());
@@ -211,11 +219,11 @@ fn a_huge_run_still_fits_into_five_megabytes() {
 #[test]
 fn made_up_runs_are_never_added_to_real_ones() {
     let mut real = quiet();
-    real.trades = vec![trade(0, 10), trade(1, -30)];
+    real.round_trips = vec![trip(0, 10), trip(1, -30)];
     real.totals.equity = Usdc::whole(1_000) + Usdc::cents(-20);
     let mut made_up = real.clone();
     made_up.synthetic = true;
-    made_up.trades = vec![trade(0, 5_000); 40];
+    made_up.round_trips = vec![trip(0, 5_000); 40];
     let analysis = analyse(&report(vec![real.clone(), made_up.clone(), real]), &options());
     let total = analysis.real.as_ref().unwrap();
     assert_eq!((total.runs, total.tables.total.n, total.verdict.net), (2, 4, Usdc::cents(-40)));
@@ -223,25 +231,25 @@ fn made_up_runs_are_never_added_to_real_ones() {
     assert!(analyse(&report(vec![made_up]), &options()).real.is_none());
 }
 
-fn judged(trades: Vec<polydesk_report::TradeRecord>) -> Analysis {
+fn judged(round_trips: Vec<ClosedTrade>) -> Analysis {
     let mut run = quiet();
-    run.trades = trades;
+    run.round_trips = round_trips;
     analyse(&report(vec![run]), &options())
 }
 
 #[test]
 fn tables_group_round_trips_by_every_question() {
-    let mut trades = vec![trade(0, 50), trade(0, -20), trade(3, 30)];
-    trades[2].why = "resolution".to_owned();
-    trades[2].cost = Usdc::cents(950);
-    trades[2].proceeds = Usdc::cents(980);
+    let mut trips = vec![trip(0, 50), trip(0, -20), trip(3, 30)];
+    trips[2].reason = ExitReason::Resolution;
+    trips[2].cost = Usdc::cents(950);
+    trips[2].proceeds = Usdc::cents(980);
     // Bought the evening before; the day of the exit counts.
-    let midnight = Time::from_secs(trades[1].closed_at.day() * 86_400);
-    trades[1].closed_at = midnight;
-    trades[1].opened_at = midnight - Span::secs(60);
-    trades[2].closed_at = midnight - Span::nanos(1);
-    trades[2].opened_at = midnight - Span::nanos(60_000_000_001);
-    let tables = &judged(trades).runs[0].tables;
+    let midnight = Time::from_secs(trips[1].closed_at.day() * 86_400);
+    trips[1].closed_at = midnight;
+    trips[1].opened_at = midnight - Span::secs(60);
+    trips[2].closed_at = midnight - Span::nanos(1);
+    trips[2].opened_at = midnight - Span::nanos(60_000_000_001);
+    let tables = &judged(trips).runs[0].tables;
     let rows = |rows: &[polydesk_report::analysis::Row]| -> Vec<(String, usize, String)> {
         rows.iter().map(|row| (row.key.trim().to_owned(), row.n, row.net.to_string())).collect()
     };
@@ -263,11 +271,23 @@ fn tables_group_round_trips_by_every_question() {
 fn two_markets_with_one_question_stay_apart() {
     let mut run = quiet();
     run.markets[1].question = run.markets[0].question.clone();
-    run.trades = vec![trade(0, 10), trade(1, 20), trade(1, 20)];
+    run.round_trips = vec![trip(0, 10), trip(1, 20), trip(1, 20)];
     let analysis = analyse(&report(vec![run]), &options());
     let rows: Vec<_> =
         analysis.runs[0].tables.markets.iter().map(|row| (row.key.as_str(), row.n)).collect();
     assert_eq!(rows, [("Question 0?", 2), ("Question 0?", 1)]);
+}
+
+#[test]
+fn markets_that_are_not_listed_are_named_by_their_id_and_stay_apart() {
+    let mut run = quiet();
+    run.round_trips = vec![trip(50, 10), trip(51, 30), trip(50, 10)];
+    let analysis = analyse(&report(vec![run]), &options());
+    assert_eq!(analysis.runs[0].verdict.markets, 2);
+    let rows: Vec<_> =
+        analysis.runs[0].tables.markets.iter().map(|row| (row.key.clone(), row.n)).collect();
+    let name = |number| format!("{} (not listed)", crate::common::condition(number));
+    assert_eq!(rows, [(name(51), 1), (name(50), 2)]);
 }
 
 #[test]
@@ -276,7 +296,7 @@ fn the_legs_of_a_group_are_one_market_to_the_verdict() {
     for facts in &mut run.markets[2..] {
         facts.group = Some("election".to_owned());
     }
-    run.trades = (0..60).map(|i| trade(i % 12, 10)).collect();
+    run.round_trips = (0..60).map(|i| trip(i % 12, 10)).collect();
     let verdict = analyse(&report(vec![run]), &options()).runs[0].verdict.clone();
     assert_eq!((verdict.markets, verdict.reason.as_str()), (3, "3 markets < 5"));
 }
@@ -284,8 +304,8 @@ fn the_legs_of_a_group_are_one_market_to_the_verdict() {
 #[test]
 fn concentration_and_streaks_are_counted() {
     let cents = [100, -10, -10, -10, 50, 30, 10, 5, 5, -40];
-    let trades = cents.into_iter().enumerate().map(|(i, cents)| trade(i, cents)).collect();
-    let risk = &judged(trades).runs[0].risk;
+    let trips = cents.into_iter().enumerate().map(|(i, cents)| trip(i, cents)).collect();
+    let risk = &judged(trips).runs[0].risk;
     assert_eq!((risk.top1_percent.value, risk.top5_percent.value), (Some(50.0), Some(97.5)));
     assert_eq!((risk.losing_streak, risk.net_without_best_3), (3, Usdc::cents(-180)));
     assert_eq!(risk.profit_factor.value, Some(2.857143));
@@ -297,12 +317,13 @@ fn concentration_and_streaks_are_counted() {
 #[test]
 fn markouts_have_the_sign_of_our_side_and_count_what_is_missing() {
     let mut run = quiet();
-    let sell = FillRecord {
-        side: polydesk_domain::Side::Sell,
-        shares: polydesk_domain::Shares::whole(30),
-        notional: Usdc::whole(12),
+    let sell = MarkedFill {
         double_mid_later: [Some(8_200), None, Some(7_800), Some(8_000)],
-        ..fill()
+        ..fill_with(|record| {
+            record.side = Side::Sell;
+            record.fill =
+                Fill { shares: Shares::whole(30), notional: Usdc::whole(12), ..record.fill };
+        })
     };
     run.fills = vec![fill(), sell];
     let analysis = analyse(&report(vec![run]), &options());
@@ -326,22 +347,22 @@ fn markouts_have_the_sign_of_our_side_and_count_what_is_missing() {
 #[test]
 fn opportunities_are_grouped_by_what_became_of_them() {
     let mut run = quiet();
-    let base = hostile().episodes.remove(0);
-    let episode = |kind: &str, outcome: &str, millis: i64, edge_cents| EpisodeRecord {
-        kind: kind.to_owned(),
-        outcome: outcome.to_owned(),
-        ended: base.started + Span::millis(millis),
-        best_edge: Usdc::cents(edge_cents),
-        ..base.clone()
+    let seen = |kind, outcome, millis, edge_cents| {
+        let SeenOpportunity { strategy, mut opportunity } = opportunity();
+        (opportunity.kind, opportunity.outcome) = (kind, outcome);
+        opportunity.ended = opportunity.started + Span::millis(millis);
+        opportunity.best_edge = Usdc::cents(edge_cents);
+        SeenOpportunity { strategy, opportunity }
     };
-    run.episodes = vec![
-        episode("all_yes", "below_minimum sets_micros=3", 9, 20),
-        episode("all_yes", "below_minimum sets_micros=7", 10, 30),
-        episode("all_yes", "signalled", 59_999, 100),
-        episode("buy_pair", "signalled", 60_000, 40),
+    let below = |sets_micros| Reason::new("below_minimum").with("sets_micros", sets_micros);
+    let signalled = Reason::new("signalled");
+    run.opportunities = vec![
+        seen(BasketKind::AllYes, below(3), 9, 20),
+        seen(BasketKind::AllYes, below(7), 10, 30),
+        seen(BasketKind::AllYes, signalled, 59_999, 100),
+        seen(BasketKind::BuyPair, signalled, 60_000, 40),
     ];
-    let plan = hostile().plans.remove(0);
-    run.plans = vec![plan.clone(), plan];
+    run.baskets = vec![basket(), basket()];
     let analysis = analyse(&report(vec![run]), &options());
     let seen = &analysis.runs[0].opportunities;
     let groups: Vec<_> = seen
@@ -349,7 +370,7 @@ fn opportunities_are_grouped_by_what_became_of_them() {
         .iter()
         .map(|group| {
             let millis = group.lifetime.as_millis();
-            (group.kind.as_str(), group.outcome.as_str(), group.count, group.sum_edge, millis)
+            (group.kind.name(), group.outcome.as_str(), group.count, group.sum_edge, millis)
         })
         .collect();
     assert_eq!(
@@ -360,17 +381,17 @@ fn opportunities_are_grouped_by_what_became_of_them() {
             ("all_yes", "below_minimum", 2, Usdc::cents(50), 19),
         ]
     );
-    let best: Vec<_> = seen.best.iter().map(|episode| episode.best_edge).collect();
+    let best: Vec<_> = seen.best.iter().map(|seen| seen.opportunity.best_edge).collect();
     assert_eq!(best, [100, 40, 30, 20].map(Usdc::cents));
     let lifetimes: Vec<_> = seen.lifetimes.iter().map(|bin| bin.count).collect();
     assert_eq!(lifetimes, [1, 1, 0, 0, 1, 1]);
-    assert_eq!((seen.plans[0].count, seen.plans[0].expected), (2, Usdc::whole(4)));
+    assert_eq!((seen.baskets[0].count, seen.baskets[0].expected), (2, Usdc::whole(4)));
 }
 
 #[test]
 fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
     let mut run = quiet();
-    run.orders = vec![OrderRecord {
+    run.orders = vec![OrderCounts {
         strategy: StrategyId::STINK_BIDDER,
         signals: 9,
         placed: 8,
@@ -379,16 +400,12 @@ fn orders_are_shown_as_shares_of_what_was_sent_and_codes_by_frequency() {
         filled: 2,
         waits_ms: vec![300, 100, 200],
     }];
-    run.fills = vec![
-        fill(),
-        FillRecord { role: Role::Taker, ..fill() },
-        FillRecord { status: TradeStatus::Failed, ..fill() },
-    ];
-    let codes = |pairs: &[(&str, u64)]| {
-        pairs.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect()
+    run.fills = vec![fill(), fill_with(|record| record.role = Role::Taker), failed_fill()];
+    let codes = |pairs: &[(&'static str, u64)]| {
+        pairs.iter().map(|(code, count)| (Code::literal(code), *count)).collect()
     };
-    run.codes.skips.insert("a".to_owned(), codes(&[("rare", 1), ("often", 9)]));
-    run.codes.rejects.insert("a".to_owned(), codes(&[("refused", 2)]));
+    run.codes.skips.insert(StrategyId::STINK_BIDDER, codes(&[("rare", 1), ("often", 9)]));
+    run.codes.rejects.insert(StrategyId::STINK_BIDDER, codes(&[("refused", 2)]));
     let analysis = analyse(&report(vec![run]), &options());
     let execution = &analysis.runs[0].execution;
     let orders = &execution.strategies[0];
@@ -416,7 +433,7 @@ fn the_recorded_run_keeps_its_figures() {
         let (verdict, total) = (&judged.verdict, &judged.tables.total);
         assert_eq!((verdict.mean, verdict.interval), (total.mean, total.interval));
         let profit: i64 =
-            run.trades.iter().map(|trade| (trade.proceeds - trade.cost).micros()).sum();
+            run.round_trips.iter().map(|trip| (trip.proceeds - trip.cost).micros()).sum();
         assert_eq!(total.net.micros(), profit);
         assert_eq!(judged.waterfall.net, run.totals.equity - run.starting_cash);
         // Recorded books know every middle, so nearly nothing is left unexplained.

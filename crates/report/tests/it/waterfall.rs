@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{fill, quiet, report, trade};
-use polydesk_domain::{Outcome, Price, Role, Shares, Side, TradeStatus, Usdc};
-use polydesk_report::{FillRecord, OpenRecord, Options, Run, TradeRecord, analyse};
+use crate::common::{condition, failed_fill, fill, fill_with, quiet, report, token, trip};
+use polydesk_domain::{
+    ClosedTrade, ExitReason, Outcome, Price, Role, Shares, Side, StrategyId, TradeStatus, Usdc,
+};
+use polydesk_report::{MarkedFill, OpenHolding, Options, Run, analyse};
 use proptest::prelude::*;
 
 fn steps(run: Run) -> (BTreeMap<&'static str, i64>, i64) {
@@ -17,32 +19,33 @@ fn steps(run: Run) -> (BTreeMap<&'static str, i64>, i64) {
 
 /// A run whose equity follows from its fills, redemptions and open marks.
 fn settled(
-    fills: Vec<FillRecord>,
+    fills: Vec<MarkedFill>,
     redeemed: &[(usize, u64, i64)],
     open: &[(usize, u64, i64)],
 ) -> Run {
     let mut run = quiet();
     let mut cash = run.starting_cash.micros();
-    for fill in fills.iter().filter(|fill| fill.status != TradeStatus::Failed) {
-        let sign = if fill.side == Side::Buy { -1 } else { 1 };
-        cash += sign * fill.notional.micros() - fill.fee.micros();
+    for fill in fills.iter().filter(|fill| fill.counts()) {
+        let (sign, paid) = (if fill.record.side == Side::Buy { -1 } else { 1 }, &fill.record.fill);
+        cash += sign * paid.notional.micros() - paid.fee.micros();
     }
     for (market, shares, proceeds) in redeemed {
         cash += proceeds;
-        run.trades.push(TradeRecord {
+        run.round_trips.push(ClosedTrade {
             shares: Shares::new(*shares),
             proceeds: Usdc::new(*proceeds),
             exit_role: None,
-            why: "resolution".to_owned(),
-            ..trade(*market, 0)
+            reason: ExitReason::Resolution,
+            ..trip(*market, 0)
         });
     }
     let mut marks = 0;
     for (market, shares, mark) in open {
         marks += mark;
-        run.open.push(OpenRecord {
-            strategy: fill().strategy,
-            market: *market,
+        run.open.push(OpenHolding {
+            strategy: StrategyId::STINK_BIDDER,
+            market: condition(*market),
+            token: token(*market),
             outcome: Outcome::Yes,
             shares: Shares::new(*shares),
             cost: Usdc::ZERO,
@@ -73,12 +76,12 @@ fn a_bid_that_is_filled_and_redeemed_is_explained_to_the_last_cent() {
 
 #[test]
 fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
-    let taker = FillRecord {
-        role: Role::Taker,
-        notional: Usdc::cents(430),
-        fee: Usdc::cents(7),
+    let taker = MarkedFill {
         double_mid_later: [Some(8_400), Some(8_500), Some(8_500), None],
-        ..fill()
+        ..fill_with(|record| {
+            record.role = Role::Taker;
+            (record.fill.notional, record.fill.fee) = (Usdc::cents(430), Usdc::cents(7));
+        })
     };
     let run = settled(vec![taker], &[], &[(0, 10_000_000, 4_100_000)]);
     let analysis = analyse(&report(vec![run.clone()]), &Options { seed: 1, resamples: 10 });
@@ -99,9 +102,8 @@ fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
 
 #[test]
 fn failed_fills_count_for_nothing_and_are_shown() {
-    let failed = FillRecord { status: TradeStatus::Failed, ..fill() };
     let analysis = analyse(
-        &report(vec![settled(vec![failed], &[], &[])]),
+        &report(vec![settled(vec![failed_fill()], &[], &[])]),
         &Options { seed: 1, resamples: 10 },
     );
     let run = &analysis.runs[0];
@@ -112,32 +114,32 @@ fn failed_fills_count_for_nothing_and_are_shown() {
 
 #[test]
 fn tokens_without_any_middle_have_a_step_of_their_own() {
-    let blind = FillRecord { double_mid_filled: None, double_mid_later: [None; 4], ..fill() };
+    let blind =
+        MarkedFill { double_mid_later: [None; 4], ..fill_with(|record| record.double_mid = None) };
     let (steps, net) = steps(settled(vec![blind], &[(0, 10_000_000, 10_000_000)], &[]));
     assert_eq!((steps["no_middle"], steps["settlement"], steps["remainder"]), (6_000_000, 0, 0));
     assert_eq!(net, 6_000_000);
 }
 
-fn any_fill() -> impl Strategy<Value = FillRecord> {
+fn any_fill() -> impl Strategy<Value = MarkedFill> {
     let middle = || prop::option::of(0u32..=20_000);
     let middles = (middle(), middle(), [middle(), middle(), middle(), middle()]);
     let basics = (0usize..4, any::<bool>(), any::<bool>(), 1u64..1_000_000_000, 0u16..=10_000);
     (basics, middles, 0i64..1_000_000, 0u8..20).prop_map(|(basics, middles, fee, luck)| {
         let (market, buy, maker, shares, price) = basics;
         let (shares, price) = (Shares::new(shares), Price::new(price).unwrap_or_default());
-        FillRecord {
-            market,
-            side: if buy { Side::Buy } else { Side::Sell },
-            role: if maker { Role::Maker } else { Role::Taker },
-            shares,
-            notional: price.notional_floor(shares),
-            fee: Usdc::new(fee),
-            status: if luck == 0 { TradeStatus::Failed } else { TradeStatus::Confirmed },
-            double_mid_decided: middles.0,
-            double_mid_filled: middles.1,
-            double_mid_later: middles.2,
-            ..fill()
-        }
+        let settlement = if luck == 0 { TradeStatus::Failed } else { TradeStatus::Confirmed };
+        let fill = fill_with(|record| {
+            (record.market, record.token) = (condition(market), token(market));
+            record.side = if buy { Side::Buy } else { Side::Sell };
+            record.role = if maker { Role::Maker } else { Role::Taker };
+            record.fill.shares = shares;
+            record.fill.notional = price.notional_floor(shares);
+            record.fill.fee = Usdc::new(fee);
+            record.double_mid_decided = middles.0;
+            record.double_mid = middles.1;
+        });
+        MarkedFill { settlement, double_mid_later: middles.2, ..fill }
     })
 }
 
@@ -163,12 +165,13 @@ proptest! {
         payouts in prop::collection::vec(0u32..=1_000_000, 4),
         keeps in prop::collection::vec(any::<bool>(), 4),
     ) {
-        let fills: Vec<FillRecord> =
-            fills.into_iter().map(|fill| FillRecord { side: Side::Buy, ..fill }).collect();
+        let mut fills = fills;
+        fills.iter_mut().for_each(|fill| fill.record.side = Side::Buy);
         let (mut redeemed, mut open) = (Vec::new(), Vec::new());
         for market in 0..4 {
-            let counted = |fill: &&FillRecord| fill.market == market && fill.status != TradeStatus::Failed;
-            let shares: u64 = fills.iter().filter(counted).map(|fill| fill.shares.micros()).sum();
+            let counted = |fill: &&MarkedFill| fill.record.token == token(market) && fill.counts();
+            let shares: u64 =
+                fills.iter().filter(counted).map(|fill| fill.record.fill.shares.micros()).sum();
             let worth = i64::try_from(u128::from(shares) * u128::from(payouts[market]) / 1_000_000).unwrap();
             if keeps[market] { open.push((market, shares, worth)) } else { redeemed.push((market, shares, worth)) }
         }

@@ -1,15 +1,26 @@
 //! Small reports made by hand, for the tests of this crate.
 
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::collections::BTreeMap;
+
 use polydesk_domain::{
-    ConditionId, Outcome, Price, Role, Shares, Side, StrategyId, Time, TradeStatus, Usdc,
+    Basis, BasketEnd, BasketId, BasketKind, ClientOrderId, ClosedTrade, Code, ConditionId,
+    ExitReason, Fill, FillRecord, Opportunity, Outcome, Price, Purpose, Reason, Role, Shares, Side,
+    StrategyId, Subject, Time, TokenId, TradeId, TradeStatus, Usdc,
 };
 use polydesk_report::{
-    Band, Check, Codes, DataQuality, EpisodeRecord, EquityRecord, FillRecord, MarketFacts,
-    OrderRecord, PlanRecord, Report, Run, Setting, TapeFacts, Totals, TradeRecord,
+    Band, Check, Codes, DataQuality, EquityPoint, MarkedFill, MarketFacts, OrderCounts, Report,
+    Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 
 /// A text that would do harm if it were taken for markup, script or terminal control.
 pub const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\"'&\u{202e}x";
+
+/// The same as a code: printable ASCII without spaces, at most 40 characters.
+pub fn hostile_code() -> Code {
+    Code::intern("</script><img/src=x/onerror=alert(1)>'&").expect("a code")
+}
 
 pub fn report(runs: Vec<Run>) -> Report {
     Report {
@@ -39,13 +50,13 @@ pub fn quiet() -> Run {
         starting_cash: cash,
         totals: Totals { cash, equity: cash, ..Totals::default() },
         fills: Vec::new(),
-        trades: Vec::new(),
+        round_trips: Vec::new(),
         open: Vec::new(),
         equity: Vec::new(),
         orders: Vec::new(),
         codes: Codes::default(),
-        episodes: Vec::new(),
-        plans: Vec::new(),
+        opportunities: Vec::new(),
+        baskets: Vec::new(),
         data: DataQuality::default(),
         checks: Vec::new(),
         bands: Vec::new(),
@@ -54,9 +65,21 @@ pub fn quiet() -> Run {
     }
 }
 
-pub fn market(number: u8) -> MarketFacts {
+/// The condition id of a market by its number; those from 12 on are not listed in [`quiet`].
+pub fn condition(number: usize) -> ConditionId {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&(number as u64).to_be_bytes());
+    ConditionId::from_bytes(bytes)
+}
+
+/// Its YES token.
+pub fn token(number: usize) -> TokenId {
+    TokenId::from(number as u64 + 1)
+}
+
+pub fn market(number: usize) -> MarketFacts {
     MarketFacts {
-        condition: ConditionId::from_bytes([number; 32]),
+        condition: condition(number),
         question: format!("Question {number}?"),
         slug: format!("question-{number}"),
         category: "tests".to_owned(),
@@ -69,33 +92,54 @@ pub fn market(number: u8) -> MarketFacts {
 }
 
 /// A buy of 10 YES at 0.40 as maker while the middle is 0.42, then 0.43 at every later time.
-pub fn fill() -> FillRecord {
-    FillRecord {
-        at: Time::from_secs(1_790_000_100),
-        decided_at: Time::from_secs(1_790_000_090),
-        order: 1,
+pub fn fill() -> MarkedFill {
+    fill_with(|_| ())
+}
+
+/// The same fill with other facts.
+pub fn fill_with(change: impl FnOnce(&mut FillRecord)) -> MarkedFill {
+    let mut record = FillRecord {
+        trade: TradeId(1),
+        order: ClientOrderId(1),
         strategy: StrategyId::STINK_BIDDER,
-        purpose: "quote".to_owned(),
-        market: 0,
+        purpose: Purpose::Quote,
+        decided_at: Time::from_secs(1_790_000_090),
+        market: condition(0),
+        token: token(0),
         outcome: Outcome::Yes,
         side: Side::Buy,
         role: Role::Maker,
-        level: Some(Price::cents(40)),
-        shares: Shares::whole(10),
-        notional: Usdc::whole(4),
-        fee: Usdc::ZERO,
-        status: TradeStatus::Confirmed,
+        fill: Fill {
+            shares: Shares::whole(10),
+            notional: Usdc::whole(4),
+            fee: Usdc::ZERO,
+            level: Some(Price::cents(40)),
+            basis: Basis::Settled,
+        },
+        status: TradeStatus::Matched,
         double_mid_decided: Some(8_300),
-        double_mid_filled: Some(8_400),
+        double_mid: Some(8_400),
+    };
+    change(&mut record);
+    MarkedFill {
+        at: Time::from_secs(1_790_000_100),
+        record,
+        settlement: TradeStatus::Confirmed,
         double_mid_later: [Some(8_600); 4],
     }
 }
 
+/// That fill after its settlement failed.
+pub fn failed_fill() -> MarkedFill {
+    MarkedFill { settlement: TradeStatus::Failed, ..fill() }
+}
+
 /// A round trip of 10 YES in the given market with the given profit in cents.
-pub fn trade(market: usize, profit_cents: i64) -> TradeRecord {
-    TradeRecord {
+pub fn trip(market: usize, profit_cents: i64) -> ClosedTrade {
+    ClosedTrade {
         strategy: StrategyId::STINK_BIDDER,
-        market,
+        market: condition(market),
+        token: token(market),
         outcome: Outcome::Yes,
         opened_at: Time::from_secs(1_790_000_100),
         closed_at: Time::from_secs(1_790_000_160),
@@ -106,7 +150,40 @@ pub fn trade(market: usize, profit_cents: i64) -> TradeRecord {
         exit_fee: Usdc::cents(1),
         entry_role: Role::Maker,
         exit_role: Some(Role::Taker),
-        why: "take_profit".to_owned(),
+        reason: ExitReason::TakeProfit,
+        closing: 1,
+    }
+}
+
+/// A pair worth two dollars, seen for two seconds.
+pub fn opportunity() -> SeenOpportunity {
+    let opportunity = Opportunity {
+        kind: BasketKind::BuyPair,
+        subject: Subject::Market(condition(0)),
+        started: Time::from_secs(1_790_000_000),
+        ended: Time::from_secs(1_790_000_002),
+        best_edge: Usdc::whole(2),
+        best_sets: Shares::whole(5),
+        best_gross_units: 300,
+        signals: 1,
+        outcome: Reason::new("signalled"),
+    };
+    SeenOpportunity { strategy: StrategyId::ARB_SCANNER, opportunity }
+}
+
+/// A basket of five sets that was completed and merged.
+pub fn basket() -> BasketEnd {
+    BasketEnd {
+        id: BasketId(1),
+        strategy: StrategyId::ARB_SCANNER,
+        kind: BasketKind::BuyPair,
+        market: condition(0),
+        wanted: Shares::whole(5),
+        sets: Shares::whole(5),
+        expected: Usdc::whole(2),
+        started: Time::from_secs(1_790_000_000),
+        ended: Time::from_secs(1_790_000_002),
+        code: Code::literal("merged"),
     }
 }
 
@@ -137,16 +214,16 @@ pub fn hostile() -> Run {
         ..market(0)
     };
     run.models = vec![(bad(), bad())];
-    run.fills = vec![FillRecord { purpose: bad(), ..fill() }];
-    run.trades = vec![TradeRecord { why: bad(), ..trade(0, -20) }];
-    let point = |secs: i64, dollars| EquityRecord {
+    run.fills = vec![fill()];
+    run.round_trips = vec![trip(0, -20)];
+    let point = |secs: i64, dollars| EquityPoint {
         at: Time::from_secs(1_790_000_000 + secs),
         equity: Usdc::whole(dollars),
         locked: Usdc::whole(4),
         realised: Usdc::ZERO,
     };
     run.equity = vec![point(1, 1_000), point(2, 997), point(3, 1_001)];
-    run.orders = vec![OrderRecord {
+    run.orders = vec![OrderCounts {
         strategy: StrategyId::STINK_BIDDER,
         signals: 3,
         placed: 2,
@@ -155,8 +232,8 @@ pub fn hostile() -> Run {
         filled: 1,
         waits_ms: vec![100, 300],
     }];
-    let one = || [(bad(), 3)].into_iter().collect::<std::collections::BTreeMap<String, u64>>();
-    let nested = || [(bad(), one())].into_iter().collect();
+    let one = || [(hostile_code(), 3)].into_iter().collect::<BTreeMap<Code, u64>>();
+    let nested = || [(StrategyId::STINK_BIDDER, one())].into_iter().collect();
     run.codes = Codes {
         skips: nested(),
         drops: nested(),
@@ -164,39 +241,22 @@ pub fn hostile() -> Run {
         rejects: nested(),
         ends: nested(),
         exit_waits: one(),
-        oddities: one(),
+        anomalies: one(),
         exchange: [(bad(), bad())].into_iter().collect(),
     };
-    run.episodes = vec![EpisodeRecord {
-        strategy: StrategyId::ARB_SCANNER,
-        kind: bad(),
-        subject: bad(),
-        started: Time::from_secs(1_790_000_000),
-        ended: Time::from_secs(1_790_000_002),
-        best_edge: Usdc::whole(2),
-        best_sets: Shares::whole(5),
-        best_gross_units: 300,
-        signals: 1,
-        outcome: bad(),
-    }];
-    run.plans = vec![PlanRecord {
-        strategy: StrategyId::ARB_SCANNER,
-        kind: bad(),
-        market: 0,
-        wanted: Shares::whole(5),
-        sets: Shares::whole(5),
-        expected: Usdc::whole(2),
-        started: Time::from_secs(1_790_000_000),
-        ended: Time::from_secs(1_790_000_002),
-        code: bad(),
-    }];
+    let mut seen = opportunity();
+    seen.opportunity.outcome = Reason::of(hostile_code());
+    let mut group = opportunity();
+    group.opportunity.subject = Subject::Group(bad());
+    run.opportunities = vec![seen, group];
+    run.baskets = vec![BasketEnd { code: hostile_code(), ..basket() }];
     run.checks = vec![Check { name: bad(), passed: false, detail: bad() }];
     run.bands = vec![Band {
         name: bad(),
         settings: bad(),
         net: Usdc::whole(-1),
         fills: 1,
-        trades: 1,
+        round_trips: 1,
         fees: Usdc::ZERO,
     }];
     run

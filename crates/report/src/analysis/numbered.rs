@@ -1,0 +1,17 @@
+//! A run with its position and the index of its markets: what the statistics go over.
+
+use crate::markets::Markets;
+use crate::model::Run;
+
+pub(crate) struct Numbered<'a> {
+    /// The same market in two runs stays two markets.
+    pub index: usize,
+    pub run: &'a Run,
+    pub markets: Markets<'a>,
+}
+
+impl<'a> Numbered<'a> {
+    pub(crate) fn of(index: usize, run: &'a Run) -> Numbered<'a> {
+        Numbered { index, run, markets: Markets::of(run) }
+    }
+}
