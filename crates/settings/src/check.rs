@@ -1,55 +1,11 @@
 //! Finds every mistake in a layer: unknown keys with the nearest known one, and values of another kind.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use figment::value::{Dict, Value};
 
-use crate::layers::{Layer, Origin};
-
-/// A mistake, with its place and the rule.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub struct Problem {
-    place: String,
-    text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
-    }
-}
-
-impl Problem {
-    pub(crate) fn new(place: String, text: String) -> Problem {
-        Problem { place, text }
-    }
-
-    /// A broken rule whose text begins with the key.
-    pub(crate) fn rule(text: String, lines: &BTreeMap<String, (String, Origin)>) -> Problem {
-        let key = text.split([' ', '[']).next().unwrap_or_default();
-        // Rules of nested values name a path below the key that is set.
-        let set = lines
-            .iter()
-            .filter(|(known, _)| key.starts_with(known.as_str()))
-            .max_by_key(|(known, _)| known.len());
-        let place =
-            set.map_or_else(|| "configuration".to_owned(), |(_, (_, origin))| origin.to_string());
-        Problem { place, text }
-    }
-
-    pub(crate) fn from_figment(
-        section: &str,
-        error: &figment::Error,
-        lines: &BTreeMap<String, (String, Origin)>,
-    ) -> Problem {
-        let mut key = section.to_owned();
-        for name in error.path.iter().filter(|name| *name != section) {
-            key = format!("{key}.{name}");
-        }
-        Problem::rule(format!("{key} is wrong: {}", error.kind), lines)
-    }
-}
+use crate::layers::Layer;
+use crate::problem::Problem;
 
 /// Dotted keys of all leaves; arrays count as leaves.
 pub(crate) fn flatten(prefix: &str, values: &Dict, into: &mut BTreeMap<String, Value>) {

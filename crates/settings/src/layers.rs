@@ -1,38 +1,16 @@
 //! One layer of configuration: a text, a file, the environment or flags.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map};
 use figment::{Metadata, Profile, Provider};
 
-use crate::check::Problem;
+use crate::origin::Origin;
+use crate::problem::Problem;
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Compiled in.
-    Default,
-    /// A file, with the line where the key stands.
-    File(PathBuf, Option<usize>),
-    /// An environment variable.
-    Env(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path, Some(line)) => write!(f, "{}:{line}", path.display()),
-            Origin::File(path, None) => write!(f, "{}", path.display()),
-            Origin::Env(name) => write!(f, "env {name}"),
-            Origin::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
+/// Prefix of environment variables; `__` separates sections (`POLYDESK__RISK__MAX_ORDER_USD`).
+pub const ENV_PREFIX: &str = "POLYDESK__";
 
 /// One layer.
 #[derive(Debug, Clone)]
@@ -52,7 +30,7 @@ enum Kind {
 
 impl Layer {
     /// A TOML text that is compiled in.
-    pub(crate) fn text(_origin: Origin, name: &str, text: &str) -> Layer {
+    pub(crate) fn compiled_in(name: &str, text: &str) -> Layer {
         Layer { name: name.to_owned(), kind: Kind::Default, text: text.to_owned() }
     }
 
@@ -72,7 +50,7 @@ impl Layer {
     pub fn env(variables: impl Iterator<Item = (String, String)>) -> Layer {
         let mut pairs: Vec<(String, String, Origin)> = Vec::new();
         for (name, value) in variables {
-            if let Some(rest) = name.strip_prefix(crate::ENV_PREFIX) {
+            if let Some(rest) = name.strip_prefix(ENV_PREFIX) {
                 let key = rest.to_lowercase().replace("__", ".");
                 pairs.push((key, value, Origin::Env(name)));
             }

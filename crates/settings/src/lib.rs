@@ -6,9 +6,12 @@
 
 mod check;
 mod layers;
+mod origin;
+mod problem;
 
-pub use check::Problem;
-pub use layers::{Layer, Origin};
+pub use layers::{ENV_PREFIX, Layer};
+pub use origin::{Lines, Origin};
+pub use problem::Problem;
 
 use std::collections::BTreeMap;
 
@@ -25,9 +28,6 @@ pub const DEFAULTS: [(&str, &str); 2] = [
     ("config/default.toml", include_str!("../../../config/default.toml")),
     ("config/strategies.toml", include_str!("../../../config/strategies.toml")),
 ];
-
-/// Prefix of environment variables; `__` separates sections (`POLYDESK__RISK__MAX_ORDER_USD`).
-pub const ENV_PREFIX: &str = "POLYDESK__";
 
 /// The section `run`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct Settings {
     /// The sections of the chosen strategies as TOML, in order.
     pub strategies: Vec<(StrategyId, String)>,
     /// Every setting as text with its origin, by key.
-    pub lines: BTreeMap<String, (String, Origin)>,
+    pub lines: Lines,
 }
 
 impl Settings {
@@ -68,13 +68,13 @@ impl Settings {
     pub fn load(layers: &[Layer]) -> Result<Settings, Vec<Problem>> {
         let mut problems = Vec::new();
         let defaults: Vec<Layer> =
-            DEFAULTS.iter().map(|(name, text)| Layer::text(Origin::Default, name, text)).collect();
+            DEFAULTS.iter().map(|(name, text)| Layer::compiled_in(name, text)).collect();
         let mut known = BTreeMap::new();
         for layer in &defaults {
             check::flatten("", &layer.values(&mut problems), &mut known);
         }
         let mut figment = Figment::new();
-        let mut lines = BTreeMap::new();
+        let mut lines = Lines::new();
         for layer in defaults.iter().chain(layers) {
             let values = layer.values(&mut problems);
             let values = check::layer(layer, &values, &known, &mut problems);
@@ -133,7 +133,7 @@ impl Settings {
 }
 
 impl RunSettings {
-    fn check(&self, lines: &BTreeMap<String, (String, Origin)>, problems: &mut Vec<Problem>) {
+    fn check(&self, lines: &Lines, problems: &mut Vec<Problem>) {
         if !(10..=3_600_000).contains(&self.timer_ms) {
             let text =
                 format!("run.timer_ms is {}; it must be between 10 and 3600000", self.timer_ms);
@@ -150,7 +150,7 @@ impl RunSettings {
 fn section<T: serde::de::DeserializeOwned>(
     figment: &Figment,
     name: &str,
-    lines: &BTreeMap<String, (String, Origin)>,
+    lines: &Lines,
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     match figment.extract_inner(name) {
@@ -167,7 +167,7 @@ fn section<T: serde::de::DeserializeOwned>(
 fn strategies(
     figment: &Figment,
     run: Option<&RunSettings>,
-    lines: &BTreeMap<String, (String, Origin)>,
+    lines: &Lines,
     problems: &mut Vec<Problem>,
 ) -> Vec<(StrategyId, String)> {
     let mut sections = BTreeMap::new();
