@@ -8,42 +8,28 @@ mod check;
 mod layers;
 mod origin;
 mod problem;
+mod run;
+mod strategies;
 
 pub use layers::{ENV_PREFIX, Layer};
 pub use origin::{Lines, Origin};
 pub use problem::Problem;
+pub use run::RunSettings;
 
 use std::collections::BTreeMap;
 
 use figment::Figment;
-use figment::value::{Dict, Value};
 use polydesk_domain::StrategyId;
 use polydesk_execution::{Limits, RawRisk};
 use polydesk_sim::SimConfig;
 use polydesk_strategies::{CATALOGUE, Strategy};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 
 /// The defaults, key by key with their reasons, compiled in so that the program needs no file.
 pub const DEFAULTS: [(&str, &str); 2] = [
     ("config/default.toml", include_str!("../../../config/default.toml")),
     ("config/strategies.toml", include_str!("../../../config/strategies.toml")),
 ];
-
-/// The section `run`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunSettings {
-    /// Seed of the simulated exchange and of every resampling in the report.
-    pub seed: u64,
-    /// Strategies to run, in the order they are dispatched.
-    pub strategies: Vec<String>,
-    /// Milliseconds of engine time between two timers.
-    pub timer_ms: u64,
-    /// Seconds that settlements may take after the last event.
-    pub drain_secs: u64,
-    /// Run pessimistic and optimistic exchange settings too.
-    pub bands: bool,
-}
 
 /// Everything a run needs, validated.
 #[derive(Debug, Clone)]
@@ -107,7 +93,7 @@ impl Settings {
         if let Some(run) = &run {
             run.check(&lines, &mut problems);
         }
-        let strategies = strategies(&figment, run.as_ref(), &lines, &mut problems);
+        let strategies = strategies::chosen(&figment, run.as_ref(), &lines, &mut problems);
         match (run, exchange, limits) {
             (Some(run), Some(exchange), Some(limits)) if problems.is_empty() => {
                 Ok(Settings { run, exchange, limits, strategies, lines })
@@ -132,22 +118,7 @@ impl Settings {
     }
 }
 
-impl RunSettings {
-    fn check(&self, lines: &Lines, problems: &mut Vec<Problem>) {
-        if !(10..=3_600_000).contains(&self.timer_ms) {
-            let text =
-                format!("run.timer_ms is {}; it must be between 10 and 3600000", self.timer_ms);
-            problems.push(Problem::rule(text, lines));
-        }
-        if !(1..=604_800).contains(&self.drain_secs) {
-            let text =
-                format!("run.drain_secs is {}; it must be between 1 and 604800", self.drain_secs);
-            problems.push(Problem::rule(text, lines));
-        }
-    }
-}
-
-fn section<T: serde::de::DeserializeOwned>(
+fn section<T: DeserializeOwned>(
     figment: &Figment,
     name: &str,
     lines: &Lines,
@@ -161,43 +132,6 @@ fn section<T: serde::de::DeserializeOwned>(
             None
         }
     }
-}
-
-/// Every section of the catalogue is checked, chosen or not; the chosen ones are returned.
-fn strategies(
-    figment: &Figment,
-    run: Option<&RunSettings>,
-    lines: &Lines,
-    problems: &mut Vec<Problem>,
-) -> Vec<(StrategyId, String)> {
-    let mut sections = BTreeMap::new();
-    for entry in CATALOGUE {
-        let name = entry.id.to_string();
-        let Ok(values) = figment.extract_inner::<Dict>(&name) else { continue };
-        let toml = toml::to_string(&Value::from(values)).unwrap_or_default();
-        if let Err(polydesk_strategies::StateError::Params { detail, .. }) =
-            (entry.build)(entry.id, &toml)
-        {
-            problems.extend(detail.lines().map(|line| Problem::rule(line.to_owned(), lines)));
-        }
-        sections.insert(name, (entry.id, toml));
-    }
-    let mut chosen: Vec<(StrategyId, String)> = Vec::new();
-    for name in run.map_or(&[][..], |run| &run.strategies) {
-        match sections.get(name) {
-            Some(section) if chosen.iter().any(|(id, _)| *id == section.0) => {
-                let text = format!("run.strategies names {name} twice; each strategy runs once");
-                problems.push(Problem::rule(text, lines));
-            }
-            Some(section) => chosen.push(section.clone()),
-            None => {
-                let names: Vec<&str> = sections.keys().map(String::as_str).collect();
-                let text = format!("run.strategies names {name}; there are {}", names.join(", "));
-                problems.push(Problem::rule(text, lines));
-            }
-        }
-    }
-    chosen
 }
 
 #[cfg(test)]

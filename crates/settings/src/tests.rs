@@ -1,3 +1,5 @@
+use figment::value::Dict;
+
 use super::*;
 
 fn file(text: &str) -> (tempfile::NamedTempFile, Layer) {
@@ -98,4 +100,24 @@ fn a_broken_file_is_told_with_its_name() {
     let (file, layer) = file("[risk\nmax = ");
     let all = problems(&[layer]);
     assert!(all[0].starts_with(&file.path().display().to_string()), "{all:?}");
+}
+
+#[test]
+fn a_parameter_of_another_type_is_told_with_its_key_and_place() {
+    for (text, want) in [
+        (
+            "[stink_bidder]\nttl_secs = 1.5\n",
+            "stink_bidder.ttl_secs is wrong: invalid type: floating",
+        ),
+        ("[arb_scanner]\npairs = \"yes\"\n", "arb_scanner.pairs is wrong: invalid type: string"),
+        (
+            "[stink_bidder]\nrungs = [{ below = \"deep\", usd = 5 }]\n",
+            "stink_bidder.rungs.below is wrong: invalid type: string",
+        ),
+    ] {
+        let (file, layer) = file(text);
+        let all = problems(&[layer]);
+        let want = format!("{}:2: {want}", file.path().display());
+        assert!(all.len() == 1 && all[0].starts_with(&want), "{want}\n{all:#?}");
+    }
 }

@@ -1,0 +1,84 @@
+//! The sections of strategies: every one is checked, the chosen ones are handed on.
+
+use std::collections::BTreeMap;
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+use polydesk_domain::StrategyId;
+use polydesk_strategies::{CATALOGUE, Catalogued, StateError};
+
+use crate::origin::Lines;
+use crate::problem::Problem;
+use crate::run::RunSettings;
+
+/// Sections as TOML by what `run.strategies` may name.
+type Sections = BTreeMap<String, (StrategyId, String)>;
+
+/// Every section of the catalogue is checked, chosen or not; the chosen ones are returned.
+pub(crate) fn chosen(
+    figment: &Figment,
+    run: Option<&RunSettings>,
+    lines: &Lines,
+    problems: &mut Vec<Problem>,
+) -> Vec<(StrategyId, String)> {
+    let sections = sections(figment, lines, problems);
+    let mut chosen: Vec<(StrategyId, String)> = Vec::new();
+    for name in run.map_or(&[][..], |run| &run.strategies) {
+        match sections.get(name) {
+            Some(section) if chosen.iter().any(|(id, _)| *id == section.0) => {
+                let text = format!("run.strategies names {name} twice; each strategy runs once");
+                problems.push(Problem::rule(text, lines));
+            }
+            Some(section) => chosen.push(section.clone()),
+            None => {
+                let names: Vec<&str> = sections.keys().map(String::as_str).collect();
+                let text = format!("run.strategies names {name}; there are {}", names.join(", "));
+                problems.push(Problem::rule(text, lines));
+            }
+        }
+    }
+    chosen
+}
+
+fn sections(figment: &Figment, lines: &Lines, problems: &mut Vec<Problem>) -> Sections {
+    let mut sections = Sections::new();
+    for entry in CATALOGUE {
+        let Ok(values) = figment.extract_inner::<Dict>(entry.id.as_str()) else { continue };
+        let (toml, broken) = checked(entry, entry.id, &values);
+        problems.extend(broken.into_iter().map(|text| Problem::rule(text, lines)));
+        sections.insert(entry.id.to_string(), (entry.id, toml));
+    }
+    sections
+}
+
+/// A section as TOML, and the rules it breaks; each text begins with a key below the kind.
+fn checked(entry: &Catalogued, id: StrategyId, values: &Dict) -> (String, Vec<String>) {
+    let toml = toml::to_string(&Value::from(values.clone())).unwrap_or_default();
+    let broken = match (entry.build)(id, &toml) {
+        Err(StateError::Params { detail, .. }) if detail.starts_with(NOT_PARSED) => {
+            vec![format!("{}.{}", entry.id, not_parsed(&toml, &detail))]
+        }
+        Err(StateError::Params { detail, .. }) => detail.lines().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    (toml, broken)
+}
+
+/// How the text of an error begins that names a line of the section instead of a key.
+const NOT_PARSED: &str = "TOML parse error at line ";
+
+/// `KEY is wrong: WHY`, from an error that names a line of the section's TOML.
+fn not_parsed(toml: &str, detail: &str) -> String {
+    let number = detail.strip_prefix(NOT_PARSED).and_then(|rest| rest.split(',').next());
+    let number: usize = number.and_then(|number| number.parse().ok()).unwrap_or(0);
+    let (mut table, mut key) = ("", "");
+    for line in toml.lines().take(number) {
+        if line.starts_with('[') {
+            (table, key) = (line.trim_matches(['[', ']']), "");
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            key = name;
+        }
+    }
+    let path: Vec<&str> = [table, key].into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{} is wrong: {}", path.join("."), detail.lines().last().unwrap_or_default())
+}
