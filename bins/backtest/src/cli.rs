@@ -59,7 +59,8 @@ pub struct RunArgs {
     /// A configuration file; several are layered, the last wins.
     #[arg(short, long = "config", value_name = "FILE")]
     pub configs: Vec<PathBuf>,
-    /// A strategy to run, instead of those in the configuration; may be given several times.
+    /// A strategy to run (KIND, or KIND.NAME for an instance), instead of those in the configuration;
+    /// may be given several times.
     #[arg(long = "strategy", value_name = "NAME")]
     pub strategies: Vec<String>,
     /// Seed of the simulated exchange and of the report's resampling.

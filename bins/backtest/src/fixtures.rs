@@ -10,7 +10,7 @@ pub struct Part {
     pub heading: &'static str,
     /// Its tape.
     pub tape: PathBuf,
-    /// The only strategy it is for, if it was made for one.
+    /// The only kind of strategy it is for, if it was made for one.
     pub only: Option<StrategyId>,
 }
 

@@ -48,7 +48,7 @@ pub fn run(args: &RunArgs) -> Done {
     let mut runs = Vec::new();
     for job in &jobs {
         let mut own = settings.clone();
-        own.strategies.retain(|(id, _)| job.only.is_none_or(|only| *id == only));
+        own.strategies.retain(|(id, _)| job.only.is_none_or(|only| id.kind() == only.kind()));
         if own.strategies.is_empty() {
             continue;
         }

@@ -108,6 +108,36 @@ fn wrong_configuration_ends_with_3_and_names_everything() {
 }
 
 #[test]
+fn a_strategy_runs_beside_an_instance_of_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("mine.toml"),
+        "[stink_bidder.instances.whales]\nmax_market_usd = 50\n",
+    )
+    .unwrap();
+    let both = ["--strategy", "stink_bidder", "--strategy", "stink_bidder.whales"];
+    let args = [&["run", "-c", "mine.toml", "--no-bands"][..], &both].concat();
+    expect(&backtest(dir.path(), &args), 0, &["stink_bidder.whales  ", "stink_bidder   "]);
+    let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for run in json["report"]["runs"].as_array().unwrap() {
+        let orders = run["orders"].as_array().unwrap();
+        let placed = |id: &str| {
+            let row = orders.iter().find(|row| row["strategy"] == id).unwrap();
+            row["placed"].as_u64().unwrap()
+        };
+        assert!(placed("stink_bidder") > 0 && placed("stink_bidder.whales") > 0, "{orders:?}");
+    }
+    let shown = backtest(dir.path(), &["config", "show", "--origin", "-c", "mine.toml"]);
+    expect(&shown, 0, &["stink_bidder.instances.whales.max_market_usd = 50  # mine.toml:2"]);
+    expect(
+        &backtest(dir.path(), &["run", "-c", "mine.toml", "--strategy", "stink_bidder.whale"]),
+        3,
+        &["there is no section [stink_bidder.instances.whale]: add it"],
+    );
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let dir = tempfile::tempdir().unwrap();
     expect(&backtest(dir.path(), &["rum"]), 2, &["rum"]);

@@ -124,13 +124,17 @@ impl Provider for Named {
     }
 }
 
-/// The line (from 1) on which a dotted key is set, for files written in the usual way.
+/// The line (from 1) on which a dotted key is set or a section begins, for files written in the usual way.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut section = String::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            section = format!("{}.", name.trim_matches(['[', ' ']));
+            let name = name.trim_matches(['[', ' ']);
+            if name == key {
+                return Some(number + 1);
+            }
+            section = format!("{name}.");
         } else if let Some((name, _)) = line.split_once('=')
             && format!("{section}{}", name.trim()) == key
         {

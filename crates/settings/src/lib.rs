@@ -5,6 +5,8 @@
 //! it looks for nothing by itself.
 
 mod check;
+mod instances;
+mod keys;
 mod layers;
 mod origin;
 mod problem;
@@ -19,6 +21,7 @@ pub use run::RunSettings;
 use std::collections::BTreeMap;
 
 use figment::Figment;
+use keys::Known;
 use polydesk_domain::StrategyId;
 use polydesk_execution::{Limits, RawRisk};
 use polydesk_sim::SimConfig;
@@ -40,7 +43,7 @@ pub struct Settings {
     pub exchange: SimConfig,
     /// Limits of the risk gate.
     pub limits: Limits,
-    /// The sections of the chosen strategies as TOML, in order.
+    /// The chosen strategies with their sections as TOML, in order: a kind, or an instance `KIND.NAME`.
     pub strategies: Vec<(StrategyId, String)>,
     /// Every setting as text with its origin, by key.
     pub lines: Lines,
@@ -55,9 +58,9 @@ impl Settings {
         let mut problems = Vec::new();
         let defaults: Vec<Layer> =
             DEFAULTS.iter().map(|(name, text)| Layer::compiled_in(name, text)).collect();
-        let mut known = BTreeMap::new();
+        let mut known = Known::default();
         for layer in &defaults {
-            check::flatten("", &layer.values(&mut problems), &mut known);
+            known.add(&layer.values(&mut problems));
         }
         let mut figment = Figment::new();
         let mut lines = Lines::new();
@@ -65,9 +68,9 @@ impl Settings {
             let values = layer.values(&mut problems);
             let values = check::layer(layer, &values, &known, &mut problems);
             let mut leaves = BTreeMap::new();
-            check::flatten("", &values, &mut leaves);
+            keys::flatten("", &values, &mut leaves);
             for (key, value) in leaves {
-                lines.insert(key.clone(), (check::shown(&value), layer.origin(&key)));
+                lines.insert(key.clone(), (keys::shown(&value), layer.origin(&key)));
             }
             figment = figment.merge(layer.provider(values));
         }
@@ -110,7 +113,7 @@ impl Settings {
     pub fn build(&self) -> Vec<Box<dyn Strategy>> {
         let mut built = Vec::new();
         for (id, toml) in &self.strategies {
-            let entry = CATALOGUE.iter().find(|entry| entry.id == *id);
+            let entry = CATALOGUE.iter().find(|entry| entry.id.as_str() == id.kind());
             // `load` has built each of them once already.
             built.extend(entry.and_then(|entry| (entry.build)(*id, toml).ok()));
         }

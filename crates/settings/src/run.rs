@@ -11,7 +11,7 @@ use crate::problem::Problem;
 pub struct RunSettings {
     /// Seed of the simulated exchange and of every resampling in the report.
     pub seed: u64,
-    /// Strategies to run, in the order they are dispatched.
+    /// Strategies to run, in the order they are dispatched: `KIND` or `KIND.NAME`.
     pub strategies: Vec<String>,
     /// Milliseconds of engine time between two timers.
     pub timer_ms: u64,

@@ -1,4 +1,4 @@
-//! The sections of strategies: every one is checked, the chosen ones are handed on.
+//! The sections of strategies and their instances: every one is checked, the chosen ones are handed on.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,16 @@ use figment::value::{Dict, Value};
 use polydesk_domain::StrategyId;
 use polydesk_strategies::{CATALOGUE, Catalogued, StateError};
 
+use crate::instances;
 use crate::origin::Lines;
 use crate::problem::Problem;
 use crate::run::RunSettings;
 
-/// Sections as TOML by what `run.strategies` may name.
+/// Sections as TOML by what `run.strategies` may name: `KIND` or `KIND.NAME`.
 type Sections = BTreeMap<String, (StrategyId, String)>;
 
-/// Every section of the catalogue is checked, chosen or not; the chosen ones are returned.
+/// Every section of the catalogue and every instance is checked, chosen or not; the chosen ones are
+/// returned.
 pub(crate) fn chosen(
     figment: &Figment,
     run: Option<&RunSettings>,
@@ -30,25 +32,66 @@ pub(crate) fn chosen(
                 problems.push(Problem::rule(text, lines));
             }
             Some(section) => chosen.push(section.clone()),
-            None => {
-                let names: Vec<&str> = sections.keys().map(String::as_str).collect();
-                let text = format!("run.strategies names {name}; there are {}", names.join(", "));
-                problems.push(Problem::rule(text, lines));
-            }
+            None => problems.push(Problem::rule(unknown(name, &sections), lines)),
         }
     }
     chosen
 }
 
+/// Why `run.strategies` cannot name this.
+fn unknown(name: &str, sections: &Sections) -> String {
+    let names: Vec<&str> = sections.keys().map(String::as_str).collect();
+    let instance = name.split_once('.').filter(|(kind, _)| sections.contains_key(*kind));
+    match instance {
+        Some((kind, own)) => {
+            let rule = match instances::id(kind, own) {
+                Ok(_) => format!("there is no section [{kind}.instances.{own}]: add it"),
+                Err(rule) => rule,
+            };
+            format!("run.strategies names {name}; {rule}, or name one of {}", names.join(", "))
+        }
+        None => format!("run.strategies names {name}; there are {}", names.join(", ")),
+    }
+}
+
 fn sections(figment: &Figment, lines: &Lines, problems: &mut Vec<Problem>) -> Sections {
     let mut sections = Sections::new();
     for entry in CATALOGUE {
-        let Ok(values) = figment.extract_inner::<Dict>(entry.id.as_str()) else { continue };
+        let Ok(mut values) = figment.extract_inner::<Dict>(entry.id.as_str()) else { continue };
+        let own = values.remove(instances::KEY);
         let (toml, broken) = checked(entry, entry.id, &values);
-        problems.extend(broken.into_iter().map(|text| Problem::rule(text, lines)));
+        problems.extend(broken.iter().map(|text| Problem::rule(text.clone(), lines)));
         sections.insert(entry.id.to_string(), (entry.id, toml));
+        let Some(Value::Dict(_, own)) = own else { continue };
+        for (name, own) in &own {
+            // Others were refused when their layer was read.
+            let (Ok(id), Value::Dict(_, own)) = (instances::id(entry.id.as_str(), name), own)
+            else {
+                continue;
+            };
+            let (toml, rules) = checked(entry, id, &overlaid(&values, own));
+            for text in rules.iter().filter(|text| !broken.contains(text)) {
+                problems.push(instances::broken(id, own, text, lines));
+            }
+            sections.insert(id.to_string(), (id, toml));
+        }
     }
     sections
+}
+
+/// The kind's values with an instance's own ones over them.
+fn overlaid(kind: &Dict, own: &Dict) -> Dict {
+    let mut values = kind.clone();
+    for (name, value) in own {
+        let value = match (values.get(name), value) {
+            (Some(Value::Dict(_, below)), Value::Dict(tag, above)) => {
+                Value::Dict(*tag, overlaid(below, above))
+            }
+            _ => value.clone(),
+        };
+        values.insert(name.clone(), value);
+    }
+    values
 }
 
 /// A section as TOML, and the rules it breaks; each text begins with a key below the kind.

@@ -36,7 +36,7 @@ fn every_key_of_the_types_stands_in_the_files() {
         )
         .extract()
         .unwrap();
-        check::flatten(section, &values, &mut keys);
+        keys::flatten(section, &values, &mut keys);
     }
     for key in keys.keys() {
         assert!(files.contains_key(key), "{key} is missing in config/*.toml");
@@ -100,6 +100,172 @@ fn a_broken_file_is_told_with_its_name() {
     let (file, layer) = file("[risk\nmax = ");
     let all = problems(&[layer]);
     assert!(all[0].starts_with(&file.path().display().to_string()), "{all:?}");
+}
+
+fn env(variables: &[(&str, &str)]) -> Layer {
+    Layer::env(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+#[test]
+fn an_instance_has_its_own_keys_over_those_of_its_kind_from_every_kind_of_layer() {
+    let (file, layer) = file(
+        "[run]\nstrategies = [\"stink_bidder\", \"stink_bidder.whales\", \"arb_scanner.slow\"]\n\
+         [stink_bidder]\nmax_spread = 0.05\nttl_secs = 60\n\
+         [stink_bidder.instances.whales]\nttl_secs = 30\nrungs = [{ below = 0.2, usd = 5 }]\n\
+         [stink_bidder.instances.not_run]\n\
+         [arb_scanner.instances]\nslow.retry_ms = 9000\n",
+    );
+    let env = env(&[
+        ("POLYDESK__STINK_BIDDER__INSTANCES__WHALES__MAX_MID", "0.8"),
+        ("POLYDESK__STINK_BIDDER__TTL_SECS", "90"),
+    ]);
+    let flags = Layer::flags(vec![(
+        "stink_bidder.instances.whales.min_mid".into(),
+        "0.2".into(),
+        "--set".into(),
+    )]);
+    let settings = Settings::load(&[layer, env, flags]).unwrap();
+    let built: Vec<String> = settings.build().iter().map(|s| s.id().to_string()).collect();
+    assert_eq!(built, ["stink_bidder", "stink_bidder.whales", "arb_scanner.slow"]);
+    let section = |place: usize| -> toml::Table { settings.strategies[place].1.parse().unwrap() };
+    let (kind, whales) = (section(0), section(1));
+    // Its own key wins over the kind's, whichever layer either stands in.
+    assert_eq!(
+        (kind["ttl_secs"].as_integer(), whales["ttl_secs"].as_integer()),
+        (Some(90), Some(30))
+    );
+    assert_eq!(whales["max_spread"].as_float(), Some(0.05));
+    assert_eq!(
+        (whales["min_mid"].as_float(), whales["max_mid"].as_float()),
+        (Some(0.2), Some(0.8))
+    );
+    assert_eq!(whales["rungs"].as_array().map(Vec::len), Some(1));
+    assert!(!kind.contains_key("instances") && !whales.contains_key("instances"));
+    assert_eq!(section(2)["retry_ms"].as_integer(), Some(9000));
+    let shown = |key: &str| {
+        let (value, origin) = &settings.lines[key];
+        format!("{value} from {origin}")
+    };
+    let path = file.path().display();
+    for (key, want) in [
+        ("stink_bidder.instances.whales.ttl_secs", format!("30 from {path}:7")),
+        (
+            "stink_bidder.instances.whales.max_mid",
+            "0.8 from env POLYDESK__STINK_BIDDER__INSTANCES__WHALES__MAX_MID".to_owned(),
+        ),
+        ("stink_bidder.instances.whales.min_mid", "0.2 from flag --set".to_owned()),
+        ("arb_scanner.instances.slow.retry_ms", format!("9000 from {path}:11")),
+        ("stink_bidder.ttl_secs", "90 from env POLYDESK__STINK_BIDDER__TTL_SECS".to_owned()),
+    ] {
+        assert_eq!(shown(key), want, "{key}");
+    }
+}
+
+#[test]
+fn mistakes_of_instances_name_place_rule_and_fix() {
+    // A file, the line of the mistake, and what is said of it.
+    let cases = [
+        (
+            "[stink_bidder.instances.whales]\ntl_secs = 5\n",
+            2,
+            "stink_bidder.instances.whales.tl_secs is not a key; \
+             did you mean stink_bidder.instances.whales.ttl_secs?",
+        ),
+        (
+            "[stink_bidder.instances.a.instances.b]\nttl_secs = 5\n",
+            2,
+            "stink_bidder.instances.a.instances.b.ttl_secs is not a key; ",
+        ),
+        (
+            "[stink_bider.instances.whales]\nttl_secs = 5\n",
+            2,
+            "stink_bider.instances.whales: stink_bider is not a strategy; \
+             did you mean stink_bidder.instances.whales?",
+        ),
+        (
+            "[run.instances.whales]\nseed = 5\n",
+            2,
+            "run.instances.whales: run is not a strategy; \
+             instances belong to one of stink_bidder, arb_scanner",
+        ),
+        (
+            "[stink_bidder.instances.Big-Whales]\nttl_secs = 5\n",
+            2,
+            "stink_bidder.instances.Big-Whales: the name of an instance has lower-case letters, \
+             digits and _, as environment variables name it, too: write big_whales",
+        ),
+        (
+            "[stink_bidder.instances.a_name_much_longer_than_fits]\n",
+            1,
+            "stink_bidder.instances.a_name_much_longer_than_fits: its id \
+             stink_bidder.a_name_much_longer_than_fits has 41 bytes, at most 32 are allowed: \
+             shorten the name to 19",
+        ),
+        (
+            "[stink_bidder.instances]\nttl_secs = 5\n",
+            2,
+            "stink_bidder.instances.ttl_secs is 5; an instance is a section: \
+             write [stink_bidder.instances.ttl_secs] with the keys that differ",
+        ),
+        (
+            "[stink_bidder]\ninstances = 2\n",
+            2,
+            "stink_bidder.instances is 2; it holds sections: \
+             write [stink_bidder.instances.NAME] with the keys that differ",
+        ),
+        (
+            "[stink_bidder.instances.whales]\nttl_secs = 0\n",
+            2,
+            "stink_bidder.instances.whales.ttl_secs is 0; it must be above 0",
+        ),
+        (
+            "[stink_bidder.instances.whales]\nttl_secs = 5\nmax_mid = 0.05\n",
+            3,
+            "stink_bidder.instances.whales.min_mid is 0.1; it must be below max_mid",
+        ),
+        (
+            "[stink_bidder.instances.whales]\nrungs = [{ below = 7.0, usd = 5 }]\n",
+            2,
+            "stink_bidder.instances.whales.rungs[0].below is 7; it must be between",
+        ),
+        (
+            "[stink_bidder.instances.whales]\nttl_secs = \"soon\"\n",
+            2,
+            "stink_bidder.instances.whales.ttl_secs is wrong: invalid type: string \"soon\"",
+        ),
+        (
+            "[run]\nstrategies = [\"stink_bidder.whale\"]\n[stink_bidder.instances.whales]\n",
+            2,
+            "run.strategies names stink_bidder.whale; there is no section \
+             [stink_bidder.instances.whale]: add it, or name one of arb_scanner, stink_bidder, \
+             stink_bidder.whales",
+        ),
+        (
+            "[run]\nstrategies = [\"stink_bidder.Whales\"]\n",
+            2,
+            "run.strategies names stink_bidder.Whales; the name of an instance has lower-case",
+        ),
+        (
+            "[run]\nstrategies = [\"stink_bidder.a\", \"stink_bidder.a\"]\n[stink_bidder.instances.a]\n",
+            2,
+            "run.strategies names stink_bidder.a twice; each strategy runs once",
+        ),
+    ];
+    for (text, line, want) in cases {
+        let (file, layer) = file(text);
+        let all = problems(&[layer]);
+        let want = format!("{}:{line}: {want}", file.path().display());
+        assert!(all.len() == 1 && all[0].starts_with(&want), "{want}\n{all:#?}");
+    }
+}
+
+#[test]
+fn a_mistake_of_the_kind_is_not_told_again_for_each_instance() {
+    let (_file, layer) = file(
+        "[stink_bidder]\nttl_secs = 0\n[stink_bidder.instances.a]\n[stink_bidder.instances.b]\nttl_secs = 5\n",
+    );
+    let all = problems(&[layer]);
+    assert!(all.len() == 1 && all[0].contains("stink_bidder.ttl_secs is 0"), "{all:#?}");
 }
 
 #[test]
