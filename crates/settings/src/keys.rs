@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Value};
 
 use crate::layers::Layer;
+use crate::moved;
 use crate::problem::Problem;
 
 /// Keys of the defaults with their values.
@@ -39,12 +40,17 @@ impl Known {
                 continue;
             }
             let full = format!("{}{key}", names.shown);
-            let fix = match self.nearest(key, &names.known) {
-                Some(nearest) => format!("did you mean {}{nearest}?", names.shown),
-                None => "`backtest config show` lists all keys".to_owned(),
-            };
             let place = layer.origin(&full).to_string();
-            problems.push(Problem::new(place, format!("{full} is not a key; {fix}")));
+            let text = match (moved::fix(&full), self.nearest(key, &names.known)) {
+                (Some(fix), _) => format!("{full} is not a key any more; {fix}"),
+                (None, Some(near)) => {
+                    format!("{full} is not a key; did you mean {}{near}?", names.shown)
+                }
+                (None, None) => {
+                    format!("{full} is not a key; `backtest config show` lists all keys")
+                }
+            };
+            problems.push(Problem::new(place, text));
         }
     }
 

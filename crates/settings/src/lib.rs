@@ -5,14 +5,17 @@
 //! it looks for nothing by itself.
 
 mod check;
+mod feed;
 mod instances;
 mod keys;
 mod layers;
+mod moved;
 mod origin;
 mod problem;
 mod run;
 mod strategies;
 
+pub use feed::FeedSettings;
 pub use layers::{ENV_PREFIX, Layer};
 pub use origin::{Lines, Origin};
 pub use problem::Problem;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub run: RunSettings,
     /// The simulated exchange.
     pub exchange: SimConfig,
+    /// When market data are too old to trade on.
+    pub feed: FeedSettings,
     /// Limits of the risk gate.
     pub limits: Limits,
     /// The chosen strategies with their sections as TOML, in order: a kind, or an instance `KIND.NAME`.
@@ -77,6 +82,7 @@ impl Settings {
         // Sections are read one by one: a mistake in one must not hide those in the others.
         let run: Option<RunSettings> = section(&figment, "run", &lines, &mut problems);
         let exchange: Option<SimConfig> = section(&figment, "exchange", &lines, &mut problems);
+        let feed: Option<FeedSettings> = section(&figment, "feed", &lines, &mut problems);
         let risk: Option<RawRisk> = section(&figment, "risk", &lines, &mut problems);
         if let Some(Err(polydesk_sim::SimError::Config(broken))) =
             exchange.map(|config| config.check())
@@ -96,10 +102,13 @@ impl Settings {
         if let Some(run) = &run {
             run.check(&lines, &mut problems);
         }
+        if let Some(feed) = &feed {
+            feed.check(&lines, &mut problems);
+        }
         let strategies = strategies::chosen(&figment, run.as_ref(), &lines, &mut problems);
-        match (run, exchange, limits) {
-            (Some(run), Some(exchange), Some(limits)) if problems.is_empty() => {
-                Ok(Settings { run, exchange, limits, strategies, lines })
+        match (run, exchange, feed, limits) {
+            (Some(run), Some(exchange), Some(feed), Some(limits)) if problems.is_empty() => {
+                Ok(Settings { run, exchange, feed, limits, strategies, lines })
             }
             _ => {
                 problems.sort();

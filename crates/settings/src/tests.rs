@@ -287,3 +287,52 @@ fn a_parameter_of_another_type_is_told_with_its_key_and_place() {
         assert!(all.len() == 1 && all[0].starts_with(&want), "{want}\n{all:#?}");
     }
 }
+
+#[test]
+fn the_age_of_a_proof_has_a_default_and_a_range() {
+    assert_eq!(Settings::load(&[]).unwrap().feed.max_proof_age_secs, 15);
+    let name = "POLYDESK__FEED__MAX_PROOF_AGE_SECS";
+    for (value, want) in [("1", true), ("600", true), ("0", false), ("601", false)] {
+        let loaded = Settings::load(&[env(&[(name, value)])]);
+        match loaded {
+            Ok(settings) => assert_eq!(
+                (settings.feed.max_proof_age_secs.to_string(), want),
+                (value.to_owned(), true)
+            ),
+            Err(problems) => {
+                let told = format!(
+                    "env {name}: feed.max_proof_age_secs is {value}; it must be between 1 and 600 seconds"
+                );
+                assert_eq!((problems[0].to_string(), want), (told, false));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_moved_is_refused_with_its_new_name_and_why() {
+    let (file, layer) = file(
+        "[risk]\nmax_data_age_secs = 30\n[exchange.sets]\ndelay = \"1s\"\n\
+         [exchange.matching]\nbatch_most = 5\n",
+    );
+    let env = env(&[("POLYDESK__RISK__MAX_DATA_AGE_SECS", "30")]);
+    let path = file.path().display();
+    let age = "risk.max_data_age_secs is not a key any more; write feed.max_proof_age_secs instead: \
+               it is the age of the last proof that a book is current, and the runtime watches it";
+    let mut want = vec![
+        format!("{path}:2: {age}"),
+        format!(
+            "{path}:4: exchange.sets.delay is not a key any more; write exchange.conversions.delay \
+             instead: splits, merges and redemptions are conversions"
+        ),
+        format!(
+            "{path}:6: exchange.matching.batch_most is not a key any more; a request carries at most \
+             15 orders, as at the venue: take the line out"
+        ),
+        format!("env POLYDESK__RISK__MAX_DATA_AGE_SECS: {age}"),
+    ];
+    let mut all = problems(&[layer, env]);
+    want.sort();
+    all.sort();
+    assert_eq!(all, want);
+}
