@@ -8,6 +8,7 @@ mod execution;
 mod markouts;
 mod numbered;
 mod opportunities;
+mod options;
 mod random;
 mod risk;
 mod stats;
@@ -21,6 +22,7 @@ pub use curve::{Curve, Day, Drawdown};
 pub use execution::{CodeCount, Execution, Orders};
 pub use markouts::{HORIZONS, Horizon, Markout};
 pub use opportunities::{BasketGroup, Lifetime, Opportunities, OpportunityGroup};
+pub use options::Options;
 pub use risk::{EventResult, Risk};
 pub use stats::{LEAST_CLUSTERS, Ratio, Unit};
 pub use tables::{LEAST_FOR_INTERVAL, Row, Tables};
@@ -34,21 +36,6 @@ pub(crate) use waterfall::saturated;
 
 /// Version of the JSON's shape. It grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 2;
-
-/// How to resample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Options {
-    /// Seed of the resampling.
-    pub seed: u64,
-    /// Resamples of the verdict's interval and test; at least 1 is drawn.
-    pub resamples: usize,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { seed: 7, resamples: 10_000 }
-    }
-}
 
 /// What a report is worth.
 #[derive(Debug, Clone, Serialize)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use polydesk_domain::{ClosedTrade, ConditionId, Outcome, Time, Usdc};
 use serde::Serialize;
 
-use super::Options;
 use super::numbered::Numbered;
+use super::options::Options;
 use super::random::SplitMix64;
 use super::stats::{Sample, Units, estimate, interval, mean, rounded};
 use super::waterfall::saturated;
