@@ -1,10 +1,14 @@
 //! `backtest`: replays recorded Polymarket history through the bot and reports what it was worth.
 
+mod bands;
+mod checks;
 mod cli;
+mod config;
 mod failure;
 mod fixtures;
 mod output;
 mod progress;
+mod replaying;
 mod report;
 mod run;
 mod tapes;
@@ -24,7 +28,7 @@ fn main() -> ExitCode {
         Some(Verb::Bench(args)) => {
             backtest_bench::run(&args, &["bench"]).map_err(failure::Failure::Failed)
         }
-        Some(Verb::Config { verb }) => run::config(&verb),
+        Some(Verb::Config { verb }) => config::show(&verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

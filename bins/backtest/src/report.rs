@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ClosedTrade, Code, ConditionId, MarketState, Opportunity, Outcome, Price, Shares, Side,
-    StrategyId, TradeStatus, Usdc,
+    Code, ConditionId, MarketState, Opportunity, Outcome, Price, Side, StrategyId, TradeStatus,
+    Usdc,
 };
 use polydesk_engine::Engine;
-use polydesk_execution::{Ledger, LedgerAccount};
+use polydesk_execution::LedgerAccount;
 use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Band, Check, Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding,
-    OrderCounts, Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Band, Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding, OrderCounts,
+    Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
 use polydesk_tape::{Certificate, Manifest, Times};
 
-use crate::run::Replayed;
+use crate::checks::checks;
+use crate::replaying::Replayed;
 
 /// The few figures of a re-run.
 pub struct OutcomeFacts {
@@ -275,83 +276,5 @@ fn data(engine: &Engine, recording: &Recording) -> DataQuality {
         book_ticks: recording.book_ticks.0,
         trusted_ticks: recording.book_ticks.1,
         unresolved_markets: open.count() as u64,
-    }
-}
-
-/// What must hold at the end of every run.
-fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
-    let check =
-        |name: &str, passed: bool, detail: String| Check { name: name.to_owned(), passed, detail };
-    let execution = engine.manager();
-    let conserved = sim.check_conservation();
-    let (ledger, account) = (execution.ledger(), sim.account());
-    let free = account.cash_free + account.cash_reserved;
-    let cash = ledger.balance(LedgerAccount::Cash);
-    let mut shares_off = Vec::new();
-    for index in 0..(engine.universe().len() * 2) {
-        let token = polydesk_domain::Token(index as u32);
-        let held: Shares = execution
-            .positions()
-            .all()
-            .filter(|(_, t, _)| *t == token)
-            .map(|(_, _, h)| h.held())
-            .sum();
-        let theirs = account.token(token);
-        let there = theirs.free + theirs.reserved + theirs.locked + theirs.incoming;
-        if held != there {
-            shares_off.push(format!(
-                "{}: desk {held}, exchange {there}",
-                engine.universe().token_id(token)
-            ));
-        }
-    }
-    vec![
-        check(
-            "money and complete sets are conserved at the exchange",
-            conserved.is_ok(),
-            match &conserved {
-                Ok(()) => format!("checked {} times", sim.counters().conservation_checks),
-                Err(broken) => broken.to_string(),
-            },
-        ),
-        check(
-            "the ledger adds up to zero",
-            ledger.imbalance().is_zero(),
-            format!("{} entries, imbalance {}", ledger.entries(), ledger.imbalance()),
-        ),
-        days(ledger, closed),
-        check(
-            "the desk's cash equals the exchange's",
-            cash == free,
-            format!("desk {cash}, exchange {free}"),
-        ),
-        check(
-            "the desk's shares equal the exchange's",
-            shares_off.is_empty(),
-            if shares_off.is_empty() { "all tokens".to_owned() } else { shares_off.join("; ") },
-        ),
-        check(
-            "nothing halted",
-            execution.halted().is_none(),
-            execution.halted().unwrap_or("no claim was made").to_owned(),
-        ),
-    ]
-}
-
-/// Whether the ledger's days say what the round trips say: the tables are made of these, halts of those.
-fn days(ledger: &Ledger, closed: &[ClosedTrade]) -> Check {
-    let (mut booked, mut told) = (BTreeMap::<i64, Usdc>::new(), BTreeMap::<i64, Usdc>::new());
-    for ((_, day), tally) in ledger.days() {
-        *booked.entry(*day).or_default() += tally.realised;
-    }
-    for trade in closed {
-        *told.entry(trade.closed_at.day()).or_default() += trade.proceeds - trade.cost;
-    }
-    let differ = booked.iter().filter(|(day, amount)| told.get(day) != Some(amount)).count()
-        + told.keys().filter(|day| !booked.contains_key(day)).count();
-    Check {
-        name: "the ledger's days equal the round trips'".to_owned(),
-        passed: differ == 0,
-        detail: format!("days with a result: {}, other: {differ}", booked.len().max(told.len())),
     }
 }

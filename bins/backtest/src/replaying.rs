@@ -1,0 +1,73 @@
+//! Replays tapes once, and what that leaves.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use polydesk_domain::Span;
+use polydesk_engine::{Engine, Setup};
+use polydesk_replay::{EventLog, Options, Recording, replay};
+use polydesk_settings::Settings;
+use polydesk_sim::{Sim, SimConfig};
+use polydesk_tape::{TapeReader, Times};
+
+use crate::failure::{Done, Failure};
+use crate::progress;
+
+/// What one replay left.
+pub struct Replayed {
+    /// What was recorded.
+    pub recording: Recording,
+    /// The engine at the end.
+    pub engine: Engine,
+    /// The exchange at the end.
+    pub sim: Sim,
+    /// Hash of the event log.
+    pub log_sha256: String,
+    /// Its lines.
+    pub log_lines: u64,
+}
+
+/// Opens the tapes as one stream.
+pub fn open(tapes: &[PathBuf]) -> Done<TapeReader> {
+    let names: Vec<String> = tapes.iter().map(|tape| tape.display().to_string()).collect();
+    TapeReader::open_many(tapes)
+        .with_context(|| format!("{} cannot be read", names.join(", ")))
+        .map_err(Failure::Data)
+}
+
+/// Replays once under the given exchange settings.
+pub fn replay_once(
+    tapes: &[PathBuf],
+    settings: &Settings,
+    exchange: &SimConfig,
+    mut log: EventLog,
+    shown: Option<&str>,
+) -> Done<Replayed> {
+    let mut reader = open(tapes)?;
+    let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
+    let received = reader.tapes().all(|(manifest, _)| manifest.times == Times::Received);
+    let mut engine = Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
+        .map_err(anyhow::Error::from)?;
+    let mut sim = Sim::new(*exchange, settings.run.seed).map_err(anyhow::Error::from)?;
+    let options = Options {
+        times: if received { Times::Received } else { Times::VenueOnly },
+        sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
+        drain: Span::secs(i64::try_from(settings.run.drain_secs).unwrap_or(3_600)),
+        ..Options::default()
+    };
+    let bar = shown.map(|heading| progress::bar(rows, heading));
+    let mut tell = |rows, _at| {
+        if let Some(bar) = &bar {
+            bar.set_position(rows);
+        }
+    };
+    let recording = replay(&mut reader, &mut engine, &mut sim, &options, &mut log, &mut tell)
+        .context("the replay stopped")
+        .map_err(Failure::Data)?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let log_lines = log.lines();
+    let log_sha256 = log.finish()?;
+    Ok(Replayed { recording, engine, sim, log_sha256, log_lines })
+}
