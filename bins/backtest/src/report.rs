@@ -274,7 +274,7 @@ fn data(engine: &Engine, recording: &Recording) -> DataQuality {
         top_mismatches: stats.top_mismatches,
         inferred_ticks: stats.inferred_ticks,
         book_ticks: recording.book_ticks.0,
-        trusted_ticks: recording.book_ticks.1,
+        usable_ticks: recording.book_ticks.1,
         unresolved_markets: open.count() as u64,
     }
 }

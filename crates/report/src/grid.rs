@@ -126,7 +126,7 @@ impl Page {
             Tone::Good => "\u{1b}[1;38;5;75m",
             Tone::Bad => "\u{1b}[1;38;5;208m",
         };
-        // Here and nowhere else text reaches the terminal, so here it loses what could steer one.
+        // Text reaches the terminal only here, so control characters are replaced here.
         let text = fit(&clean(text), self.width);
         if self.colour && !code.is_empty() {
             self.out.push_str(code);

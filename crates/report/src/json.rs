@@ -31,8 +31,8 @@ pub fn json(report: &Report, analysis: &Analysis) -> Result<String, serde_json::
     })
 }
 
-/// SHA-256 over the hashes of the event logs and the whole report, in hexadecimal: two people with the
-/// same value saw the same run.
+/// SHA-256 over the hashes of the event logs and the whole report, in hexadecimal: the same value means
+/// the same run.
 ///
 /// # Errors
 /// As [`json`].

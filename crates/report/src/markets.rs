@@ -1,4 +1,4 @@
-//! A run's markets by condition id: questions, and which markets share one fate.
+//! A run's markets by condition id: questions, and which markets resolve together.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl<'a> Markets<'a> {
         self.places.get(market).and_then(|place| self.listed.get(*place))
     }
 
-    /// What people call a market.
+    /// The name shown for a market: its question, else its id.
     pub(crate) fn question(&self, market: &ConditionId) -> String {
         match self.get(market) {
             Some(facts) if !facts.question.is_empty() => facts.question.clone(),
@@ -48,11 +48,11 @@ impl<'a> Markets<'a> {
         }
     }
 
-    /// The position of the first market that shares the fate of this one: that of its neg-risk group, or
-    /// its own.
+    /// The position of the first market that resolves together with this one: the first of its neg-risk
+    /// group, or itself.
     ///
     /// The legs of a basket are round trips of their own, and exactly one of them wins: taken as
-    /// independent they would make a sure gain look like luck.
+    /// independent they would make a certain gain look random.
     pub(crate) fn cluster(&self, market: &ConditionId) -> usize {
         let first = self.get(market).and_then(group).and_then(|name| self.groups.get(name));
         first.or_else(|| self.places.get(market)).copied().unwrap_or(usize::MAX)

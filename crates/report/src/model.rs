@@ -48,7 +48,7 @@ pub struct Run {
     pub markets: Vec<MarketFacts>,
     /// First and last engine time.
     pub span: Option<(Time, Time)>,
-    /// Rows replayed.
+    /// Rows replayed, of all its tapes.
     pub rows: u64,
     /// Exchange model in words (`queue = power 2`, `insert = 40ms`), for the header.
     pub models: Vec<(String, String)>,
@@ -95,7 +95,7 @@ pub struct TapeFacts {
     pub source: String,
     /// Under which licence.
     pub licence: String,
-    /// Rows.
+    /// Rows in it.
     pub rows: u64,
     /// First and last event.
     pub span: Option<(Time, Time)>,
@@ -103,18 +103,18 @@ pub struct TapeFacts {
     pub receive_times: bool,
     /// Whether a generator made it.
     pub synthetic: bool,
-    /// The certificate, as lines for people.
+    /// The certificate, as lines of text.
     pub certificate: Vec<String>,
 }
 
 /// One market.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarketFacts {
-    /// Condition id.
+    /// The venue's id; everything in the run names the market by it.
     pub condition: ConditionId,
-    /// The question.
+    /// Possibly empty: the condition id is shown then.
     pub question: String,
-    /// The page's name.
+    /// Last part of the market's web address.
     pub slug: String,
     /// Category, possibly empty.
     pub category: String,
@@ -133,7 +133,7 @@ pub struct MarketFacts {
 /// Where the money is at the end; all in pUSD.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Final cash.
+    /// Cash that is final.
     pub cash: Usdc,
     /// Proceeds not final.
     pub pending: Usdc,
@@ -179,15 +179,15 @@ impl MarkedFill {
 /// A holding at the end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenHolding {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
-    /// Which market.
+    /// As in [`Run::markets`].
     pub market: ConditionId,
-    /// Which token.
+    /// The venue's id of `outcome`.
     pub token: TokenId,
-    /// Which outcome that is.
+    /// YES or NO.
     pub outcome: Outcome,
-    /// Shares.
+    /// Shares held.
     pub shares: Shares,
     /// Cost, fees included.
     pub cost: Usdc,
@@ -198,7 +198,7 @@ pub struct OpenHolding {
 /// Equity at one time.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct EquityPoint {
-    /// When.
+    /// Engine time.
     pub at: Time,
     /// Cash, pending and holdings at displayed depth.
     pub equity: Usdc,
@@ -211,7 +211,7 @@ pub struct EquityPoint {
 /// Orders of one strategy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OrderCounts {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
     /// Signals emitted.
     pub signals: u64,
@@ -230,13 +230,13 @@ pub struct OrderCounts {
 /// An opportunity with the strategy that saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenOpportunity {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
     /// From first to last sight.
     pub opportunity: Opportunity<ConditionId>,
 }
 
-/// Counts by code.
+/// How often each code occurred.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Codes {
     /// Candidates that strategies passed over.
@@ -251,7 +251,7 @@ pub struct Codes {
     pub ends: CodesByStrategy,
     /// Exits that had to wait.
     pub exit_waits: BTreeMap<Code, u64>,
-    /// Things that should not happen often: failed settlements, illegal transitions.
+    /// Events that should not happen often: failed settlements, illegal transitions.
     pub anomalies: BTreeMap<Code, u64>,
     /// Counters of the simulated exchange.
     pub exchange: BTreeMap<String, String>,
@@ -267,18 +267,18 @@ pub struct DataQuality {
     pub changes: u64,
     /// Mirrored or repeated ones.
     pub no_ops: u64,
-    /// Batches.
+    /// Batches of changes that completed.
     pub batches: u64,
     /// Batches after which a book was crossed.
     pub crossed: u64,
     /// Batches after which carried best prices differed.
     pub top_mismatches: u64,
-    /// Grids inferred from off-grid prices.
+    /// Tick sizes inferred from prices between ticks.
     pub inferred_ticks: u64,
-    /// Seconds × open markets looked at.
+    /// Seconds × open markets.
     pub book_ticks: u64,
-    /// Those with a trusted book.
-    pub trusted_ticks: u64,
+    /// Those with a usable book: its best prices can be relied on.
+    pub usable_ticks: u64,
     /// Markets without a resolution on the tape.
     pub unresolved_markets: u64,
 }
@@ -290,7 +290,7 @@ pub struct Check {
     pub name: String,
     /// Whether it held.
     pub passed: bool,
-    /// With figures.
+    /// The figures that were compared.
     pub detail: String,
 }
 
@@ -305,8 +305,8 @@ pub struct Band {
     pub net: Usdc,
     /// Fills that did not fail.
     pub fills: u64,
-    /// Round trips.
+    /// Finished round trips.
     pub round_trips: u64,
-    /// Fees.
+    /// Fees, in pUSD.
     pub fees: Usdc,
 }

@@ -34,7 +34,7 @@ pub fn terminal(report: &Report, analysis: &Analysis, width: usize, colour: bool
     if let Some(total) = &analysis.real
         && total.runs > 1
     {
-        title(&mut page, "All recorded data together (made-up data left out)");
+        title(&mut page, "All recorded data together (synthetic data left out)");
         verdict(&mut page, &total.verdict);
         waterfall(&mut page, &total.waterfall);
         breakdown(&mut page, &total.tables);
@@ -104,11 +104,11 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     };
     let words = verdict.answer.words();
     page.prose(&format!("VERDICT {words}: {}", verdict.reason), tone);
-    page.prose(&evidence(verdict), Tone::Plain);
+    page.prose(&figures(verdict), Tone::Plain);
 }
 
-/// The figures a verdict rests on, in one sentence; the HTML file says the same.
-pub(crate) fn evidence(verdict: &Verdict) -> String {
+/// The figures a verdict rests on, in one sentence; the page shows the same.
+pub(crate) fn figures(verdict: &Verdict) -> String {
     let Some(mean) = verdict.mean else {
         return format!("net {} pUSD, no finished round trip", signed(verdict.net));
     };
@@ -400,8 +400,8 @@ fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     page.field(
         "books",
         &format!(
-            "{} of the time trusted; {} batches, {} crossed, {} with other best prices",
-            percent(judged.trusted_percent.value),
+            "{} of the time usable; {} batches, {} crossed, {} with other best prices",
+            percent(judged.usable_percent.value),
             count(data.batches),
             count(data.crossed),
             count(data.top_mismatches)
@@ -410,7 +410,7 @@ fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     page.field(
         "changes",
         &format!(
-            "{} changed a level, {} changed nothing, {} grids inferred",
+            "{} changed a level, {} changed nothing, {} tick sizes inferred",
             count(data.changes),
             count(data.no_ops),
             count(data.inferred_ticks)
@@ -432,11 +432,11 @@ fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
         page.field("assumed", &format!("{fact} ({markets} markets)"));
     }
     for check in &run.checks {
-        let said = format!("{}: {}", check.name, check.detail);
+        let text = format!("{}: {}", check.name, check.detail);
         if check.passed {
-            page.field("check ok", &said);
+            page.field("check ok", &text);
         } else {
-            page.prose(&format!("CHECK FAILED  {said}"), Tone::Bad);
+            page.prose(&format!("CHECK FAILED  {text}"), Tone::Bad);
         }
     }
 }

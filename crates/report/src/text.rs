@@ -1,6 +1,6 @@
-//! Figures and foreign text as people read them: signs, units, no control characters.
+//! Figures and untrusted text as shown: signs, units, no control characters.
 //!
-//! Rounding here is for the eye only; JSON carries the exact amounts.
+//! Rounding here is for display only; JSON carries the exact amounts.
 
 use polydesk_domain::{Shares, Time, Usdc};
 
@@ -122,7 +122,7 @@ pub(crate) fn money(amount: Usdc) -> String {
     format!("{sign}{}.{:02}", thousands(cents / 100), cents % 100)
 }
 
-/// pUSD with its sign, so that no colour is needed to tell gain from loss.
+/// pUSD with its sign, so that gain and loss differ without colour.
 pub(crate) fn signed(amount: Usdc) -> String {
     if amount.micros() > 0 { format!("+{}", money(amount)) } else { money(amount) }
 }
@@ -182,7 +182,7 @@ pub(crate) fn duration(ms: i64) -> String {
 }
 
 /// A time to the millisecond, UTC, as short as it can be sorted.
-pub(crate) fn moment(at: Time) -> String {
+pub(crate) fn timestamp(at: Time) -> String {
     let text = at.to_string();
     text.get(..23).map_or(text.clone(), |short| short.trim_end_matches('Z').replace('T', " "))
 }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_rounded_for_the_eye_and_keeps_its_sign() {
+    fn money_is_rounded_for_display_and_keeps_its_sign() {
         for (micros, want) in [
             (0, "0.00"),
             (1_234_567_890_000, "+1,234,567.89"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_cannot_steer_a_terminal() {
+    fn untrusted_text_cannot_steer_a_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\r\n\u{202e}c"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c");
     }
 
@@ -236,11 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_short_and_odd_ones_stay_whole() {
+    fn timestamps_are_short_and_extreme_ones_stay_whole() {
         let at = Time::from_nanos(1_780_795_851_472_000_001);
-        assert_eq!(moment(at), "2026-06-07 01:30:51.472");
-        assert_eq!(moment(Time::from_secs(1_780_795_851)), "2026-06-07 01:30:51.000");
-        assert!(!moment(Time::MAX).is_empty());
+        assert_eq!(timestamp(at), "2026-06-07 01:30:51.472");
+        assert_eq!(timestamp(Time::from_secs(1_780_795_851)), "2026-06-07 01:30:51.000");
+        assert!(!timestamp(Time::MAX).is_empty());
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub struct Execution {
 /// Orders of one strategy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Orders {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
-    /// Signals said.
+    /// Signals emitted.
     pub signals: u64,
     /// Orders sent.
     pub placed: u64,
@@ -58,7 +58,7 @@ pub struct CodeCount {
     pub kind: &'static str,
     /// Whose; `null` for counts of the whole run.
     pub strategy: Option<StrategyId>,
-    /// The code.
+    /// What happened (`max_market`, `near_close`, …).
     pub code: Code,
     /// How often.
     pub count: u64,
@@ -131,7 +131,7 @@ fn codes(run: &Run) -> Vec<CodeCount> {
     push("anomaly", None, &codes.anomalies);
     // The kinds keep their order; a stable sort within each brings the frequent ones up.
     let order = ["reject", "denial", "drop", "anomaly", "exit_wait", "end", "skip"];
-    let place = |kind: &str| order.iter().position(|known| *known == kind);
+    let place = |kind: &str| order.iter().position(|other| *other == kind);
     rows.sort_by(|a, b| place(a.kind).cmp(&place(b.kind)).then(b.count.cmp(&a.count)));
     rows
 }

@@ -14,7 +14,7 @@ pub const HORIZONS: [u32; 5] = [0, 5, 30, 60, 300];
 /// Markouts of one kind of fills; gains are positive.
 #[derive(Debug, Clone, Serialize)]
 pub struct Markout {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
     /// Maker or taker.
     pub role: Role,

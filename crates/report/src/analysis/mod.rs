@@ -1,4 +1,4 @@
-//! Judges a [`Report`]: verdict, money, tables, execution, risk. It draws nothing and formats nothing.
+//! Judges a [`Report`]: verdict, money, tables, execution, risk. No drawing, no formatting.
 //!
 //! Money is summed in integers; `f64` appears only in statistics. The same report and options give the
 //! same bytes: resampling draws from a generator seeded by the options.
@@ -46,7 +46,7 @@ pub struct Analysis {
     pub options: Options,
     /// One for each run of the report, in its order.
     pub runs: Vec<RunAnalysis>,
-    /// All runs on real data together, made-up ones left out; `null` when there is none.
+    /// All runs on real data together, synthetic ones left out; `null` when there is none.
     pub real: Option<Total>,
 }
 
@@ -73,8 +73,8 @@ pub struct RunAnalysis {
     pub opportunities: Opportunities,
     /// How much hung on how little.
     pub risk: Risk,
-    /// Share of the time with a trusted book, in percent.
-    pub trusted_percent: Ratio,
+    /// Share of the time with a usable book, in percent.
+    pub usable_percent: Ratio,
     /// Names of the checks that failed.
     pub failed_checks: Vec<String>,
 }
@@ -124,10 +124,10 @@ fn analyse_run(numbered: &Numbered<'_>, options: &Options) -> RunAnalysis {
         markouts: markouts::markouts(run),
         opportunities: opportunities::opportunities(run),
         risk: risk::risk(run, &numbered.markets),
-        trusted_percent: Ratio::of(
-            data.trusted_ticks as f64 * 100.0,
+        usable_percent: Ratio::of(
+            data.usable_ticks as f64 * 100.0,
             data.book_ticks as f64,
-            "no open market was looked at",
+            "no open market was checked",
         ),
         failed_checks,
     }

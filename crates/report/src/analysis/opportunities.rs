@@ -31,7 +31,7 @@ pub struct Opportunities {
 /// Opportunities of one kind and outcome.
 #[derive(Debug, Clone, Serialize)]
 pub struct OpportunityGroup {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
     /// What kind of basket.
     pub kind: BasketKind,
@@ -52,7 +52,7 @@ pub struct OpportunityGroup {
 /// Opportunities by lifetime.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lifetime {
-    /// The bin.
+    /// `< 10 ms` to `60 s and more`.
     pub bin: &'static str,
     /// How many.
     pub count: usize,
@@ -61,7 +61,7 @@ pub struct Lifetime {
 /// Baskets of one kind and end.
 #[derive(Debug, Clone, Serialize)]
 pub struct BasketGroup {
-    /// Whose.
+    /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
     /// What kind of basket.
     pub kind: BasketKind,
@@ -71,9 +71,9 @@ pub struct BasketGroup {
     pub count: usize,
     /// Edge expected at the start, in pUSD.
     pub expected: Usdc,
-    /// Sets wanted.
+    /// Complete sets aimed at, of all together.
     pub wanted: Shares,
-    /// Sets reached.
+    /// Complete sets reached, of all together.
     pub reached: Shares,
     /// When the first one started.
     pub first: Time,

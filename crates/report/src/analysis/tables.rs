@@ -29,7 +29,7 @@ pub struct Tables {
     pub markets: Vec<Row>,
     /// Markets left out between the best and the worst ones.
     pub markets_left_out: usize,
-    /// By category.
+    /// By category; `unknown` where the market has none.
     pub categories: Vec<Row>,
     /// By reason of the exit.
     pub exits: Vec<Row>,
@@ -39,7 +39,7 @@ pub struct Tables {
     pub days: Vec<Row>,
     /// By hour of the entry, UTC.
     pub hours: Vec<Row>,
-    /// By outcome.
+    /// By outcome: `yes`, `no`.
     pub outcomes: Vec<Row>,
 }
 

@@ -1,6 +1,6 @@
 //! Whether a run shows an edge: a sample gate, a bootstrap interval and a sign-flip test.
 //!
-//! It says nothing about the future, and refuses to say anything about made-up data.
+//! No statement about the future, and none about synthetic data.
 
 use polydesk_domain::Usdc;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub enum Answer {
     Edge,
     /// The whole interval of the mean is below zero, or at zero.
     NoEdge,
-    /// The run cannot tell.
+    /// The run does not decide it.
     Inconclusive,
 }
 
@@ -43,7 +43,7 @@ impl Answer {
 /// The answer with what it rests on.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
-    /// The answer.
+    /// EDGE, NO EDGE or INCONCLUSIVE.
     pub answer: Answer,
     /// The first reason for it.
     pub reason: String,
@@ -57,7 +57,7 @@ pub struct Verdict {
     pub interval: Option<(Usdc, Usdc)>,
     /// What was resampled.
     pub resampled: Unit,
-    /// Resamples drawn.
+    /// Resamples drawn: fewer than asked for where the sample is large.
     pub resamples: usize,
     /// Two-sided sign-flip p-value; `null` without round trips.
     pub p_value: Option<f64>,
@@ -139,7 +139,7 @@ fn judge(
         return unsure(format!("a check failed: {check}"));
     }
     if facts.synthetic {
-        return unsure("made-up data say nothing about real markets".to_owned());
+        return unsure("synthetic data say nothing about real markets".to_owned());
     }
     if trips < LEAST_ROUND_TRIPS {
         return unsure(format!("{trips} round trips < {LEAST_ROUND_TRIPS}"));
@@ -213,7 +213,7 @@ mod tests {
             (check(gain, 60, 10, &broken), "INCONCLUSIVE: a check failed: cash"),
             (
                 check(gain, 60, 10, &made_up),
-                "INCONCLUSIVE: made-up data say nothing about real markets",
+                "INCONCLUSIVE: synthetic data say nothing about real markets",
             ),
             (
                 check(gain, 60, 10, &lost),

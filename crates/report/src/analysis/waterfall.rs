@@ -39,7 +39,7 @@ pub struct Waterfall {
 pub struct Step {
     /// Stable word for machines.
     pub key: &'static str,
-    /// For people.
+    /// As shown.
     pub name: &'static str,
     /// What is counted.
     pub definition: &'static str,
@@ -51,12 +51,12 @@ const STEPS: [(&str, &str, &str); 12] = [
     (
         "maker_spread",
         "spread captured",
-        "maker fills: price versus the middle when the fill's news came",
+        "maker fills: price versus the middle when the fill was reported",
     ),
     (
         "taker_slippage",
         "taker slippage",
-        "taker fills: price versus the middle when the fill's news came",
+        "taker fills: price versus the middle when the fill was reported",
     ),
     ("taker_fees", "taker fees", "fees of taker fills"),
     ("maker_fees", "maker fees", "fees of maker fills"),
@@ -82,7 +82,7 @@ const STEPS: [(&str, &str, &str); 12] = [
     (
         "remainder",
         "remainder",
-        "not attributed: splits and merges versus one dollar, money on its way, rounding",
+        "not attributed: splits and merges versus one dollar, money in flight, rounding",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! The report as one HTML file that opens from disk: style, charts, script and data are inside it.
 //!
-//! It asks the network for nothing. Long lists are shortened; `report.json` has all of them.
+//! It loads nothing from the network. Long lists are shortened; `report.json` has all of them.
 
 mod chart;
 mod embed;
@@ -74,7 +74,7 @@ fn contents(report: &Report, analysis: &Analysis) -> String {
 fn together(total: &Total) -> String {
     let mut out = "<section id=real><h2>All recorded data together</h2>\n".to_owned();
     out.push_str(&markup::paragraph(&format!(
-        "{} runs on recorded data. Made-up data are in none of these figures.",
+        "{} runs on recorded data. Synthetic data are in none of these figures.",
         total.runs
     )));
     out.push_str(&parts::verdict(&total.verdict));

@@ -8,7 +8,7 @@ use super::tables;
 use crate::analysis::Opportunities;
 use crate::markets::Markets;
 use crate::model::Run;
-use crate::text::{count, duration, moment, shares};
+use crate::text::{count, duration, shares, timestamp};
 
 /// Opportunities by kind and outcome, how long they lived, the baskets tried, the best ones.
 pub(crate) fn section(run: &Run, seen: &Opportunities, markets: &Markets<'_>) -> String {
@@ -85,7 +85,7 @@ fn every_basket(run: &Run, markets: &Markets<'_>) -> String {
     for basket in run.baskets.iter().take(tables::SHOWN) {
         let took = basket.started.until(basket.ended).as_millis();
         table.row(vec![
-            Cell::text(moment(basket.started)),
+            Cell::text(timestamp(basket.started)),
             Cell::text(basket.kind.name()),
             Cell::long(markets.question(&basket.market)),
             Cell::figure(duration(took), Some(took as f64)),
@@ -123,7 +123,7 @@ fn best(seen: &Opportunities, markets: &Markets<'_>) -> String {
         let lived = seen.started.until(seen.ended).as_millis();
         let gross = f64::from(seen.best_gross_units) / 100.0;
         table.row(vec![
-            Cell::text(moment(seen.started)),
+            Cell::text(timestamp(seen.started)),
             Cell::text(seen.kind.name()),
             Cell::long(subject),
             Cell::figure(duration(lived), Some(lived as f64)),

@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
 use crate::model::{EquityPoint, Run};
-use crate::terminal::{evidence, model_name};
+use crate::terminal::{figures, model_name};
 use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
@@ -54,7 +54,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}</p></div>\n",
         verdict.answer.words(),
         escape(&verdict.reason),
-        escape(&minus(&evidence(verdict)).replace("sign\u{2212}flip", "sign-flip"))
+        escape(&minus(&figures(verdict)).replace("sign\u{2212}flip", "sign-flip"))
     )
 }
 
@@ -234,7 +234,7 @@ pub(crate) fn bootstrap(verdict: &Verdict) -> String {
         &format!(
             "Mean profit of a round trip in {} resamples; orange is below zero. {}",
             count(verdict.resamples),
-            evidence(verdict)
+            figures(verdict)
         ),
     )
 }
@@ -370,7 +370,7 @@ fn data(run: &Run, judged: &RunAnalysis) -> String {
     }
     out.push_str(&checks.html());
     out.push_str(&facts(&[
-        ("time with a trusted book", ratio(&judged.trusted_percent, " %")),
+        ("time with a usable book", ratio(&judged.usable_percent, " %")),
         (
             "batches",
             format!(
@@ -388,7 +388,7 @@ fn data(run: &Run, judged: &RunAnalysis) -> String {
                 count(data.no_ops)
             ),
         ),
-        ("grids inferred from prices", count(data.inferred_ticks)),
+        ("tick sizes inferred from prices", count(data.inferred_ticks)),
         ("markets without a resolution", count(data.unresolved_markets)),
     ]));
     out.push_str(&tables::markets(run));

@@ -6,7 +6,7 @@ use super::markup::{Cell, Table, fold, minus, paragraph};
 use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
 use crate::markets::Markets;
 use crate::model::Run;
-use crate::text::{duration, interval, moment, percent};
+use crate::text::{duration, interval, percent, timestamp};
 
 /// Rows shown of lists that can be long.
 pub(crate) const SHOWN: usize = 200;
@@ -233,7 +233,7 @@ pub(crate) fn trips(run: &Run, markets: &Markets<'_>) -> String {
         let fees = crate::analysis::saturated(micros(trip.entry_fee) + micros(trip.exit_fee));
         let held = trip.opened_at.until(trip.closed_at).as_millis();
         table.row(vec![
-            Cell::text(moment(trip.closed_at)),
+            Cell::text(timestamp(trip.closed_at)),
             Cell::text(trip.strategy.as_str()),
             Cell::long(markets.question(&trip.market)),
             Cell::text(if trip.outcome == polydesk_domain::Outcome::Yes { "yes" } else { "no" }),

@@ -32,11 +32,11 @@ fn only_failed() -> Report {
 
 /// Every report that the crate must cope with.
 fn reports() -> Vec<(&'static str, Report)> {
-    let mut odd = quiet();
-    (odd.span, odd.markets) = (None, Vec::new());
-    odd.round_trips = vec![trip(7, 10), trip(999, 0)];
-    odd.round_trips[1].shares = Shares::ZERO;
-    odd.fills = vec![fill_with(|record| {
+    let mut unlisted = quiet();
+    (unlisted.span, unlisted.markets) = (None, Vec::new());
+    unlisted.round_trips = vec![trip(7, 10), trip(999, 0)];
+    unlisted.round_trips[1].shares = Shares::ZERO;
+    unlisted.fills = vec![fill_with(|record| {
         record.fill.shares = Shares::ZERO;
         record.market = crate::common::condition(50);
     })];
@@ -58,7 +58,7 @@ fn reports() -> Vec<(&'static str, Report)> {
         ("no runs", report(Vec::new())),
         ("nothing happened", report(vec![quiet()])),
         ("only failed fills", only_failed()),
-        ("odd", report(vec![odd])),
+        ("not listed", report(vec![unlisted])),
         ("extreme", report(vec![extreme])),
         ("hostile", report(vec![hostile(), quiet()])),
         ("recorded", real()),
@@ -185,7 +185,7 @@ fn embedded(page: &str) -> Value {
 }
 
 #[test]
-fn the_page_is_one_file_that_asks_nobody() {
+fn the_page_is_one_file_that_loads_nothing() {
     let report = real();
     let page = html(&report, &analyse(&report, &options()));
     for bad in ["http://", "https://", "src=", "url(", "@import", "<link", "fetch("] {
@@ -217,18 +217,18 @@ fn a_huge_run_still_fits_into_five_megabytes() {
 }
 
 #[test]
-fn made_up_runs_are_never_added_to_real_ones() {
+fn synthetic_runs_are_never_added_to_real_ones() {
     let mut real = quiet();
     real.round_trips = vec![trip(0, 10), trip(1, -30)];
     real.totals.equity = Usdc::whole(1_000) + Usdc::cents(-20);
-    let mut made_up = real.clone();
-    made_up.synthetic = true;
-    made_up.round_trips = vec![trip(0, 5_000); 40];
-    let analysis = analyse(&report(vec![real.clone(), made_up.clone(), real]), &options());
+    let mut synthetic = real.clone();
+    synthetic.synthetic = true;
+    synthetic.round_trips = vec![trip(0, 5_000); 40];
+    let analysis = analyse(&report(vec![real.clone(), synthetic.clone(), real]), &options());
     let total = analysis.real.as_ref().unwrap();
     assert_eq!((total.runs, total.tables.total.n, total.verdict.net), (2, 4, Usdc::cents(-40)));
     assert_eq!(total.waterfall.net, Usdc::cents(-40));
-    assert!(analyse(&report(vec![made_up]), &options()).real.is_none());
+    assert!(analyse(&report(vec![synthetic]), &options()).real.is_none());
 }
 
 fn judged(round_trips: Vec<ClosedTrade>) -> Analysis {

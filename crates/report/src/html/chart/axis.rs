@@ -13,7 +13,7 @@ use super::super::markup::minus;
 pub(crate) enum Axis {
     /// Nanoseconds since 1970, UTC.
     Time,
-    /// Whole numbers of the thing named.
+    /// Whole numbers, with what they count.
     Count(&'static str),
 }
 
@@ -94,7 +94,7 @@ impl Ticks {
         if let Axis::Count(_) = self.axis {
             return minus(&crate::text::thousands(i128::from(tick)));
         }
-        // A day alone says nothing in a run of minutes, a time alone nothing in a run of weeks.
+        // A day alone is no label in a run of minutes, a time alone nothing in a run of weeks.
         let part = match self.step / SECOND {
             ..60 => 11..19,
             60..DAY if self.over.end.saturating_sub(self.over.start) < DAY * SECOND => 11..16,
@@ -149,10 +149,10 @@ mod tests {
         let start = 1_780_000_000 * SECOND;
         let after = |seconds: i64| line(Axis::Time, start, start + seconds * SECOND);
         let spans = [4, 40, 15 * 60, 5 * 3_600, 23 * 3_600, 30 * 3_600, 30 * DAY, 1_000 * DAY];
-        let mut told: String = spans.into_iter().map(after).collect();
-        told += &line(Axis::Time, i64::MIN, i64::MAX);
-        told += &line(Axis::Count("round trips"), 1, 83);
-        told += &line(Axis::Count("round trips"), 1, 2);
+        let mut labels: String = spans.into_iter().map(after).collect();
+        labels += &line(Axis::Time, i64::MIN, i64::MAX);
+        labels += &line(Axis::Count("round trips"), 1, 83);
+        labels += &line(Axis::Count("round trips"), 1, 2);
         expect![[r#"
             20:26:40 · 20:26:41 · 20:26:42 · 20:26:43 · 20:26:44 | 2026-05-28, UTC
             20:26:40 · 20:26:50 · 20:27:00 · 20:27:10 · 20:27:20 | 2026-05-28, UTC
@@ -165,7 +165,7 @@ mod tests {
             1677-09-21 · 1970-01-01 · 2262-04-11 | 1677-09-21 to 2262-04-11, UTC
             10 · 20 · 30 · 40 · 50 · 60 · 70 · 80 | round trips
             1 · 2 | round trips
-        "#]].assert_eq(&told);
+        "#]].assert_eq(&labels);
     }
 
     #[test]

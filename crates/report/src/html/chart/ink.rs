@@ -1,14 +1,14 @@
-//! The looks of a chart's marks: what is drawn here in a marker colour the page's style paints.
+//! The styles of a chart's marks: what is drawn here in a marker colour the page's style sheet paints.
 //!
-//! plotters writes fixed colours, but a page is read by day, by night and on paper. So every look has a
-//! marker colour, and [`dress`] turns the marker's attribute into the class of `style.css` that has the
+//! plotters writes fixed colours, but a page is read by day, by night and on paper. So every style has a
+//! marker colour, and [`finish`] turns the marker's attribute into the class of `style.css` that has the
 //! real one: `stroke="#FAFB03"` becomes `class=l1`.
 
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
 use super::super::markup::escape;
 
-/// One look. Lines and areas of a colour are two looks, as are bars of gains and of losses.
+/// One style. Lines and areas of a colour are two styles, as are bars of gains and of losses.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Ink {
     /// Words and figures.
@@ -86,9 +86,9 @@ pub(super) fn words() -> TextStyle<'static> {
     ("sans-serif", 24.0 * 1.24).into_font().color(&Ink::Words.marker())
 }
 
-/// The drawing as it stands in the page: scaled to its width, named for those who cannot see it, painted
-/// by its style.
-pub(super) fn dress(drawn: &str, (width, height): (u32, u32), label: &str) -> String {
+/// The drawing as it stands in the page: scaled to its width, with a label for screen readers, painted
+/// by its style sheet.
+pub(super) fn finish(drawn: &str, (width, height): (u32, u32), label: &str) -> String {
     let (_, body) = drawn.split_once('>').unwrap_or_default();
     let mut body = body.replace(" opacity=\"1\"", "").replace(" font-family=\"sans-serif\"", "");
     for ink in Ink::ALL {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_look_is_painted_by_the_page_in_a_colour_that_follows_its_scheme() {
+    fn every_style_is_painted_by_the_page_in_a_colour_that_follows_its_scheme() {
         let style = include_str!("../style.css");
         for ink in Ink::ALL {
             let rule = style

@@ -20,7 +20,7 @@ use crate::text::{clean, thousands};
 pub(crate) use axis::Axis;
 use axis::{Ticks, number};
 pub(crate) use ink::Ink;
-use ink::{dress, words};
+use ink::{finish, words};
 pub(crate) use thin::thin;
 
 const WIDTH: u32 = 1440;
@@ -36,7 +36,7 @@ const ROW: u32 = 60;
 type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn Error>>;
 
-/// One line of a chart: its points in order of x, its look and that of the area between it and zero.
+/// One line of a chart: its points in order of x, its style and that of the area between it and zero.
 pub(crate) struct Line {
     pub name: &'static str,
     pub ink: Ink,
@@ -50,7 +50,7 @@ fn svg(label: &str, height: u32, draw: impl FnOnce(&Root<'_>) -> Drawn) -> Strin
     let done = draw(&root).and_then(|()| Ok(root.present()?));
     drop(root);
     match done {
-        Ok(()) => dress(&drawn, (WIDTH, height), label),
+        Ok(()) => finish(&drawn, (WIDTH, height), label),
         Err(error) => paragraph(&format!("The chart \"{label}\" could not be drawn: {error}.")),
     }
 }
@@ -71,7 +71,7 @@ fn over(values: impl Iterator<Item = f64>) -> Range<f64> {
     if low > high {
         return 0.0..1.0;
     }
-    // Values that differ in the last digits only would give ticks that cannot be told apart.
+    // Values that differ in the last digits only would give ticks that look the same.
     let least = low.abs().max(high.abs()) * 1e-9;
     let room = if high - low > least.max(1e-9) { 0.0 } else { least.max(0.5) };
     low - room..high + room

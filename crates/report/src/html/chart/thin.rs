@@ -1,4 +1,4 @@
-//! Makes a long series short without losing what an eye would look for.
+//! Makes a long series short and keeps its extremes.
 
 /// At most about `2 × buckets` points that keep the lowest and highest value of every stretch of x.
 ///
