@@ -30,7 +30,7 @@ pub fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> 
         let there = theirs.free + theirs.reserved + theirs.locked + theirs.incoming;
         if held != there {
             shares_off.push(format!(
-                "{}: desk {held}, exchange {there}",
+                "{}: bot {held}, exchange {there}",
                 engine.universe().token_id(token)
             ));
         }
@@ -51,37 +51,43 @@ pub fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> 
         ),
         days(ledger, closed),
         check(
-            "the desk's cash equals the exchange's",
+            "the bot's cash equals the exchange's",
             cash == free,
-            format!("desk {cash}, exchange {free}"),
+            format!("bot {cash}, exchange {free}"),
         ),
         check(
-            "the desk's shares equal the exchange's",
+            "the bot's shares equal the exchange's",
             shares_off.is_empty(),
             if shares_off.is_empty() { "all tokens".to_owned() } else { shares_off.join("; ") },
         ),
         check(
             "nothing halted",
             execution.halted().is_none(),
-            execution.halted().unwrap_or("no claim was made").to_owned(),
+            execution.halted().unwrap_or("no invariant was violated").to_owned(),
         ),
     ]
 }
 
-/// Whether the ledger's days say what the round trips say: the tables are made of these, halts of those.
+/// Whether the ledger's results by day equal those of the round trips: loss limits use the former, tables
+/// the latter.
 fn days(ledger: &Ledger, closed: &[ClosedTrade]) -> Check {
-    let (mut booked, mut told) = (BTreeMap::<i64, Usdc>::new(), BTreeMap::<i64, Usdc>::new());
+    let (mut booked_by_day, mut closed_by_day) =
+        (BTreeMap::<i64, Usdc>::new(), BTreeMap::<i64, Usdc>::new());
     for ((_, day), tally) in ledger.days() {
-        *booked.entry(*day).or_default() += tally.realised;
+        *booked_by_day.entry(*day).or_default() += tally.realised;
     }
     for trade in closed {
-        *told.entry(trade.closed_at.day()).or_default() += trade.proceeds - trade.cost;
+        *closed_by_day.entry(trade.closed_at.day()).or_default() += trade.proceeds - trade.cost;
     }
-    let differ = booked.iter().filter(|(day, amount)| told.get(day) != Some(amount)).count()
-        + told.keys().filter(|day| !booked.contains_key(day)).count();
+    let differ =
+        booked_by_day.iter().filter(|(day, amount)| closed_by_day.get(day) != Some(amount)).count()
+            + closed_by_day.keys().filter(|day| !booked_by_day.contains_key(day)).count();
     Check {
         name: "the ledger's days equal the round trips'".to_owned(),
         passed: differ == 0,
-        detail: format!("days with a result: {}, other: {differ}", booked.len().max(told.len())),
+        detail: format!(
+            "days with a result: {}, other: {differ}",
+            booked_by_day.len().max(closed_by_day.len())
+        ),
     }
 }

@@ -40,7 +40,7 @@ pub enum Verb {
     Import(ImportArgs),
     /// Show a tape's certificate and what it holds.
     Inspect(InspectArgs),
-    /// Measure rows per second and peak memory on made-up tapes.
+    /// Measure rows per second and peak memory on synthetic tapes.
     Bench(backtest_bench::BenchArgs),
     /// Show or check the configuration.
     Config {
@@ -130,14 +130,14 @@ pub struct InspectArgs {
 pub enum ConfigVerb {
     /// Print every setting.
     Show {
-        /// Say where each value comes from.
+        /// Print where each value comes from.
         #[arg(long)]
         origin: bool,
         /// A configuration file; several are layered.
         #[arg(short, long = "config", value_name = "FILE")]
         configs: Vec<PathBuf>,
     },
-    /// Check the configuration and tell every mistake (exit code 3 if there is one).
+    /// Check the configuration and report every mistake (exit code 3 if there is one).
     Check {
         /// A configuration file; several are layered.
         #[arg(short, long = "config", value_name = "FILE")]

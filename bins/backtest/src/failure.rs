@@ -16,7 +16,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Tells people on standard error and returns the code.
+    /// Prints the error on standard error and returns the exit code.
     pub fn report(self) -> ExitCode {
         match self {
             // A reader that closed the pipe has seen enough.

@@ -14,15 +14,15 @@ pub struct Part {
     pub only: Option<StrategyId>,
 }
 
-/// The default run: two recordings, and a made-up tape that stands apart.
+/// The default run: two recordings, and a synthetic tape that stands apart.
 ///
-/// On the made-up tape the scanner runs alone: bids resting in the planted episodes would be filled by
-/// the very depth that they are about.
+/// On the synthetic tape the scanner runs alone: bids resting in the planted opportunities would be filled
+/// by the very depth that makes them.
 const PARTS: [(&str, &str, Option<StrategyId>); 3] = [
     ("NHL final, six markets, 2026-06-07 (recorded)", "nhl-2026-06-07", None),
     ("BTC 15-minute markets, 2026-09-28 (recorded)", "btc-15m-2026-09-28", None),
     (
-        "Arbitrage episodes, scanner alone (SYNTHETIC: made by a generator, no real market)",
+        "Arbitrage opportunities, scanner alone (SYNTHETIC: made by a generator, no real market)",
         "synthetic-arbitrage",
         Some(StrategyId::ARB_SCANNER),
     ),
@@ -31,7 +31,7 @@ const PARTS: [(&str, &str, Option<StrategyId>); 3] = [
 /// The default run's parts, from any working directory.
 ///
 /// # Errors
-/// The folder is nowhere: the message says where it was looked for.
+/// The folder was not found: the message lists the folders that were tried.
 pub fn parts() -> anyhow::Result<Vec<Part>> {
     let folder = folder()?;
     let part = |(heading, tape, only)| Part { heading, tape: folder.join(tape), only };

@@ -1,4 +1,4 @@
-//! Replays tapes once, and what that leaves.
+//! Replays tapes once, and holds the result.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use polydesk_tape::{TapeReader, Times};
 use crate::failure::{Done, Failure};
 use crate::progress;
 
-/// What one replay left.
+/// The result of one replay.
 pub struct Replayed {
     /// What was recorded.
     pub recording: Recording,
@@ -56,12 +56,12 @@ pub fn replay_once(
         ..Options::default()
     };
     let bar = shown.map(|heading| progress::bar(rows, heading));
-    let mut tell = |rows, _at| {
+    let mut progress = |rows, _at| {
         if let Some(bar) = &bar {
             bar.set_position(rows);
         }
     };
-    let recording = replay(&mut reader, &mut engine, &mut sim, &options, &mut log, &mut tell)
+    let recording = replay(&mut reader, &mut engine, &mut sim, &options, &mut log, &mut progress)
         .context("the replay stopped")
         .map_err(Failure::Data)?;
     if let Some(bar) = bar {

@@ -27,7 +27,7 @@ pub fn import(args: &ImportArgs) -> Done {
     Ok(())
 }
 
-/// Drafts an overlay; a file that exists is a person's work and is left alone.
+/// Drafts an overlay; an existing file is never overwritten.
 fn write_overlay(job: &ImportJob, path: &Path) -> Done {
     if path.exists() {
         return Err(Failure::Failed(anyhow::anyhow!(

@@ -1,4 +1,4 @@
-//! The program as people run it.
+//! The program, run as a process.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ fn root() -> PathBuf {
 
 fn backtest(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backtest"));
-    // A variable of the person who runs the tests must not change what is tested.
+    // Variables of the environment must not change what is tested.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POLYDESK__")) {
         command.env_remove(name);
     }
@@ -87,13 +87,13 @@ fn wrong_configuration_ends_with_3_and_names_everything() {
     .unwrap();
     let name = file.to_str().unwrap();
     for args in [&["run", "-c", name][..], &["config", "check", "-c", name]] {
-        let said = backtest(dir.path(), args);
+        let output = backtest(dir.path(), args);
         expect(
-            &said,
+            &output,
             3,
             &["mine.toml:2: risk.max_oder_usd is not a key; did you mean risk.max_order_usd?"],
         );
-        expect(&said, 3, &["mine.toml:4: run.seed", "mine.toml:6: stink_bidder.min_mid is 2"]);
+        expect(&output, 3, &["mine.toml:4: run.seed", "mine.toml:6: stink_bidder.min_mid is 2"]);
     }
     expect(
         &backtest(dir.path(), &["run", "-c", "nowhere.toml"]),

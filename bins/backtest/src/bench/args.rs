@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 pub enum What {
     /// The row is read and no more.
     Tape,
-    /// The yardstick: a pair of sorted maps per token, best prices looked at after every row.
+    /// The yardstick: a pair of sorted maps per token, best prices read after every row.
     Maps,
     /// (a) The row is applied to the books.
     Books,
-    /// (b) The engine, with one trivial strategy that looks at every complete batch.
+    /// (b) The engine, with one trivial strategy that reads every complete batch.
     Strategy,
     /// As (b), through the whole replay: simulated exchange, delayed feed, timers.
     Replay,
@@ -96,11 +96,11 @@ pub struct Case {
 /// Arguments of `bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
-    /// Rows of the made-up tape; several are measured one after another. [default: 1000000,10000000]
+    /// Rows of the synthetic tape; several are measured one after another. [default: 1000000,10000000]
     #[arg(long, value_name = "N", value_delimiter = ',',
           value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
     pub rows: Vec<u64>,
-    /// Outcome tokens of the made-up tape, two per market.
+    /// Outcome tokens of the synthetic tape, two per market.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [10, 200],
           value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub tokens: Vec<u32>,

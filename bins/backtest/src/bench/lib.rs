@@ -4,12 +4,12 @@
 //! trades uses it.
 
 mod args;
-mod looker;
 mod maps;
 mod measure;
+mod observer;
 mod table;
 
 pub use args::{BenchArgs, Case, Store, What};
-pub use looker::Looker;
 pub use measure::{Clock, Held, Measured, SEED, Work, measure, peak_kib, work};
+pub use observer::Observer;
 pub use table::run;

@@ -1,7 +1,7 @@
 //! The yardstick: books as most programs keep them, two sorted maps per token.
 //!
 //! It knows no batches and no mirror: every row changes the book of its own token, and the best
-//! prices are looked at after each.
+//! prices are read after each.
 
 use std::collections::BTreeMap;
 

@@ -17,11 +17,11 @@ use polydesk_tape::synthetic::{PackedTape, Speed};
 use polydesk_tape::{EventSource, TapeReader, Times, blank};
 use serde::{Deserialize, Serialize};
 
-use crate::looker::Looker;
 use crate::maps::Maps;
+use crate::observer::Observer;
 use crate::{Case, Store, What};
 
-/// Seed of every made-up tape.
+/// Seed of every synthetic tape.
 pub const SEED: u64 = 1;
 /// A sample lasts at least this long, by repeating the case.
 const SAMPLE_SECS: f64 = 0.3;
@@ -71,7 +71,7 @@ pub struct Work {
     pub orders: u64,
     /// Fills.
     pub fills: u64,
-    /// Depends on every price that was looked at, so that nothing can be left out.
+    /// Depends on every price that was read, so that the compiler leaves nothing out.
     pub check: u64,
 }
 
@@ -87,7 +87,7 @@ pub struct Measured {
     pub rows_per_sec: f64,
     /// Rows per second by the wall, of the same sample.
     pub rows_per_wall_sec: f64,
-    /// Peak resident memory in KiB after one pass; zero where the system does not tell.
+    /// Peak resident memory in KiB after one pass; zero where the system does not report it.
     pub peak_kib: u64,
     /// How much of it is the tape held in memory.
     pub tape_kib: u64,
@@ -144,10 +144,10 @@ pub fn work<S: EventSource>(what: What, source: &mut S) -> anyhow::Result<Work> 
         What::Books => books(source),
         What::Strategy => strategy(source),
         What::Replay => {
-            let looker = Looker::default();
-            let seen = looker.seen();
+            let observer = Observer::default();
+            let seen = observer.seen();
             let limits = limits()?;
-            let work = whole(source, limits, vec![Box::new(looker)], SimConfig::default(), 1)?;
+            let work = whole(source, limits, vec![Box::new(observer)], SimConfig::default(), 1)?;
             Ok(Work { check: seen.get().1, ..work })
         }
         What::Full => {
@@ -219,9 +219,9 @@ fn middle(books: &Books, key: MarketKey) -> u64 {
 }
 
 fn strategy<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
-    let looker = Looker::default();
-    let seen = looker.seen();
-    let mut engine = Engine::new(Setup::simulated(limits()?), vec![Box::new(looker)])?;
+    let observer = Observer::default();
+    let seen = observer.seen();
+    let mut engine = Engine::new(Setup::simulated(limits()?), vec![Box::new(observer)])?;
     let (mut rows, mut out, mut stamped) = (0, Outbox::new(), blank());
     while source.next_into(&mut stamped)? {
         rows += 1;
@@ -278,13 +278,13 @@ impl Clock {
     }
 }
 
-/// Nanoseconds this thread has run, where the system tells.
+/// Nanoseconds this thread has run, where the system reports it.
 fn ran() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// Peak resident memory of this process in KiB, where the system tells.
+/// Peak resident memory of this process in KiB, where the system reports it.
 pub fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or("");

@@ -183,13 +183,13 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused_with_the_rule() {
-        for (words, said) in [
+        for (words, text) in [
             ("--what everything", "possible values: tape, maps, books"),
             ("--rows 5", "1000..=1000000000"),
             ("--tokens 1", "2..=100000"),
         ] {
             let error = parse(words).unwrap_err();
-            assert!(error.contains(said), "{words}: {error}");
+            assert!(error.contains(text), "{words}: {error}");
         }
         let error = one(&parse("--one --rows 1000").unwrap()).unwrap_err().to_string();
         assert!(error.contains("these arguments name 24"), "{error}");

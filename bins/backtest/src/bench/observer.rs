@@ -1,4 +1,4 @@
-//! The cheapest strategy that still looks at every complete batch. It wants nothing.
+//! The cheapest strategy that still reads every complete batch. It emits no signals.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, Vie
 
 /// Reads the best prices of every complete batch, counts the batches and sums the middles.
 #[derive(Debug, Default)]
-pub struct Looker {
+pub struct Observer {
     seen: Arc<Seen>,
     batches: u64,
     sum: u64,
 }
 
-/// What a looker saw; shared, because the engine owns its strategies.
+/// What an observer saw; shared, because the engine owns its strategies.
 #[derive(Debug, Default)]
 pub struct Seen {
     batches: AtomicU64,
@@ -28,16 +28,16 @@ impl Seen {
     }
 }
 
-impl Looker {
+impl Observer {
     /// A handle to what it sees.
     pub fn seen(&self) -> Arc<Seen> {
         self.seen.clone()
     }
 }
 
-impl Strategy for Looker {
+impl Strategy for Observer {
     fn id(&self) -> StrategyId {
-        const { StrategyId::literal("looker") }
+        const { StrategyId::literal("observer") }
     }
 
     fn kinds(&self) -> Kinds {
