@@ -1,8 +1,8 @@
 //! Configuration in layers: defaults, files, environment, flags.
 //!
-//! Every value knows where it came from; every mistake is told at once, with the place, the rule and
-//! the nearest key that exists. It opens the files it is given and reads the environment it is handed;
-//! it looks for nothing by itself.
+//! Every value has its origin; all mistakes are reported at once, with the place, the rule and the
+//! nearest key that exists. It opens the files it is given and takes the environment as an argument;
+//! it searches for no file.
 
 mod check;
 mod feed;

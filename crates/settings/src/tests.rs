@@ -21,7 +21,7 @@ fn the_defaults_are_complete_and_valid() {
 }
 
 #[test]
-fn every_key_of_the_types_stands_in_the_files() {
+fn every_key_of_the_types_is_in_the_files() {
     let text = |value: &dyn erased::Text| value.toml();
     let mut keys = BTreeMap::new();
     let files = Settings::load(&[]).unwrap().lines;
@@ -55,7 +55,7 @@ mod erased {
 }
 
 #[test]
-fn later_layers_win_and_say_where_they_stand() {
+fn later_layers_win_and_origins_name_file_and_line() {
     let (file, layer) =
         file("[risk]\nmax_order_usd = 55.5\n\n[exchange.latency]\ninsert = \"5ms\"\n");
     let env = Layer::env([("POLYDESK__RUN__SEED".to_owned(), "9".to_owned())].into_iter());
@@ -71,7 +71,7 @@ fn later_layers_win_and_say_where_they_stand() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_with_place_rule_and_mend() {
+fn all_mistakes_are_reported_at_once_with_place_rule_and_fix() {
     let (file, layer) = file(
         "[risk]\nmax_oder_usd = 5\nmax_market_usd = -1\n[stink_bidder]\nmax_spread = 7.0\n\
          [exchange]\nqueue = \"optimistic\"\n[run]\nstrategies = [\"stink_bider\"]\n",
@@ -96,7 +96,7 @@ fn all_mistakes_are_told_at_once_with_place_rule_and_mend() {
 }
 
 #[test]
-fn a_broken_file_is_told_with_its_name() {
+fn a_file_that_does_not_parse_is_reported_with_its_name() {
     let (file, layer) = file("[risk\nmax = ");
     let all = problems(&[layer]);
     assert!(all[0].starts_with(&file.path().display().to_string()), "{all:?}");
@@ -163,7 +163,7 @@ fn an_instance_has_its_own_keys_over_those_of_its_kind_from_every_kind_of_layer(
 
 #[test]
 fn mistakes_of_instances_name_place_rule_and_fix() {
-    // A file, the line of the mistake, and what is said of it.
+    // A file, the line of the mistake, and the message.
     let cases = [
         (
             "[stink_bidder.instances.whales]\ntl_secs = 5\n",
@@ -260,7 +260,7 @@ fn mistakes_of_instances_name_place_rule_and_fix() {
 }
 
 #[test]
-fn a_mistake_of_the_kind_is_not_told_again_for_each_instance() {
+fn a_mistake_of_the_kind_is_not_reported_again_for_each_instance() {
     let (_file, layer) = file(
         "[stink_bidder]\nttl_secs = 0\n[stink_bidder.instances.a]\n[stink_bidder.instances.b]\nttl_secs = 5\n",
     );
@@ -269,7 +269,7 @@ fn a_mistake_of_the_kind_is_not_told_again_for_each_instance() {
 }
 
 #[test]
-fn a_parameter_of_another_type_is_told_with_its_key_and_place() {
+fn a_parameter_of_the_wrong_type_is_reported_with_its_key_and_place() {
     for (text, want) in [
         (
             "[stink_bidder]\nttl_secs = 1.5\n",
@@ -300,10 +300,10 @@ fn the_age_of_a_proof_has_a_default_and_a_range() {
                 (value.to_owned(), true)
             ),
             Err(problems) => {
-                let told = format!(
+                let message = format!(
                     "env {name}: feed.max_proof_age_secs is {value}; it must be between 1 and 600 seconds"
                 );
-                assert_eq!((problems[0].to_string(), want), (told, false));
+                assert_eq!((problems[0].to_string(), want), (message, false));
             }
         }
     }
