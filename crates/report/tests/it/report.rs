@@ -1,6 +1,5 @@
 //! The whole output over reports made by hand and one of a recorded run.
 
-
 use crate::common::{
     HOSTILE, basket, failed_fill, fill, fill_with, hostile, opportunity, quiet, report, trip,
 };

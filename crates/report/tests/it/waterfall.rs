@@ -1,6 +1,5 @@
 //! The money's steps add up to the net, and on clean books explain all of it.
 
-
 use std::collections::BTreeMap;
 
 use crate::common::{condition, failed_fill, fill, fill_with, quiet, report, token, trip};
