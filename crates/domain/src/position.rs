@@ -9,7 +9,7 @@ pub struct Position {
     pub confirmed: Shares,
     /// Bought, not settled yet: counts as exposure, cannot be sold.
     pub unsettled: Shares,
-    /// Part of `confirmed` that resting or unanswered sells may take.
+    /// Part of `confirmed` that something under way may take: sells, merges, a redemption.
     pub offered: Shares,
     /// What `confirmed + unsettled` cost, fees included.
     pub cost: Usdc,

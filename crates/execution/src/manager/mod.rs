@@ -27,7 +27,7 @@ use crate::budget::Budget;
 use crate::config::Limits;
 use crate::gate::{Facts, Mode};
 use crate::state::{
-    Budgets, ClosedLot, Entry, Equity, Ledger, LoadError, Order, Orders, PendingAsk, Positions,
+    Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk, Positions,
     State,
 };
 
@@ -205,13 +205,27 @@ impl Manager {
         self.state.positions.position(strategy, token, self.reserved_for_sells(strategy, token))
     }
 
-    /// Shares that a strategy's open sells may take.
+    /// Shares of a strategy that something under way may take: its open sells, its merges, and a redemption of
+    /// the market, which takes what everybody holds.
     pub(crate) fn reserved_for_sells(&self, strategy: StrategyId, token: Token) -> Shares {
-        let sells = self.state.orders.open_in(token.market());
-        sells
+        let market = token.market();
+        let sells = self.state.orders.open_in(market);
+        let sells: Shares = sells
             .filter(|o| o.strategy == strategy && o.token == token)
             .map(Order::remaining_offer)
-            .sum()
+            .sum();
+        let mut converting = Shares::ZERO;
+        for pending in self.state.conversions.values().filter(|pending| pending.market == market) {
+            match pending.takes() {
+                Some(shares) if pending.strategy == strategy => converting += shares,
+                Some(_) => {}
+                None => {
+                    let held = self.state.positions.get(strategy, token);
+                    converting += held.map_or(Shares::ZERO, Holding::confirmed);
+                }
+            }
+        }
+        sells + converting
     }
 
     /// pUSD that nothing has a claim on.
