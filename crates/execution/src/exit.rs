@@ -1,30 +1,44 @@
-//! When to leave, and why.
+//! When to leave, and why: what every lot of a holding wants by its own plan, age and entry price, and what
+//! somebody asked for. Nothing here knows orders.
 
-use polydesk_domain::{Book, ExitReason, Price, Shares, Side, Span, Tick, Time, Token};
+use std::collections::BTreeMap;
 
-use crate::state::{ExitState, Holding, Lot, PendingExit, average_units};
+use polydesk_domain::{
+    Book, ClientOrderId, ExitReason, Price, Shares, Side, Span, TakeProfit, Tick, Time, Token,
+};
 
-/// What to do about a holding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitIntent {
-    /// Nothing.
-    Stay,
-    /// Wait in the book for the target.
-    Rest {
-        /// Where.
-        price: Price,
-        /// How much.
-        shares: Shares,
-    },
-    /// Sell into the bids.
-    Take {
-        /// Why.
-        reason: ExitReason,
-        /// Not below this.
-        floor: Price,
-        /// How much.
-        shares: Shares,
-    },
+use crate::state::{Authority, ExitState, FillKey, Holding, Lot, average_units};
+
+/// Shares that are to be sold into the bids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// Why.
+    pub reason: ExitReason,
+    /// Not below this.
+    pub floor: Price,
+    /// How many.
+    pub shares: Shares,
+    /// The lots they are of; what these do not cover is of any lot.
+    pub lots: Vec<FillKey>,
+}
+
+impl Take {
+    /// Who wants it.
+    pub const fn authority(&self) -> Authority {
+        Authority::of(self.reason)
+    }
+}
+
+/// Everything that a holding wants now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExitIntents {
+    /// To be sold into the bids, the highest authority first. Lots whose exits agree in authority and floor
+    /// are one.
+    pub takes: Vec<Take>,
+    /// Targets at which lots wait in the book.
+    pub rests: BTreeMap<Price, Vec<(FillKey, Shares)>>,
+    /// New highs of trailing stops.
+    pub highs: Vec<(FillKey, u64)>,
 }
 
 /// Everything about the market that an exit looks at.
@@ -36,92 +50,156 @@ pub struct ExitContext<'a> {
     pub book: &'a Book,
     /// Time to the nominal close, where known.
     pub to_close: Option<Span>,
+    /// Less cannot be sold.
+    pub min_size: Shares,
 }
 
-/// Rounds ten-thousandths up to the grid, if that is a price one can trade at.
+/// Rounds ten-thousandths up to the tick size, if that is a price one can trade at.
 fn up_to_tick(units: u64, tick: Tick) -> Option<Price> {
     let units = units.next_multiple_of(u64::from(tick.units()));
     u16::try_from(units).ok().and_then(Price::new).filter(|price| price.tradable(tick))
 }
 
-/// What a holding's exit plans want now, and the trailing stop's best executable price.
-pub fn exit_intent(
+/// What a holding wants now.
+pub fn exit_intents(
     holding: &Holding,
     exit: &ExitState,
     token: Token,
     ctx: &ExitContext<'_>,
-) -> (ExitIntent, Option<u64>) {
-    let mut high = exit.high;
-    let intent = intent(holding, exit, &mut high, token, ctx);
-    (intent, high)
+) -> ExitIntents {
+    let mut intents = ExitIntents::default();
+    let mut prices = Executable { holding, token, ctx, known: Vec::new() };
+    let settled = || holding.lots.iter().filter(|lot| lot.confirmed);
+    let mut rest = Vec::new();
+    for lot in settled().filter(|lot| lot.plan.is_some()) {
+        match due(lot, &mut prices, ctx, &mut intents.highs) {
+            Some((reason, floor)) => intents.take(lot, reason, floor),
+            None => rest.push(lot),
+        }
+        if let Some((price, TakeProfit { rest: true, .. })) = target(lot, ctx) {
+            intents.rests.entry(price).or_default().push((lot.key, lot.shares));
+        }
+    }
+    intents.takes.sort_by_key(|take| core::cmp::Reverse(take.authority()));
+    // A lot that cannot be sold alone leaves with the first exit of its holding.
+    if let Some(take) = intents.takes.first_mut() {
+        for lot in rest.into_iter().filter(|lot| lot.shares < ctx.min_size) {
+            take.shares += lot.shares;
+            take.lots.push(lot.key);
+        }
+    }
+    for pending in exit.pending.values() {
+        let shares = pending.shares.min(holding.confirmed());
+        // What a basket bought has no plan of its own.
+        let first = |lot: &&Lot| pending.reason == ExitReason::Unwind && lot.plan.is_some();
+        let mut lots: Vec<&Lot> = settled().collect();
+        lots.sort_by_key(first);
+        let mut left = shares;
+        lots.retain(|lot| {
+            let wanted = !left.is_zero();
+            left = left.saturating_sub(lot.shares);
+            wanted
+        });
+        let lots = lots.iter().map(|lot| lot.key).collect();
+        let take = Take { reason: pending.reason, floor: pending.floor, shares, lots };
+        if !take.shares.is_zero() {
+            intents.takes.push(take);
+        }
+    }
+    intents.takes.sort_by_key(|take| core::cmp::Reverse(take.authority()));
+    intents
 }
 
-fn intent(
-    holding: &Holding,
-    exit: &ExitState,
-    high: &mut Option<u64>,
-    token: Token,
-    ctx: &ExitContext<'_>,
-) -> ExitIntent {
-    let settled = holding.confirmed();
-    let outcome = token.outcome();
-    if settled.is_zero() {
-        return ExitIntent::Stay;
+impl ExitIntents {
+    /// Adds a lot to what leaves together.
+    fn take(&mut self, lot: &Lot, reason: ExitReason, floor: Price) {
+        let agrees =
+            |take: &&mut Take| take.authority() == Authority::of(reason) && take.floor == floor;
+        if let Some(take) = self.takes.iter_mut().find(agrees) {
+            take.shares += lot.shares;
+            take.lots.push(lot.key);
+        } else {
+            let (shares, lots) = (lot.shares, vec![lot.key]);
+            self.takes.push(Take { reason, floor, shares, lots });
+        }
     }
-    if let Some(PendingExit { reason, floor, shares }) = exit.pending {
-        return ExitIntent::Take { reason, floor, shares: shares.min(settled) };
-    }
-    let planned: Vec<&Lot> =
-        holding.lots.iter().filter(|lot| lot.confirmed && lot.plan.is_some()).collect();
-    let Some(plan) = planned.first().and_then(|lot| lot.plan) else { return ExitIntent::Stay };
-    let shares: Shares = planned.iter().map(|lot| lot.shares).sum();
-    let weigh = |of: &dyn Fn(&Lot) -> u64| -> u64 {
-        let sum: u128 =
-            planned.iter().map(|lot| u128::from(of(lot)) * u128::from(lot.shares.micros())).sum();
-        (sum / u128::from(shares.micros().max(1))) as u64
-    };
-    let entry = weigh(&|lot| lot.entry_units());
-    let floor = plan.stop.map_or(Price::ZERO, |stop| stop.floor);
-    let take = |reason| ExitIntent::Take { reason, floor, shares };
+}
 
-    let oldest = planned[0].opened_at;
-    if plan.max_hold.is_some_and(|most| oldest.until(ctx.now) >= most) {
-        return take(ExitReason::MaxHold);
+/// What whole entries would bring. An entry is everything that one order bought: its fills can be crumbs,
+/// and a crumb always finds a bid.
+struct Executable<'a> {
+    holding: &'a Holding,
+    token: Token,
+    ctx: &'a ExitContext<'a>,
+    known: Vec<((ClientOrderId, Price), Option<u64>)>,
+}
+
+impl Executable<'_> {
+    /// The average price in ten-thousandths of what is settled of an entry; `None` without any bid above the
+    /// floor. Not the best bid: a thin bid is no price.
+    fn price(&mut self, lot: &Lot, floor: Price) -> Option<u64> {
+        let key = (lot.key.1, floor);
+        if let Some((_, price)) = self.known.iter().find(|(known, _)| *known == key) {
+            return *price;
+        }
+        let entry = self.holding.lots.iter().filter(|of| of.confirmed && of.key.1 == lot.key.1);
+        let shares: Shares = entry.map(|of| of.shares).sum();
+        let walk = self.ctx.book.walk(self.token.outcome(), Side::Sell, floor, shares);
+        // What finds no bid above the floor is worth the floor: that is all it would be sold for.
+        let unsold = floor.notional_floor(shares.saturating_sub(walk.shares));
+        let price = (!walk.shares.is_zero()).then(|| average_units(walk.notional + unsold, shares));
+        self.known.push((key, price));
+        price
+    }
+}
+
+/// Why a lot is to be sold now, and the lowest price for it.
+fn due(
+    lot: &Lot,
+    prices: &mut Executable<'_>,
+    ctx: &ExitContext<'_>,
+    highs: &mut Vec<(FillKey, u64)>,
+) -> Option<(ExitReason, Price)> {
+    let plan = lot.plan?;
+    let floor = plan.stop.map_or(Price::ZERO, |stop| stop.floor);
+    let entry = lot.entry_units();
+    if plan.stop.is_some() || plan.trailing.is_some() {
+        let now = prices.price(lot, floor);
+        if let (Some(stop), Some(now)) = (plan.stop, now)
+            && now + u64::from(stop.loss) <= entry
+        {
+            return Some((ExitReason::StopLoss, floor));
+        }
+        if let (Some(trailing), Some(now)) = (plan.trailing, now) {
+            let active = lot.high.is_some() || now >= entry + u64::from(trailing.activate);
+            let tick = u64::from(ctx.book.tick().units());
+            let mut high = lot.high;
+            // Every rise is written down: only by whole ticks.
+            if active && lot.high.is_none_or(|high| now >= high + tick) {
+                high = Some(now);
+                highs.push((lot.key, now));
+            }
+            if high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
+                return Some((ExitReason::Trailing, floor));
+            }
+        }
+    }
+    if plan.max_hold.is_some_and(|most| lot.opened_at.until(ctx.now) >= most) {
+        return Some((ExitReason::MaxHold, floor));
     }
     if let (Some(before), Some(left)) = (plan.before_close, ctx.to_close)
         && left <= before
     {
-        return take(ExitReason::BeforeClose);
+        return Some((ExitReason::BeforeClose, floor));
     }
-    // What the whole lot would bring, not the best bid: a thin bid is no price.
-    let walk = ctx.book.walk(outcome, Side::Sell, floor, shares);
-    // What finds no bid above the floor is worth the floor: that is all it would be sold for.
-    let unsold = floor.notional_floor(shares.saturating_sub(walk.shares));
-    let executable =
-        (!walk.shares.is_zero()).then(|| average_units(walk.notional + unsold, shares));
-    if let (Some(stop), Some(now)) = (plan.stop, executable)
-        && now + u64::from(stop.loss) <= entry
-    {
-        return take(ExitReason::StopLoss);
-    }
-    if let (Some(trailing), Some(now)) = (plan.trailing, executable) {
-        if now >= entry + u64::from(trailing.activate) || high.is_some() {
-            *high = Some(high.map_or(now, |high| high.max(now)));
-        }
-        if high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
-            return take(ExitReason::Trailing);
-        }
-    }
-    let Some(profit) = plan.take_profit else { return ExitIntent::Stay };
-    let target = weigh(&|lot| {
-        let gain = lot.plan.and_then(|plan| plan.take_profit).map_or(0, |profit| profit.gain);
-        lot.entry_units() + u64::from(gain)
-    });
-    let Some(price) = up_to_tick(target, ctx.book.tick()) else { return ExitIntent::Stay };
-    let reached = ctx.book.best_bid(outcome).is_some_and(|(bid, _)| bid >= price);
-    match (reached, profit.rest) {
-        (true, _) => ExitIntent::Take { reason: ExitReason::TakeProfit, floor: price, shares },
-        (false, true) => ExitIntent::Rest { price, shares },
-        (false, false) => ExitIntent::Stay,
-    }
+    let (price, _) = target(lot, ctx)?;
+    let reached = ctx.book.best_bid(prices.token.outcome()).is_some_and(|(bid, _)| bid >= price);
+    reached.then_some((ExitReason::TakeProfit, price))
+}
+
+/// A lot's profit target.
+fn target(lot: &Lot, ctx: &ExitContext<'_>) -> Option<(Price, TakeProfit)> {
+    let profit = lot.plan?.take_profit?;
+    let price = up_to_tick(lot.entry_units() + u64::from(profit.gain), ctx.book.tick())?;
+    Some((price, profit))
 }

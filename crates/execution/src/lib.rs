@@ -15,11 +15,11 @@ pub mod state;
 
 pub use budget::Budget;
 pub use config::{Limits, LossLatch, RawRisk};
-pub use exit::{ExitContext, ExitIntent, exit_intent};
+pub use exit::{ExitContext, ExitIntents, Take, exit_intents};
 pub use gate::{Ask, Facts, Mode, crosses};
 pub use manager::{Context, Counts, Manager};
 pub use state::{
-    BasketLeg, ClosedLot, Entry, Equity, ExitState, Exposure, FillKey, Holding, Illegal,
+    Authority, BasketLeg, ClosedLot, Entry, Equity, ExitState, Exposure, FillKey, Holding, Illegal,
     IllegalTrade, Ledger, LedgerAccount, LoadError, Lot, OpenBasket, Order, Orders, PendingAsk,
     PendingConversion, PendingExit, Positions, Stage, State, Tally, TradeChange, Violation,
     next_state, next_status,

@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use polydesk_domain::{
-    Action, Basket, BasketKind, Leg, OperatorCommand, OrderUpdate, Price, Shares, Side,
-    TradeStatus, Usdc,
+    Action, Basket, BasketKind, Close, ExitPlan, Leg, MarketKey, OperatorCommand, OrderUpdate,
+    Price, Shares, Side, Stop, TakeProfit, TradeStatus, Usdc,
 };
 
 use crate::harness::*;
@@ -36,4 +36,72 @@ fn shares_of_a_pending_merge_are_not_sold() {
         10003ms flatten
         15003ms timer
     "#]]);
+}
+
+/// Sells at a loss of five cents, not below two.
+fn stop() -> ExitPlan {
+    ExitPlan { stop: Some(Stop { loss: 500, floor: Price::cents(2) }), ..ExitPlan::default() }
+}
+
+fn close(percent: u32, floor: u16) -> Action {
+    Action::Close(Close { token: YES, fraction_ppm: percent * 10_000, floor: Price::cents(floor) })
+}
+
+#[test]
+fn a_close_of_a_strategy_does_not_replace_a_flatten() {
+    let mut story = Story::new();
+    story.bought(100, 40, None);
+    story.after(2_000).bids(&[(3, 1)], 44);
+    story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0)))));
+    story.say("", close(10, 90));
+    story.after(2_000).bids(&[(40, 200)], 44);
+    story.pass(5_000);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+}
+
+#[test]
+fn a_close_at_a_price_that_nobody_pays_leaves_the_stop_on() {
+    for asked in ["strategy", "person"] {
+        let mut story = Story::new();
+        story.bought(100, 40, Some(stop()));
+        if asked == "person" {
+            let fraction_ppm = 1_000_000;
+            story.hear("", operator(OperatorCommand::Close { token: YES, fraction_ppm }));
+        }
+        story.say("", close(100, 60));
+        story.after(2_000).bids(&[(39, 200)], 44);
+        story.pass(2_000);
+        story.bids(&[(35, 200)], 37);
+        story.pass(5_000);
+        assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00", "{asked}");
+    }
+}
+
+#[test]
+fn a_stop_sells_the_lot_it_is_of() {
+    let mut story = Story::new();
+    story.bought(50, 38, None);
+    story.bought(50, 40, Some(stop()));
+    story.after(2_000).bids(&[(35, 200)], 37);
+    story.pass(5_000);
+    let closed: Vec<_> = story.closed.iter().map(|closed| (closed.shares, closed.cost)).collect();
+    assert_eq!(closed, [(Shares::whole(50), Usdc::whole(20))]);
+    assert_eq!(story.held(YES), "held 50 + 0 unsettled, cost 19.00");
+}
+
+#[test]
+fn lots_with_one_target_share_one_resting_order() {
+    let mut story = Story::new();
+    let plan =
+        ExitPlan { take_profit: Some(TakeProfit { gain: 500, rest: true }), ..ExitPlan::default() };
+    story.bought(20, 38, Some(plan));
+    story.serve();
+    story.bought(20, 39, Some(plan));
+    story.serve();
+    story.bought(20, 38, Some(plan));
+    story.serve();
+    story.pass(5_000);
+    let open = story.engine.manager().orders().open();
+    let open: Vec<_> = open.map(|order| format!("{} at {}", order.left(), order.price)).collect();
+    assert_eq!(open, ["20 at 0.4400", "40 at 0.4300"]);
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use expect_test::Expect;
 use polydesk_domain::{
-    AccountEvent, AccountSnapshot, Action, BookSnapshot, Cash, CashKind, ClientOrderId, Command,
-    ControlEvent, Conversion, Event, ExitPlan, FeeRate, Fees, Fill, Market, MarketEvent, MarketKey,
-    Operator, OperatorCommand, OrderUpdate, Outbox, OwnTrade, Price, Query, Quote, Reason, Record,
-    Role, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token, TradeId, TradeIntent,
-    TradeStatus, Urgency, Usdc,
+    AccountEvent, AccountSnapshot, Action, BookSnapshot, CancelReason, Cash, CashKind,
+    ClientOrderId, ClosedTrade, Command, ControlEvent, Conversion, Event, ExitPlan, FeeRate, Fees,
+    Fill, Market, MarketEvent, MarketKey, Operator, OperatorCommand, OrderUpdate, Outbox, OwnTrade,
+    PlaceOrder, Price, Query, Quote, Reason, Record, RejectReason, Role, Shares, Side, Size, Span,
+    Stamped, StrategyId, Tif, Time, Token, TradeId, TradeIntent, TradeStatus, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::{Limits, RawRisk};
@@ -55,6 +55,12 @@ pub struct Story {
     pub ttl: Arc<AtomicI64>,
     pub now: i64,
     pub told: String,
+    /// What was asked for since [`Story::serve`].
+    pub sent: Vec<Command>,
+    /// Immediate sales that [`Story::serve`] matched.
+    pub sold: Vec<String>,
+    /// Round trips that ended.
+    pub closed: Vec<ClosedTrade>,
     /// How baskets ended.
     pub ends: Vec<String>,
 }
@@ -72,8 +78,17 @@ impl Story {
         let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script), Arc::clone(&ttl)));
         let engine =
             Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
-        let mut story =
-            Story { engine, script, ttl, now: 1_000_000, told: String::new(), ends: Vec::new() };
+        let mut story = Story {
+            engine,
+            script,
+            ttl,
+            now: 1_000_000,
+            told: String::new(),
+            sent: Vec::new(),
+            sold: Vec::new(),
+            closed: Vec::new(),
+            ends: Vec::new(),
+        };
         let mut market = Market::plain(1, "story");
         market.fees = Fees::flat(FeeRate { rate_ppm: 50_000, exponent: 1, rebate_ppm: 0 });
         story.hear(
@@ -108,6 +123,7 @@ impl Story {
                 Record::Note { code, text, .. } => {
                     self.told.push_str(&format!("    note {code}: {text}\n"));
                 }
+                Record::Closed(closed) => self.closed.push(closed.clone()),
                 Record::BasketEnded(end) => self.ends.push(end.code.to_string()),
                 _ => {}
             }
@@ -116,6 +132,97 @@ impl Story {
             for line in shown(&command) {
                 self.told.push_str(&format!("    {line}\n"));
             }
+            self.sent.push(command);
+        }
+    }
+
+    /// Answers everything that was sent as the venue would: immediate sales meet the bids that are displayed,
+    /// and settle at once.
+    pub fn serve(&mut self) {
+        for command in core::mem::take(&mut self.sent) {
+            match command {
+                Command::Place(orders) => orders.iter().for_each(|order| self.arrive(order)),
+                Command::Cancel(id) => self.cancelled(id),
+                Command::CancelAll(_) => {
+                    let resting = self.engine.manager().orders().open();
+                    let resting = resting.filter(|order| order.tif.rests()).map(|order| order.id);
+                    resting.collect::<Vec<_>>().into_iter().for_each(|id| self.cancelled(id));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn cancelled(&mut self, id: ClientOrderId) {
+        let Some(order) = self.engine.manager().orders().get(id).filter(|order| order.open())
+        else {
+            return;
+        };
+        let (reason, matched) = (CancelReason::Requested, order.matched);
+        self.news(id.0, "cancelled", OrderUpdate::Cancelled { reason, matched });
+    }
+
+    fn arrive(&mut self, order: &PlaceOrder) {
+        let PlaceOrder { id, token, side, price, tif, .. } = *order;
+        let Size::Shares(size) = order.size else { return };
+        if tif.rests() || side == Side::Buy {
+            return self.news(id.0, "live", OrderUpdate::Live);
+        }
+        let book = self.engine.books().get(token.market()).unwrap();
+        let walk = book.walk(token.outcome(), side, price, size);
+        let matched = walk.shares;
+        if matched.is_zero() {
+            let reason = RejectReason::FakKilled;
+            return self.news(id.0, "killed", OrderUpdate::Rejected { reason });
+        }
+        let average = walk.notional.micros() as f64 / matched.micros() as f64;
+        self.sold.push(format!("{}ms {matched} at {average:.4}", self.now - 1_000_000));
+        let fill = Fill {
+            shares: matched,
+            notional: walk.notional,
+            fee: Usdc::ZERO,
+            level: None,
+            basis: Default::default(),
+        };
+        for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+            let (trade, order, role) = (TradeId(u128::from(id.0)), id, Role::Taker);
+            let trade = OwnTrade { trade, order, token, side, role, fill, status };
+            self.hear(&format!("{id} sold {matched} {status:?}"), Event::trade(trade));
+        }
+        let update = if matched == size {
+            OrderUpdate::Filled { matched }
+        } else {
+            OrderUpdate::Cancelled { reason: CancelReason::Requested, matched }
+        };
+        self.news(id.0, "over", update);
+    }
+
+    /// A book of YES with these bids and one offer, sizes in whole shares.
+    pub fn bids(&mut self, bids: &[(u16, u64)], ask: u16) {
+        let levels = |list: &[(u16, u64)]| -> Vec<(Price, Shares)> {
+            list.iter().map(|(c, shares)| (Price::cents(*c), Shares::whole(*shares))).collect()
+        };
+        let snapshot = BookSnapshot { token: YES, bids: levels(bids), asks: levels(&[(ask, 200)]) };
+        self.hear("", Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))));
+        self.now += 1;
+        self.print(ask);
+    }
+
+    /// A later print of the same market completes the batch.
+    fn print(&mut self, cents: u16) {
+        let (token, side) = (YES, Side::Buy);
+        let (price, size) = (Price::cents(cents), Shares::whole(1));
+        let print = polydesk_domain::Print { token, side, price, size };
+        self.hear("", Event::Market(MarketEvent::Print(print)));
+    }
+
+    /// Goes on for so long with a timer and an answer of the venue every 50 ms.
+    pub fn pass(&mut self, millis: i64) {
+        let end = self.now + millis;
+        while self.now < end {
+            self.now = (self.now + 50).min(end);
+            self.hear("", Event::from(ControlEvent::Timer));
+            self.serve();
         }
     }
 
@@ -138,15 +245,8 @@ impl Story {
             &format!("book {bid} {ask}"),
             Event::Market(MarketEvent::Snapshot(Arc::new(snapshot))),
         );
-        // A later print of the same market completes the batch.
         self.now += 1;
-        let print = polydesk_domain::Print {
-            token: YES,
-            side: Side::Buy,
-            price: Price::cents(ask),
-            size: Shares::whole(1),
-        };
-        self.hear("", Event::Market(MarketEvent::Print(print)));
+        self.print(ask);
     }
 
     /// Lets the engine have every timer that it asks for within the next `millis`; those that give rise to

@@ -12,7 +12,9 @@ use polydesk_domain::{
 
 use super::{Context, Manager};
 use crate::gate::Ask;
-use crate::state::{BasketLeg, Draft, OpenBasket, Order, PendingConversion, PendingExit, Stage};
+use crate::state::{
+    Authority, BasketLeg, Draft, OpenBasket, Order, PendingConversion, PendingExit, Stage,
+};
 
 /// Merges that may fail before a basket leaves its sets to the resolution.
 const MERGE_TRIES: u8 = 3;
@@ -391,30 +393,28 @@ impl Manager {
         fees
     }
 
-    /// Puts what a leg has in excess up for sale; a sale that a person asked for goes first.
+    /// Puts what a leg has in excess up for sale.
     fn sell_excess(&mut self, strategy: StrategyId, token: Token, excess: Shares) {
         let loss = self.limits.max_unwind_loss.units();
         let Some(holding) = self.state.positions.get(strategy, token) else { return };
         let (held, cost) = (holding.held(), holding.cost());
-        let before = match self.state.positions.pending_exit(strategy, token) {
-            Some(PendingExit { reason: ExitReason::Unwind, shares, .. }) => shares,
-            Some(_) => return,
-            None => Shares::ZERO,
-        };
+        let before = self.state.positions.pending_exit(strategy, token, Authority::Stop);
+        let before = before.map_or(Shares::ZERO, |pending| pending.shares);
         let paid = u128::try_from(cost.micros()).unwrap_or(0);
         let average = (paid * 10_000 / u128::from(held.micros().max(1))).min(10_000) as u16;
         let floor = Price::new(average.saturating_sub(loss)).unwrap_or(Price::ZERO);
         let shares = (before + excess).min(held);
         self.state.positions.change_exit(strategy, token, |exit| {
-            exit.pending = Some(PendingExit { reason: ExitReason::Unwind, floor, shares });
+            let pending = PendingExit { reason: ExitReason::Unwind, floor, shares };
+            exit.pending.insert(Authority::Stop, pending);
         });
     }
 
     fn unwound(&mut self, ctx: &Context<'_>, id: BasketId, out: &mut Outbox) {
         let Some(basket) = self.state.baskets.get(&id) else { return };
         let selling = basket.legs.iter().any(|leg| {
-            let pending = self.state.positions.pending_exit(basket.strategy, leg.leg.token);
-            pending.is_some_and(|pending| pending.reason == ExitReason::Unwind)
+            let (strategy, token) = (basket.strategy, leg.leg.token);
+            self.state.positions.pending_exit(strategy, token, Authority::Stop).is_some()
         });
         if selling && !basket.gave_up {
             return;

@@ -1,4 +1,6 @@
-//! Turns what a holding's exit plans want into orders that leave it.
+//! Turns what the lots of a holding want into orders that leave it.
+
+use std::collections::BTreeMap;
 
 use polydesk_domain::{
     ClientOrderId, Code, ExitReason, MarketKey, Outbox, Price, Purpose, Shares, Side, Size, Span,
@@ -6,9 +8,21 @@ use polydesk_domain::{
 };
 
 use super::{Context, Manager};
-use crate::exit::{ExitContext, ExitIntent, exit_intent};
+use crate::exit::{ExitContext, Take, exit_intents};
 use crate::gate::crosses;
-use crate::state::Draft;
+use crate::state::{Draft, FillKey, Order};
+
+/// A holding of a strategy.
+type Held = (StrategyId, Token);
+
+/// An order that leaves a holding.
+struct ExitOrder {
+    reason: ExitReason,
+    price: Price,
+    size: Shares,
+    tif: Tif,
+    lots: Vec<FillKey>,
+}
 
 impl Manager {
     /// Evaluates every holding of a market.
@@ -17,94 +31,170 @@ impl Manager {
             // A frozen or half-known book gives no price to leave at.
             return;
         }
-        for (strategy, token) in self.state.positions.in_market(market).to_vec() {
-            self.exit(ctx, strategy, token, out);
+        for held in self.state.positions.in_market(market).to_vec() {
+            self.exit(ctx, held, out);
         }
     }
 
-    fn exit(&mut self, ctx: &Context<'_>, strategy: StrategyId, token: Token, out: &mut Outbox) {
+    fn exit(&mut self, ctx: &Context<'_>, held: Held, out: &mut Outbox) {
+        let (strategy, token) = held;
         let Some(book) = ctx.books.get(token.market()) else { return };
         let market = ctx.universe.market(token.market());
+        self.tidy_exit(held, market.min_size);
         let to_close = market.closes.map(|closes| ctx.now.until(closes));
-        let exit_ctx = ExitContext { now: ctx.now, book, to_close };
-        let sellable = self.position(strategy, token).sellable();
-        let pending = self.state.positions.pending_exit(strategy, token);
-        if pending.is_some_and(|pending| pending.shares < market.min_size) {
-            // What cannot be sold would keep the lots' own plans from working.
-            self.state.positions.change_exit(strategy, token, |exit| exit.pending = None);
-            *self.counts.exit_waits.entry(Code::literal("dust_left")).or_default() += 1;
-        }
+        let exit_ctx = ExitContext { now: ctx.now, book, to_close, min_size: market.min_size };
         let Some(holding) = self.state.positions.get(strategy, token) else { return };
         let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
-        let (intent, high) = exit_intent(holding, &exit, token, &exit_ctx);
-        if high != exit.high {
-            self.state.positions.change_exit(strategy, token, |exit| exit.high = high);
+        let intents = exit_intents(holding, &exit, token, &exit_ctx);
+        for (lot, high) in &intents.highs {
+            self.state.positions.raise(strategy, token, *lot, *high);
         }
-        let waits = exit.retry_at.is_some_and(|at| ctx.now < at);
-        let existing =
-            exit.order.and_then(|id| self.state.orders.get(id)).filter(|order| order.open());
-        let existing =
-            existing.map(|order| (order.id, order.price, order.tif, order.remaining_offer()));
-        match (intent, existing) {
-            (ExitIntent::Stay, _) => {}
-            (ExitIntent::Rest { price, shares }, Some((id, at, _, offered))) => {
-                // Replaced only for a better reason than a few shares: a new order goes to the back.
-                let grown = shares.saturating_sub(offered) >= market.min_size;
-                if at != price || grown {
-                    self.cancel(ctx.now, id, out);
-                }
-            }
-            (ExitIntent::Rest { price, shares }, None) if !waits => {
-                let size = shares.min(sellable).floor_cents();
-                self.sell(ctx, strategy, token, price, size, Tif::Gtc, ExitReason::TakeProfit, out);
-            }
+        if exit.retry_at.is_some_and(|at| ctx.now < at) {
+            return;
+        }
+        let leaving = self.take(ctx, held, &intents.takes, out);
+        self.rest(ctx, held, intents.rests, &leaving, out);
+    }
+
+    /// Forgets exit orders that are over, and what was asked for and cannot be sold: it would keep the lots'
+    /// own plans from working.
+    fn tidy_exit(&mut self, (strategy, token): Held, min_size: Shares) {
+        let orders = &self.state.orders;
+        let open = |id: &ClientOrderId| orders.get(*id).is_some_and(Order::open);
+        let Some(exit) = self.state.positions.exit(strategy, token) else { return };
+        let dust = exit.pending.values().filter(|pending| pending.shares < min_size).count();
+        if dust == 0 && exit.orders.keys().all(open) {
+            return;
+        }
+        if dust > 0 {
+            *self.counts.exit_waits.entry(Code::literal("dust_left")).or_default() += dust as u64;
+        }
+        self.state.positions.change_exit(strategy, token, |exit| {
+            exit.orders.retain(|id, _| open(id));
+            exit.pending.retain(|_, pending| pending.shares >= min_size);
+        });
+    }
+
+    /// The open exit orders of a holding.
+    fn exit_orders(&self, (strategy, token): Held) -> Vec<&Order> {
+        let exit = self.state.positions.exit(strategy, token);
+        let ids = exit.into_iter().flat_map(|exit| exit.orders.keys());
+        ids.filter_map(|id| self.state.orders.get(*id)).filter(|order| order.open()).collect()
+    }
+
+    /// Sells into the bids for the highest authority that finds any. Returns the lots that are on their way
+    /// out: they do not rest meanwhile.
+    fn take(
+        &mut self,
+        ctx: &Context<'_>,
+        held: Held,
+        takes: &[Take],
+        out: &mut Outbox,
+    ) -> Vec<FillKey> {
+        let (strategy, token) = held;
+        let Some(book) = ctx.books.get(token.market()) else { return Vec::new() };
+        let open = self.exit_orders(held);
+        if let Some(order) = open.iter().find(|order| !order.tif.rests()) {
+            // One at a time: what it leaves is known when it is over.
+            let exit = self.state.positions.exit(strategy, token);
+            return exit.and_then(|exit| exit.orders.get(&order.id)).cloned().unwrap_or_default();
+        }
+        let resting: Vec<(ClientOrderId, Price)> =
+            open.iter().map(|order| (order.id, order.price)).collect();
+        let lowest = Price::new(book.tick().units()).unwrap_or(Price::ONE);
+        for take in takes {
             // A resting target that is reached is about to be filled, without a fee.
-            (
-                ExitIntent::Take { reason: ExitReason::TakeProfit, floor, .. },
-                Some((_, at, tif, _)),
-            ) if tif.rests() && at == floor => {}
-            (ExitIntent::Take { .. }, Some((id, _, tif, _))) if tif.rests() => {
-                self.cancel(ctx.now, id, out);
+            let reached = take.reason == ExitReason::TakeProfit;
+            if reached && resting.iter().any(|(_, price)| *price == take.floor) {
+                continue;
             }
-            (ExitIntent::Take { reason, floor, shares }, None) if !waits => {
-                let size = shares.min(sellable).floor_cents();
-                let lowest = Price::new(book.tick().units()).unwrap_or(Price::ONE);
-                let walk = book.walk(token.outcome(), Side::Sell, floor.max(lowest), size);
-                if walk.shares.is_zero() {
-                    return self.wait(strategy, token, "no_bid_above_floor", ctx);
-                }
-                // Immediate orders below a dollar are refused: dust waits for the resolution.
-                if walk.notional < Usdc::whole(1) {
-                    return self.wait(strategy, token, "dust", ctx);
-                }
-                // A little below the last level needed: lower would only meet our own bids further down.
-                let give = 2 * book.tick().units();
-                let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(give));
-                let limit = floor.max(lowest).max(Price::new(near).unwrap_or(lowest));
-                let limit = aligned(limit, book.tick().units());
-                self.sell(ctx, strategy, token, limit, size, Tif::Fak, reason, out);
+            let sellable = self.position(strategy, token).sellable();
+            let floor = take.floor.max(lowest);
+            let walk = book.walk(token.outcome(), Side::Sell, floor, take.shares);
+            if walk.shares.is_zero() {
+                self.wait(held, "no_bid_above_floor", ctx);
+                continue;
             }
-            _ => {}
+            // Immediate orders below a dollar are refused: dust waits for the resolution.
+            if walk.notional < Usdc::whole(1) {
+                self.wait(held, "dust", ctx);
+                continue;
+            }
+            if !resting.is_empty() && sellable < take.shares {
+                for (id, _) in &resting {
+                    self.cancel(ctx.now, *id, out);
+                }
+                return take.lots.clone();
+            }
+            // A little below the last level needed: lower would only meet our own bids further down.
+            let give = 2 * book.tick().units();
+            let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(give));
+            let price = floor.max(Price::new(near).unwrap_or(lowest));
+            let price = aligned(price, book.tick().units());
+            let size = take.shares.min(sellable).floor_cents();
+            let (reason, lots) = (take.reason, take.lots.clone());
+            let order = ExitOrder { reason, price, size, tif: Tif::Fak, lots };
+            self.sell(ctx, held, order, out);
+            return take.lots.clone();
+        }
+        Vec::new()
+    }
+
+    /// Keeps one order resting at every target, for all lots that wait there.
+    fn rest(
+        &mut self,
+        ctx: &Context<'_>,
+        held: Held,
+        mut targets: BTreeMap<Price, Vec<(FillKey, Shares)>>,
+        leaving: &[FillKey],
+        out: &mut Outbox,
+    ) {
+        let (strategy, token) = held;
+        let min_size = ctx.universe.market(token.market()).min_size;
+        for lots in targets.values_mut() {
+            lots.retain(|(lot, _)| !leaving.contains(lot));
+        }
+        targets.retain(|_, lots| !lots.is_empty());
+        gather_crumbs(&mut targets, min_size);
+        let resting: Vec<(ClientOrderId, Price, Shares)> = self
+            .exit_orders(held)
+            .iter()
+            .filter(|order| order.tif.rests())
+            .map(|order| (order.id, order.price, order.remaining_offer()))
+            .collect();
+        for (id, price, offered) in &resting {
+            let wanted: Shares =
+                targets.get(price).into_iter().flatten().map(|(_, shares)| *shares).sum();
+            // Replaced only for a better reason than a few shares: a new order goes to the back.
+            let grown = wanted.saturating_sub(*offered) >= min_size;
+            if grown || *offered > wanted {
+                self.cancel(ctx.now, *id, out);
+            }
+        }
+        for (price, lots) in targets {
+            if resting.iter().any(|(_, at, _)| *at == price) {
+                continue;
+            }
+            let shares: Shares = lots.iter().map(|(_, shares)| *shares).sum();
+            let size = shares.min(self.position(strategy, token).sellable()).floor_cents();
+            if size < min_size {
+                // Dust waits for company, or for the resolution.
+                continue;
+            }
+            let lots = lots.into_iter().map(|(lot, _)| lot).collect();
+            let reason = ExitReason::TakeProfit;
+            self.sell(ctx, held, ExitOrder { reason, price, size, tif: Tif::Gtc, lots }, out);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an exit order is all of these")]
-    fn sell(
-        &mut self,
-        ctx: &Context<'_>,
-        strategy: StrategyId,
-        token: Token,
-        price: Price,
-        size: Shares,
-        tif: Tif,
-        reason: ExitReason,
-        out: &mut Outbox,
-    ) {
+    fn sell(&mut self, ctx: &Context<'_>, held: Held, order: ExitOrder, out: &mut Outbox) {
+        let (strategy, token) = held;
+        let ExitOrder { reason, price, size, tif, lots } = order;
         if size < ctx.universe.market(token.market()).min_size {
-            return self.wait(strategy, token, "dust", ctx);
+            return self.wait(held, "dust", ctx);
         }
         if self.cancel_crossing(ctx, token, price, out) {
-            return self.wait(strategy, token, "own_order_crosses", ctx);
+            return self.wait(held, "own_order_crosses", ctx);
         }
         let draft = Draft {
             strategy,
@@ -120,11 +210,9 @@ impl Manager {
             expires: Time::MAX,
         };
         let id = self.submit(ctx, draft.order(), out);
-        self.state.positions.change_exit(strategy, token, |exit| {
-            exit.order = id;
-            if id.is_none() {
-                exit.retry_at = Some(ctx.now + Span::secs(1));
-            }
+        self.state.positions.change_exit(strategy, token, |exit| match id {
+            Some(id) => drop(exit.orders.insert(id, lots)),
+            None => exit.retry_at = Some(ctx.now + Span::secs(1)),
         });
     }
 
@@ -161,7 +249,7 @@ impl Manager {
     }
 
     /// Counts an exit that cannot be made now and tries again in a second.
-    fn wait(&mut self, strategy: StrategyId, token: Token, code: &'static str, ctx: &Context<'_>) {
+    fn wait(&mut self, (strategy, token): Held, code: &'static str, ctx: &Context<'_>) {
         *self.counts.exit_waits.entry(Code::literal(code)).or_default() += 1;
         self.state.positions.change_exit(strategy, token, |exit| {
             exit.retry_at = Some(ctx.now + Span::secs(1));
@@ -175,9 +263,6 @@ impl Manager {
         let in_vain = order.matched.is_zero() && order.missing().is_zero();
         let rested = order.tif.rests();
         self.state.positions.change_exit(strategy, token, |exit| {
-            if exit.order == Some(id) {
-                exit.order = None;
-            }
             if in_vain && (!rested || refused) {
                 exit.retries = (exit.retries + 1).min(6);
                 exit.retry_at = Some(ctx.now + Span::secs(1 << exit.retries));
@@ -188,6 +273,21 @@ impl Manager {
             }
         });
     }
+}
+
+/// Lots too few to rest at their target wait at the next higher one.
+fn gather_crumbs(targets: &mut BTreeMap<Price, Vec<(FillKey, Shares)>>, min_size: Shares) {
+    let mut crumbs = Vec::new();
+    let last = targets.keys().next_back().copied();
+    targets.retain(|price, lots| {
+        lots.append(&mut crumbs);
+        let shares: Shares = lots.iter().map(|(_, shares)| *shares).sum();
+        let few = shares < min_size && Some(*price) != last;
+        if few {
+            crumbs.append(lots);
+        }
+        !few
+    });
 }
 
 /// The lowest price on the tick grid that is not below `price`.

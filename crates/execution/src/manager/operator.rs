@@ -6,7 +6,7 @@ use polydesk_domain::{
 };
 
 use super::{Context, Manager};
-use crate::state::PendingExit;
+use crate::state::{Authority, PendingExit};
 
 impl Manager {
     /// Takes in what a person ordered. The same key is executed once.
@@ -123,7 +123,7 @@ impl Manager {
             return self.deny(ctx, strategy, about, Reason::new("nothing_to_close"), out);
         }
         self.state.positions.change_exit(strategy, token, |exit| {
-            exit.pending = Some(PendingExit { reason, floor, shares });
+            exit.pending.insert(Authority::of(reason), PendingExit { reason, floor, shares });
             exit.retry_at = None;
         });
         self.exits(ctx, token.market(), out);

@@ -3,7 +3,7 @@
 use polydesk_domain::{ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc};
 
 use super::ledger::{Entry, Ledger, LedgerAccount};
-use super::lots::{ClosedLot, FillKey, Lot, PendingExit, divide};
+use super::lots::{Authority, ClosedLot, FillKey, Lot, PendingExit, divide};
 use super::positions::{Positions, Sale};
 
 /// A broken invariant: it latches a halt.
@@ -58,6 +58,7 @@ impl Positions {
             confirmed: false,
             plan,
             role,
+            high: None,
         };
         self.add(strategy, token, lot);
     }
@@ -102,7 +103,8 @@ impl Positions {
         }
     }
 
-    /// Books a sale: settled lots leave, oldest first; profit waits until it is final.
+    /// Books a sale: settled lots leave, first those that an exit order is for, then the oldest; profit
+    /// waits until it is final.
     #[expect(clippy::too_many_arguments, reason = "a sale is all of these")]
     pub fn sell(
         &mut self,
@@ -115,7 +117,9 @@ impl Positions {
         role: Role,
         reason: ExitReason,
     ) -> Result<(), Violation> {
-        let (mut slices, mut short) = self.take(strategy, token, fill.shares);
+        let exit = self.exit(strategy, token);
+        let lots = exit.and_then(|exit| exit.orders.get(&key.1)).cloned().unwrap_or_default();
+        let (mut slices, mut short) = self.take(strategy, token, fill.shares, &lots);
         if strategy == StrategyId::EXTERNAL && !short.is_zero() {
             // A person sold what strategies hold: it is gone all the same.
             let others: Vec<StrategyId> = self
@@ -125,7 +129,7 @@ impl Positions {
                 .map(|(owner, _)| *owner)
                 .collect();
             for owner in others {
-                let (more, missing) = self.take(owner, token, short);
+                let (more, missing) = self.take(owner, token, short, &[]);
                 slices.extend(more);
                 short = missing;
                 self.tidy(owner, token);
@@ -146,16 +150,8 @@ impl Positions {
             amount: proceeds - cost,
         });
         ledger.note_fee(fill.fee);
-        let floor = self.pending_exit(strategy, token).map(|pending| pending.floor);
-        self.sales.insert(key, Sale { strategy, token, slices, fill, role, reason, floor });
-        self.change_exit(strategy, token, |exit| {
-            if let Some(pending) = &mut exit.pending {
-                pending.shares = pending.shares.saturating_sub(fill.shares);
-                if pending.shares.is_zero() {
-                    exit.pending = None;
-                }
-            }
-        });
+        let asked = self.less_pending(strategy, token, fill.shares);
+        self.sales.insert(key, Sale { strategy, token, slices, fill, role, reason, asked });
         self.tidy(strategy, token);
         if short.is_zero() { Ok(()) } else { Err(Violation::Oversold { strategy, short }) }
     }
@@ -225,15 +221,13 @@ impl Positions {
             self.add(sale.strategy, sale.token, lot);
         }
         // What was to be sold is still to be sold; plans of the lots see to the other reasons.
-        let asked =
-            matches!(sale.reason, ExitReason::Unwind | ExitReason::Operator | ExitReason::Signal);
-        if let (true, Some(floor)) = (asked, sale.floor) {
-            self.change_exit(sale.strategy, sale.token, |exit| {
-                let before = exit.pending.map_or(Shares::ZERO, |pending| pending.shares);
-                let shares = before + sale.fill.shares;
-                exit.pending = Some(PendingExit { reason: sale.reason, floor, shares });
-            });
-        }
+        self.change_exit(sale.strategy, sale.token, |exit| {
+            for asked in sale.asked {
+                let pending = exit.pending.entry(Authority::of(asked.reason));
+                let none = PendingExit { shares: Shares::ZERO, ..asked };
+                pending.or_insert(none).shares += asked.shares;
+            }
+        });
     }
 
     /// Settled amounts of a purchase replace the estimate. The difference in money goes to what is left of

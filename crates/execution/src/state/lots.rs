@@ -1,6 +1,6 @@
 //! Lots, what a strategy has of them, and round trips that are over.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use polydesk_domain::{
     ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, StrategyId, Time, Token,
@@ -33,6 +33,8 @@ pub struct Lot {
     pub plan: Option<ExitPlan>,
     /// How they were bought.
     pub role: Role,
+    /// Best executable price since the trailing stop became active, in ten-thousandths.
+    pub high: Option<u64>,
 }
 
 impl Lot {
@@ -123,16 +125,44 @@ impl Holding {
 
 plain!(Holding);
 
+/// Who wants out of a position: the higher one goes first, and a lower one neither replaces nor hides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authority {
+    /// A profit target, or a strategy that asks.
+    Strategy,
+    /// The time to hold is over, or the market is about to close.
+    Time,
+    /// A stop or a trailing stop, or the excess of a basket.
+    Stop,
+    /// A person.
+    Operator,
+}
+
+impl Authority {
+    /// Of an exit for this reason.
+    pub const fn of(reason: ExitReason) -> Authority {
+        match reason {
+            ExitReason::Operator => Authority::Operator,
+            ExitReason::StopLoss | ExitReason::Trailing | ExitReason::Unwind => Authority::Stop,
+            ExitReason::MaxHold | ExitReason::BeforeClose => Authority::Time,
+            ExitReason::TakeProfit
+            | ExitReason::Signal
+            | ExitReason::Basket
+            | ExitReason::Resolution
+            | ExitReason::Merge => Authority::Strategy,
+        }
+    }
+}
+
 /// What is under way to leave a holding.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExitState {
-    /// The order that is to close it, if one is open.
-    pub order: Option<ClientOrderId>,
-    /// What is to be sold whatever the lots' own plans say.
-    pub pending: Option<PendingExit>,
-    /// Best executable price since the trailing stop became active, in ten-thousandths.
-    pub high: Option<u64>,
+    /// The exit orders under way, and the lots that each is to sell.
+    pub orders: BTreeMap<ClientOrderId, Vec<FillKey>>,
+    /// Sales asked for from outside the lots' own plans. A sale counts for all of them.
+    pub pending: BTreeMap<Authority, PendingExit>,
     /// No exit order before this time.
     pub retry_at: Option<Time>,
     /// Immediate exits that found nobody, in a row.

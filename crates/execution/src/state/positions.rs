@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ClientOrderId, ExitReason, Fill, MarketKey, Position, Price, Role, Shares, StrategyId, Time,
-    Token, TokenId, TradeId, Universe, Usdc,
+    ClientOrderId, ExitReason, Fill, MarketKey, Position, Role, Shares, StrategyId, Time, Token,
+    TokenId, TradeId, Universe, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Venue, plain};
 use super::ledger::{Entry as LedgerEntry, Ledger, LedgerAccount};
-use super::lots::{ExitState, FillKey, Holding, Lot, PendingExit};
+use super::lots::{Authority, ExitState, FillKey, Holding, Lot, PendingExit};
 use super::tracked::Tracked;
 
 /// A sale that is matched but not final.
@@ -32,14 +32,14 @@ pub struct Sale<T = Token> {
     pub role: Role,
     /// Why.
     pub reason: ExitReason,
-    /// The floor of the pending exit it was sold under, to be pending again if it fails.
-    pub floor: Option<Price>,
+    /// What it counted for of the pending exits, to be pending again if it fails.
+    pub asked: Vec<PendingExit>,
 }
 
 impl<T> Sale<T> {
     fn with_token<U>(self, with: impl FnOnce(T) -> Result<U, String>) -> Result<Sale<U>, String> {
-        let Sale { strategy, token, slices, fill, role, reason, floor } = self;
-        Ok(Sale { strategy, token: with(token)?, slices, fill, role, reason, floor })
+        let Sale { strategy, token, slices, fill, role, reason, asked } = self;
+        Ok(Sale { strategy, token: with(token)?, slices, fill, role, reason, asked })
     }
 }
 
@@ -102,9 +102,41 @@ impl Positions {
         }
     }
 
-    /// The sale that is pending for a holding, if any.
-    pub fn pending_exit(&self, strategy: StrategyId, token: Token) -> Option<PendingExit> {
-        self.exit(strategy, token).and_then(|exit| exit.pending)
+    /// The sale that somebody asked for, if any.
+    pub fn pending_exit(
+        &self,
+        strategy: StrategyId,
+        token: Token,
+        authority: Authority,
+    ) -> Option<PendingExit> {
+        self.exit(strategy, token)?.pending.get(&authority).copied()
+    }
+
+    /// Shares left a holding: all that was asked for counts less, whoever sold them. Returns by how much.
+    pub(super) fn less_pending(
+        &mut self,
+        strategy: StrategyId,
+        token: Token,
+        shares: Shares,
+    ) -> Vec<PendingExit> {
+        let mut less = Vec::new();
+        self.change_exit(strategy, token, |exit| {
+            for pending in exit.pending.values_mut() {
+                let shares = shares.min(pending.shares);
+                less.push(PendingExit { shares, ..*pending });
+                pending.shares -= shares;
+            }
+            exit.pending.retain(|_, pending| !pending.shares.is_zero());
+        });
+        less
+    }
+
+    /// Raises the high that a lot's trailing stop is measured from.
+    pub(crate) fn raise(&mut self, strategy: StrategyId, token: Token, lot: FillKey, high: u64) {
+        let Some(holding) = self.holdings.get_mut(&(strategy, token)) else { return };
+        for lot in holding.lots.iter_mut().filter(|of| of.key == lot) {
+            lot.high = Some(high);
+        }
     }
 
     /// All holdings, in order.
@@ -181,24 +213,31 @@ impl Positions {
         }
     }
 
-    /// Takes up to `shares` of settled lots, oldest first; tells how many were missing.
+    /// Takes up to `shares` of settled lots: those named, in that order, then the oldest. Returns how many were
+    /// missing.
     pub(super) fn take(
         &mut self,
         strategy: StrategyId,
         token: Token,
         shares: Shares,
+        first: &[FillKey],
     ) -> (Vec<Lot>, Shares) {
         let (mut slices, mut left) = (Vec::new(), shares);
         let Some(holding) = self.holdings.get_mut(&(strategy, token)) else {
             return (slices, left);
         };
-        for lot in holding.lots.iter_mut().filter(|lot| lot.confirmed) {
-            if left.is_zero() {
-                break;
+        // The named ones in their order, then whatever is left to be taken of the others.
+        for named in first.iter().map(Some).chain([None]) {
+            let settled = |lot: &&mut Lot| lot.confirmed && !lot.shares.is_zero();
+            let lots = holding.lots.iter_mut().filter(settled);
+            for lot in lots.filter(|lot| named.is_none_or(|named| lot.key == *named)) {
+                if left.is_zero() {
+                    break;
+                }
+                let slice = lot.cut(lot.shares.min(left));
+                left -= slice.shares;
+                slices.push(slice);
             }
-            let slice = lot.cut(lot.shares.min(left));
-            left -= slice.shares;
-            slices.push(slice);
         }
         holding.lots.retain(|lot| !lot.shares.is_zero());
         (slices, left)
@@ -215,6 +254,7 @@ impl Positions {
             confirmed: true,
             plan: None,
             role: Role::Taker,
+            high: None,
         };
         self.add(StrategyId::EXTERNAL, token, lot);
     }
@@ -237,7 +277,7 @@ impl Positions {
                 .map(|(owner, _)| *owner),
         );
         for owner in owners {
-            let (slices, missing) = self.take(owner, token, left);
+            let (slices, missing) = self.take(owner, token, left, &[]);
             let amount = slices.iter().map(|lot| lot.cost).sum();
             let (from, to) = (LedgerAccount::Inventory, LedgerAccount::External);
             ledger.post(LedgerEntry { at, from, to, amount });

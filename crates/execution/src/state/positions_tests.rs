@@ -1,10 +1,10 @@
 use polydesk_domain::{
-    Book, ClientOrderId, ConversionId, ExitPlan, Outcome, Payout, Side, Span, Stop, TakeProfit,
-    Tick, Time, TradeId, Trailing,
+    Book, ClientOrderId, ConversionId, ExitPlan, Outcome, Payout, Price, Side, Span, Stop,
+    TakeProfit, Tick, Time, TradeId, Trailing,
 };
 
 use super::*;
-use crate::exit::{ExitContext, ExitIntent, exit_intent};
+use crate::exit::{ExitContext, ExitIntents, exit_intents};
 use crate::state::fills::Violation;
 use crate::state::ledger::{Ledger, LedgerAccount};
 use crate::state::lots::ClosedLot;
@@ -141,71 +141,173 @@ fn book(bids: &[(u16, u64)]) -> Book {
     book
 }
 
-fn intent(plan: ExitPlan, bids: &[(u16, u64)], secs: i64) -> ExitIntent {
+/// What lots of ten shares each want, bought in the given second at the given price in cents.
+fn intents(lots: &[(u128, i64, ExitPlan)], bids: &[(u16, u64)], secs: i64) -> ExitIntents {
     let mut account = Account::new();
-    // Ten shares at 0.30.
-    account.buy(1, 10, 300, Some(plan));
-    account.positions.confirm_buy(WHO, YES, key(1));
-    let book = book(bids);
-    let ctx = ExitContext {
-        now: Time::from_secs(secs),
-        book: &book,
-        to_close: Some(Span::secs(100 - secs)),
+    for (at, cents, plan) in lots {
+        account.buy(*at, 10, cents * 10, Some(*plan));
+        account.positions.confirm_buy(WHO, YES, key(*at));
+    }
+    account.intents(bids, secs)
+}
+
+impl Account {
+    fn intents(&self, bids: &[(u16, u64)], secs: i64) -> ExitIntents {
+        let book = book(bids);
+        let to_close = Some(Span::secs(100 - secs));
+        let now = Time::from_secs(secs);
+        let ctx = ExitContext { now, book: &book, to_close, min_size: Shares::whole(5) };
+        let exit = self.positions.exit(WHO, YES).cloned().unwrap_or_default();
+        exit_intents(self.positions.get(WHO, YES).unwrap(), &exit, YES, &ctx)
+    }
+}
+
+/// `stop_loss 20 of 10: 1 2` is to be sold, not below 0.20, the lots bought by orders 1 and 2;
+/// `rest 35: 1` waits at 0.35.
+fn shown(intents: &ExitIntents) -> String {
+    let names = |lots: &mut dyn Iterator<Item = FillKey>| {
+        lots.map(|(_, order)| format!(" {}", order.0)).collect::<String>()
     };
-    let holding = account.positions.get(WHO, YES).unwrap();
-    exit_intent(holding, &ExitState::default(), YES, &ctx).0
+    let mut lines: Vec<String> = Vec::new();
+    for take in &intents.takes {
+        let (reason, floor) = (take.reason.name(), take.floor.units() / 100);
+        let lots = names(&mut take.lots.iter().copied());
+        lines.push(format!("{reason} {floor} of {}:{lots}", take.shares));
+    }
+    for (price, lots) in &intents.rests {
+        lines.push(format!(
+            "rest {}:{}",
+            price.units() / 100,
+            names(&mut lots.iter().map(|lot| lot.0))
+        ));
+    }
+    lines.join(", ")
 }
 
 #[test]
 fn plans_are_left_at_what_depth_would_pay() {
-    let ten = Shares::whole(10);
     let profit =
         |rest| ExitPlan { take_profit: Some(TakeProfit { gain: 500, rest }), ..Default::default() };
     let stop =
         ExitPlan { stop: Some(Stop { loss: 500, floor: Price::cents(20) }), ..Default::default() };
-    let take = |reason, cents| ExitIntent::Take { reason, floor: Price::cents(cents), shares: ten };
+    let max_hold = ExitPlan { max_hold: Some(Span::secs(60)), ..Default::default() };
+    let before_close = ExitPlan { before_close: Some(Span::secs(50)), ..Default::default() };
     for (name, plan, bids, secs, want) in [
-        (
-            "rests at the target",
-            profit(true),
-            &[(31, 100)][..],
-            2,
-            ExitIntent::Rest { price: Price::cents(35), shares: ten },
-        ),
-        ("waits for the target", profit(false), &[(31, 100)], 2, ExitIntent::Stay),
-        ("takes the target", profit(true), &[(35, 100)], 2, take(ExitReason::TakeProfit, 35)),
-        ("holds above the stop", stop, &[(26, 100)], 2, ExitIntent::Stay),
-        ("stops", stop, &[(25, 100)], 2, take(ExitReason::StopLoss, 20)),
+        ("rests at the target", profit(true), &[(31, 100)][..], 2, "rest 35: 1"),
+        ("waits for the target", profit(false), &[(31, 100)], 2, ""),
+        ("takes the target", profit(false), &[(35, 100)], 2, "take_profit 35 of 10: 1"),
+        ("holds above the stop", stop, &[(26, 100)], 2, ""),
+        ("stops", stop, &[(25, 100)], 2, "stop_loss 20 of 10: 1"),
         // The best bid alone looks fine; ten shares would bring 0.248 on average.
-        (
-            "stops on thin depth",
-            stop,
-            &[(30, 1), (28, 1), (24, 8)],
-            2,
-            take(ExitReason::StopLoss, 20),
-        ),
-        ("nothing above the floor is no price", stop, &[(10, 100)], 2, ExitIntent::Stay),
-        (
-            "held long enough",
-            ExitPlan { max_hold: Some(Span::secs(60)), ..Default::default() },
-            &[(30, 100)],
-            61,
-            take(ExitReason::MaxHold, 0),
-        ),
-        (
-            "before the close",
-            ExitPlan { before_close: Some(Span::secs(50)), ..Default::default() },
-            &[(30, 100)],
-            50,
-            take(ExitReason::BeforeClose, 0),
-        ),
+        ("stops on thin depth", stop, &[(30, 1), (28, 1), (24, 8)], 2, "stop_loss 20 of 10: 1"),
+        ("nothing above the floor is no price", stop, &[(10, 100)], 2, ""),
+        ("held long enough", max_hold, &[(30, 100)], 61, "max_hold 0 of 10: 1"),
+        ("before the close", before_close, &[(30, 100)], 50, "before_close 0 of 10: 1"),
     ] {
-        assert_eq!(intent(plan, bids, secs), want, "{name}");
+        assert_eq!(shown(&intents(&[(1, 30, plan)], bids, secs)), want, "{name}");
     }
 }
 
 #[test]
-fn a_trailing_stop_wakes_late_and_follows_up_only() {
+fn every_lot_leaves_by_its_own_plan_age_and_entry_price() {
+    let hold = |secs| ExitPlan { max_hold: Some(Span::secs(secs)), ..Default::default() };
+    let stop = |floor| ExitPlan {
+        stop: Some(Stop { loss: 500, floor: Price::cents(floor) }),
+        max_hold: Some(Span::secs(60)),
+        ..Default::default()
+    };
+    let profit =
+        ExitPlan { take_profit: Some(TakeProfit { gain: 500, rest: true }), ..Default::default() };
+    for (name, lots, bids, secs, want) in [
+        (
+            "what was bought ten seconds ago stays",
+            &[(1, 30, hold(60)), (55, 30, hold(60))][..],
+            &[(30, 100)][..],
+            65,
+            "max_hold 0 of 10: 1",
+        ),
+        (
+            "a cheaper lot moves no stop",
+            &[(1, 30, stop(20)), (2, 20, stop(20))],
+            &[(25, 100)],
+            9,
+            "stop_loss 20 of 10: 1",
+        ),
+        (
+            "exits that agree are one, the stop goes first",
+            &[(1, 24, stop(20)), (2, 30, stop(20)), (3, 24, stop(20)), (4, 31, stop(20))],
+            &[(25, 100)],
+            63,
+            "stop_loss 20 of 20: 2 4, max_hold 20 of 20: 1 3",
+        ),
+        (
+            "floors of their own",
+            &[(1, 30, stop(20)), (2, 30, stop(21))],
+            &[(25, 100)],
+            9,
+            "stop_loss 20 of 10: 1, stop_loss 21 of 10: 2",
+        ),
+        (
+            "equal targets share an order",
+            &[(1, 30, profit), (2, 31, profit), (3, 30, profit)],
+            &[(29, 100)],
+            9,
+            "rest 35: 1 3, rest 36: 2",
+        ),
+    ] {
+        assert_eq!(shown(&intents(lots, bids, secs)), want, "{name}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_hides_no_stop() {
+    let mut account = Account::new();
+    let stop =
+        ExitPlan { stop: Some(Stop { loss: 500, floor: Price::cents(20) }), ..Default::default() };
+    for n in [1, 2] {
+        account.buy(n, 10, 300, Some(stop));
+        account.positions.confirm_buy(WHO, YES, key(n));
+    }
+    account.buy(3, 10, 300, None);
+    account.positions.confirm_buy(WHO, YES, key(3));
+    for (reason, cents, shares) in
+        [(ExitReason::Signal, 50, 12), (ExitReason::Unwind, 25, 11), (ExitReason::Operator, 40, 30)]
+    {
+        let (floor, shares) = (Price::cents(cents), Shares::whole(shares));
+        account.positions.change_exit(WHO, YES, |exit| {
+            exit.pending.insert(Authority::of(reason), PendingExit { reason, floor, shares });
+        });
+    }
+    assert_eq!(
+        shown(&account.intents(&[(25, 100)], 9)),
+        "operator 40 of 30: 1 2 3, stop_loss 20 of 20: 1 2, unwind 25 of 11: 3 1, signal 50 of 12: 1 2"
+    );
+    // A sale counts for everybody who asked, and takes the lots it is for.
+    account.positions.change_exit(WHO, YES, |exit| {
+        exit.orders.insert(key(9).1, vec![key(3), key(2)]);
+    });
+    account.sell(9, 11, 275).unwrap();
+    assert_eq!(
+        shown(&account.intents(&[(25, 100)], 9)),
+        "operator 40 of 19: 1 2, stop_loss 20 of 19: 1 2, signal 50 of 1: 1"
+    );
+}
+
+#[test]
+fn what_cannot_be_sold_alone_leaves_with_the_others() {
+    let hold = |secs| ExitPlan { max_hold: Some(Span::secs(secs)), ..Default::default() };
+    let mut account = Account::new();
+    account.buy(1, 10, 300, Some(hold(60)));
+    account.buy(30, 2, 60, Some(hold(60)));
+    account.buy(31, 6, 180, Some(hold(60)));
+    for n in [1, 30, 31] {
+        account.positions.confirm_buy(WHO, YES, key(n));
+    }
+    assert_eq!(shown(&account.intents(&[(30, 100)], 61)), "max_hold 0 of 12: 1 30");
+}
+
+#[test]
+fn a_trailing_stop_wakes_late_follows_up_only_and_is_written_by_whole_ticks() {
     let plan = ExitPlan {
         trailing: Some(Trailing { activate: 500, distance: 300 }),
         ..Default::default()
@@ -213,17 +315,27 @@ fn a_trailing_stop_wakes_late_and_follows_up_only() {
     let mut account = Account::new();
     account.buy(1, 10, 300, Some(plan));
     account.positions.confirm_buy(WHO, YES, key(1));
-    let mut exit = ExitState::default();
-    let mut at = |cents| {
-        let book = book(&[(cents, 100)]);
-        let ctx = ExitContext { now: Time::from_secs(2), book: &book, to_close: None };
-        let (intent, high) =
-            exit_intent(account.positions.get(WHO, YES).unwrap(), &exit, YES, &ctx);
-        exit.high = high;
-        matches!(intent, ExitIntent::Take { reason: ExitReason::Trailing, .. })
+    let mut at = |bids: &[(u16, u64)]| {
+        let intents = account.intents(bids, 2);
+        for (lot, high) in &intents.highs {
+            account.positions.raise(WHO, YES, *lot, *high);
+        }
+        (intents.highs.len(), intents.takes.len())
     };
-    let seen: Vec<bool> = [31, 28, 35, 40, 38, 37].into_iter().map(&mut at).collect();
-    assert_eq!(seen, [false, false, false, false, false, true]);
+    let seen: Vec<(usize, usize)> = [
+        &[(31, 100)][..],
+        &[(28, 100)],
+        &[(35, 100)],
+        // Ten shares bring 0.355: half a tick more.
+        &[(36, 5), (35, 5)],
+        &[(40, 100)],
+        &[(38, 100)],
+        &[(37, 100)],
+    ]
+    .into_iter()
+    .map(&mut at)
+    .collect();
+    assert_eq!(seen, [(0, 0), (0, 0), (1, 0), (0, 0), (1, 0), (0, 0), (0, 1)]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Positions {
                 confirmed: true,
                 plan: None,
                 role: Role::Taker,
+                high: None,
             };
             self.add(strategy, market.token(outcome), lot);
         }
@@ -59,8 +60,8 @@ impl Positions {
         shares: Shares,
         closed: &mut Vec<ClosedLot>,
     ) -> Result<(), Violation> {
-        let (yes, yes_short) = self.take(strategy, market.token(Outcome::Yes), shares);
-        let (no, no_short) = self.take(strategy, market.token(Outcome::No), shares);
+        let (yes, yes_short) = self.take(strategy, market.token(Outcome::Yes), shares, &[]);
+        let (no, no_short) = self.take(strategy, market.token(Outcome::No), shares, &[]);
         let cost = |lots: &[Lot]| -> Usdc { lots.iter().map(|lot| lot.cost).sum() };
         let (yes_cost, no_cost) = (cost(&yes), cost(&no));
         let whole = u64::try_from((yes_cost + no_cost).micros()).unwrap_or(0);
