@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use polydesk_domain::{Market, MarketKey, Time, Token};
-use polydesk_execution::{Entry, LoadError, State};
+use polydesk_execution::{Entry, ExitMemory, LoadError, State};
 use polydesk_strategies::{Saved, StateError};
 
 use crate::Engine;
@@ -15,6 +15,8 @@ pub struct Soft {
     pub strategies: Vec<(polydesk_domain::StrategyId, Saved)>,
     /// The last executable price of each token in ten-thousandths, and when it was seen.
     pub marks: Vec<(polydesk_domain::TokenId, (u64, Time))>,
+    /// What exits remember of the books of what is held.
+    pub exits: Vec<(polydesk_domain::StrategyId, polydesk_domain::TokenId, ExitMemory)>,
 }
 
 impl Engine {
@@ -75,6 +77,13 @@ impl Engine {
         Soft {
             strategies: self.slots.iter().map(|slot| (slot.id, slot.strategy.save())).collect(),
             marks: marks.map(|(token, mark)| (self.universe.token_id(token), mark)).collect(),
+            exits: self
+                .manager
+                .exit_memory()
+                .map(|(strategy, token, memory)| {
+                    (strategy, self.universe.token_id(token), memory.clone())
+                })
+                .collect(),
         }
     }
 
@@ -94,6 +103,14 @@ impl Engine {
             .filter_map(|(id, mark)| Some((self.universe.token(id)?, *mark)))
             .collect();
         self.manager.set_marks(marks);
+        let exits: Vec<(polydesk_domain::StrategyId, Token, ExitMemory)> = soft
+            .exits
+            .iter()
+            .filter_map(|(strategy, id, memory)| {
+                Some((*strategy, self.universe.token(id)?, memory.clone()))
+            })
+            .collect();
+        self.manager.set_exit_memory(exits);
         refused
     }
 

@@ -52,6 +52,13 @@ pub struct RawRisk {
     pub cancel_burst: u32,
     /// An order may be this much worse than the best price, in dollars.
     pub price_collar: Price,
+    /// An exit that takes bids sells at most this far below the median of recent prices at which one could have
+    /// sold, and twice as far below the best offer, in dollars.
+    pub exit_collar: Price,
+    /// The same for stops and for the excess of baskets.
+    pub stop_collar: Price,
+    /// It sells no more than what could have been sold at any time within so many seconds.
+    pub exit_depth_secs: u64,
     /// Most pUSD of a basket that may stand without its other legs.
     pub max_naked_usd: Usdc,
     /// How long it may.
@@ -84,6 +91,9 @@ impl Default for RawRisk {
             cancels_per_second: 40,
             cancel_burst: 120,
             price_collar: Price::cents(10),
+            exit_collar: Price::cents(5),
+            stop_collar: Price::cents(10),
+            exit_depth_secs: 1,
             max_naked_usd: usd(100),
             max_naked_secs: 30,
             max_unwind_loss: Price::cents(5),
@@ -126,6 +136,9 @@ pub struct Limits {
     pub cancels_per_second: u32,
     pub cancel_burst: u32,
     pub price_collar: Price,
+    pub exit_collar: Price,
+    pub stop_collar: Price,
+    pub exit_depth_time: Span,
     pub max_naked: Usdc,
     pub max_naked_time: Span,
     pub max_unwind_loss: Price,
@@ -179,6 +192,9 @@ impl TryFrom<&RawRisk> for Limits {
             cancels_per_second: raw.cancels_per_second,
             cancel_burst: raw.cancel_burst,
             price_collar: raw.price_collar,
+            exit_collar: raw.exit_collar,
+            stop_collar: raw.stop_collar,
+            exit_depth_time: secs(raw.exit_depth_secs),
             max_naked: usd("max_naked_usd", raw.max_naked_usd),
             max_naked_time: secs(raw.max_naked_secs),
             max_unwind_loss: raw.max_unwind_loss,
@@ -194,10 +210,22 @@ impl TryFrom<&RawRisk> for Limits {
             ("cancels_per_second", u64::from(raw.cancels_per_second)),
             ("cancel_burst", u64::from(raw.cancel_burst)),
             ("max_naked_secs", raw.max_naked_secs),
+            ("exit_depth_secs", raw.exit_depth_secs),
         ] {
             if value == 0 || value > 100_000_000 {
                 broken.push(format!("risk.{key} is {value}; it must be between 1 and 100000000"));
             }
+        }
+        for (key, collar) in [("exit_collar", raw.exit_collar), ("stop_collar", raw.stop_collar)] {
+            if collar == Price::ZERO {
+                broken.push(format!("risk.{key} is 0; it must be above 0, or nothing is ever sold"));
+            }
+        }
+        if raw.stop_collar < raw.exit_collar {
+            broken.push(format!(
+                "risk.stop_collar is {}; it must be at least exit_collar ({}): a stop is the more urgent one",
+                raw.stop_collar, raw.exit_collar
+            ));
         }
         if u64::from(raw.cancel_burst) < u64::from(raw.max_open_orders) {
             broken.push(format!(

@@ -1,12 +1,18 @@
 //! When to leave, and why: what every lot of a holding wants by its own plan, age and entry price, and what
 //! somebody asked for. Nothing here knows orders.
 
+mod memory;
+
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Book, ClientOrderId, ExitReason, Price, Shares, Side, Span, TakeProfit, Tick, Time, Token,
+    Book, ClientOrderId, ExitReason, Outcome, Price, Shares, Side, Span, TakeProfit, Tick, Time,
+    Token, Usdc, Walk,
 };
 
+pub use memory::ExitMemory;
+
+use crate::config::Limits;
 use crate::state::{Authority, ExitState, FillKey, Holding, Lot, average_units};
 
 /// Shares that are to be sold into the bids.
@@ -203,3 +209,57 @@ fn target(lot: &Lot, ctx: &ExitContext<'_>) -> Option<(Price, TakeProfit)> {
     let price = up_to_tick(lot.entry_units() + u64::from(profit.gain), ctx.book.tick())?;
     Some((price, profit))
 }
+
+/// What may be sold for a take now, and the lowest price for it; or the code of what it waits for.
+///
+/// It walks no further than the collar: below the median of recent prices, and twice as far below the best
+/// offer, for bids far from the offers are what is left when bids are missing. It sells no more than the depth
+/// that has stood, so no single batch fills it.
+pub fn slice(
+    take: &Take,
+    memory: &ExitMemory,
+    outcome: Outcome,
+    ctx: &ExitContext<'_>,
+    limits: &Limits,
+) -> Result<(Price, Shares), &'static str> {
+    let tick = ctx.book.tick();
+    let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
+    let highest = lowest.complement();
+    let floor = u64::from(take.floor.max(lowest).units());
+    let floor = up_to_tick(floor, tick).unwrap_or(highest);
+    if ctx.book.best_bid(outcome).is_none_or(|(bid, _)| bid < floor) {
+        return Err("no_bid_above_floor");
+    }
+    // Immediate orders below a dollar are refused.
+    let sells = |walk: &Walk| walk.shares >= ctx.min_size && walk.notional >= Usdc::whole(1);
+    let whole = ctx.book.walk(outcome, Side::Sell, floor, take.shares);
+    if take.shares < ctx.min_size || (whole.shares == take.shares && !sells(&whole)) {
+        return Err("dust");
+    }
+    let recent = memory.recent_price(ctx.now).ok_or("no_recent_price")?;
+    let collar = match take.authority() {
+        Authority::Stop => limits.stop_collar,
+        _ => limits.exit_collar,
+    };
+    let collar = u64::from(collar.units());
+    let offer = ctx.book.best_ask(outcome).map_or(Price::ONE, |(offer, _)| offer);
+    let offer = u64::from(offer.units());
+    let near = recent.saturating_sub(collar).max(offer.saturating_sub(2 * collar));
+    let floor = up_to_tick(near.max(u64::from(floor.units())), tick).unwrap_or(highest);
+    let walk = ctx.book.walk(outcome, Side::Sell, floor, take.shares);
+    if !sells(&walk) {
+        return Err("outside_collar");
+    }
+    let size = walk.shares.min(memory.standing(ctx.now, floor, limits.exit_depth_time));
+    let walk = ctx.book.walk(outcome, Side::Sell, floor, size.floor_cents());
+    if !sells(&walk) {
+        return Err("depth_not_standing");
+    }
+    // A little below the last level needed: lower would only meet our own bids further down.
+    let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(2 * tick.units()));
+    let price = up_to_tick(u64::from(near), tick).unwrap_or(lowest).max(floor);
+    Ok((price, walk.shares))
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub mod state;
 
 pub use budget::Budget;
 pub use config::{Limits, LossLatch, RawRisk};
-pub use exit::{ExitContext, ExitIntents, Take, exit_intents};
+pub use exit::{ExitContext, ExitIntents, ExitMemory, Take, exit_intents};
 pub use gate::{Ask, Facts, Mode, crosses};
 pub use manager::{Context, Counts, Manager};
 pub use state::{

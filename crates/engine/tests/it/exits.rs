@@ -3,7 +3,7 @@
 use expect_test::expect;
 use polydesk_domain::{
     Action, Basket, BasketKind, Close, ExitPlan, Leg, MarketKey, OperatorCommand, OrderUpdate,
-    Price, Shares, Side, Stop, TakeProfit, TradeStatus, Usdc,
+    Price, Shares, Side, Span, Stop, TakeProfit, TradeStatus, Usdc,
 };
 
 use crate::harness::*;
@@ -104,4 +104,77 @@ fn lots_with_one_target_share_one_resting_order() {
     let open = story.engine.manager().orders().open();
     let open: Vec<_> = open.map(|order| format!("{} at {}", order.left(), order.price)).collect();
     assert_eq!(open, ["20 at 0.4400", "40 at 0.4300"]);
+}
+
+fn max_hold() -> ExitPlan {
+    ExitPlan { max_hold: Some(Span::secs(30)), ..ExitPlan::default() }
+}
+
+/// 100 bought at 0.40 in a market of 0.39 to 0.42, thirty seconds ago.
+fn holding(plan: ExitPlan) -> Story {
+    let mut story = Story::new();
+    story.bought(100, 40, Some(plan));
+    story.bids(&[(39, 200)], 42);
+    story.pass(29_500);
+    story.sold.clear();
+    story
+}
+
+const THIN: &[(u16, u64)] = &[(39, 5), (3, 500)];
+
+#[test]
+fn nothing_is_given_away_in_a_thin_book() {
+    for way in ["time", "close", "flatten", "stop"] {
+        let plan = match way {
+            "time" => max_hold(),
+            "stop" => stop(),
+            _ => ExitPlan::default(),
+        };
+        let mut story = holding(plan);
+        story.bids(THIN, 42);
+        match way {
+            "close" => story.say("", close(100, 0)),
+            "flatten" => story.hear("", operator(OperatorCommand::Flatten(None))),
+            _ => {}
+        }
+        while story.sold.is_empty() {
+            story.pass(50);
+        }
+        story.bids(&[(3, 500)], 42);
+        story.pass(600_000);
+        let sold: Vec<_> = story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
+        assert_eq!(sold, ["5 at 0.3900"], "{way}");
+        let waits = &story.engine.manager().counts().exit_waits;
+        assert!(waits.contains_key("outside_collar"), "{way} {waits:?}");
+    }
+}
+
+#[test]
+fn a_restart_waits_until_it_has_watched_the_book() {
+    let story = holding(ExitPlan::default());
+    let entries = story.engine.save();
+    for soft in [true, false] {
+        let mut after = Story::new();
+        after.engine.load(&entries).unwrap();
+        after.engine.adopt_books(&story.engine);
+        if soft {
+            after.engine.load_soft(&story.engine.soft());
+        }
+        after.now = story.now;
+        after.hear("", operator(OperatorCommand::Flatten(None)));
+        assert_eq!(after.told.contains("sell yes 100"), soft, "{}", after.told);
+        after.pass(3_000);
+        assert_eq!(after.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    }
+}
+
+#[test]
+fn what_exits_remember_of_books_is_no_change_of_the_state() {
+    let mut story = holding(stop());
+    let mut changed = 0;
+    for cents in 0..50 {
+        story.after(100).bids(&[(38 + cents % 3, 200)], 42);
+        story.engine.changes(|entry| changed += usize::from(entry.table != "equity"));
+    }
+    assert_eq!(changed, 0);
 }

@@ -182,6 +182,7 @@ fn a_kill_cancels_everything_and_only_a_person_lifts_it() {
 fn exits_stay_open_when_new_exposure_is_not_allowed() {
     let mut story = Story::new();
     story.bought(10, 30, None);
+    story.after(1_000).timer();
     story.hear("pause", operator(OperatorCommand::Pause));
     story.told.clear();
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
@@ -191,8 +192,8 @@ fn exits_stay_open_when_new_exposure_is_not_allowed() {
     );
     assert_eq!(story.denials(), ["paused"]);
     story.check(expect![[r#"
-        1ms want yes 31
-        1ms close
+        1001ms want yes 31
+        1001ms close
             place #2 sell yes 10 at 0.3800 FAK
     "#]]);
 }
@@ -207,7 +208,8 @@ fn a_resting_exit_makes_room_for_an_urgent_one() {
     };
     story.bought(10, 30, Some(plan));
     story.news(2, "live", OrderUpdate::Live);
-    story.after(31_000).book(36, 44);
+    story.after(30_000).timer();
+    story.after(1_000).book(36, 44);
     story.timer();
     let reason = CancelReason::Requested;
     story.after(50).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
@@ -220,11 +222,12 @@ fn a_resting_exit_makes_room_for_an_urgent_one() {
         1ms #1 fill 10 at 0.3000 confirmed
             place #2 sell yes 10 at 0.4300
         1ms #2 live
-        31001ms book 36 44
+        30001ms timer
             cancel #2
+        31001ms book 36 44
         31002ms timer
         31052ms #2 cancelled
-            place #3 sell yes 10 at 0.3400 FAK
+            place #3 sell yes 10 at 0.3500 FAK
         31102ms book 36 44
     "#]]);
 }
@@ -263,12 +266,14 @@ fn unsettled_shares_are_not_sold() {
         "close",
         Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) }),
     );
+    story.after(1_000).timer();
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
     assert_eq!(story.denials(), ["no_size"]);
     story.check(expect![[r#"
         1ms sell
         1ms close
-        1ms #1 fill 10 at 0.3000 confirmed
+        1001ms timer
+        1001ms #1 fill 10 at 0.3000 confirmed
             place #2 sell yes 10 at 0.3800 FAK
     "#]]);
 }
@@ -882,11 +887,13 @@ fn an_exit_gets_past_our_own_quote() {
     story.say("want yes 39", quotes(&[(YES, 39, 10)], None));
     story.news(2, "live", OrderUpdate::Live);
     story.told.clear();
-    story.after(31_000).book(40, 45);
+    story.after(29_000).timer();
+    story.after(2_000).book(40, 45);
     let reason = CancelReason::Requested;
     story.after(200).news(2, "cancelled", OrderUpdate::Cancelled { reason, matched: Shares::ZERO });
     story.after(1_000).timer();
     story.check(expect![[r#"
+        29001ms timer
         31001ms book 40 45
             cancel #2
         31202ms #2 cancelled
@@ -915,10 +922,12 @@ fn a_leg_that_fails_to_settle_makes_the_basket_unwind_the_other() {
     story.told.clear();
     story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
     story.fill(2, 2, NO, Side::Buy, 20, 50, TradeStatus::Failed);
+    story.after(1_000).timer();
     assert_eq!(story.engine.manager().state().baskets.len(), 1);
     story.check(expect![[r#"
         23ms #1 fill 20 at 0.4000 confirmed
         23ms #2 fill 20 at 0.5000 failed
+        1023ms timer
             place #3 sell yes 20 at 0.3700 FAK
     "#]]);
 }

@@ -222,6 +222,7 @@ impl Manager {
             let positions = &mut self.state.positions;
             positions.lost(&mut self.state.ledger, ctx.now, token, shares)
         };
+        self.forget_exits(token.market());
         let text = format!(
             "{}{shares} shares of token {} explained by {code}",
             if micros < 0 { "-" } else { "" },
@@ -301,5 +302,7 @@ impl Manager {
         state.markets.remove(&ctx.universe.market(market).condition);
         state.refresh_sums();
         state.sums.delist(market);
+        self.marks.retain(|token, _| token.market() != market);
+        self.exit_memory.remove(&market);
     }
 }

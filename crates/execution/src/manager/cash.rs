@@ -104,6 +104,9 @@ impl Manager {
         if let Some(basket) = pending.and_then(|pending| pending.basket) {
             self.basket_converted(ctx, basket, cash, out);
         }
+        if let Some(market) = pending.map(|pending| pending.market).or(cash.market) {
+            self.exits(ctx, market, out);
+        }
     }
 
     /// Takes in a new state of a market.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     ClientOrderId, Code, ExitReason, MarketKey, Outbox, Price, Purpose, Shares, Side, Size, Span,
-    StrategyId, Tif, Time, Token, Usdc,
+    StrategyId, Tif, Time, Token,
 };
 
 use super::{Context, Manager};
-use crate::exit::{ExitContext, Take, exit_intents};
+use crate::exit::{ExitContext, Take, exit_intents, slice};
 use crate::gate::crosses;
 use crate::state::{Draft, FillKey, Order};
 
@@ -27,12 +27,28 @@ struct ExitOrder {
 impl Manager {
     /// Evaluates every holding of a market.
     pub(crate) fn exits(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
-        if self.stopping || !ctx.books.trusted(market) {
+        self.forget_exits(market);
+        if !ctx.books.trusted(market) {
             // A frozen or half-known book gives no price to leave at.
+            let memories = self.exit_memory.get_mut(&market).into_iter().flatten();
+            memories.for_each(|(_, memory)| memory.interrupted());
+            return;
+        }
+        if self.stopping {
             return;
         }
         for held in self.state.positions.in_market(market).to_vec() {
             self.exit(ctx, held, out);
+        }
+    }
+
+    /// Forgets the books of what is not held any more.
+    pub(super) fn forget_exits(&mut self, market: MarketKey) {
+        let positions = &self.state.positions;
+        if !positions.occupied(market) {
+            self.exit_memory.remove(&market);
+        } else if let Some(memories) = self.exit_memory.get_mut(&market) {
+            memories.retain(|(strategy, token), _| positions.get(*strategy, *token).is_some());
         }
     }
 
@@ -44,6 +60,10 @@ impl Manager {
         let to_close = market.closes.map(|closes| ctx.now.until(closes));
         let exit_ctx = ExitContext { now: ctx.now, book, to_close, min_size: market.min_size };
         let Some(holding) = self.state.positions.get(strategy, token) else { return };
+        let memories = self.exit_memory.entry(token.market()).or_default();
+        let memory = memories.entry(held).or_default();
+        let sizes = (market.min_size, holding.held());
+        memory.observe(ctx.now, book, token.outcome(), sizes, self.limits.exit_depth_time);
         let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
         let intents = exit_intents(holding, &exit, token, &exit_ctx);
         for (lot, high) in &intents.highs {
@@ -52,7 +72,7 @@ impl Manager {
         if exit.retry_at.is_some_and(|at| ctx.now < at) {
             return;
         }
-        let leaving = self.take(ctx, held, &intents.takes, out);
+        let leaving = self.take(ctx, held, &intents.takes, &exit_ctx, out);
         self.rest(ctx, held, intents.rests, &leaving, out);
     }
 
@@ -89,10 +109,10 @@ impl Manager {
         ctx: &Context<'_>,
         held: Held,
         takes: &[Take],
+        exit_ctx: &ExitContext<'_>,
         out: &mut Outbox,
     ) -> Vec<FillKey> {
         let (strategy, token) = held;
-        let Some(book) = ctx.books.get(token.market()) else { return Vec::new() };
         let open = self.exit_orders(held);
         if let Some(order) = open.iter().find(|order| !order.tif.rests()) {
             // One at a time: what it leaves is known when it is over.
@@ -101,37 +121,29 @@ impl Manager {
         }
         let resting: Vec<(ClientOrderId, Price)> =
             open.iter().map(|order| (order.id, order.price)).collect();
-        let lowest = Price::new(book.tick().units()).unwrap_or(Price::ONE);
         for take in takes {
             // A resting target that is reached is about to be filled, without a fee.
             let reached = take.reason == ExitReason::TakeProfit;
             if reached && resting.iter().any(|(_, price)| *price == take.floor) {
                 continue;
             }
+            let memory = self.exit_memory.get(&token.market()).and_then(|all| all.get(&held));
+            let Some(memory) = memory else { return Vec::new() };
+            let (price, size) = match slice(take, memory, token.outcome(), exit_ctx, &self.limits) {
+                Ok(slice) => slice,
+                Err(code) => {
+                    self.wait(held, code, ctx);
+                    continue;
+                }
+            };
             let sellable = self.position(strategy, token).sellable();
-            let floor = take.floor.max(lowest);
-            let walk = book.walk(token.outcome(), Side::Sell, floor, take.shares);
-            if walk.shares.is_zero() {
-                self.wait(held, "no_bid_above_floor", ctx);
-                continue;
-            }
-            // Immediate orders below a dollar are refused: dust waits for the resolution.
-            if walk.notional < Usdc::whole(1) {
-                self.wait(held, "dust", ctx);
-                continue;
-            }
-            if !resting.is_empty() && sellable < take.shares {
+            if !resting.is_empty() && sellable < size {
                 for (id, _) in &resting {
                     self.cancel(ctx.now, *id, out);
                 }
                 return take.lots.clone();
             }
-            // A little below the last level needed: lower would only meet our own bids further down.
-            let give = 2 * book.tick().units();
-            let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(give));
-            let price = floor.max(Price::new(near).unwrap_or(lowest));
-            let price = aligned(price, book.tick().units());
-            let size = take.shares.min(sellable).floor_cents();
+            let size = size.min(sellable).floor_cents();
             let (reason, lots) = (take.reason, take.lots.clone());
             let order = ExitOrder { reason, price, size, tif: Tif::Fak, lots };
             self.sell(ctx, held, order, out);
@@ -288,9 +300,4 @@ fn gather_crumbs(targets: &mut BTreeMap<Price, Vec<(FillKey, Shares)>>, min_size
         }
         !few
     });
-}
-
-/// The lowest price on the tick grid that is not below `price`.
-fn aligned(price: Price, tick: u16) -> Price {
-    Price::new(price.units().next_multiple_of(tick)).unwrap_or(Price::ONE)
 }

@@ -25,6 +25,7 @@ use polydesk_domain::{
 
 use crate::budget::Budget;
 use crate::config::Limits;
+use crate::exit::ExitMemory;
 use crate::gate::{Facts, Mode};
 use crate::state::{
     Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk, Positions,
@@ -77,6 +78,8 @@ pub struct Manager {
     pub(crate) stopping: bool,
     /// Last executable price of each token in ten-thousandths, from a book that could be relied on, and when.
     pub(crate) marks: BTreeMap<Token, (u64, Time)>,
+    /// What exits remember of the books of what is held: soft.
+    pub(crate) exit_memory: BTreeMap<MarketKey, BTreeMap<(StrategyId, Token), ExitMemory>>,
     schedule: schedule::Schedule,
     /// What the timer under way took out of the schedule.
     retaken: Vec<schedule::Due>,
@@ -105,6 +108,7 @@ impl Manager {
             equity_now: Usdc::ZERO,
             stopping: false,
             marks: BTreeMap::new(),
+            exit_memory: BTreeMap::new(),
             schedule: schedule::Schedule::default(),
             retaken: Vec::new(),
         }
@@ -160,6 +164,24 @@ impl Manager {
     /// Takes up soft marks.
     pub fn set_marks(&mut self, marks: impl IntoIterator<Item = (Token, (u64, Time))>) {
         self.marks = marks.into_iter().collect();
+    }
+
+    /// What exits remember of the books of what is held: soft.
+    pub fn exit_memory(&self) -> impl Iterator<Item = (StrategyId, Token, &ExitMemory)> {
+        let held = self.exit_memory.values().flatten();
+        held.map(|((strategy, token), memory)| (*strategy, *token, memory))
+    }
+
+    /// Takes up what exits remembered.
+    pub fn set_exit_memory(
+        &mut self,
+        memory: impl IntoIterator<Item = (StrategyId, Token, ExitMemory)>,
+    ) {
+        self.exit_memory.clear();
+        for (strategy, token, memory) in memory {
+            let market = self.exit_memory.entry(token.market()).or_default();
+            market.insert((strategy, token), memory);
+        }
     }
 
     /// Everything that is known.
