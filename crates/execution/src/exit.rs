@@ -45,6 +45,8 @@ pub struct ExitIntents {
     pub rests: BTreeMap<Price, Vec<(FillKey, Shares)>>,
     /// New highs of trailing stops.
     pub highs: Vec<(FillKey, u64)>,
+    /// Lots whose stop is broken, and since which check.
+    pub broken: BTreeMap<FillKey, Time>,
 }
 
 /// Everything about the market that an exit looks at.
@@ -66,10 +68,14 @@ fn up_to_tick(units: u64, tick: Tick) -> Option<Price> {
     u16::try_from(units).ok().and_then(Price::new).filter(|price| price.tradable(tick))
 }
 
+/// A stop is broken when two checks this far apart and all between them say so: one batch is no price.
+const CONFIRM: Span = Span::secs(1);
+
 /// What a holding wants now.
 pub fn exit_intents(
     holding: &Holding,
     exit: &ExitState,
+    memory: &ExitMemory,
     token: Token,
     ctx: &ExitContext<'_>,
 ) -> ExitIntents {
@@ -78,7 +84,7 @@ pub fn exit_intents(
     let settled = || holding.lots.iter().filter(|lot| lot.confirmed);
     let mut rest = Vec::new();
     for lot in settled().filter(|lot| lot.plan.is_some()) {
-        match due(lot, &mut prices, ctx, &mut intents.highs) {
+        match due(lot, &mut prices, memory, ctx, &mut intents) {
             Some((reason, floor)) => intents.take(lot, reason, floor),
             None => rest.push(lot),
         }
@@ -163,32 +169,14 @@ impl Executable<'_> {
 fn due(
     lot: &Lot,
     prices: &mut Executable<'_>,
+    memory: &ExitMemory,
     ctx: &ExitContext<'_>,
-    highs: &mut Vec<(FillKey, u64)>,
+    intents: &mut ExitIntents,
 ) -> Option<(ExitReason, Price)> {
     let plan = lot.plan?;
     let floor = plan.stop.map_or(Price::ZERO, |stop| stop.floor);
-    let entry = lot.entry_units();
-    if plan.stop.is_some() || plan.trailing.is_some() {
-        let now = prices.price(lot, floor);
-        if let (Some(stop), Some(now)) = (plan.stop, now)
-            && now + u64::from(stop.loss) <= entry
-        {
-            return Some((ExitReason::StopLoss, floor));
-        }
-        if let (Some(trailing), Some(now)) = (plan.trailing, now) {
-            let active = lot.high.is_some() || now >= entry + u64::from(trailing.activate);
-            let tick = u64::from(ctx.book.tick().units());
-            let mut high = lot.high;
-            // Every rise is written down: only by whole ticks.
-            if active && lot.high.is_none_or(|high| now >= high + tick) {
-                high = Some(now);
-                highs.push((lot.key, now));
-            }
-            if high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
-                return Some((ExitReason::Trailing, floor));
-            }
-        }
+    if let Some(reason) = stopped(lot, prices.price(lot, floor), memory, ctx, intents) {
+        return Some((reason, floor));
     }
     if plan.max_hold.is_some_and(|most| lot.opened_at.until(ctx.now) >= most) {
         return Some((ExitReason::MaxHold, floor));
@@ -201,6 +189,46 @@ fn due(
     let (price, _) = target(lot, ctx)?;
     let reached = ctx.book.best_bid(prices.token.outcome()).is_some_and(|(bid, _)| bid >= price);
     reached.then_some((ExitReason::TakeProfit, price))
+}
+
+/// Which of a lot's stops is broken for long enough; `now` is what its entry would bring.
+fn stopped(
+    lot: &Lot,
+    now: Option<u64>,
+    memory: &ExitMemory,
+    ctx: &ExitContext<'_>,
+    intents: &mut ExitIntents,
+) -> Option<ExitReason> {
+    let plan = lot.plan?;
+    let since = memory.broken(lot.key);
+    let Some(now) = now else {
+        // No bid above the floor is no price: it neither breaks a stop nor resets it.
+        intents.broken.extend(since.map(|since| (lot.key, since)));
+        return None;
+    };
+    let entry = lot.entry_units();
+    let mut broken = None;
+    if plan.stop.is_some_and(|stop| now + u64::from(stop.loss) <= entry) {
+        broken = Some(ExitReason::StopLoss);
+    }
+    if let Some(trailing) = plan.trailing {
+        let mut high = lot.high;
+        // A high must have lasted, and every rise is written down: only by whole ticks.
+        let lasted = memory.recent_price(ctx.now).map(|recent| recent.min(now));
+        let tick = u64::from(ctx.book.tick().units());
+        let least = lot.high.map_or(entry + u64::from(trailing.activate), |high| high + tick);
+        if let Some(reached) = lasted.filter(|reached| *reached >= least) {
+            high = Some(reached);
+            intents.highs.push((lot.key, reached));
+        }
+        if high.is_some_and(|high| now + u64::from(trailing.distance) <= high) {
+            broken = broken.or(Some(ExitReason::Trailing));
+        }
+    }
+    let reason = broken?;
+    let since = since.unwrap_or(ctx.now);
+    intents.broken.insert(lot.key, since);
+    (since.until(ctx.now) >= CONFIRM).then_some(reason)
 }
 
 /// A lot's profit target.

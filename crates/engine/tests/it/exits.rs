@@ -150,6 +150,17 @@ fn nothing_is_given_away_in_a_thin_book() {
 }
 
 #[test]
+fn a_thin_moment_fires_no_stop_and_fills_none() {
+    let mut story = holding(stop());
+    for _ in 0..20 {
+        story.bids(&[(39, 5)], 42);
+        story.after(50).bids(&[(39, 200)], 42);
+        story.pass(900);
+    }
+    assert_eq!(story.sold, [""; 0]);
+}
+
+#[test]
 fn a_restart_waits_until_it_has_watched_the_book() {
     let story = holding(ExitPlan::default());
     let entries = story.engine.save();

@@ -2,11 +2,11 @@
 //!
 //! Soft: a restart begins without it, and waits until there is something to remember again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use polydesk_domain::{Book, Outcome, Price, Shares, Side, Span, Time};
 
-use crate::state::average_units;
+use crate::state::{FillKey, average_units};
 
 /// Prices that the median is of.
 const PRICES: usize = 5;
@@ -27,6 +27,8 @@ pub struct ExitMemory {
     depth: VecDeque<Depth>,
     /// Depth as it was seen last: in force until it is looked at again.
     seen: Vec<(Price, Shares)>,
+    /// Lots whose stop is broken, and since which check.
+    pub(crate) broken: BTreeMap<FillKey, Time>,
 }
 
 /// The least depth from a time until that of the next one.
@@ -113,6 +115,11 @@ impl ExitMemory {
         while self.depth.get(1).is_some_and(|next| next.from <= now - stands) {
             self.depth.pop_front();
         }
+    }
+
+    /// Since which check a lot's stop is broken.
+    pub(crate) fn broken(&self, lot: FillKey) -> Option<Time> {
+        self.broken.get(&lot).copied()
     }
 
     /// The book could not be relied on: depth begins to stand again.

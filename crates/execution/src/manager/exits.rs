@@ -65,7 +65,8 @@ impl Manager {
         let sizes = (market.min_size, holding.held());
         memory.observe(ctx.now, book, token.outcome(), sizes, self.limits.exit_depth_time);
         let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
-        let intents = exit_intents(holding, &exit, token, &exit_ctx);
+        let intents = exit_intents(holding, &exit, memory, token, &exit_ctx);
+        memory.broken = intents.broken;
         for (lot, high) in &intents.highs {
             self.state.positions.raise(strategy, token, *lot, *high);
         }

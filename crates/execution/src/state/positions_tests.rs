@@ -4,7 +4,7 @@ use polydesk_domain::{
 };
 
 use super::*;
-use crate::exit::{ExitContext, ExitIntents, exit_intents};
+use crate::exit::{ExitContext, ExitIntents, ExitMemory, exit_intents};
 use crate::state::fills::Violation;
 use crate::state::ledger::{Ledger, LedgerAccount};
 use crate::state::lots::ClosedLot;
@@ -152,13 +152,30 @@ fn intents(lots: &[(u128, i64, ExitPlan)], bids: &[(u16, u64)], secs: i64) -> Ex
 }
 
 impl Account {
+    /// What it wants at the second of two checks, one second apart.
     fn intents(&self, bids: &[(u16, u64)], secs: i64) -> ExitIntents {
+        let mut memory = ExitMemory::default();
+        self.check_exits(&mut memory, bids, 1_000 * (secs - 1));
+        self.check_exits(&mut memory, bids, 1_000 * secs)
+    }
+
+    fn check_exits(
+        &self,
+        memory: &mut ExitMemory,
+        bids: &[(u16, u64)],
+        millis: i64,
+    ) -> ExitIntents {
         let book = book(bids);
-        let to_close = Some(Span::secs(100 - secs));
-        let now = Time::from_secs(secs);
-        let ctx = ExitContext { now, book: &book, to_close, min_size: Shares::whole(5) };
+        let now = Time::from_millis(millis);
+        let (to_close, min_size) = (Some(now.until(Time::from_secs(100))), Shares::whole(5));
+        let sizes = (min_size, min_size);
+        memory.observe(now, &book, Outcome::Yes, sizes, Span::secs(1));
+        let ctx = ExitContext { now, book: &book, to_close, min_size };
         let exit = self.positions.exit(WHO, YES).cloned().unwrap_or_default();
-        exit_intents(self.positions.get(WHO, YES).unwrap(), &exit, YES, &ctx)
+        let holding = self.positions.get(WHO, YES).unwrap();
+        let intents = exit_intents(holding, &exit, memory, YES, &ctx);
+        memory.broken = intents.broken.clone();
+        intents
     }
 }
 
@@ -205,6 +222,33 @@ fn plans_are_left_at_what_depth_would_pay() {
         ("before the close", before_close, &[(30, 100)], 50, "before_close 0 of 10: 1"),
     ] {
         assert_eq!(shown(&intents(&[(1, 30, plan)], bids, secs)), want, "{name}");
+    }
+}
+
+#[test]
+fn a_stop_is_broken_when_two_checks_a_second_apart_and_all_between_say_so() {
+    let stop =
+        ExitPlan { stop: Some(Stop { loss: 500, floor: Price::cents(20) }), ..Default::default() };
+    let (fine, broken, none) = (&[(30, 100)][..], &[(25, 100)][..], &[(10, 100)][..]);
+    for (name, checks, want) in [
+        ("one", &[(0, broken)][..], false),
+        ("too close", &[(0, broken), (999, broken)], false),
+        ("two", &[(0, broken), (1_000, broken)], true),
+        ("many", &[(0, broken), (400, broken), (800, broken), (1_200, broken)], true),
+        ("fine between", &[(0, broken), (500, fine), (1_000, broken)], false),
+        ("the second much later", &[(0, broken), (60_000, broken)], true),
+        ("nothing to judge by between", &[(0, broken), (500, none), (1_000, broken)], true),
+        ("fine at last", &[(0, broken), (2_000, fine)], false),
+    ] {
+        let mut account = Account::new();
+        account.buy(1, 10, 300, Some(stop));
+        account.positions.confirm_buy(WHO, YES, key(1));
+        let mut memory = ExitMemory::default();
+        let mut fires = false;
+        for (millis, bids) in checks {
+            fires = !account.check_exits(&mut memory, bids, 2_000 + millis).takes.is_empty();
+        }
+        assert_eq!(fires, want, "{name}");
     }
 }
 
@@ -307,7 +351,7 @@ fn what_cannot_be_sold_alone_leaves_with_the_others() {
 }
 
 #[test]
-fn a_trailing_stop_wakes_late_follows_up_only_and_is_written_by_whole_ticks() {
+fn a_trailing_stop_wakes_late_and_follows_what_lasts_by_whole_ticks() {
     let plan = ExitPlan {
         trailing: Some(Trailing { activate: 500, distance: 300 }),
         ..Default::default()
@@ -315,27 +359,35 @@ fn a_trailing_stop_wakes_late_follows_up_only_and_is_written_by_whole_ticks() {
     let mut account = Account::new();
     account.buy(1, 10, 300, Some(plan));
     account.positions.confirm_buy(WHO, YES, key(1));
-    let mut at = |bids: &[(u16, u64)]| {
-        let intents = account.intents(bids, 2);
-        for (lot, high) in &intents.highs {
-            account.positions.raise(WHO, YES, *lot, *high);
+    let mut memory = ExitMemory::default();
+    // Highs written and exits wanted, for each book that stays for three seconds, or for a moment.
+    let mut at = |from: i64, bids: &[(u16, u64)], millis: i64| {
+        let (mut highs, mut takes) = (0, 0);
+        for now in (from..=from + millis).step_by(500) {
+            let intents = account.check_exits(&mut memory, bids, now);
+            for (lot, high) in &intents.highs {
+                account.positions.raise(WHO, YES, *lot, *high);
+            }
+            highs += intents.highs.len();
+            takes += intents.takes.len();
         }
-        (intents.highs.len(), intents.takes.len())
+        (highs, takes)
     };
-    let seen: Vec<(usize, usize)> = [
-        &[(31, 100)][..],
-        &[(28, 100)],
-        &[(35, 100)],
-        // Ten shares bring 0.355: half a tick more.
-        &[(36, 5), (35, 5)],
-        &[(40, 100)],
-        &[(38, 100)],
-        &[(37, 100)],
-    ]
-    .into_iter()
-    .map(&mut at)
-    .collect();
-    assert_eq!(seen, [(0, 0), (0, 0), (1, 0), (0, 0), (1, 0), (0, 0), (0, 1)]);
+    for (name, from, bids, millis, want) in [
+        ("not awake", 2_000, &[(31, 100)][..], 2_900, (0, 0)),
+        ("a fall before it is awake", 5_000, &[(27, 100)], 2_900, (0, 0)),
+        ("awake", 8_000, &[(35, 100)], 2_900, (1, 0)),
+        // Ten shares bring 0.354.
+        ("half a tick more", 11_000, &[(36, 4), (35, 6)], 2_900, (0, 0)),
+        ("a high for a moment", 14_000, &[(60, 100)], 0, (0, 0)),
+        ("a new high", 14_500, &[(40, 100)], 2_400, (1, 0)),
+        ("two cents below", 17_000, &[(38, 100)], 2_900, (0, 0)),
+        ("three cents below for a moment", 20_000, &[(37, 100)], 500, (0, 0)),
+        ("back", 20_900, &[(38, 100)], 0, (0, 0)),
+        ("three cents below", 21_000, &[(37, 100)], 1_000, (0, 1)),
+    ] {
+        assert_eq!(at(from, bids, millis), want, "{name}");
+    }
 }
 
 #[test]
