@@ -218,7 +218,8 @@ impl TryFrom<&RawRisk> for Limits {
         }
         for (key, collar) in [("exit_collar", raw.exit_collar), ("stop_collar", raw.stop_collar)] {
             if collar == Price::ZERO {
-                broken.push(format!("risk.{key} is 0; it must be above 0, or nothing is ever sold"));
+                broken
+                    .push(format!("risk.{key} is 0; it must be above 0, or nothing is ever sold"));
             }
         }
         if raw.stop_collar < raw.exit_collar {

@@ -55,7 +55,7 @@ fn a_close_of_a_strategy_does_not_replace_a_flatten() {
     story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0)))));
     story.say("", close(10, 90));
     story.after(2_000).bids(&[(40, 200)], 44);
-    story.pass(5_000);
+    story.serve_for(5_000);
     assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
 }
 
@@ -70,9 +70,9 @@ fn a_close_at_a_price_that_nobody_pays_leaves_the_stop_on() {
         }
         story.say("", close(100, 60));
         story.after(2_000).bids(&[(39, 200)], 44);
-        story.pass(2_000);
+        story.serve_for(2_000);
         story.bids(&[(35, 200)], 37);
-        story.pass(5_000);
+        story.serve_for(5_000);
         assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00", "{asked}");
     }
 }
@@ -83,7 +83,7 @@ fn a_stop_sells_the_lot_it_is_of() {
     story.bought(50, 38, None);
     story.bought(50, 40, Some(stop()));
     story.after(2_000).bids(&[(35, 200)], 37);
-    story.pass(5_000);
+    story.serve_for(5_000);
     let closed: Vec<_> = story.closed.iter().map(|closed| (closed.shares, closed.cost)).collect();
     assert_eq!(closed, [(Shares::whole(50), Usdc::whole(20))]);
     assert_eq!(story.held(YES), "held 50 + 0 unsettled, cost 19.00");
@@ -100,7 +100,7 @@ fn lots_with_one_target_share_one_resting_order() {
     story.serve();
     story.bought(20, 38, Some(plan));
     story.serve();
-    story.pass(5_000);
+    story.serve_for(5_000);
     let open = story.engine.manager().orders().open();
     let open: Vec<_> = open.map(|order| format!("{} at {}", order.left(), order.price)).collect();
     assert_eq!(open, ["20 at 0.4400", "40 at 0.4300"]);
@@ -115,7 +115,7 @@ fn holding(plan: ExitPlan) -> Story {
     let mut story = Story::new();
     story.bought(100, 40, Some(plan));
     story.bids(&[(39, 200)], 42);
-    story.pass(29_500);
+    story.serve_for(29_500);
     story.sold.clear();
     story
 }
@@ -138,10 +138,10 @@ fn nothing_is_given_away_in_a_thin_book() {
             _ => {}
         }
         while story.sold.is_empty() {
-            story.pass(50);
+            story.serve_for(50);
         }
         story.bids(&[(3, 500)], 42);
-        story.pass(600_000);
+        story.serve_for(600_000);
         let sold: Vec<_> = story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
         assert_eq!(sold, ["5 at 0.3900"], "{way}");
         let waits = &story.engine.manager().counts().exit_waits;
@@ -155,7 +155,7 @@ fn a_thin_moment_fires_no_stop_and_fills_none() {
     for _ in 0..20 {
         story.bids(&[(39, 5)], 42);
         story.after(50).bids(&[(39, 200)], 42);
-        story.pass(900);
+        story.serve_for(900);
     }
     assert_eq!(story.sold, [""; 0]);
 }
@@ -174,7 +174,7 @@ fn a_restart_waits_until_it_has_watched_the_book() {
         after.now = story.now;
         after.hear("", operator(OperatorCommand::Flatten(None)));
         assert_eq!(after.told.contains("sell yes 100"), soft, "{}", after.told);
-        after.pass(3_000);
+        after.serve_for(3_000);
         assert_eq!(after.held(YES), "held 0 + 0 unsettled, cost 0.00");
     }
 }

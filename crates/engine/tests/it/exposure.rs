@@ -397,6 +397,9 @@ fn a_fee_is_reserved_until_it_is_charged_and_then_part_of_the_cost() {
 fn a_sale_counts_until_it_is_final() {
     let mut bench = Bench::new(|_| (), &[market(1, "", "event", "category")]);
     bench.bought(ALPHA, 0, 30, 10);
+    // Nothing is sold into a book that has not stood for a second.
+    bench.now += 1_000;
+    bench.hear(ControlEvent::Timer.into());
     let close = Close { token: Token(0), fraction_ppm: 1_000_000, floor: Price::cents(20) };
     bench.say(ALPHA, 0, Action::Close(close));
     let id = bench.last();

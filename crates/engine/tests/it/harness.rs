@@ -217,7 +217,7 @@ impl Story {
     }
 
     /// Goes on for so long with a timer and an answer of the venue every 50 ms.
-    pub fn pass(&mut self, millis: i64) {
+    pub fn serve_for(&mut self, millis: i64) {
         let end = self.now + millis;
         while self.now < end {
             self.now = (self.now + 50).min(end);

@@ -1,7 +1,7 @@
 //! The engine from outside: stories of what happened and what it answered.
 
-mod exposure;
 mod exits;
+mod exposure;
 mod harness;
 mod seams;
 mod stories;

@@ -254,6 +254,7 @@ fn a_difference_in_shares_goes_to_the_lot_or_to_the_rounding_account_or_freezes(
     for (short, frozen) in [(9_999, false), (10_001, true)] {
         let mut story = estimated();
         report(&mut story, 1, Side::Buy, estimate, Basis::Estimated, TradeStatus::Confirmed);
+        story.after(1_000).timer();
         let close = Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) };
         story.say("", Action::Close(close));
         let sale = story.last_order();
@@ -284,6 +285,7 @@ fn a_sale_is_corrected_before_and_after_it_is_final() {
             Basis::Settled,
             TradeStatus::Confirmed,
         );
+        story.after(1_000).timer();
         let close = Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) };
         story.say("", Action::Close(close));
         let sale = story.last_order();
@@ -433,6 +435,7 @@ fn a_market_is_delisted_only_when_it_is_flat() {
     let delisted = || MarketEvent::Delisted { market: MarketKey(0) }.into();
     story.hear("delisted", delisted());
     assert_eq!(story.engine.universe().keys().count(), 1);
+    story.after(1_000).timer();
     let close = Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) };
     story.say("", Action::Close(close));
     let sale = story.last_order();

@@ -28,8 +28,8 @@ use crate::config::Limits;
 use crate::exit::ExitMemory;
 use crate::gate::{Facts, Mode};
 use crate::state::{
-    Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk, Positions,
-    State,
+    Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk,
+    Positions, State,
 };
 
 /// What the manager may look at besides its own state.
