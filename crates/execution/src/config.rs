@@ -59,6 +59,9 @@ pub struct RawRisk {
     pub stop_collar: Price,
     /// It sells no more than what could have been sold at any time within so many seconds.
     pub exit_depth_secs: u64,
+    /// An exit that finds nobody is repeated at once, with a tick more of room, so many times; then after 2, 4 …
+    /// 60 seconds.
+    pub exit_tries: u32,
     /// Most pUSD of a basket that may stand without its other legs.
     pub max_naked_usd: Usdc,
     /// How long it may.
@@ -94,6 +97,7 @@ impl Default for RawRisk {
             exit_collar: Price::cents(5),
             stop_collar: Price::cents(10),
             exit_depth_secs: 1,
+            exit_tries: 10,
             max_naked_usd: usd(100),
             max_naked_secs: 30,
             max_unwind_loss: Price::cents(5),
@@ -139,6 +143,7 @@ pub struct Limits {
     pub exit_collar: Price,
     pub stop_collar: Price,
     pub exit_depth_time: Span,
+    pub exit_tries: u32,
     pub max_naked: Usdc,
     pub max_naked_time: Span,
     pub max_unwind_loss: Price,
@@ -195,6 +200,7 @@ impl TryFrom<&RawRisk> for Limits {
             exit_collar: raw.exit_collar,
             stop_collar: raw.stop_collar,
             exit_depth_time: secs(raw.exit_depth_secs),
+            exit_tries: raw.exit_tries,
             max_naked: usd("max_naked_usd", raw.max_naked_usd),
             max_naked_time: secs(raw.max_naked_secs),
             max_unwind_loss: raw.max_unwind_loss,
@@ -211,6 +217,7 @@ impl TryFrom<&RawRisk> for Limits {
             ("cancel_burst", u64::from(raw.cancel_burst)),
             ("max_naked_secs", raw.max_naked_secs),
             ("exit_depth_secs", raw.exit_depth_secs),
+            ("exit_tries", u64::from(raw.exit_tries)),
         ] {
             if value == 0 || value > 100_000_000 {
                 broken.push(format!("risk.{key} is {value}; it must be between 1 and 100000000"));

@@ -11,6 +11,7 @@ use polydesk_domain::{
 };
 
 pub use memory::ExitMemory;
+pub(crate) use memory::Waiting;
 
 use crate::config::Limits;
 use crate::state::{Authority, ExitState, FillKey, Holding, Lot, average_units};
@@ -238,7 +239,7 @@ fn target(lot: &Lot, ctx: &ExitContext<'_>) -> Option<(Price, TakeProfit)> {
     Some((price, profit))
 }
 
-/// What may be sold for a take now, and the lowest price for it; or the code of what it waits for.
+/// What may be sold for a take now, after so many tries, and the lowest price for it; or the code of what it waits for.
 ///
 /// It walks no further than the collar: below the median of recent prices, and twice as far below the best
 /// offer, for bids far from the offers are what is left when bids are missing. It sells no more than the depth
@@ -249,6 +250,7 @@ pub fn slice(
     outcome: Outcome,
     ctx: &ExitContext<'_>,
     limits: &Limits,
+    tries: u32,
 ) -> Result<(Price, Shares), &'static str> {
     let tick = ctx.book.tick();
     let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
@@ -283,9 +285,11 @@ pub fn slice(
     if !sells(&walk) {
         return Err("depth_not_standing");
     }
-    // A little below the last level needed: lower would only meet our own bids further down.
-    let near = walk.worst.map_or(0, |worst| worst.units().saturating_sub(2 * tick.units()));
-    let price = up_to_tick(u64::from(near), tick).unwrap_or(lowest).max(floor);
+    // A little below the last level needed, and further with every try that found nobody: lower would only
+    // meet our own bids further down.
+    let room = u64::from(tick.units()) * u64::from(2 + tries);
+    let near = walk.worst.map_or(0, |worst| u64::from(worst.units()).saturating_sub(room));
+    let price = up_to_tick(near, tick).unwrap_or(lowest).max(floor);
     Ok((price, walk.shares))
 }
 

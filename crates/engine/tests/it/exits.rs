@@ -1,9 +1,12 @@
 //! Leaving positions: what is sold, when, how much and for how little.
 
+use std::collections::VecDeque;
+
 use expect_test::expect;
 use polydesk_domain::{
-    Action, Basket, BasketKind, Close, ExitPlan, Leg, MarketKey, OperatorCommand, OrderUpdate,
-    Price, Shares, Side, Span, Stop, TakeProfit, TradeStatus, Usdc,
+    Action, Basket, BasketKind, Close, Command, ControlEvent, ExitPlan, Leg, MarketKey,
+    OperatorCommand, OrderUpdate, Price, RejectReason, Shares, Side, Span, Stop, TakeProfit,
+    TradeStatus, Usdc,
 };
 
 use crate::harness::*;
@@ -188,4 +191,112 @@ fn what_exits_remember_of_books_is_no_change_of_the_state() {
         story.engine.changes(|entry| changed += usize::from(entry.table != "equity"));
     }
     assert_eq!(changed, 0);
+}
+
+/// Lets `millis` pass with a timer every 10 ms; immediate sales are killed 60 ms after they left. Returns when
+/// they left, counted from `from`, and at which limit.
+fn killed(story: &mut Story, from: i64, millis: i64) -> Vec<(i64, String)> {
+    let (mut left, mut under_way) = (Vec::new(), VecDeque::new());
+    let end = story.now + millis;
+    while story.now < end || !under_way.is_empty() {
+        story.after(10).hear("", ControlEvent::Timer.into());
+        for command in core::mem::take(&mut story.sent) {
+            let Command::Place(orders) = command else { continue };
+            for order in orders.iter().filter(|order| !order.tif.rests()) {
+                left.push((story.now - from, order.price.to_string()));
+                under_way.push_back((story.now + 60, order.id.0));
+            }
+        }
+        while let Some((_, id)) = under_way.pop_front_if(|(at, _)| *at <= story.now) {
+            let reason = RejectReason::FakKilled;
+            story.news(id, "killed", OrderUpdate::Rejected { reason });
+        }
+    }
+    left
+}
+
+#[test]
+fn an_exit_that_finds_nobody_is_repeated_at_once_and_then_slower() {
+    let mut story = holding(ExitPlan::default());
+    story.told.clear();
+    let from = story.now;
+    story.say("", close(100, 20));
+    let tries = killed(&mut story, from, 300_000);
+    let times: Vec<i64> = tries.iter().map(|(at, _)| *at).collect();
+    let quick: Vec<i64> = (0..11).map(|n| 10 + n * 260).collect();
+    assert_eq!(times[..11], quick);
+    let pauses: Vec<i64> = times[10..].windows(2).map(|two| two[1] - two[0]).collect();
+    let want = [2_060, 4_060, 8_060, 16_060, 32_060, 60_060, 60_060, 60_060];
+    assert!(pauses.iter().zip(want).all(|(pause, want)| (*pause - want).abs() <= 10), "{pauses:?}");
+    assert_eq!(pauses.len(), 8);
+    // A tick more of room with each, inside the collar.
+    let limits: Vec<&str> = tries.iter().map(|(_, limit)| limit.as_str()).collect();
+    assert_eq!(limits[..4], ["0.3700", "0.3600", "0.3500", "0.3400"]);
+    assert!(limits[4..].iter().all(|limit| *limit == "0.3400"), "{limits:?}");
+    assert_eq!(story.told.matches("note exit_finds_nobody").count(), 1);
+}
+
+#[test]
+fn a_stop_in_a_falling_market_is_sold_near_it() {
+    let mut story = Story::new();
+    let stop = Stop { loss: 100, floor: Price::cents(2) };
+    story.bought(100, 40, Some(ExitPlan { stop: Some(stop), ..ExitPlan::default() }));
+    story.bids(&[(40, 200)], 42);
+    story.pass(10_000);
+    // A cent a second; the first three tries come too late.
+    let (mut cents, mut tries) = (40, 0);
+    while story.sold.is_empty() && cents > 2 {
+        cents -= 1;
+        story.bids(&[(cents, 200)], cents + 2);
+        for _ in 0..9 {
+            match tries {
+                0..3 => tries += killed(&mut story, 0, 110).len(),
+                _ => story.pass(110),
+            }
+        }
+    }
+    assert!(story.sold[0].ends_with("100 at 0.3800"), "{:?} after {tries}", story.sold);
+}
+
+#[test]
+fn crumbs_are_sold_by_the_pace_and_not_by_the_crumb() {
+    let mut story = Story::new();
+    story.bought(200, 40, None);
+    story.after(1).bids(&[(39, 5)], 42);
+    story.pass(2_000);
+    story.say("", close(100, 0));
+    let (from, mut orders) = (story.now, 0);
+    for crumb in 0..300 {
+        story.after(2).bids(&[(39, 5 + crumb % 2)], 42);
+        let placed = |command: &Command| matches!(command, Command::Place(_));
+        orders += story.sent.iter().filter(|command| placed(command)).count();
+        story.serve();
+    }
+    assert_eq!(story.now - from, 900);
+    assert!((3..=5).contains(&orders), "{orders} orders");
+}
+
+#[test]
+fn an_exit_that_waits_for_long_is_reported_once() {
+    let mut story = holding(stop());
+    story.bids(&[(3, 500)], 42);
+    story.told.clear();
+    story.pass(600_000);
+    assert_eq!(story.told.matches("note exit_waits").count(), 1);
+    let waits = &story.engine.manager().counts().exit_waits;
+    // Counted by the second, not by the check.
+    assert!((500..=601).contains(&waits["outside_collar"]), "{waits:?}");
+}
+
+#[test]
+fn nothing_is_tried_while_no_order_may_leave() {
+    let mut story = holding(ExitPlan::default());
+    story.say("", close(100, 0));
+    story.hear("", operator(OperatorCommand::Kill));
+    let denied = story.engine.manager().counts().denials.clone();
+    story.pass(600_000);
+    assert_eq!(story.engine.manager().counts().denials, denied);
+    story.hear("", operator(OperatorCommand::Rearm));
+    story.pass(1_000);
+    assert_eq!(story.sold.len(), 1);
 }

@@ -233,28 +233,6 @@ fn a_resting_exit_makes_room_for_an_urgent_one() {
 }
 
 #[test]
-fn an_exit_that_finds_nobody_is_tried_with_growing_pauses() {
-    let mut story = Story::new();
-    story.bought(10, 30, None);
-    story.told.clear();
-    story.say(
-        "close",
-        Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) }),
-    );
-    let mut tries = 0;
-    for _ in 0..120 {
-        let id = story.last_order();
-        if id != 0 {
-            tries += 1;
-            story.news(id, "killed", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
-        }
-        story.after(1_000).book(40, 44);
-        story.timer();
-    }
-    assert!((4..=7).contains(&tries), "{tries} tries in two minutes");
-}
-
-#[test]
 fn unsettled_shares_are_not_sold() {
     let mut story = Story::new();
     story.say("want yes 30", quotes(&[(YES, 30, 10)], None));

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use polydesk_domain::{Book, Outcome, Price, Shares, Side, Span, Time};
+use polydesk_domain::{Book, Code, Outcome, Price, Shares, Side, Span, Time};
 
 use crate::state::{FillKey, average_units};
 
@@ -29,6 +29,20 @@ pub struct ExitMemory {
     seen: Vec<(Price, Shares)>,
     /// Lots whose stop is broken, and since which check.
     pub(crate) broken: BTreeMap<FillKey, Time>,
+    /// What the most urgent exit waits for.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// An exit that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub code: Code,
+    /// Since when nothing could be sold.
+    pub since: Time,
+    /// When it was counted last.
+    pub counted_at: Time,
+    /// Whether people know.
+    pub noted: bool,
 }
 
 /// The least depth from a time until that of the next one.

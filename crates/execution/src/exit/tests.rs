@@ -37,7 +37,7 @@ fn sells(
     let ctx = ExitContext { now, book: &book, to_close, min_size: Shares::whole(5) };
     let shares = Shares::whole(100);
     let take = Take { reason, floor: Price::cents(floor), shares, lots: Vec::new() };
-    match slice(&take, &memory, MarketKey(0).token(Outcome::Yes).outcome(), &ctx, &limits) {
+    match slice(&take, &memory, MarketKey(0).token(Outcome::Yes).outcome(), &ctx, &limits, 0) {
         Ok((price, size)) => format!("{size} at {price}"),
         Err(code) => code.to_owned(),
     }

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ClientOrderId, Code, ExitReason, MarketKey, Outbox, Price, Purpose, Shares, Side, Size, Span,
-    StrategyId, Tif, Time, Token,
+    Cause, ClientOrderId, Code, ExitReason, MarketKey, NoteLevel, Outbox, Price, Purpose,
+    RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time, Token,
 };
 
 use super::{Context, Manager};
-use crate::exit::{ExitContext, Take, exit_intents, slice};
+use crate::exit::{ExitContext, Take, Waiting, exit_intents, slice};
 use crate::gate::crosses;
-use crate::state::{Draft, FillKey, Order};
+use crate::state::{Authority, Draft, ExitState, FillKey, Order, Tries, concerns};
+
+/// Pause after an exit that the gate denied.
+const DENIED: Span = Span::secs(1);
+/// A resting exit that crosses another exit stays away for so long.
+const MAKE_ROOM: Span = Span::secs(3);
+/// The longest pause between two tries.
+const LONGEST: Span = Span::secs(60);
+/// An exit that waits longer than this is reported.
+const PATIENCE: Span = Span::secs(60);
 
 /// A holding of a strategy.
 type Held = (StrategyId, Token);
@@ -67,10 +76,23 @@ impl Manager {
         let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
         let intents = exit_intents(holding, &exit, memory, token, &exit_ctx);
         memory.broken = intents.broken;
+        if intents.takes.is_empty() {
+            memory.waiting = None;
+        }
         for (lot, high) in &intents.highs {
             self.state.positions.raise(strategy, token, *lot, *high);
         }
-        if exit.retry_at.is_some_and(|at| ctx.now < at) {
+        let wanted = |of: &Authority| intents.takes.iter().any(|take| take.authority() == *of);
+        if !exit.tries.keys().all(wanted) {
+            // What nobody wants any more does not slow down what comes next.
+            self.state.positions.change_exit(strategy, token, |exit| {
+                exit.tries.retain(|authority, _| wanted(authority));
+            });
+        }
+        if let Some(code) = self.closed_for_exits(ctx, token) {
+            if let Some(take) = intents.takes.first() {
+                self.wait(ctx, held, take, code, out);
+            }
             return;
         }
         let leaving = self.take(ctx, held, &intents.takes, &exit_ctx, out);
@@ -122,18 +144,31 @@ impl Manager {
         }
         let resting: Vec<(ClientOrderId, Price)> =
             open.iter().map(|order| (order.id, order.price)).collect();
+        let exit = self.state.positions.exit(strategy, token);
+        let tries = exit.map(|exit| exit.tries.clone()).unwrap_or_default();
+        let paced = exit.and_then(|exit| exit.taken_at).map(|at| at + ExitState::PACE);
+        if paced.is_some_and(|at| ctx.now < at) {
+            return takes.first().map(|take| take.lots.clone()).unwrap_or_default();
+        }
+        let mut first_wait = None;
         for take in takes {
             // A resting target that is reached is about to be filled, without a fee.
             let reached = take.reason == ExitReason::TakeProfit;
             if reached && resting.iter().any(|(_, price)| *price == take.floor) {
                 continue;
             }
+            let tries = tries.get(&take.authority()).copied().unwrap_or_default();
+            if tries.again_at.is_some_and(|at| ctx.now < at) {
+                continue;
+            }
+            let count = tries.count.min(self.limits.exit_tries);
             let memory = self.exit_memory.get(&token.market()).and_then(|all| all.get(&held));
             let Some(memory) = memory else { return Vec::new() };
-            let (price, size) = match slice(take, memory, token.outcome(), exit_ctx, &self.limits) {
+            let (outcome, limits) = (token.outcome(), &self.limits);
+            let (price, size) = match slice(take, memory, outcome, exit_ctx, limits, count) {
                 Ok(slice) => slice,
                 Err(code) => {
-                    self.wait(held, code, ctx);
+                    first_wait = first_wait.or(Some((take, code)));
                     continue;
                 }
             };
@@ -145,10 +180,22 @@ impl Manager {
                 return take.lots.clone();
             }
             let size = size.min(sellable).floor_cents();
+            if size < exit_ctx.min_size {
+                first_wait = first_wait.or(Some((take, "dust")));
+                continue;
+            }
+            if self.cancel_crossing(ctx, token, price, out) {
+                self.wait(ctx, held, take, "own_order_crosses", out);
+                return take.lots.clone();
+            }
             let (reason, lots) = (take.reason, take.lots.clone());
             let order = ExitOrder { reason, price, size, tif: Tif::Fak, lots };
             self.sell(ctx, held, order, out);
+            self.sells(held);
             return take.lots.clone();
+        }
+        if let Some((take, code)) = first_wait {
+            self.wait(ctx, held, take, code, out);
         }
         Vec::new()
     }
@@ -164,6 +211,8 @@ impl Manager {
     ) {
         let (strategy, token) = held;
         let min_size = ctx.universe.market(token.market()).min_size;
+        let exit = self.state.positions.exit(strategy, token);
+        let paused = exit.and_then(|exit| exit.rest_tries.again_at).is_some_and(|at| ctx.now < at);
         for lots in targets.values_mut() {
             lots.retain(|(lot, _)| !leaving.contains(lot));
         }
@@ -185,13 +234,16 @@ impl Manager {
             }
         }
         for (price, lots) in targets {
-            if resting.iter().any(|(_, at, _)| *at == price) {
+            if paused || resting.iter().any(|(_, at, _)| *at == price) {
                 continue;
             }
             let shares: Shares = lots.iter().map(|(_, shares)| *shares).sum();
             let size = shares.min(self.position(strategy, token).sellable()).floor_cents();
             if size < min_size {
                 // Dust waits for company, or for the resolution.
+                continue;
+            }
+            if self.cancel_crossing(ctx, token, price, out) {
                 continue;
             }
             let lots = lots.into_iter().map(|(lot, _)| lot).collect();
@@ -203,12 +255,6 @@ impl Manager {
     fn sell(&mut self, ctx: &Context<'_>, held: Held, order: ExitOrder, out: &mut Outbox) {
         let (strategy, token) = held;
         let ExitOrder { reason, price, size, tif, lots } = order;
-        if size < ctx.universe.market(token.market()).min_size {
-            return self.wait(held, "dust", ctx);
-        }
-        if self.cancel_crossing(ctx, token, price, out) {
-            return self.wait(held, "own_order_crosses", ctx);
-        }
         let draft = Draft {
             strategy,
             signal: None,
@@ -223,9 +269,18 @@ impl Manager {
             expires: Time::MAX,
         };
         let id = self.submit(ctx, draft.order(), out);
-        self.state.positions.change_exit(strategy, token, |exit| match id {
-            Some(id) => drop(exit.orders.insert(id, lots)),
-            None => exit.retry_at = Some(ctx.now + Span::secs(1)),
+        self.state.positions.change_exit(strategy, token, |exit| {
+            if !tif.rests() {
+                exit.taken_at = Some(ctx.now);
+            }
+            match id {
+                Some(id) => drop(exit.orders.insert(id, lots)),
+                None if tif.rests() => exit.rest_tries.again_at = Some(ctx.now + DENIED),
+                None => {
+                    let tries = exit.tries.entry(Authority::of(reason)).or_default();
+                    tries.again_at = Some(ctx.now + DENIED);
+                }
+            }
         });
     }
 
@@ -251,7 +306,7 @@ impl Manager {
                 Purpose::Quote => self.quote_ended(*owner, *id, true),
                 Purpose::Exit(_) => {
                     self.state.positions.change_exit(*owner, *of, |exit| {
-                        exit.retry_at = Some(ctx.now + Span::secs(3));
+                        exit.rest_tries.again_at = Some(ctx.now + MAKE_ROOM);
                     });
                 }
                 Purpose::Trade | Purpose::Leg(_) | Purpose::External => {}
@@ -261,30 +316,119 @@ impl Manager {
         !own.is_empty()
     }
 
-    /// Counts an exit that cannot be made now and tries again in a second.
-    fn wait(&mut self, (strategy, token): Held, code: &'static str, ctx: &Context<'_>) {
-        *self.counts.exit_waits.entry(Code::literal(code)).or_default() += 1;
-        self.state.positions.change_exit(strategy, token, |exit| {
-            exit.retry_at = Some(ctx.now + Span::secs(1));
-        });
+    /// Why no order may leave for a token at all, exits neither.
+    fn closed_for_exits(&self, ctx: &Context<'_>, token: Token) -> Option<&'static str> {
+        let market = token.market();
+        if !ctx.states.get(market.index()).is_some_and(|state| state.trades()) {
+            return Some("market_not_open");
+        }
+        let closes =
+            |cause: &&Cause| cause.scope() == Scope::Orders && concerns(cause, market, token);
+        self.state.blockers.keys().find(closes).map(Cause::code)
     }
 
-    /// An exit order ended: one that found nobody is tried again after a growing pause.
-    pub(super) fn exit_ended(&mut self, ctx: &Context<'_>, id: ClientOrderId, refused: bool) {
-        let Some(order) = self.state.orders.get(id) else { return };
-        let (strategy, token) = (order.strategy, order.token);
-        let in_vain = order.matched.is_zero() && order.missing().is_zero();
-        let rested = order.tif.rests();
-        self.state.positions.change_exit(strategy, token, |exit| {
-            if in_vain && (!rested || refused) {
-                exit.retries = (exit.retries + 1).min(6);
-                exit.retry_at = Some(ctx.now + Span::secs(1 << exit.retries));
-            } else {
-                exit.retries = 0;
-                // A pause that makes room for another exit is kept.
-                exit.retry_at = exit.retry_at.filter(|at| *at > ctx.now);
-            }
+    /// Something is sold: nothing waits.
+    fn sells(&mut self, held: Held) {
+        if let Some(memory) = self.exit_memory.get_mut(&held.1.market())
+            && let Some(memory) = memory.get_mut(&held)
+        {
+            memory.waiting = None;
+        }
+    }
+
+    /// Counts an exit that cannot be made now, once a second, and tells people when it waits for long.
+    fn wait(
+        &mut self,
+        ctx: &Context<'_>,
+        held: Held,
+        take: &Take,
+        code: &'static str,
+        out: &mut Outbox,
+    ) {
+        let (now, code) = (ctx.now, Code::literal(code));
+        let memory = self.exit_memory.get_mut(&held.1.market()).and_then(|all| all.get_mut(&held));
+        let Some(memory) = memory else { return };
+        let waiting = memory.waiting.unwrap_or(Waiting {
+            code,
+            since: now,
+            counted_at: Time::MIN,
+            noted: false,
         });
+        let again = waiting.code != code || waiting.counted_at.until(now) >= Span::secs(1);
+        let late = waiting.since.until(now) >= PATIENCE && take.authority() > Authority::Strategy;
+        let note = late && !waiting.noted && code != *"dust";
+        memory.waiting = Some(Waiting {
+            code,
+            since: waiting.since,
+            counted_at: if again { now } else { waiting.counted_at },
+            noted: waiting.noted || note,
+        });
+        if again {
+            *self.counts.exit_waits.entry(code).or_default() += 1;
+        }
+        if note {
+            let text = format!(
+                "{} of {} waits since {} to sell {} of token {}: {code}",
+                take.reason.name(),
+                held.0,
+                waiting.since,
+                take.shares,
+                ctx.universe.token_id(held.1)
+            );
+            out.note(NoteLevel::Warning, "exit_waits", text);
+        }
+    }
+
+    /// An exit order ended. One that takes and found nobody is repeated at once so many times, then after a
+    /// growing pause; what was refused for another reason after a growing pause from the start.
+    pub(super) fn exit_ended(
+        &mut self,
+        ctx: &Context<'_>,
+        id: ClientOrderId,
+        refusal: Option<&RejectReason>,
+        out: &mut Outbox,
+    ) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let (strategy, token, purpose) = (order.strategy, order.token, order.purpose);
+        let Purpose::Exit(reason) = purpose else { return };
+        let in_vain = order.matched.is_zero() && order.missing().is_zero();
+        let killed = refusal.is_none_or(|reason| {
+            matches!(reason, RejectReason::FakKilled | RejectReason::FokKilled)
+        });
+        let (rested, quick, now) = (order.tif.rests(), self.limits.exit_tries, ctx.now);
+        let mut exhausted = false;
+        self.state.positions.change_exit(strategy, token, |exit| {
+            let authority = Authority::of(reason);
+            if !rested && !in_vain {
+                exit.tries.remove(&authority);
+                return;
+            }
+            let tries = match rested {
+                true => &mut exit.rest_tries,
+                false => exit.tries.entry(authority).or_default(),
+            };
+            if rested && (!in_vain || refusal.is_none()) {
+                // A pause that makes room for another exit is kept.
+                let again_at = tries.again_at.filter(|at| *at > now);
+                *tries = Tries { again_at, ..Tries::default() };
+                return;
+            }
+            tries.count = tries.count.saturating_add(1);
+            let slow =
+                if killed && !rested { tries.count.saturating_sub(quick) } else { tries.count };
+            let pause = if slow == 0 { ExitState::PACE } else { Span::secs(1 << slow.min(6)) };
+            tries.again_at = Some(now + pause.min(LONGEST));
+            exhausted = killed && !rested && slow == 1;
+        });
+        if exhausted {
+            let text = format!(
+                "{} of {strategy} found nobody for token {} {} times: it goes on slower",
+                reason.name(),
+                ctx.universe.token_id(token),
+                quick + 1
+            );
+            out.note(NoteLevel::Warning, "exit_finds_nobody", text);
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl Manager {
         }
         self.state.positions.change_exit(strategy, token, |exit| {
             exit.pending.insert(Authority::of(reason), PendingExit { reason, floor, shares });
-            exit.retry_at = None;
+            exit.tries.remove(&Authority::of(reason));
         });
         self.exits(ctx, token.market(), out);
     }

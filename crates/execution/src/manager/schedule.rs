@@ -262,7 +262,7 @@ impl Manager {
     /// Exits are evaluated with each batch and each second; a pause within a second ends by itself.
     fn schedule_exit(&mut self, strategy: StrategyId, token: Token, now: Time) {
         let exit = self.state.positions.exits.get(&(strategy, token));
-        let at = exit.and_then(|exit| exit.retry_at).filter(|at| *at > now);
+        let at = exit.and_then(|exit| exit.next_at(now));
         self.schedule.set(Due::Exit(strategy, token), at);
     }
 

@@ -148,7 +148,7 @@ impl Manager {
                 }
             }
             Purpose::Exit(_) => {
-                self.exit_ended(ctx, id, refusal.is_some());
+                self.exit_ended(ctx, id, refusal, out);
                 self.exits(ctx, market, out);
             }
             Purpose::Leg(basket) => self.basket_step(ctx, basket, out),

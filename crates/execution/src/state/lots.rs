@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use polydesk_domain::{
-    ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, StrategyId, Time, Token,
-    TradeId, Universe, Usdc,
+    ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, Span, StrategyId, Time,
+    Token, TradeId, Universe, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -163,13 +163,38 @@ pub struct ExitState {
     pub orders: BTreeMap<ClientOrderId, Vec<FillKey>>,
     /// Sales asked for from outside the lots' own plans. A sale counts for all of them.
     pub pending: BTreeMap<Authority, PendingExit>,
-    /// No exit order before this time.
-    pub retry_at: Option<Time>,
-    /// Immediate exits that found nobody, in a row.
-    pub retries: u32,
+    /// When the last immediate exit left.
+    pub taken_at: Option<Time>,
+    /// Immediate exits that found nobody, in a row, by who wanted them: nobody waits for another's pause.
+    pub tries: BTreeMap<Authority, Tries>,
+    /// Resting exits that were refused, in a row.
+    pub rest_tries: Tries,
 }
 
 plain!(ExitState);
+
+/// Exit orders in a row that brought nothing, and the pause after them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tries {
+    /// How many.
+    pub count: u32,
+    /// The end of the pause.
+    pub again_at: Option<Time>,
+}
+
+impl ExitState {
+    /// At most one immediate exit in so long, however many bids come.
+    pub const PACE: Span = Span::millis(200);
+
+    /// When something that waits for time alone can go on.
+    pub(crate) fn next_at(&self, now: Time) -> Option<Time> {
+        let pace = self.taken_at.map(|at| at + ExitState::PACE);
+        let tries = self.tries.values().map(|tries| tries.again_at);
+        let ends = tries.chain([pace, self.rest_tries.again_at]);
+        ends.flatten().filter(|at| *at > now).min()
+    }
+}
 
 /// A sale that was asked for from outside the lots' own plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ pub use exposure::{Exposure, Sums};
 pub use fills::Violation;
 pub use ledger::{Entry as LedgerEntry, Ledger, LedgerAccount, Tally};
 pub(crate) use lots::average_units;
-pub use lots::{Authority, ClosedLot, ExitState, FillKey, Holding, Lot, PendingExit};
+pub use lots::{Authority, ClosedLot, ExitState, FillKey, Holding, Lot, PendingExit, Tries};
 pub(crate) use order::Draft;
 pub use order::{Illegal, IllegalTrade, Order, OwnFill, is_ordinary, next_state, next_status};
 pub use orders::{FillChange, OrderChange, Orders, TradeChange};
