@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use expect_test::expect;
 use polydesk_domain::{
     Action, Basket, BasketKind, Close, Command, ControlEvent, ExitPlan, Leg, MarketKey,
-    OperatorCommand, OrderUpdate, Price, RejectReason, Shares, Side, Span, Stop, TakeProfit,
-    TradeStatus, Usdc,
+    OperatorCommand, OrderUpdate, Price, Quote, RejectReason, Shares, Side, Span, Stop, TakeProfit,
+    TradeIntent, TradeStatus, Urgency, Usdc,
 };
 
 use crate::harness::*;
@@ -299,4 +299,75 @@ fn nothing_is_tried_while_no_order_may_leave() {
     story.hear("", operator(OperatorCommand::Rearm));
     story.pass(1_000);
     assert_eq!(story.sold.len(), 1);
+}
+
+/// A strategy's own sale of YES that rests.
+fn resting_sale(cents: u16, shares: u64) -> Action {
+    let Action::Trade(intent) = trade(Side::Sell, cents, shares) else { unreachable!() };
+    Action::Trade(TradeIntent { urgency: Urgency::Rest, ..intent })
+}
+
+/// A quote that sells YES.
+fn offer(cents: u16, shares: u64) -> Action {
+    let (side, price, size) = (Side::Sell, Price::cents(cents), Shares::whole(shares));
+    Action::Quotes(vec![Quote { token: YES, side, price, size, exit: None }])
+}
+
+#[test]
+fn an_exit_cancels_what_holds_its_shares_and_goes_on_when_they_are_free() {
+    let profit = ExitPlan { take_profit: Some(TakeProfit { gain: 600, rest: true }), ..stop() };
+    for (holder, plan, hold) in [
+        ("trade", stop(), Some(resting_sale(46, 100))),
+        ("quote", stop(), Some(offer(46, 100))),
+        ("target", profit, None),
+    ] {
+        for way in ["stop", "flatten"] {
+            let mut story = holding(plan);
+            hold.iter().for_each(|action| story.say("", action.clone()));
+            story.serve();
+            assert_eq!(story.engine.manager().orders().open_count(), 1, "{holder}");
+            match way {
+                "stop" => story.bids(&[(35, 200)], 37),
+                _ => story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0))))),
+            }
+            story.pass(3_000);
+            let price = if way == "stop" { "35" } else { "39" };
+            let sold: Vec<_> =
+                story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
+            assert_eq!(sold, [format!("100 at 0.{price}00")], "{holder} {way}");
+            assert_eq!(story.engine.manager().orders().open_count(), 0, "{holder} {way}");
+            let waits = &story.engine.manager().counts().exit_waits;
+            assert!(waits.contains_key("shares_in_own_orders"), "{holder} {way} {waits:?}");
+            assert!(!waits.contains_key("no_bid_above_floor"), "{holder} {way} {waits:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_free_is_sold_while_the_rest_is_being_freed() {
+    let mut story = holding(ExitPlan::default());
+    story.say("", offer(46, 40));
+    story.serve();
+    story.told.clear();
+    story.say("close", close(100, 0));
+    story.pass(1_000);
+    let sold: Vec<_> = story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
+    assert_eq!(sold, ["60 at 0.3900", "40 at 0.3900"]);
+}
+
+#[test]
+fn an_exit_needs_no_more_than_its_own_shares() {
+    let profit =
+        ExitPlan { take_profit: Some(TakeProfit { gain: 600, rest: true }), ..ExitPlan::default() };
+    let mut story = holding(stop());
+    story.bought(50, 39, Some(profit));
+    story.serve();
+    story.pass(1_000);
+    let target = story.last_order();
+    story.bids(&[(35, 200)], 37);
+    story.pass(3_000);
+    assert_eq!(story.held(YES), "held 50 + 0 unsettled, cost 19.50");
+    // The target of the other lot kept its place.
+    assert_eq!(story.last_order(), target);
+    assert_eq!(story.engine.manager().orders().open_count(), 1);
 }

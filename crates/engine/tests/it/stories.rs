@@ -875,8 +875,8 @@ fn an_exit_gets_past_our_own_quote() {
         31001ms book 40 45
             cancel #2
         31202ms #2 cancelled
-        32202ms timer
             place #3 sell yes 10 at 0.3800 FAK
+        32202ms timer
     "#]]);
 }
 

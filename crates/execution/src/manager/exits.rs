@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     Cause, ClientOrderId, Code, ExitReason, MarketKey, NoteLevel, Outbox, Price, Purpose,
-    RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time, Token,
+    RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time, Token, Usdc,
 };
 
 use super::{Context, Manager};
@@ -31,6 +31,15 @@ struct ExitOrder {
     size: Shares,
     tif: Tif,
     lots: Vec<FillKey>,
+}
+
+/// What is on its way out of a holding.
+#[derive(Default)]
+struct Leaving {
+    /// These lots do not rest meanwhile.
+    lots: Vec<FillKey>,
+    /// More is to be sold as soon as it can be: nothing else takes the shares before.
+    waits: bool,
 }
 
 impl Manager {
@@ -96,7 +105,7 @@ impl Manager {
             return;
         }
         let leaving = self.take(ctx, held, &intents.takes, &exit_ctx, out);
-        self.rest(ctx, held, intents.rests, &leaving, out);
+        self.rest(ctx, held, intents.rests, leaving, out);
     }
 
     /// Forgets exit orders that are over, and what was asked for and cannot be sold: it would keep the lots'
@@ -125,8 +134,7 @@ impl Manager {
         ids.filter_map(|id| self.state.orders.get(*id)).filter(|order| order.open()).collect()
     }
 
-    /// Sells into the bids for the highest authority that finds any. Returns the lots that are on their way
-    /// out: they do not rest meanwhile.
+    /// Sells into the bids for the highest authority that finds any.
     fn take(
         &mut self,
         ctx: &Context<'_>,
@@ -134,13 +142,14 @@ impl Manager {
         takes: &[Take],
         exit_ctx: &ExitContext<'_>,
         out: &mut Outbox,
-    ) -> Vec<FillKey> {
+    ) -> Leaving {
         let (strategy, token) = held;
         let open = self.exit_orders(held);
         if let Some(order) = open.iter().find(|order| !order.tif.rests()) {
             // One at a time: what it leaves is known when it is over.
             let exit = self.state.positions.exit(strategy, token);
-            return exit.and_then(|exit| exit.orders.get(&order.id)).cloned().unwrap_or_default();
+            let lots = exit.and_then(|exit| exit.orders.get(&order.id)).cloned();
+            return Leaving { lots: lots.unwrap_or_default(), waits: false };
         }
         let resting: Vec<(ClientOrderId, Price)> =
             open.iter().map(|order| (order.id, order.price)).collect();
@@ -148,7 +157,8 @@ impl Manager {
         let tries = exit.map(|exit| exit.tries.clone()).unwrap_or_default();
         let paced = exit.and_then(|exit| exit.taken_at).map(|at| at + ExitState::PACE);
         if paced.is_some_and(|at| ctx.now < at) {
-            return takes.first().map(|take| take.lots.clone()).unwrap_or_default();
+            let lots = takes.first().map(|take| take.lots.clone()).unwrap_or_default();
+            return Leaving { lots, waits: true };
         }
         let mut first_wait = None;
         for take in takes {
@@ -163,7 +173,7 @@ impl Manager {
             }
             let count = tries.count.min(self.limits.exit_tries);
             let memory = self.exit_memory.get(&token.market()).and_then(|all| all.get(&held));
-            let Some(memory) = memory else { return Vec::new() };
+            let Some(memory) = memory else { break };
             let (outcome, limits) = (token.outcome(), &self.limits);
             let (price, size) = match slice(take, memory, outcome, exit_ctx, limits, count) {
                 Ok(slice) => slice,
@@ -173,31 +183,69 @@ impl Manager {
                 }
             };
             let sellable = self.position(strategy, token).sellable();
-            if !resting.is_empty() && sellable < size {
-                for (id, _) in &resting {
-                    self.cancel(ctx.now, *id, out);
-                }
-                return take.lots.clone();
-            }
-            let size = size.min(sellable).floor_cents();
-            if size < exit_ctx.min_size {
-                first_wait = first_wait.or(Some((take, "dust")));
-                continue;
+            let missing = size.saturating_sub(sellable);
+            let freed = !missing.is_zero() && self.free_shares(ctx, held, take, missing, out);
+            let (lots, size) = (take.lots.clone(), size.min(sellable).floor_cents());
+            if size < exit_ctx.min_size || price.notional_floor(size) < Usdc::whole(1) {
+                let code = if freed { "shares_in_own_orders" } else { "shares_in_conversion" };
+                self.wait(ctx, held, take, code, out);
+                return Leaving { lots, waits: true };
             }
             if self.cancel_crossing(ctx, token, price, out) {
                 self.wait(ctx, held, take, "own_order_crosses", out);
-                return take.lots.clone();
+                return Leaving { lots, waits: true };
             }
-            let (reason, lots) = (take.reason, take.lots.clone());
-            let order = ExitOrder { reason, price, size, tif: Tif::Fak, lots };
+            let (reason, tif) = (take.reason, Tif::Fak);
+            let order = ExitOrder { reason, price, size, tif, lots: lots.clone() };
             self.sell(ctx, held, order, out);
             self.sells(held);
-            return take.lots.clone();
+            return Leaving { lots, waits: freed };
         }
         if let Some((take, code)) = first_wait {
             self.wait(ctx, held, take, code, out);
         }
-        Vec::new()
+        Leaving::default()
+    }
+
+    /// Cancels what holds shares that an exit needs: orders for the same lots first, then other sales of the
+    /// strategy, then what rests for other lots. Returns whether anything holds them.
+    fn free_shares(
+        &mut self,
+        ctx: &Context<'_>,
+        held: Held,
+        take: &Take,
+        mut missing: Shares,
+        out: &mut Outbox,
+    ) -> bool {
+        let (strategy, token) = held;
+        let exit = self.state.positions.exit(strategy, token);
+        let rank = |order: &Order| match exit.and_then(|exit| exit.orders.get(&order.id)) {
+            Some(lots) if lots.iter().any(|lot| take.lots.contains(lot)) => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        let mut holders: Vec<(u8, ClientOrderId, Purpose, Shares)> = self
+            .state
+            .orders
+            .open_in(token.market())
+            .filter(|order| order.strategy == strategy && order.token == token)
+            .map(|order| (rank(order), order.id, order.purpose, order.remaining_offer()))
+            .filter(|(.., offer)| !offer.is_zero())
+            .collect();
+        holders.sort_by_key(|(rank, id, ..)| (*rank, *id));
+        let any = !holders.is_empty();
+        for (_, id, purpose, offer) in holders {
+            if missing.is_zero() {
+                break;
+            }
+            missing = missing.saturating_sub(offer);
+            if purpose == Purpose::Quote {
+                // It would be put back at once.
+                self.quote_ended(strategy, id, true);
+            }
+            self.cancel(ctx.now, id, out);
+        }
+        any
     }
 
     /// Keeps one order resting at every target, for all lots that wait there.
@@ -206,7 +254,7 @@ impl Manager {
         ctx: &Context<'_>,
         held: Held,
         mut targets: BTreeMap<Price, Vec<(FillKey, Shares)>>,
-        leaving: &[FillKey],
+        leaving: Leaving,
         out: &mut Outbox,
     ) {
         let (strategy, token) = held;
@@ -214,7 +262,7 @@ impl Manager {
         let exit = self.state.positions.exit(strategy, token);
         let paused = exit.and_then(|exit| exit.rest_tries.again_at).is_some_and(|at| ctx.now < at);
         for lots in targets.values_mut() {
-            lots.retain(|(lot, _)| !leaving.contains(lot));
+            lots.retain(|(lot, _)| !leaving.lots.contains(lot));
         }
         targets.retain(|_, lots| !lots.is_empty());
         gather_crumbs(&mut targets, min_size);
@@ -234,7 +282,7 @@ impl Manager {
             }
         }
         for (price, lots) in targets {
-            if paused || resting.iter().any(|(_, at, _)| *at == price) {
+            if paused || leaving.waits || resting.iter().any(|(_, at, _)| *at == price) {
                 continue;
             }
             let shares: Shares = lots.iter().map(|(_, shares)| *shares).sum();
@@ -399,6 +447,10 @@ impl Manager {
         let mut exhausted = false;
         self.state.positions.change_exit(strategy, token, |exit| {
             let authority = Authority::of(reason);
+            if !exit.orders.contains_key(&id) {
+                // A strategy's own order: its tries are its own.
+                return;
+            }
             if !rested && !in_vain {
                 exit.tries.remove(&authority);
                 return;

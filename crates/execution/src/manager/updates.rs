@@ -142,6 +142,8 @@ impl Manager {
                     !is_ordinary(reason) && *reason != RejectReason::RateLimited
                 });
                 self.quote_ended(strategy, id, fatal);
+                // An exit that waited for its shares goes before another quote.
+                self.exits(ctx, market, out);
                 self.await_quotes(strategy, market);
                 if refusal.is_none() {
                     self.requote_market(ctx, market, out);
