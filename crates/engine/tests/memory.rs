@@ -237,7 +237,7 @@ fn market(key: MarketKey, name: &str) -> Market {
     market.closes = Some(Time::from_secs(10_000_000));
     market.category = format!("category {name} {}", key.0 / 100);
     market.event = format!("event {name} {}", key.0 / 10);
-    market.neg_risk = (key.0.is_multiple_of(3)).then(|| NegRisk {
+    market.neg_risk = key.0.is_multiple_of(3).then(|| NegRisk {
         group: format!("group {name} {}", key.0 / 12),
         members: Some(4),
         augmented: false,

@@ -242,7 +242,7 @@ fn a_stop_in_a_falling_market_is_sold_near_it() {
     let stop = Stop { loss: 100, floor: Price::cents(2) };
     story.bought(100, 40, Some(ExitPlan { stop: Some(stop), ..ExitPlan::default() }));
     story.bids(&[(40, 200)], 42);
-    story.pass(10_000);
+    story.serve_for(10_000);
     // A cent a second; the first three tries come too late.
     let (mut cents, mut tries) = (40, 0);
     while story.sold.is_empty() && cents > 2 {
@@ -251,7 +251,7 @@ fn a_stop_in_a_falling_market_is_sold_near_it() {
         for _ in 0..9 {
             match tries {
                 0..3 => tries += killed(&mut story, 0, 110).len(),
-                _ => story.pass(110),
+                _ => story.serve_for(110),
             }
         }
     }
@@ -263,7 +263,7 @@ fn crumbs_are_sold_by_the_pace_and_not_by_the_crumb() {
     let mut story = Story::new();
     story.bought(200, 40, None);
     story.after(1).bids(&[(39, 5)], 42);
-    story.pass(2_000);
+    story.serve_for(2_000);
     story.say("", close(100, 0));
     let (from, mut orders) = (story.now, 0);
     for crumb in 0..300 {
@@ -281,7 +281,7 @@ fn an_exit_that_waits_for_long_is_reported_once() {
     let mut story = holding(stop());
     story.bids(&[(3, 500)], 42);
     story.told.clear();
-    story.pass(600_000);
+    story.serve_for(600_000);
     assert_eq!(story.told.matches("note exit_waits").count(), 1);
     let waits = &story.engine.manager().counts().exit_waits;
     // Counted by the second, not by the check.
@@ -294,10 +294,10 @@ fn nothing_is_tried_while_no_order_may_leave() {
     story.say("", close(100, 0));
     story.hear("", operator(OperatorCommand::Kill));
     let denied = story.engine.manager().counts().denials.clone();
-    story.pass(600_000);
+    story.serve_for(600_000);
     assert_eq!(story.engine.manager().counts().denials, denied);
     story.hear("", operator(OperatorCommand::Rearm));
-    story.pass(1_000);
+    story.serve_for(1_000);
     assert_eq!(story.sold.len(), 1);
 }
 
@@ -330,7 +330,7 @@ fn an_exit_cancels_what_holds_its_shares_and_goes_on_when_they_are_free() {
                 "stop" => story.bids(&[(35, 200)], 37),
                 _ => story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0))))),
             }
-            story.pass(3_000);
+            story.serve_for(3_000);
             let price = if way == "stop" { "35" } else { "39" };
             let sold: Vec<_> =
                 story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
@@ -350,7 +350,7 @@ fn what_is_free_is_sold_while_the_rest_is_being_freed() {
     story.serve();
     story.told.clear();
     story.say("close", close(100, 0));
-    story.pass(1_000);
+    story.serve_for(1_000);
     let sold: Vec<_> = story.sold.iter().map(|sold| sold.split_once(' ').unwrap().1).collect();
     assert_eq!(sold, ["60 at 0.3900", "40 at 0.3900"]);
 }
@@ -362,10 +362,10 @@ fn an_exit_needs_no_more_than_its_own_shares() {
     let mut story = holding(stop());
     story.bought(50, 39, Some(profit));
     story.serve();
-    story.pass(1_000);
+    story.serve_for(1_000);
     let target = story.last_order();
     story.bids(&[(35, 200)], 37);
-    story.pass(3_000);
+    story.serve_for(3_000);
     assert_eq!(story.held(YES), "held 50 + 0 unsettled, cost 19.50");
     // The target of the other lot kept its place.
     assert_eq!(story.last_order(), target);

@@ -357,7 +357,7 @@ fn a_frozen_market_holds_back_its_exit_until_it_is_released() {
     let close = Close { token: YES, fraction_ppm: 1_000_000, floor: Price::cents(20) };
     story.say("close", Action::Close(close));
     story.after(2_000).timer();
-    assert_eq!(story.denials(), ["market_frozen"]);
+    assert!(!story.told.contains("place"), "{}", story.told);
     story.hear("release", operator(OperatorCommand::ReleaseMarket(MarketKey(0))));
     story.pass(3_000);
     assert!(story.told.contains("sell yes 10"), "{}", story.told);
