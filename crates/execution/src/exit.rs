@@ -124,6 +124,22 @@ pub fn exit_intents(
 }
 
 impl ExitIntents {
+    /// Shares that are to leave now whatever they bring: all but those whose target is reached.
+    pub fn leaving(&self) -> Shares {
+        let (mut planned, mut asked) = (Shares::ZERO, Shares::ZERO);
+        for take in &self.takes {
+            match take.reason {
+                ExitReason::TakeProfit => {}
+                // One sale counts for everybody who asked, and for the lots' own plans.
+                ExitReason::Operator | ExitReason::Unwind | ExitReason::Signal => {
+                    asked = asked.max(take.shares);
+                }
+                _ => planned += take.shares,
+            }
+        }
+        planned.max(asked)
+    }
+
     /// Adds a lot to what leaves together.
     fn take(&mut self, lot: &Lot, reason: ExitReason, floor: Price) {
         let agrees =

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use expect_test::expect;
 use polydesk_domain::{
-    Action, Basket, BasketKind, Close, Command, ControlEvent, ExitPlan, Leg, MarketKey,
-    OperatorCommand, OrderUpdate, Price, Quote, RejectReason, Shares, Side, Span, Stop, TakeProfit,
-    TradeIntent, TradeStatus, Urgency, Usdc,
+    Action, Basket, BasketKind, Cash, CashKind, Close, Command, ControlEvent, ConversionId, Event,
+    ExitPlan, Leg, MarketKey, OperatorCommand, OrderUpdate, Price, Quote, RejectReason, Shares,
+    Side, Span, Stop, TakeProfit, TradeIntent, TradeStatus, Urgency, Usdc,
 };
+
+use polydesk_execution::LedgerAccount;
 
 use crate::harness::*;
 
@@ -370,4 +372,126 @@ fn an_exit_needs_no_more_than_its_own_shares() {
     // The target of the other lot kept its place.
     assert_eq!(story.last_order(), target);
     assert_eq!(story.engine.manager().orders().open_count(), 1);
+}
+
+/// The market's answer to a merge of `sets`.
+fn merged(story: &mut Story, id: u64, kind: CashKind, sets: u64) {
+    let shares = Shares::whole(if kind == CashKind::Merge { sets } else { 0 });
+    let cash = Cash {
+        kind,
+        conversion: Some(ConversionId(id)),
+        strategy: None,
+        market: Some(MarketKey(0)),
+        amount: shares.face_value(),
+        shares: [shares; 2],
+    };
+    story.hear("", Event::cash(cash));
+    story.serve();
+}
+
+/// `yes` shares at 0.40 and `no` at 0.56, a while ago.
+fn pair(yes: (u64, Option<ExitPlan>), no: (u64, Option<ExitPlan>)) -> Story {
+    let mut story = Story::new();
+    for (token, cents, (shares, plan)) in [(YES, 40, yes), (NO, 56, no)] {
+        story.bought_of(token, shares, cents, plan);
+        story.serve();
+    }
+    story.served(2_000);
+    story.told.clear();
+    story.sold.clear();
+    story
+}
+
+/// Sales and conversions that were asked for.
+fn asked(story: &Story) -> Vec<&str> {
+    let lines = story.told.lines().map(str::trim);
+    let sells = |line: &&str| line.starts_with("place") && line.contains(" sell ");
+    lines.filter(|line| sells(line) || line.starts_with("merge")).collect()
+}
+
+#[test]
+fn complete_sets_are_merged_instead_of_sold() {
+    let mut story = pair((50, Some(max_hold())), (50, Some(max_hold())));
+    story.served(30_000);
+    assert_eq!(asked(&story), ["merge #3 50"]);
+    story.served(10_000);
+    merged(&mut story, 3, CashKind::Merge, 50);
+    story.served(2_000);
+    // 50 x 0.40 and 50 x 0.56 became 50: selling both would have brought 47.
+    assert_eq!(story.engine.manager().ledger().balance(LedgerAccount::Cash), Usdc::whole(1_002));
+    assert_eq!(asked(&story), ["merge #3 50"]);
+}
+
+#[test]
+fn what_is_over_is_sold_and_what_holds_the_shares_goes_first() {
+    let profit = ExitPlan {
+        take_profit: Some(TakeProfit { gain: 1_000, rest: true }),
+        ..ExitPlan::default()
+    };
+    let mut story = pair((80, None), (50, Some(profit)));
+    story.hear("", operator(OperatorCommand::Flatten(None)));
+    story.served(1_000);
+    assert_eq!(asked(&story), ["place #4 sell yes 30 at 0.3800 FAK", "merge #5 50"]);
+    story.served(5_000);
+    merged(&mut story, 5, CashKind::Merge, 50);
+    story.served(2_000);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    assert_eq!(story.held(NO), "held 0 + 0 unsettled, cost 0.00");
+    assert_eq!(asked(&story).len(), 2);
+}
+
+#[test]
+fn one_side_that_wants_out_takes_free_shares_of_the_other() {
+    // The second lot is stopped; it is the one that is merged and sold, and 30 NO go with it.
+    let mut story = Story::new();
+    story.bought(40, 36, None);
+    story.bought(50, 40, Some(stop()));
+    story.bought_of(NO, 30, 56, None);
+    story.bids(&[(35, 200)], 37);
+    story.told.clear();
+    story.served(3_000);
+    assert_eq!(asked(&story), ["merge #4 30", "place #5 sell yes 20 at 0.3300 FAK"]);
+    merged(&mut story, 4, CashKind::Merge, 30);
+    story.served(3_000);
+    assert_eq!(story.held(YES), "held 40 + 0 unsettled, cost 14.40");
+    assert_eq!(story.held(NO), "held 0 + 0 unsettled, cost 0.00");
+    assert_eq!(asked(&story).len(), 2);
+}
+
+#[test]
+fn a_merge_that_fails_gives_way_to_sales() {
+    let mut story = pair((50, Some(max_hold())), (50, Some(max_hold())));
+    story.served(30_000);
+    merged(&mut story, 3, CashKind::Failed, 50);
+    story.served(1_000);
+    assert_eq!(
+        asked(&story),
+        ["merge #3 50", "place #4 sell yes 50 at 0.3800 FAK", "place #5 sell no 50 at 0.5400 FAK"]
+    );
+}
+
+#[test]
+fn few_sets_and_sets_of_a_running_basket_are_not_merged_by_exits() {
+    let mut story = pair((54, Some(max_hold())), (4, Some(max_hold())));
+    story.served(30_000);
+    assert_eq!(asked(&story), ["place #3 sell yes 54 at 0.3800 FAK"]);
+}
+
+#[test]
+fn a_merge_without_an_answer_does_not_hold_up_later_sets_for_ever() {
+    let mut story = pair((50, Some(max_hold())), (50, Some(max_hold())));
+    for (token, cents) in [(YES, 40), (NO, 56)] {
+        story.bought_of(token, 20, cents, None);
+    }
+    story.told.clear();
+    story.served(32_000);
+    assert_eq!(asked(&story), ["merge #5 50"]);
+    story.hear("", operator(OperatorCommand::Flatten(None)));
+    story.served(50_000);
+    assert_eq!(asked(&story).len(), 1);
+    story.served(20_000);
+    assert_eq!(
+        asked(&story)[1..],
+        ["place #6 sell yes 20 at 0.3800 FAK", "place #7 sell no 20 at 0.5400 FAK"]
+    );
 }

@@ -317,13 +317,23 @@ impl Story {
     }
 
     pub fn bought(&mut self, shares: u64, cents: u16, exit: Option<ExitPlan>) -> u64 {
-        self.say("", quotes(&[(YES, cents, shares)], exit));
+        self.bought_of(YES, shares, cents, exit)
+    }
+
+    pub fn bought_of(
+        &mut self,
+        token: Token,
+        shares: u64,
+        cents: u16,
+        exit: Option<ExitPlan>,
+    ) -> u64 {
+        self.say("", quotes(&[(token, cents, shares)], exit));
         let id = self.last_order();
         self.news(id, "live", OrderUpdate::Live);
-        self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Matched);
+        self.fill(id, u128::from(id), token, Side::Buy, shares, cents, TradeStatus::Matched);
         let matched = Shares::whole(shares);
         self.news(id, "filled", OrderUpdate::Filled { matched });
-        self.fill(id, u128::from(id), YES, Side::Buy, shares, cents, TradeStatus::Confirmed);
+        self.fill(id, u128::from(id), token, Side::Buy, shares, cents, TradeStatus::Confirmed);
         id
     }
 

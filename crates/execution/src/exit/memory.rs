@@ -20,7 +20,7 @@ const DEPTH_EVERY: Span = Span::millis(100);
 const LEVELS: usize = 64;
 
 /// What is remembered for one holding.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitMemory {
     /// What the smallest sale would have brought, in ten-thousandths.
     prices: VecDeque<(Time, u64)>,
@@ -31,6 +31,8 @@ pub struct ExitMemory {
     pub(crate) broken: BTreeMap<FillKey, Time>,
     /// What the most urgent exit waits for.
     pub(crate) waiting: Option<Waiting>,
+    /// Merges that failed in a row, and when the next may be tried; with the YES of a pair.
+    pub(crate) merges: (u32, Time),
 }
 
 /// An exit that waits.
@@ -79,6 +81,19 @@ impl Depth {
             if here.min(there) > least.last().map_or(Shares::ZERO, |(_, shares)| *shares) {
                 least.push((price, here.min(there)));
             }
+        }
+    }
+}
+
+impl Default for ExitMemory {
+    fn default() -> ExitMemory {
+        ExitMemory {
+            prices: VecDeque::new(),
+            depth: VecDeque::new(),
+            seen: Vec::new(),
+            broken: BTreeMap::new(),
+            waiting: None,
+            merges: (0, Time::MIN),
         }
     }
 }

@@ -55,12 +55,14 @@ impl Manager {
                 );
             }
             (CashKind::Merge, Some(set), Some(market)) => {
+                let conversion = cash.conversion.unwrap_or(ConversionId(0));
                 invariant = self.state.positions.merge(
                     &mut self.state.ledger,
                     at,
                     set.strategy,
                     market,
                     cash.shares[0],
+                    conversion,
                     &mut self.closed,
                 );
             }
@@ -103,6 +105,13 @@ impl Manager {
         self.audit(ctx, out);
         if let Some(basket) = pending.and_then(|pending| pending.basket) {
             self.basket_converted(ctx, basket, cash, out);
+        }
+        if let Some(pending) = pending
+            && pending.basket.is_none()
+            && matches!(pending.action, Conversion::Merge(_))
+        {
+            let done = cash.kind == CashKind::Merge;
+            self.merge_answered(ctx, pending.strategy, pending.market, done);
         }
         if let Some(market) = pending.map(|pending| pending.market).or(cash.market) {
             self.exits(ctx, market, out);

@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Cause, ClientOrderId, Code, ExitReason, MarketKey, NoteLevel, Outbox, Price, Purpose,
-    RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time, Token, Usdc,
+    Cause, ClientOrderId, Code, Conversion, ConversionId, ExitReason, MarketKey, NoteLevel, Outbox,
+    Outcome, Price, Purpose, RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time,
+    Token, Usdc,
 };
 
 use super::{Context, Manager};
-use crate::exit::{ExitContext, Take, Waiting, exit_intents, slice};
+use crate::exit::{ExitContext, ExitIntents, Take, Waiting, exit_intents, slice};
 use crate::gate::crosses;
-use crate::state::{Authority, Draft, ExitState, FillKey, Order, Tries, concerns};
+use crate::state::{
+    Authority, Draft, ExitState, FillKey, OpenBasket, Order, PendingConversion, Tries, concerns,
+};
 
 /// Pause after an exit that the gate denied.
 const DENIED: Span = Span::secs(1);
 /// A resting exit that crosses another exit stays away for so long.
 const MAKE_ROOM: Span = Span::secs(3);
+/// Fewer complete sets are sold instead of merged.
+const LEAST_SETS: Shares = Shares::whole(5);
 /// The longest pause between two tries.
 const LONGEST: Span = Span::secs(60);
 /// An exit that waits longer than this is reported.
@@ -55,8 +60,23 @@ impl Manager {
         if self.stopping {
             return;
         }
-        for held in self.state.positions.in_market(market).to_vec() {
-            self.exit(ctx, held, out);
+        let held = self.state.positions.in_market(market).to_vec();
+        let mut holdings: Vec<(Held, ExitIntents)> = Vec::with_capacity(held.len());
+        for held in held {
+            holdings.extend(self.evaluate(ctx, held, out).map(|intents| (held, intents)));
+        }
+        let mut holdings = holdings.into_iter().peekable();
+        while let Some((held, intents)) = holdings.next() {
+            let other = holdings.next_if(|(other, _)| other.0 == held.0);
+            let Some((other, its_intents)) = other else {
+                self.act(ctx, held, intents, Shares::ZERO, out);
+                continue;
+            };
+            // A strategy with both outcomes: what can be merged is not sold.
+            let both = [&intents, &its_intents];
+            let kept = self.merge_first(ctx, [held, other], both, out);
+            self.act(ctx, held, intents, kept, out);
+            self.act(ctx, other, its_intents, kept, out);
         }
     }
 
@@ -70,21 +90,20 @@ impl Manager {
         }
     }
 
-    fn exit(&mut self, ctx: &Context<'_>, held: Held, out: &mut Outbox) {
+    /// What a holding wants now; `None` while nothing can be done for it.
+    fn evaluate(&mut self, ctx: &Context<'_>, held: Held, out: &mut Outbox) -> Option<ExitIntents> {
         let (strategy, token) = held;
-        let Some(book) = ctx.books.get(token.market()) else { return };
-        let market = ctx.universe.market(token.market());
-        self.tidy_exit(held, market.min_size);
-        let to_close = market.closes.map(|closes| ctx.now.until(closes));
-        let exit_ctx = ExitContext { now: ctx.now, book, to_close, min_size: market.min_size };
-        let Some(holding) = self.state.positions.get(strategy, token) else { return };
+        let exit_ctx = exit_context(ctx, token)?;
+        self.tidy_exit(held, exit_ctx.min_size);
+        let holding = self.state.positions.get(strategy, token)?;
         let memories = self.exit_memory.entry(token.market()).or_default();
         let memory = memories.entry(held).or_default();
-        let sizes = (market.min_size, holding.held());
-        memory.observe(ctx.now, book, token.outcome(), sizes, self.limits.exit_depth_time);
+        let sizes = (exit_ctx.min_size, holding.held());
+        let stands = self.limits.exit_depth_time;
+        memory.observe(ctx.now, exit_ctx.book, token.outcome(), sizes, stands);
         let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
-        let intents = exit_intents(holding, &exit, memory, token, &exit_ctx);
-        memory.broken = intents.broken;
+        let mut intents = exit_intents(holding, &exit, memory, token, &exit_ctx);
+        memory.broken = core::mem::take(&mut intents.broken);
         if intents.takes.is_empty() {
             memory.waiting = None;
         }
@@ -102,17 +121,129 @@ impl Manager {
             if let Some(take) = intents.takes.first() {
                 self.wait(ctx, held, take, code, out);
             }
-            return;
+            return None;
         }
-        let leaving = self.take(ctx, held, &intents.takes, &exit_ctx, out);
+        Some(intents)
+    }
+
+    /// Does what a holding wants, but for the shares that are kept to be merged.
+    fn act(
+        &mut self,
+        ctx: &Context<'_>,
+        held: Held,
+        intents: ExitIntents,
+        kept: Shares,
+        out: &mut Outbox,
+    ) {
+        let leaving = self.take(ctx, held, &intents.takes, kept, out);
         self.rest(ctx, held, intents.rests, leaving, out);
+    }
+
+    /// Merges what a strategy wants to sell of one outcome with what it holds of the other: a set is a dollar,
+    /// while both bids together are less. Returns what both sides keep until it can be merged.
+    ///
+    /// If both want out, what holds their shares is cancelled for it; if one does, only free shares of the other
+    /// are taken.
+    fn merge_first(
+        &mut self,
+        ctx: &Context<'_>,
+        both: [Held; 2],
+        intents: [&ExitIntents; 2],
+        out: &mut Outbox,
+    ) -> Shares {
+        let (strategy, token) = both[0];
+        let market = token.market();
+        let none = Shares::ZERO;
+        let free = both.map(|(strategy, token)| self.position(strategy, token).sellable());
+        let mut wanted = intents.map(ExitIntents::leaving);
+        for (wanted, held) in wanted.iter_mut().zip(both) {
+            *wanted = wanted.saturating_sub(self.merging(held));
+        }
+        let sets = match wanted {
+            [yes, no] if yes.is_zero() => no.min(free[0]),
+            [yes, no] if no.is_zero() => yes.min(free[1]),
+            [yes, no] => yes.min(no),
+        };
+        let least = ctx.universe.market(market).min_size.max(LEAST_SETS);
+        let sets = sets.floor_cents();
+        if sets < least {
+            return none;
+        }
+        let mine = |basket: &OpenBasket| basket.strategy == strategy && basket.touches(market);
+        if self.state.baskets.values().any(|basket| mine(basket) && !basket.gave_up) {
+            // A basket merges what it holds itself.
+            return none;
+        }
+        let memory = self.exit_memory.get(&market).and_then(|all| all.get(&both[0]));
+        if memory.is_some_and(|memory| ctx.now < memory.merges.1) {
+            return none;
+        }
+        let takes = |pending: &&PendingConversion| {
+            pending.market == market && pending.takes() != Some(none)
+        };
+        let under_way = self.state.conversions.values().find(takes).map(|of| of.asked_at);
+        if let Some(asked_at) = under_way {
+            // One at a time; but nobody waits for ever for an answer that does not come.
+            return if asked_at.until(ctx.now) < PATIENCE { sets } else { none };
+        }
+        let now = sets.min(free[0]).min(free[1]).floor_cents();
+        if now < least {
+            for ((held, intents), free) in both.into_iter().zip(intents).zip(free) {
+                let missing = sets.saturating_sub(free);
+                if let (Some(take), false) = (intents.takes.first(), missing.is_zero()) {
+                    self.free_shares(ctx, held, take, missing, out);
+                }
+            }
+            return sets;
+        }
+        let id = self.convert(ctx, strategy, market, Conversion::Merge(now), None, 0, out);
+        for ((strategy, token), intents) in both.into_iter().zip(intents) {
+            let lots: Vec<FillKey> =
+                intents.takes.iter().flat_map(|take| take.lots.iter().copied()).collect();
+            self.state.positions.change_exit(strategy, token, |exit| {
+                exit.orders.insert(ClientOrderId(id.0), lots);
+            });
+        }
+        sets.saturating_sub(now)
+    }
+
+    /// Shares that merges asked for by exits take of a holding.
+    fn merging(&self, (strategy, token): Held) -> Shares {
+        let Some(exit) = self.state.positions.exit(strategy, token) else { return Shares::ZERO };
+        let merges = exit.orders.keys().map(|id| ConversionId(id.0));
+        let merges = merges.filter_map(|id| self.state.conversions.get(&id));
+        merges.filter_map(PendingConversion::takes).sum()
+    }
+
+    /// A merge that exits asked for was answered: one that failed is tried again after a growing pause, and
+    /// what it was to take is sold meanwhile.
+    pub(super) fn merge_answered(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        market: MarketKey,
+        done: bool,
+    ) {
+        let held = (strategy, market.token(Outcome::Yes));
+        let memory = self.exit_memory.get_mut(&market).and_then(|all| all.get_mut(&held));
+        let Some(memory) = memory else { return };
+        memory.merges = match done {
+            true => (0, Time::MIN),
+            false => {
+                let failed = memory.merges.0.saturating_add(1);
+                (failed, ctx.now + Span::secs(60 << (failed - 1).min(6)))
+            }
+        };
     }
 
     /// Forgets exit orders that are over, and what was asked for and cannot be sold: it would keep the lots'
     /// own plans from working.
     fn tidy_exit(&mut self, (strategy, token): Held, min_size: Shares) {
-        let orders = &self.state.orders;
-        let open = |id: &ClientOrderId| orders.get(*id).is_some_and(Order::open);
+        let (orders, conversions) = (&self.state.orders, &self.state.conversions);
+        let open = |id: &ClientOrderId| {
+            orders.get(*id).is_some_and(Order::open)
+                || conversions.contains_key(&ConversionId(id.0))
+        };
         let Some(exit) = self.state.positions.exit(strategy, token) else { return };
         let dust = exit.pending.values().filter(|pending| pending.shares < min_size).count();
         if dust == 0 && exit.orders.keys().all(open) {
@@ -140,10 +271,11 @@ impl Manager {
         ctx: &Context<'_>,
         held: Held,
         takes: &[Take],
-        exit_ctx: &ExitContext<'_>,
+        kept: Shares,
         out: &mut Outbox,
     ) -> Leaving {
         let (strategy, token) = held;
+        let Some(exit_ctx) = exit_context(ctx, token) else { return Leaving::default() };
         let open = self.exit_orders(held);
         if let Some(order) = open.iter().find(|order| !order.tif.rests()) {
             // One at a time: what it leaves is known when it is over.
@@ -175,19 +307,24 @@ impl Manager {
             let memory = self.exit_memory.get(&token.market()).and_then(|all| all.get(&held));
             let Some(memory) = memory else { break };
             let (outcome, limits) = (token.outcome(), &self.limits);
-            let (price, size) = match slice(take, memory, outcome, exit_ctx, limits, count) {
+            let (price, size) = match slice(take, memory, outcome, &exit_ctx, limits, count) {
                 Ok(slice) => slice,
                 Err(code) => {
                     first_wait = first_wait.or(Some((take, code)));
                     continue;
                 }
             };
-            let sellable = self.position(strategy, token).sellable();
+            let size = size.min(take.shares.saturating_sub(kept + self.merging(held)));
+            let sellable = self.position(strategy, token).sellable().saturating_sub(kept);
             let missing = size.saturating_sub(sellable);
             let freed = !missing.is_zero() && self.free_shares(ctx, held, take, missing, out);
             let (lots, size) = (take.lots.clone(), size.min(sellable).floor_cents());
             if size < exit_ctx.min_size || price.notional_floor(size) < Usdc::whole(1) {
-                let code = if freed { "shares_in_own_orders" } else { "shares_in_conversion" };
+                let code = match freed {
+                    _ if !kept.is_zero() => "sets_to_be_merged",
+                    true => "shares_in_own_orders",
+                    false => "shares_in_conversion",
+                };
                 self.wait(ctx, held, take, code, out);
                 return Leaving { lots, waits: true };
             }
@@ -482,6 +619,14 @@ impl Manager {
             out.note(NoteLevel::Warning, "exit_finds_nobody", text);
         }
     }
+}
+
+/// What an exit looks at.
+fn exit_context<'a>(ctx: &Context<'a>, token: Token) -> Option<ExitContext<'a>> {
+    let book = ctx.books.get(token.market())?;
+    let market = ctx.universe.get(token.market())?;
+    let to_close = market.closes.map(|closes| ctx.now.until(closes));
+    Some(ExitContext { now: ctx.now, book, to_close, min_size: market.min_size })
 }
 
 /// Lots too few to rest at their target wait at the next higher one.

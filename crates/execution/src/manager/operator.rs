@@ -1,5 +1,7 @@
 //! What a person orders, and what the manager does when it may not trust itself.
 
+use std::collections::BTreeSet;
+
 use polydesk_domain::{
     Cause, ClientOrderId, Close, Command, ExitReason, MarketKey, NoteLevel, Operator,
     OperatorCommand, Outbox, Price, Reason, Shares, StrategyId, Time, Token,
@@ -98,15 +100,33 @@ impl Manager {
         out: &mut Outbox,
     ) {
         let held: Vec<_> = self.state.positions.all().map(|(s, t, _)| (s, t)).collect();
+        let mut markets = BTreeSet::new();
         for (strategy, token) in held {
             if which(token) {
                 let close = Close { token, fraction_ppm, floor: Price::ZERO };
-                self.close(ctx, strategy, close, ExitReason::Operator, out);
+                self.ask_close(ctx, strategy, close, ExitReason::Operator, out);
+                markets.insert(token.market());
             }
+        }
+        // Only when all of it is asked for: what can be merged shows in both outcomes.
+        for market in markets {
+            self.exits(ctx, market, out);
         }
     }
 
     pub(super) fn close(
+        &mut self,
+        ctx: &Context<'_>,
+        strategy: StrategyId,
+        close: Close,
+        reason: ExitReason,
+        out: &mut Outbox,
+    ) {
+        self.ask_close(ctx, strategy, close, reason, out);
+        self.exits(ctx, close.token.market(), out);
+    }
+
+    fn ask_close(
         &mut self,
         ctx: &Context<'_>,
         strategy: StrategyId,
@@ -126,7 +146,6 @@ impl Manager {
             exit.pending.insert(Authority::of(reason), PendingExit { reason, floor, shares });
             exit.tries.remove(&Authority::of(reason));
         });
-        self.exits(ctx, token.market(), out);
     }
 
     /// Latches the kill: cancels everything, nothing new.

@@ -159,7 +159,8 @@ impl Authority {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExitState {
-    /// The exit orders under way, and the lots that each is to sell.
+    /// The exit orders and merges under way, whose numbers are of one sequence, and the lots that each is to
+    /// take.
     pub orders: BTreeMap<ClientOrderId, Vec<FillKey>>,
     /// Sales asked for from outside the lots' own plans. A sale counts for all of them.
     pub pending: BTreeMap<Authority, PendingExit>,

@@ -407,7 +407,15 @@ fn sets_and_redemption_conserve_money() {
     account.check();
     account
         .positions
-        .merge(&mut account.ledger, at, WHO, market, Shares::whole(4), &mut account.closed)
+        .merge(
+            &mut account.ledger,
+            at,
+            WHO,
+            market,
+            Shares::whole(4),
+            ConversionId(2),
+            &mut account.closed,
+        )
         .unwrap();
     account.check();
     let payout = Payout::yes_micros(333_333).unwrap();

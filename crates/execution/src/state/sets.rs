@@ -50,7 +50,8 @@ impl Positions {
         }
     }
 
-    /// Complete sets became pUSD; the money is shared out by cost.
+    /// Complete sets became pUSD, first of the lots that it was asked for; the money is shared out by cost.
+    #[expect(clippy::too_many_arguments, reason = "a merge is all of these")]
     pub fn merge(
         &mut self,
         ledger: &mut Ledger,
@@ -58,10 +59,17 @@ impl Positions {
         strategy: StrategyId,
         market: MarketKey,
         shares: Shares,
+        conversion: ConversionId,
         closed: &mut Vec<ClosedLot>,
     ) -> Result<(), Violation> {
-        let (yes, yes_short) = self.take(strategy, market.token(Outcome::Yes), shares, &[]);
-        let (no, no_short) = self.take(strategy, market.token(Outcome::No), shares, &[]);
+        let [(yes, yes_short), (no, no_short)] = Outcome::BOTH.map(|outcome| {
+            let token = market.token(outcome);
+            let exit = self.exit(strategy, token);
+            let lots = exit.and_then(|exit| exit.orders.get(&ClientOrderId(conversion.0)));
+            let lots = lots.cloned().unwrap_or_default();
+            self.less_pending(strategy, token, shares);
+            self.take(strategy, token, shares, &lots)
+        });
         let cost = |lots: &[Lot]| -> Usdc { lots.iter().map(|lot| lot.cost).sum() };
         let (yes_cost, no_cost) = (cost(&yes), cost(&no));
         let whole = u64::try_from((yes_cost + no_cost).micros()).unwrap_or(0);
