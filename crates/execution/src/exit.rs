@@ -297,7 +297,8 @@ pub fn slice(
         return Err("outside_collar");
     }
     let size = walk.shares.min(memory.standing(ctx.now, floor, limits.exit_depth_time));
-    let walk = ctx.book.walk(outcome, Side::Sell, floor, size.floor_cents());
+    let size = leaves_no_crumb(take.shares.floor_cents(), size.floor_cents(), ctx.min_size);
+    let walk = ctx.book.walk(outcome, Side::Sell, floor, size);
     if !sells(&walk) {
         return Err("depth_not_standing");
     }
@@ -307,6 +308,13 @@ pub fn slice(
     let near = walk.worst.map_or(0, |worst| u64::from(worst.units()).saturating_sub(room));
     let price = up_to_tick(near, tick).unwrap_or(lowest).max(floor);
     Ok((price, walk.shares))
+}
+
+/// A little less of a sale whose rest could not be sold any more, where both can be made large enough.
+fn leaves_no_crumb(whole: Shares, size: Shares, least: Shares) -> Shares {
+    let rest = whole.saturating_sub(size);
+    let less = whole.saturating_sub(least);
+    if !rest.is_zero() && rest < least && less >= least { less } else { size }
 }
 
 #[cfg(test)]

@@ -176,6 +176,24 @@ fn a_sale_stays_inside_the_collar_and_takes_depth_that_stood() {
             900,
             "depth_not_standing",
         ),
+        (
+            "no rest that cannot be sold",
+            MaxHold,
+            0,
+            (&[(40, 98)], Some(42)),
+            (&[(40, 98)], Some(42)),
+            0,
+            "95 at 0.3800",
+        ),
+        (
+            "a rest that can be sold",
+            MaxHold,
+            0,
+            (&[(40, 95)], Some(42)),
+            (&[(40, 95)], Some(42)),
+            0,
+            "95 at 0.3800",
+        ),
         ("a target is kept", TakeProfit, 40, usual, (&[(45, 200)], Some(47)), 0, "100 at 0.4300"),
     ] {
         assert_eq!(sells(reason, floor, before, now, stood), want, "{name}");
