@@ -396,7 +396,7 @@ fn pair(yes: (u64, Option<ExitPlan>), no: (u64, Option<ExitPlan>)) -> Story {
         story.bought_of(token, shares, cents, plan);
         story.serve();
     }
-    story.served(2_000);
+    story.serve_for(2_000);
     story.told.clear();
     story.sold.clear();
     story
@@ -412,11 +412,11 @@ fn asked(story: &Story) -> Vec<&str> {
 #[test]
 fn complete_sets_are_merged_instead_of_sold() {
     let mut story = pair((50, Some(max_hold())), (50, Some(max_hold())));
-    story.served(30_000);
+    story.serve_for(30_000);
     assert_eq!(asked(&story), ["merge #3 50"]);
-    story.served(10_000);
+    story.serve_for(10_000);
     merged(&mut story, 3, CashKind::Merge, 50);
-    story.served(2_000);
+    story.serve_for(2_000);
     // 50 x 0.40 and 50 x 0.56 became 50: selling both would have brought 47.
     assert_eq!(story.engine.manager().ledger().balance(LedgerAccount::Cash), Usdc::whole(1_002));
     assert_eq!(asked(&story), ["merge #3 50"]);
@@ -430,11 +430,11 @@ fn what_is_over_is_sold_and_what_holds_the_shares_goes_first() {
     };
     let mut story = pair((80, None), (50, Some(profit)));
     story.hear("", operator(OperatorCommand::Flatten(None)));
-    story.served(1_000);
+    story.serve_for(1_000);
     assert_eq!(asked(&story), ["place #4 sell yes 30 at 0.3800 FAK", "merge #5 50"]);
-    story.served(5_000);
+    story.serve_for(5_000);
     merged(&mut story, 5, CashKind::Merge, 50);
-    story.served(2_000);
+    story.serve_for(2_000);
     assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
     assert_eq!(story.held(NO), "held 0 + 0 unsettled, cost 0.00");
     assert_eq!(asked(&story).len(), 2);
@@ -449,10 +449,10 @@ fn one_side_that_wants_out_takes_free_shares_of_the_other() {
     story.bought_of(NO, 30, 56, None);
     story.bids(&[(35, 200)], 37);
     story.told.clear();
-    story.served(3_000);
+    story.serve_for(3_000);
     assert_eq!(asked(&story), ["merge #4 30", "place #5 sell yes 20 at 0.3300 FAK"]);
     merged(&mut story, 4, CashKind::Merge, 30);
-    story.served(3_000);
+    story.serve_for(3_000);
     assert_eq!(story.held(YES), "held 40 + 0 unsettled, cost 14.40");
     assert_eq!(story.held(NO), "held 0 + 0 unsettled, cost 0.00");
     assert_eq!(asked(&story).len(), 2);
@@ -461,9 +461,9 @@ fn one_side_that_wants_out_takes_free_shares_of_the_other() {
 #[test]
 fn a_merge_that_fails_gives_way_to_sales() {
     let mut story = pair((50, Some(max_hold())), (50, Some(max_hold())));
-    story.served(30_000);
+    story.serve_for(30_000);
     merged(&mut story, 3, CashKind::Failed, 50);
-    story.served(1_000);
+    story.serve_for(1_000);
     assert_eq!(
         asked(&story),
         ["merge #3 50", "place #4 sell yes 50 at 0.3800 FAK", "place #5 sell no 50 at 0.5400 FAK"]
@@ -473,7 +473,7 @@ fn a_merge_that_fails_gives_way_to_sales() {
 #[test]
 fn few_sets_and_sets_of_a_running_basket_are_not_merged_by_exits() {
     let mut story = pair((54, Some(max_hold())), (4, Some(max_hold())));
-    story.served(30_000);
+    story.serve_for(30_000);
     assert_eq!(asked(&story), ["place #3 sell yes 54 at 0.3800 FAK"]);
 }
 
@@ -484,12 +484,12 @@ fn a_merge_without_an_answer_does_not_hold_up_later_sets_for_ever() {
         story.bought_of(token, 20, cents, None);
     }
     story.told.clear();
-    story.served(32_000);
+    story.serve_for(32_000);
     assert_eq!(asked(&story), ["merge #5 50"]);
     story.hear("", operator(OperatorCommand::Flatten(None)));
-    story.served(50_000);
+    story.serve_for(50_000);
     assert_eq!(asked(&story).len(), 1);
-    story.served(20_000);
+    story.serve_for(20_000);
     assert_eq!(
         asked(&story)[1..],
         ["place #6 sell yes 20 at 0.3800 FAK", "place #7 sell no 20 at 0.5400 FAK"]
