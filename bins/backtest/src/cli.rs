@@ -75,6 +75,9 @@ pub struct RunArgs {
     /// Skip the pessimistic and optimistic re-runs.
     #[arg(long)]
     pub no_bands: bool,
+    /// Write the rows of market data into the event logs too: every event that the engine took.
+    #[arg(long)]
+    pub log_rows: bool,
     /// Threads for the re-runs; the result does not depend on it.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,

@@ -89,6 +89,7 @@ fn one(job: &Job, settings: &Settings, args: &RunArgs) -> Done<Run> {
     let file =
         File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     let log = EventLog::to(Box::new(BufWriter::new(file)));
+    let log = if args.log_rows { log.with_rows() } else { log };
     let done = replay_once(&job.tapes, settings, &settings.exchange, log, Some(&job.heading))?;
     let bands = if settings.run.bands {
         bands(&job.tapes, settings, &done, args.threads)?
@@ -133,6 +134,9 @@ fn command_line(args: &RunArgs, settings: &Settings) -> String {
     }
     if args.no_bands {
         line.push_str(" --no-bands");
+    }
+    if args.log_rows {
+        line.push_str(" --log-rows");
     }
     line
 }

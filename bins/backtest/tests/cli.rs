@@ -191,7 +191,14 @@ fn a_recording_becomes_a_tape_that_can_be_inspected_and_replayed() {
     let json = backtest(dir.path(), &["inspect", "tape", "--json"]);
     let facts: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(facts["manifest"]["markets"].as_array().unwrap().len(), 12);
-    expect(&backtest(dir.path(), &["run", "--no-bands", "--tape", "tape"]), 0, &[]);
+    let log = || std::fs::read_to_string(dir.path().join("out/events.jsonl")).unwrap();
+    let run = ["run", "--no-bands", "--tape", "tape"];
+    expect(&backtest(dir.path(), &run), 0, &["--no-bands"]);
+    let decided = log();
+    // Every event the engine took can be logged, rows of the tape included.
+    expect(&backtest(dir.path(), &[&run[..], &["--log-rows"]].concat()), 0, &["--log-rows"]);
+    let rows = facts["manifest"]["rows"].as_u64().unwrap() as usize;
+    assert_eq!(log().lines().count(), decided.lines().count() + rows);
     // A tape is never overwritten.
     expect(&backtest(dir.path(), &args), 7, &["tape"]);
 }

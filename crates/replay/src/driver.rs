@@ -211,6 +211,9 @@ impl Driver<'_> {
                 self.next_sample = next + self.sample;
                 self.watch.recorder.tick(self.step.engine, next);
             } else if let Some(stamped) = self.feed.front() {
+                if self.watch.log.logs_rows() {
+                    self.watch.log.row(self.step.engine.universe(), stamped)?;
+                }
                 // Handled where it stands: taking it out first would copy it once more.
                 self.step.market(stamped, &mut self.watch)?;
                 self.feed.pop_front();

@@ -9,8 +9,10 @@ mod driver;
 mod log;
 mod recorder;
 mod step;
+mod verify;
 
 pub use driver::{Options, ReplayError, replay};
 pub use log::EventLog;
 pub use recorder::{EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
 pub use step::{Step, Watch};
+pub use verify::{Difference, Handled, Verified, verify};

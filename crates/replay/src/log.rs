@@ -1,7 +1,7 @@
 //! The event log: one JSON object a line for every command, every event of the account, of people and of
 //! the runtime, and every record of the engine.
 //!
-//! Market data are not repeated: they are in the tape. Dense tokens never appear: lines carry the
+//! Market data are in the tape and repeated only on request ([`EventLog::with_rows`]). Dense tokens never appear: lines carry the
 //! venue's ids. The SHA-256 of all lines identifies a run; keys are sorted, so equal runs are equal
 //! bytes.
 
@@ -19,17 +19,28 @@ pub struct EventLog {
     to: Option<Box<dyn Write>>,
     hash: Sha256,
     lines: u64,
+    rows: bool,
 }
 
 impl EventLog {
     /// Hashes only.
     pub fn hash_only() -> EventLog {
-        EventLog { to: None, hash: Sha256::new(), lines: 0 }
+        EventLog { to: None, hash: Sha256::new(), lines: 0, rows: false }
     }
 
     /// Writes every line to `to` as well.
     pub fn to(to: Box<dyn Write>) -> EventLog {
         EventLog { to: Some(to), ..EventLog::hash_only() }
+    }
+
+    /// Logs rows of market data as well: every event that the engine takes. Changes the hash.
+    pub fn with_rows(self) -> EventLog {
+        EventLog { rows: true, ..self }
+    }
+
+    /// Whether rows of market data are logged.
+    pub fn logs_rows(&self) -> bool {
+        self.rows
     }
 
     /// Lines so far.
@@ -190,8 +201,7 @@ impl EventLog {
         }
     }
 
-    /// Logs a row of market data. A run's log leaves them out, for the tape has them; whoever wants every
-    /// event the engine takes in one file calls this for them too.
+    /// Logs an event of any family, a row of market data too.
     pub fn row(&mut self, universe: &Universe, stamped: &Stamped) -> std::io::Result<()> {
         let at = stamped.at;
         let Event::Market(event) = &stamped.event else { return self.event(universe, stamped) };

@@ -22,7 +22,7 @@ const MOST_POINTS: usize = 20_000;
 pub struct FillRow {
     /// When it became known.
     pub at: Time,
-    /// As it was first reported.
+    /// As it was first reported, with the amounts it settled at once they are reported.
     pub fill: FillRecord,
     /// Twice the middle of the token at each horizon, in ten-thousandths; `None` where the tape ended
     /// before or the book was one-sided.
@@ -115,6 +115,12 @@ impl Recorder {
                 self.filled.insert(*id, *strategy);
             }
             Record::Fill(fill) => self.fill(at, fill),
+            Record::Correction(correction) => {
+                let key = (correction.trade, correction.order);
+                if let Some(row) = self.by_key.get(&key) {
+                    self.out.fills[*row].fill.fill = correction.after;
+                }
+            }
             Record::Closed(trade) => self.out.closed.push(trade.clone()),
             Record::BasketEnded(end) => self.out.baskets.push(end.clone()),
             Record::Opportunity { strategy, opportunity } => {

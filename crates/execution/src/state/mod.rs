@@ -127,6 +127,29 @@ macro_rules! tables {
 /// The table that `load` takes first.
 const MARKETS: &str = "markets";
 
+/// Names of all tables.
+pub const TABLES: &[&str] = {
+    macro_rules! names {
+        ($($name:literal => $($path:ident).+),*; $($single:literal => $($at:ident).+),*) => {
+            &[$($name,)* $($single,)*]
+        };
+    }
+    macro_rules! call { (;$($rest:tt)*) => { names!($($rest)*) } }
+    tables!(call,)
+};
+
+impl Entry {
+    /// An entry as a journal gives it back: `table` is one of [`TABLES`].
+    ///
+    /// # Errors
+    /// A table that this program does not have.
+    pub fn read(table: &str, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<Entry, LoadError> {
+        let known = TABLES.iter().copied().find(|known| *known == table);
+        let table = known.ok_or_else(|| LoadError::Table(table.to_owned()))?;
+        Ok(Entry { table, key, value })
+    }
+}
+
 impl State {
     /// Nothing known yet. `run` is part of every id.
     pub fn new(run: u32, limits: RawRisk, budgets: Budgets) -> State {

@@ -215,3 +215,21 @@ fn changing_the_future_leaves_past_decisions_unchanged() {
     }
     assert!(compared > 1_000, "only {compared} lines were compared");
 }
+
+#[test]
+fn a_log_with_rows_is_the_log_without_them_and_every_row_of_the_tape() {
+    let tape = random_tape(7, 2, 150);
+    let log = |rows: bool| {
+        let lines = Lines::default();
+        let log = EventLog::to(Box::new(lines.clone()));
+        let log = if rows { log.with_rows() } else { log };
+        run_logged(tape.clone(), vec![Box::new(Whim(Dice(7)))], SimConfig::default(), 7, log);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    };
+    let (short, long) = (log(false), log(true));
+    let mut rest = short.lines().peekable();
+    let rows = long.lines().filter(|line| rest.next_if_eq(line).is_none()).count();
+    assert_eq!(rest.next(), None);
+    assert_eq!(rows, tape.len());
+}

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    BookSnapshot, Cause, ControlEvent, Event, Market, MarketEvent, MarketKey, Outbox, Outcome,
-    Side, Stamped, Token, Usdc,
+    BookSnapshot, Cause, ClientOrderId, Command, ControlEvent, Event, Market, MarketEvent,
+    MarketKey, Outbox, Outcome, Side, Stamped, Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::state::Budgets;
 use polydesk_execution::{Budget, Entry, LedgerAccount, Limits, State};
+use polydesk_replay::{Handled, verify};
 use polydesk_sim::QueueModel;
 use proptest::prelude::*;
 
@@ -167,6 +168,49 @@ proptest! {
     }
 }
 
+/// A run as it was recorded: every event with its commands.
+fn recorded(seed: u64, markets: u32) -> Vec<Handled> {
+    let mut world =
+        World::new(random_tape(seed, markets, 60), rough(QueueModel::Proportional, seed), seed);
+    let mut engine = engine(&Limits::default(), whim(seed));
+    let (mut out, mut all) = (Outbox::new(), Vec::new());
+    while let Some(stamped) = world.next(engine.next_wake()) {
+        engine.handle(&stamped, &mut out);
+        all.push(Handled { stamped: stamped.clone(), commands: out.commands.clone() });
+        world.take(stamped.at, &mut out);
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// Without an exchange the recorded events give the recorded commands; the first command that is missing
+    /// from the record, or other than recorded, is named with its event.
+    #[test]
+    fn recorded_events_give_the_recorded_commands(seed: u64, markets in 1u32..4, at: prop::sample::Index) {
+        let all = recorded(seed, markets);
+        let fresh = || engine(&Limits::default(), whim(seed));
+        let done = verify(&mut fresh(), all.clone()).unwrap();
+        let commands: usize = all.iter().map(|handled| handled.commands.len()).sum();
+        prop_assert_eq!((done.events, done.commands), (all.len() as u64, commands as u64));
+        let with: Vec<usize> = (0..all.len()).filter(|i| !all[*i].commands.is_empty()).collect();
+        prop_assume!(!with.is_empty());
+        let i = with[at.index(with.len())];
+        let last = all[i].commands.len() - 1;
+        let mut short = all.clone();
+        let dropped = short[i].commands.pop();
+        let error = verify(&mut fresh(), short).unwrap_err();
+        prop_assert_eq!((error.seq, error.index, &error.given), (all[i].stamped.seq, last, &dropped));
+        prop_assert_eq!(&error.recorded, &None);
+        let mut other = all.clone();
+        other[i].commands[0] = Command::Cancel(ClientOrderId(u64::MAX));
+        let error = verify(&mut fresh(), other).unwrap_err();
+        prop_assert_eq!((error.seq, error.index), (all[i].stamped.seq, 0));
+        prop_assert_eq!(error.given.as_ref(), Some(&all[i].commands[0]));
+    }
+}
+
 /// The first entry that two engines do not share, for people.
 fn first_difference(one: &Engine, two: &Engine) -> Option<String> {
     let sorted = |engine: &Engine| {
@@ -231,5 +275,18 @@ fn a_damaged_entry_is_refused_by_table_and_key() {
     let unknown = Entry { table: "of_tomorrow", key: b"1".to_vec(), value: Some(b"1".to_vec()) };
     let mut two = bare(whim(0));
     let error = two.load(&[unknown]).unwrap_err().to_string();
+    assert_eq!(error, "table \"of_tomorrow\" is unknown to this program");
+}
+
+/// A journal keeps the name of the table as text.
+#[test]
+fn entries_are_read_back_by_the_name_of_their_table() {
+    let (one, ..) = run(11, 3, 200);
+    for entry in one.save() {
+        let table = entry.table.to_owned();
+        let read = Entry::read(&table, entry.key.clone(), entry.value.clone()).unwrap();
+        assert_eq!(read, entry);
+    }
+    let error = Entry::read("of_tomorrow", Vec::new(), None).unwrap_err().to_string();
     assert_eq!(error, "table \"of_tomorrow\" is unknown to this program");
 }
