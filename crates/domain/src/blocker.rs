@@ -51,6 +51,8 @@ pub enum Cause<T = Token, M = MarketKey> {
     /// What is held in this market is not certain: a settlement that does not end, or redemption money
     /// before the resolution. Cleared by what makes it certain.
     Unsettled(M),
+    /// A person wants out of this market: nothing is bought in it.
+    Flattened(M),
     /// Set by the runtime for a reason of its own.
     Other(Code),
 }
@@ -73,6 +75,7 @@ impl<T, M> Cause<T, M> {
             | Cause::DailyLoss
             | Cause::Drawdown
             | Cause::Runaway(_)
+            | Cause::Flattened(_)
             | Cause::Disk
             | Cause::Lease
             | Cause::LostTail
@@ -102,6 +105,7 @@ impl<T, M> Cause<T, M> {
                 | Cause::DailyLoss
                 | Cause::Drawdown
                 | Cause::Runaway(_)
+                | Cause::Flattened(_)
                 | Cause::Halted
         )
     }
@@ -113,6 +117,7 @@ impl<T, M> Cause<T, M> {
             Cause::Market(_)
                 | Cause::Token(_)
                 | Cause::Unsettled(_)
+                | Cause::Flattened(_)
                 | Cause::LostTail
                 | Cause::CashMismatch
                 | Cause::CrashLoop
@@ -140,7 +145,10 @@ impl<T, M> Cause<T, M> {
 
     /// Whether it stops only what concerns one market or token.
     pub const fn is_local(&self) -> bool {
-        matches!(self, Cause::Market(_) | Cause::Token(_) | Cause::Unsettled(_))
+        matches!(
+            self,
+            Cause::Market(_) | Cause::Token(_) | Cause::Unsettled(_) | Cause::Flattened(_)
+        )
     }
 
     /// A stable word: the code of a denial.
@@ -168,6 +176,7 @@ impl<T, M> Cause<T, M> {
             Cause::Market(_) => "market_frozen",
             Cause::Token(_) => "token_frozen",
             Cause::Unsettled(_) => "market_unsettled",
+            Cause::Flattened(_) => "flattened",
         }
     }
 
@@ -181,6 +190,7 @@ impl<T, M> Cause<T, M> {
             Cause::Market(key) => Cause::Market(market(key)?),
             Cause::Token(key) => Cause::Token(token(key)?),
             Cause::Unsettled(key) => Cause::Unsettled(market(key)?),
+            Cause::Flattened(key) => Cause::Flattened(market(key)?),
             Cause::NotReconciled => Cause::NotReconciled,
             Cause::Link(channel) => Cause::Link(channel),
             Cause::Heartbeat => Cause::Heartbeat,

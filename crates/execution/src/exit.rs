@@ -14,7 +14,7 @@ pub use memory::ExitMemory;
 pub(crate) use memory::Waiting;
 
 use crate::config::Limits;
-use crate::state::{Authority, ExitState, FillKey, Holding, Lot, average_units};
+use crate::state::{Authority, ExitState, FillKey, Holding, Lot, PendingExit, average_units};
 
 /// Shares that are to be sold into the bids.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Take {
     pub shares: Shares,
     /// The lots they are of; what these do not cover is of any lot.
     pub lots: Vec<FillKey>,
+    /// A person's wider collar.
+    pub collar: Option<Price>,
 }
 
 impl Take {
@@ -114,7 +116,8 @@ pub fn exit_intents(
             wanted
         });
         let lots = lots.iter().map(|lot| lot.key).collect();
-        let take = Take { reason: pending.reason, floor: pending.floor, shares, lots };
+        let PendingExit { reason, floor, collar, .. } = *pending;
+        let take = Take { reason, floor, shares, lots, collar };
         if !take.shares.is_zero() {
             intents.takes.push(take);
         }
@@ -149,7 +152,7 @@ impl ExitIntents {
             take.lots.push(lot.key);
         } else {
             let (shares, lots) = (lot.shares, vec![lot.key]);
-            self.takes.push(Take { reason, floor, shares, lots });
+            self.takes.push(Take { reason, floor, shares, lots, collar: None });
         }
     }
 }
@@ -287,6 +290,7 @@ pub fn slice(
         Authority::Stop => limits.stop_collar,
         _ => limits.exit_collar,
     };
+    let collar = take.collar.map_or(collar, |wider| wider.max(collar));
     let collar = u64::from(collar.units());
     let offer = ctx.book.best_ask(outcome).map_or(Price::ONE, |(offer, _)| offer);
     let offer = u64::from(offer.units());

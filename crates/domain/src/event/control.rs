@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, ClientOrderId, MarketKey, StrategyId, Token};
+use crate::{Cause, ClientOrderId, MarketKey, Price, StrategyId, Token};
 
 /// Start, stop, time, people, parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,13 +76,20 @@ pub enum OperatorCommand<T = Token, M = MarketKey> {
     /// Lifts the kill; what remains is a pause.
     Rearm,
     /// Close all positions of a market, or all; its bids are cancelled and refused until resumed.
-    Flatten(Option<M>),
+    Flatten {
+        /// `None`: everywhere.
+        market: Option<M>,
+        /// Sell further below recent prices than the limits allow. `None`: not further.
+        collar: Option<Price>,
+    },
     /// Reduce what all strategies hold of a token.
     Close {
         /// Which token.
         token: T,
         /// Millionths of what is held.
         fraction_ppm: u32,
+        /// Sell further below recent prices than the limits allow. `None`: not further.
+        collar: Option<Price>,
     },
     /// Cancel one order.
     CancelOrder(ClientOrderId),
@@ -105,7 +112,7 @@ impl<T, M> OperatorCommand<T, M> {
             OperatorCommand::Resume => "resume",
             OperatorCommand::Kill => "kill",
             OperatorCommand::Rearm => "rearm",
-            OperatorCommand::Flatten(_) => "flatten",
+            OperatorCommand::Flatten { .. } => "flatten",
             OperatorCommand::Close { .. } => "close",
             OperatorCommand::CancelOrder(_) => "cancel_order",
             OperatorCommand::CancelMarket(_) => "cancel_market",

@@ -34,7 +34,7 @@ fn shares_of_a_pending_merge_are_not_sold() {
     story.after(5_000).book(39, 41);
     story.after(5_000).timer();
     story.told.clear();
-    story.hear("flatten", operator(OperatorCommand::Flatten(None)));
+    story.hear("flatten", operator(OperatorCommand::Flatten { market: None, collar: None }));
     story.after(5_000).timer();
     assert_eq!(story.held(YES), "held 20 + 0 unsettled, cost 8.00");
     story.check(expect![[r#"
@@ -57,7 +57,7 @@ fn a_close_of_a_strategy_does_not_replace_a_flatten() {
     let mut story = Story::new();
     story.bought(100, 40, None);
     story.after(2_000).bids(&[(3, 1)], 44);
-    story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0)))));
+    story.hear("", operator(OperatorCommand::Flatten { market: Some(MarketKey(0)), collar: None }));
     story.say("", close(10, 90));
     story.after(2_000).bids(&[(40, 200)], 44);
     story.serve_for(5_000);
@@ -71,7 +71,10 @@ fn a_close_at_a_price_that_nobody_pays_leaves_the_stop_on() {
         story.bought(100, 40, Some(stop()));
         if asked == "person" {
             let fraction_ppm = 1_000_000;
-            story.hear("", operator(OperatorCommand::Close { token: YES, fraction_ppm }));
+            story.hear(
+                "",
+                operator(OperatorCommand::Close { token: YES, fraction_ppm, collar: None }),
+            );
         }
         story.say("", close(100, 60));
         story.after(2_000).bids(&[(39, 200)], 44);
@@ -139,7 +142,9 @@ fn nothing_is_given_away_in_a_thin_book() {
         story.bids(THIN, 42);
         match way {
             "close" => story.say("", close(100, 0)),
-            "flatten" => story.hear("", operator(OperatorCommand::Flatten(None))),
+            "flatten" => {
+                story.hear("", operator(OperatorCommand::Flatten { market: None, collar: None }))
+            }
             _ => {}
         }
         while story.sold.is_empty() {
@@ -177,7 +182,7 @@ fn a_restart_waits_until_it_has_watched_the_book() {
             after.engine.load_soft(&story.engine.soft());
         }
         after.now = story.now;
-        after.hear("", operator(OperatorCommand::Flatten(None)));
+        after.hear("", operator(OperatorCommand::Flatten { market: None, collar: None }));
         assert_eq!(after.told.contains("sell yes 100"), soft, "{}", after.told);
         after.serve_for(3_000);
         assert_eq!(after.held(YES), "held 0 + 0 unsettled, cost 0.00");
@@ -330,7 +335,10 @@ fn an_exit_cancels_what_holds_its_shares_and_goes_on_when_they_are_free() {
             assert_eq!(story.engine.manager().orders().open_count(), 1, "{holder}");
             match way {
                 "stop" => story.bids(&[(35, 200)], 37),
-                _ => story.hear("", operator(OperatorCommand::Flatten(Some(MarketKey(0))))),
+                _ => story.hear(
+                    "",
+                    operator(OperatorCommand::Flatten { market: Some(MarketKey(0)), collar: None }),
+                ),
             }
             story.serve_for(3_000);
             let price = if way == "stop" { "35" } else { "39" };
@@ -429,7 +437,7 @@ fn what_is_over_is_sold_and_what_holds_the_shares_goes_first() {
         ..ExitPlan::default()
     };
     let mut story = pair((80, None), (50, Some(profit)));
-    story.hear("", operator(OperatorCommand::Flatten(None)));
+    story.hear("", operator(OperatorCommand::Flatten { market: None, collar: None }));
     story.serve_for(1_000);
     assert_eq!(asked(&story), ["place #4 sell yes 30 at 0.3800 FAK", "merge #5 50"]);
     story.serve_for(5_000);
@@ -486,7 +494,7 @@ fn a_merge_without_an_answer_does_not_hold_up_later_sets_for_ever() {
     story.told.clear();
     story.serve_for(32_000);
     assert_eq!(asked(&story), ["merge #5 50"]);
-    story.hear("", operator(OperatorCommand::Flatten(None)));
+    story.hear("", operator(OperatorCommand::Flatten { market: None, collar: None }));
     story.serve_for(50_000);
     assert_eq!(asked(&story).len(), 1);
     story.serve_for(20_000);
@@ -494,4 +502,142 @@ fn a_merge_without_an_answer_does_not_hold_up_later_sets_for_ever() {
         asked(&story)[1..],
         ["place #6 sell yes 20 at 0.3800 FAK", "place #7 sell no 20 at 0.5400 FAK"]
     );
+}
+
+fn flatten_all() -> Event {
+    operator(OperatorCommand::Flatten { market: None, collar: None })
+}
+
+fn flatten_market() -> Event {
+    operator(OperatorCommand::Flatten { market: Some(MarketKey(0)), collar: None })
+}
+
+#[test]
+fn a_flatten_cancels_the_bids_and_nothing_is_bought_before_a_resume() {
+    for (flatten, denial) in [(flatten_market(), "flattened"), (flatten_all(), "reduce_only")] {
+        let mut story = holding(ExitPlan::default());
+        story.say("", quotes(&[(YES, 37, 20), (NO, 40, 20)], None));
+        story.serve();
+        let before = story.engine.manager().counts().placed;
+        story.told.clear();
+        story.hear("flatten", flatten);
+        let cancels = story.told.lines().filter(|line| line.trim().starts_with("cancel ")).count();
+        assert_eq!(cancels, 2, "{denial}\n{}", story.told);
+        story.serve_for(3_000);
+        assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00", "{denial}");
+        story.say("", quotes(&[(YES, 37, 20)], None));
+        story.say("", trade(Side::Buy, 44, 20));
+        story.serve_for(60_000);
+        assert_eq!(story.engine.manager().counts().placed, before + 1, "only the sale, {denial}");
+        assert!(story.denials().contains(&denial), "{denial}");
+        story.hear("", operator(OperatorCommand::Resume));
+        story.say("", quotes(&[(YES, 37, 20)], None));
+        assert_eq!(story.engine.manager().orders().open_count(), 1, "{denial}");
+    }
+}
+
+#[test]
+fn what_a_cancelled_bid_still_bought_is_sold_by_the_flatten() {
+    let mut story = holding(ExitPlan::default());
+    story.say("", quotes(&[(YES, 37, 20)], None));
+    story.serve();
+    let bid = story.last_order();
+    story.hear("", flatten_market());
+    // The bid was matched before the cancel arrived.
+    story.sent.retain(|command| !matches!(command, Command::Cancel(_)));
+    story.serve_for(2_000);
+    for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+        story.fill(bid, 900, YES, Side::Buy, 20, 37, status);
+    }
+    story.news(bid, "", OrderUpdate::Filled { matched: Shares::whole(20) });
+    story.serve_for(3_000);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+}
+
+#[test]
+fn a_flatten_does_not_sell_what_a_person_bought_elsewhere() {
+    let mut story = holding(ExitPlan::default());
+    let id = crate::seams::external(&mut story, 1, Side::Buy, 40, 20);
+    for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+        story.fill(id, 901, YES, Side::Buy, 20, 40, status);
+    }
+    let bid = crate::seams::external(&mut story, 2, Side::Buy, 20, 10);
+    story.told.clear();
+    story.hear("", flatten_all());
+    story.serve_for(5_000);
+    let external = story.engine.manager().position(polydesk_domain::StrategyId::EXTERNAL, YES);
+    assert_eq!(external.confirmed, Shares::whole(20));
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    let cancel = format!("cancel #{bid}");
+    assert!(!story.told.lines().any(|line| line.trim() == cancel), "{}", story.told);
+}
+
+#[test]
+fn a_flattened_basket_gets_no_further_leg_and_what_it_bought_is_sold() {
+    let mut story = Story::new();
+    let leg = |token, cents| Leg { token, side: Side::Buy, limit: Price::cents(cents) };
+    story.book(50, 40);
+    let basket = Basket {
+        kind: BasketKind::BuyPair,
+        legs: vec![leg(YES, 40), leg(NO, 50)],
+        sets: Shares::whole(20),
+        min_edge_per_set: Usdc::cents(1),
+    };
+    story.say("", Action::Basket(basket));
+    story.sent.clear();
+    story.book(39, 41);
+    story.serve_for(2_000);
+    story.hear("", flatten_market());
+    story.told.clear();
+    // One leg is bought, the other finds nobody.
+    for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+        story.fill(1, 1, YES, Side::Buy, 20, 40, status);
+    }
+    story.news(1, "", OrderUpdate::Filled { matched: Shares::whole(20) });
+    story.news(2, "", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
+    story.serve_for(5_000);
+    assert!(!story.told.contains(" buy "), "{}", story.told);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    assert_eq!(story.ends, ["carried"]);
+}
+
+#[test]
+fn a_person_may_widen_the_collar_of_a_close_or_flatten() {
+    let narrow = "5 at 0.3900";
+    // 5 x 0.39 and 95 x 0.03.
+    let wide = "100 at 0.0480";
+    for (what, collar, first) in [
+        ("flatten", None, narrow),
+        ("flatten", Some(Price::cents(50)), wide),
+        ("close", None, narrow),
+        ("close", Some(Price::cents(50)), wide),
+        // Never narrower than the limits.
+        ("flatten", Some(Price::cents(1)), narrow),
+    ] {
+        let mut story = holding(ExitPlan::default());
+        story.bids(THIN, 42);
+        story.serve_for(2_000);
+        let command = match what {
+            "flatten" => OperatorCommand::Flatten { market: None, collar },
+            _ => OperatorCommand::Close { token: YES, fraction_ppm: 1_000_000, collar },
+        };
+        story.hear("", operator(command));
+        story.serve_for(10_000);
+        assert!(story.sold[0].ends_with(first), "{what} {collar:?}: {:?}", story.sold);
+    }
+}
+
+#[test]
+fn reduce_only_cancels_what_would_buy_and_leaves_what_sells() {
+    let profit =
+        ExitPlan { take_profit: Some(TakeProfit { gain: 600, rest: true }), ..ExitPlan::default() };
+    let mut story = holding(profit);
+    story.serve();
+    story.say("", quotes(&[(YES, 37, 20)], None));
+    story.serve();
+    story.hear("", operator(OperatorCommand::ReduceOnly));
+    story.serve_for(5_000);
+    let open = story.engine.manager().orders().open();
+    let open: Vec<_> = open.map(|order| (order.side, order.price)).collect();
+    assert_eq!(open, [(Side::Sell, Price::cents(46))]);
 }

@@ -67,7 +67,7 @@ fn after_a_link_was_down_only_a_complete_agreeing_snapshot_of_that_epoch_opens_t
     "#]]);
 }
 
-fn external(story: &mut Story, n: u32, side: Side, cents: u16, shares: u64) -> u64 {
+pub fn external(story: &mut Story, n: u32, side: Side, cents: u16, shares: u64) -> u64 {
     let id = ClientOrderId::external(0, n);
     let order = ExternalOrder {
         id,

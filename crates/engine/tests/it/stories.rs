@@ -845,7 +845,7 @@ fn a_kill_does_not_put_a_resting_exit_back_and_refuses_a_flatten() {
     story.after(1_000).book(40, 45);
     story.timer();
     assert_eq!(story.engine.manager().orders().open_count(), 0);
-    story.hear("flatten", operator(OperatorCommand::Flatten(None)));
+    story.hear("flatten", operator(OperatorCommand::Flatten { market: None, collar: None }));
     story.check(expect![[r#"
         1ms kill
             cancel all

@@ -294,6 +294,7 @@ impl Manager {
         }
         state.blockers.remove(&Cause::Market(market));
         state.blockers.remove(&Cause::Unsettled(market));
+        state.blockers.remove(&Cause::Flattened(market));
         for token in Outcome::BOTH.map(|outcome| market.token(outcome)) {
             state.blockers.remove(&Cause::Token(token));
             self.marks.remove(&token);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use polydesk_domain::{
-    Cause, ClientOrderId, Close, Command, ExitReason, MarketKey, NoteLevel, Operator,
-    OperatorCommand, Outbox, Price, Reason, Shares, StrategyId, Time, Token,
+    BasketId, Cause, ClientOrderId, Close, Command, ExitReason, MarketKey, NoteLevel, Operator,
+    OperatorCommand, Outbox, Price, Purpose, Reason, Shares, Side, StrategyId, Time, Token,
 };
 
 use super::{Context, Manager};
-use crate::state::{Authority, PendingExit};
+use crate::state::{Authority, OpenBasket, PendingExit};
 
 impl Manager {
     /// Takes in what a person ordered. The same key is executed once.
@@ -33,7 +33,10 @@ impl Manager {
             }
             OperatorCommand::Rearm => {}
             OperatorCommand::Pause => self.block(ctx, Cause::Paused, detail, out),
-            OperatorCommand::ReduceOnly => self.block(ctx, Cause::ReduceOnly, detail, out),
+            OperatorCommand::ReduceOnly => {
+                self.block(ctx, Cause::ReduceOnly, detail, out);
+                self.cancel_buys(ctx.now, None, out);
+            }
             // A kill is lifted by rearming, by nothing else.
             OperatorCommand::Resume if killed => {
                 let text = "resume is refused while killed: rearm first".to_owned();
@@ -41,18 +44,21 @@ impl Manager {
             }
             OperatorCommand::Resume => self.resume(ctx, &detail, out),
             // Nothing leaves while killed, and a wish of then is not carried out later.
-            OperatorCommand::Flatten(_) | OperatorCommand::Close { .. } if killed => {
+            OperatorCommand::Flatten { .. } | OperatorCommand::Close { .. } if killed => {
                 let text = format!("{} is refused while killed: rearm first", order.command.name());
                 out.note(NoteLevel::Warning, "close_refused", text);
             }
-            OperatorCommand::Flatten(market) => self.flatten(ctx, market, out),
-            OperatorCommand::Close { token, fraction_ppm } => {
-                self.close_all(ctx, |of| of == token, fraction_ppm, out);
+            OperatorCommand::Flatten { market, collar } => {
+                self.flatten(ctx, market, collar, &detail, out);
+            }
+            OperatorCommand::Close { token, fraction_ppm, collar } => {
+                self.close_all(ctx, |of| of == token, fraction_ppm, collar, out);
             }
             OperatorCommand::CancelOrder(id) => self.cancel(ctx.now, id, out),
             OperatorCommand::CancelMarket(market) => self.cancel_all(ctx.now, market, out),
             OperatorCommand::ReleaseMarket(key) => {
                 self.unblock(ctx, Cause::Market(key), &detail, out);
+                self.unblock(ctx, Cause::Flattened(key), &detail, out);
             }
             OperatorCommand::ReleaseToken(token) => {
                 self.unblock(ctx, Cause::Token(token), &detail, out);
@@ -88,8 +94,69 @@ impl Manager {
         }
     }
 
-    fn flatten(&mut self, ctx: &Context<'_>, market: Option<MarketKey>, out: &mut Outbox) {
-        self.close_all(ctx, |of| market.is_none_or(|key| key == of.market()), 1_000_000, out);
+    /// Leaves a market, or all: closes what is held, cancels what would buy it back, and lets nothing be bought
+    /// until a person resumes. Baskets under way get no further leg; what is complete of them is merged.
+    fn flatten(
+        &mut self,
+        ctx: &Context<'_>,
+        market: Option<MarketKey>,
+        collar: Option<Price>,
+        detail: &str,
+        out: &mut Outbox,
+    ) {
+        let detail = format!("flatten by {detail}");
+        let here = |key: &MarketKey| market.is_none_or(|market| market == *key);
+        let mut markets: BTreeSet<MarketKey> = market.into_iter().collect();
+        markets.extend(self.state.positions.all().map(|(_, token, _)| token.market()).filter(here));
+        markets.extend(self.state.orders.open().map(|order| order.token.market()).filter(here));
+        let touching = |basket: &&OpenBasket| market.is_none_or(|market| basket.touches(market));
+        let baskets: Vec<BasketId> =
+            self.state.baskets.values().filter(touching).map(|basket| basket.id).collect();
+        if market.is_none() {
+            self.block(ctx, Cause::ReduceOnly, detail.clone(), out);
+        }
+        for key in &markets {
+            self.state.uses(*key, ctx.universe, ctx.states);
+            self.block(ctx, Cause::Flattened(*key), detail.clone(), out);
+        }
+        self.cancel_buys(ctx.now, market, out);
+        for id in baskets {
+            if let Some(basket) = self.state.baskets.get_mut(&id) {
+                basket.gave_up = true;
+            }
+        }
+        self.close_all(ctx, |of| here(&of.market()), 1_000_000, collar, out);
+    }
+
+    /// Something was bought in a market that a person wants to be out of: it is sold as well.
+    pub(super) fn bought_while_flattened(
+        &mut self,
+        strategy: StrategyId,
+        token: Token,
+        shares: Shares,
+    ) {
+        if !self.state.blockers.contains_key(&Cause::Flattened(token.market())) {
+            return;
+        }
+        self.state.positions.change_exit(strategy, token, |exit| {
+            let (reason, floor) = (ExitReason::Operator, Price::ZERO);
+            let none = PendingExit { reason, floor, shares: Shares::ZERO, collar: None };
+            exit.pending.entry(Authority::of(reason)).or_insert(none).shares += shares;
+        });
+    }
+
+    /// Cancels the resting buys of a market, or all; those that a person placed elsewhere stay.
+    pub(super) fn cancel_buys(&mut self, now: Time, market: Option<MarketKey>, out: &mut Outbox) {
+        let here = |key: MarketKey| market.is_none_or(|market| market == key);
+        let buys = self.state.orders.open().filter(|order| {
+            order.side == Side::Buy
+                && order.tif.rests()
+                && order.purpose != Purpose::External
+                && here(order.token.market())
+        });
+        for id in buys.map(|order| order.id).collect::<Vec<ClientOrderId>>() {
+            self.cancel(now, id, out);
+        }
     }
 
     fn close_all(
@@ -97,14 +164,16 @@ impl Manager {
         ctx: &Context<'_>,
         which: impl Fn(Token) -> bool,
         fraction_ppm: u32,
+        collar: Option<Price>,
         out: &mut Outbox,
     ) {
         let held: Vec<_> = self.state.positions.all().map(|(s, t, _)| (s, t)).collect();
         let mut markets = BTreeSet::new();
         for (strategy, token) in held {
-            if which(token) {
+            // What a person bought elsewhere is theirs to sell.
+            if which(token) && strategy != StrategyId::EXTERNAL {
                 let close = Close { token, fraction_ppm, floor: Price::ZERO };
-                self.ask_close(ctx, strategy, close, ExitReason::Operator, out);
+                self.ask_close(ctx, strategy, close, ExitReason::Operator, collar, out);
                 markets.insert(token.market());
             }
         }
@@ -122,7 +191,7 @@ impl Manager {
         reason: ExitReason,
         out: &mut Outbox,
     ) {
-        self.ask_close(ctx, strategy, close, reason, out);
+        self.ask_close(ctx, strategy, close, reason, None, out);
         self.exits(ctx, close.token.market(), out);
     }
 
@@ -132,6 +201,7 @@ impl Manager {
         strategy: StrategyId,
         close: Close,
         reason: ExitReason,
+        collar: Option<Price>,
         out: &mut Outbox,
     ) {
         let Close { token, fraction_ppm, floor } = close;
@@ -143,7 +213,8 @@ impl Manager {
             return self.deny(ctx, strategy, about, Reason::new("nothing_to_close"), out);
         }
         self.state.positions.change_exit(strategy, token, |exit| {
-            exit.pending.insert(Authority::of(reason), PendingExit { reason, floor, shares });
+            exit.pending
+                .insert(Authority::of(reason), PendingExit { reason, floor, shares, collar });
             exit.tries.remove(&Authority::of(reason));
         });
     }

@@ -197,16 +197,7 @@ impl Manager {
         out.record(Record::Latch { code: Code::literal(cause.code()), on: true, lost });
         let blocker = Blocker { since: ctx.now, detail: text, lost: Some(lost), epoch: 0 };
         self.state.blockers.insert(cause, blocker);
-        let buys: Vec<ClientOrderId> = self
-            .state
-            .orders
-            .open()
-            .filter(|order| order.side == Side::Buy && order.tif.rests())
-            .map(|order| order.id)
-            .collect();
-        for id in buys {
-            self.cancel(ctx.now, id, out);
-        }
+        self.cancel_buys(ctx.now, None, out);
     }
 
     /// Lifts a latch by itself: what it stands for is over.

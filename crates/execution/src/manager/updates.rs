@@ -269,6 +269,9 @@ impl Manager {
                         positions.sell(ledger, now, strategy, token, key, fill, role, reason);
                 }
             }
+            if side == Side::Buy && strategy != StrategyId::EXTERNAL {
+                self.bought_while_flattened(strategy, token, fill.shares);
+            }
             if purpose == Purpose::Quote && !change.external {
                 self.quote_filled(strategy, id, fill.shares);
             }

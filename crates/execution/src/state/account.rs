@@ -124,7 +124,7 @@ plain!(
 /// Whether a token or market is of a market.
 pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {
     match cause {
-        Cause::Market(key) | Cause::Unsettled(key) => *key == market,
+        Cause::Market(key) | Cause::Unsettled(key) | Cause::Flattened(key) => *key == market,
         Cause::Token(key) => *key == token,
         _ => true,
     }

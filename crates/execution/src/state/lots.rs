@@ -207,6 +207,9 @@ pub struct PendingExit {
     pub floor: Price,
     /// How much is left to be sold.
     pub shares: Shares,
+    /// A person allows it further below recent prices than the limits do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collar: Option<Price>,
 }
 
 /// Shares an amount out in proportion; the last part takes what rounding left over.

@@ -1,7 +1,8 @@
 //! Payloads of rows about people and the runtime: blockers, limits, parameters, commands.
 
 use polydesk_domain::{
-    Cause, ClientOrderId, ConditionId, ControlEvent, Operator, OperatorCommand, StrategyId, TokenId,
+    Cause, ClientOrderId, ConditionId, ControlEvent, Operator, OperatorCommand, Price, StrategyId,
+    TokenId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,8 @@ struct OperatorDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fraction_ppm: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    collar: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<ClientOrderId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<Cause<TokenId, ConditionId>>,
@@ -90,12 +93,17 @@ fn operator_doc(operator: &Operator, ids: Ids<'_>) -> Result<OperatorDoc, Payloa
         | OperatorCommand::Resume
         | OperatorCommand::Kill
         | OperatorCommand::Rearm => (),
-        OperatorCommand::Flatten(market) | OperatorCommand::CancelMarket(market) => {
+        OperatorCommand::Flatten { market, collar } => {
+            doc.market = market.map(|key| ids.condition(key)).transpose()?;
+            doc.collar = collar;
+        }
+        OperatorCommand::CancelMarket(market) => {
             doc.market = market.map(|key| ids.condition(key)).transpose()?;
         }
         OperatorCommand::ReleaseMarket(market) => doc.market = Some(ids.condition(market)?),
-        OperatorCommand::Close { token, fraction_ppm } => {
+        OperatorCommand::Close { token, fraction_ppm, collar } => {
             (doc.token, doc.fraction_ppm) = (Some(ids.token_id(token)?), Some(fraction_ppm));
+            doc.collar = collar;
         }
         OperatorCommand::ReleaseToken(token) => doc.token = Some(ids.token_id(token)?),
         OperatorCommand::CancelOrder(order) => doc.order = Some(order),
@@ -140,10 +148,11 @@ fn operator(doc: OperatorDoc, ids: Ids<'_>) -> Result<Operator, PayloadError> {
         "resume" => OperatorCommand::Resume,
         "kill" => OperatorCommand::Kill,
         "rearm" => OperatorCommand::Rearm,
-        "flatten" => OperatorCommand::Flatten(market),
+        "flatten" => OperatorCommand::Flatten { market, collar: doc.collar },
         "close" => OperatorCommand::Close {
             token: token.ok_or_else(|| wants("token"))?,
             fraction_ppm: doc.fraction_ppm.ok_or_else(|| wants("fraction_ppm"))?,
+            collar: doc.collar,
         },
         "cancel_order" => OperatorCommand::CancelOrder(doc.order.ok_or_else(|| wants("order"))?),
         "cancel_market" => OperatorCommand::CancelMarket(market),

@@ -209,8 +209,9 @@ fn operator_examples() -> Vec<Event> {
     use OperatorCommand::*;
     let commands = [
         Pause,
-        Flatten(Some(FIRST)),
-        Close { token: YES, fraction_ppm: 500_000 },
+        Flatten { market: Some(FIRST), collar: None },
+        Flatten { market: None, collar: Some(Price::cents(20)) },
+        Close { token: YES, fraction_ppm: 500_000, collar: None },
         CancelOrder(ClientOrderId(7)),
         CancelMarket(None),
         ReleaseMarket(FIRST),

@@ -434,6 +434,8 @@ fn cause() -> impl Strategy<Value = Cause> {
         1 => code().prop_map(Cause::Other),
         1 => key().prop_map(Cause::Market),
         1 => token().prop_map(Cause::Token),
+        1 => key().prop_map(Cause::Unsettled),
+        1 => key().prop_map(Cause::Flattened),
     ]
 }
 
@@ -441,8 +443,10 @@ fn operator_command() -> impl Strategy<Value = OperatorCommand> {
     use OperatorCommand::*;
     prop_oneof![
         select(vec![Pause, ReduceOnly, Resume, Kill, Rearm]),
-        option::of(key()).prop_map(Flatten),
-        (token(), any::<u32>()).prop_map(|(token, fraction_ppm)| Close { token, fraction_ppm }),
+        (option::of(key()), option::of(price()))
+            .prop_map(|(market, collar)| Flatten { market, collar }),
+        (token(), any::<u32>(), option::of(price()))
+            .prop_map(|(token, fraction_ppm, collar)| Close { token, fraction_ppm, collar }),
         order_id().prop_map(CancelOrder),
         option::of(key()).prop_map(CancelMarket),
         key().prop_map(ReleaseMarket),
