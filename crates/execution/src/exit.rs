@@ -6,8 +6,8 @@ mod memory;
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Book, ClientOrderId, ExitReason, Outcome, Price, Shares, Side, Span, TakeProfit, Tick, Time,
-    Token, Usdc, Walk,
+    Book, ClientOrderId, ExitReason, Outcome, Price, Shares, Side, SignalId, Span, TakeProfit,
+    Tick, Time, Token, Usdc, Walk,
 };
 
 pub use memory::ExitMemory;
@@ -29,6 +29,8 @@ pub struct Take {
     pub lots: Vec<FillKey>,
     /// A person's wider collar.
     pub collar: Option<Price>,
+    /// The signal that asked for it.
+    pub signal: Option<SignalId>,
 }
 
 impl Take {
@@ -116,8 +118,8 @@ pub fn exit_intents(
             wanted
         });
         let lots = lots.iter().map(|lot| lot.key).collect();
-        let PendingExit { reason, floor, collar, .. } = *pending;
-        let take = Take { reason, floor, shares, lots, collar };
+        let PendingExit { reason, floor, collar, signal, .. } = *pending;
+        let take = Take { reason, floor, shares, lots, collar, signal };
         if !take.shares.is_zero() {
             intents.takes.push(take);
         }
@@ -152,7 +154,7 @@ impl ExitIntents {
             take.lots.push(lot.key);
         } else {
             let (shares, lots) = (lot.shares, vec![lot.key]);
-            self.takes.push(Take { reason, floor, shares, lots, collar: None });
+            self.takes.push(Take { reason, floor, shares, lots, collar: None, signal: None });
         }
     }
 }
@@ -285,17 +287,12 @@ pub fn slice(
     if take.shares < ctx.min_size || (whole.shares == take.shares && !sells(&whole)) {
         return Err("dust");
     }
-    let recent = memory.recent_price(ctx.now).ok_or("no_recent_price")?;
     let collar = match take.authority() {
         Authority::Stop => limits.stop_collar,
         _ => limits.exit_collar,
     };
     let collar = take.collar.map_or(collar, |wider| wider.max(collar));
-    let collar = u64::from(collar.units());
-    let offer = ctx.book.best_ask(outcome).map_or(Price::ONE, |(offer, _)| offer);
-    let offer = u64::from(offer.units());
-    let near = recent.saturating_sub(collar).max(offer.saturating_sub(2 * collar));
-    let floor = up_to_tick(near.max(u64::from(floor.units())), tick).unwrap_or(highest);
+    let floor = floor.max(inside_collar(memory, outcome, ctx, collar)?);
     let walk = ctx.book.walk(outcome, Side::Sell, floor, take.shares);
     if !sells(&walk) {
         return Err("outside_collar");
@@ -312,6 +309,24 @@ pub fn slice(
     let near = walk.worst.map_or(0, |worst| u64::from(worst.units()).saturating_sub(room));
     let price = up_to_tick(near, tick).unwrap_or(lowest).max(floor);
     Ok((price, walk.shares))
+}
+
+/// The lowest price that is no further than the collar from recent prices, and twice that from the best offer;
+/// or the code of what is not known.
+pub fn inside_collar(
+    memory: &ExitMemory,
+    outcome: Outcome,
+    ctx: &ExitContext<'_>,
+    collar: Price,
+) -> Result<Price, &'static str> {
+    let tick = ctx.book.tick();
+    let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
+    let recent = memory.recent_price(ctx.now).ok_or("no_recent_price")?;
+    let collar = u64::from(collar.units());
+    let offer = ctx.book.best_ask(outcome).map_or(Price::ONE, |(offer, _)| offer);
+    let offer = u64::from(offer.units());
+    let near = recent.saturating_sub(collar).max(offer.saturating_sub(2 * collar));
+    Ok(up_to_tick(near.max(u64::from(lowest.units())), tick).unwrap_or(lowest.complement()))
 }
 
 /// A little less of a sale whose rest could not be sold any more, where both can be made large enough.

@@ -1,4 +1,4 @@
-//! Chance from one seed: nothing else in this crate draws.
+//! The seeded random generator: the only source of randomness in this crate.
 
 use polydesk_domain::Span;
 use polydesk_sim::Delay;
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use uuid::Uuid;
 
-/// The exchange's dice.
+/// The exchange's random generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(ChaCha8Rng);
 
@@ -17,7 +17,7 @@ impl Chance {
         Chance(rng)
     }
 
-    /// Whether something of so many millionths happens.
+    /// A draw that is true with a probability in millionths.
     pub(crate) fn happens(&mut self, ppm: u32) -> bool {
         ppm > 0 && self.0.next_u32() % 1_000_000 < ppm
     }

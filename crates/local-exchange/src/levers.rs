@@ -1,4 +1,4 @@
-//! Pulls the levers of scenarios: what becomes of each request, frame and read, and what is due when.
+//! Applies the fault rules of scenarios to requests, frames and reads, and triggers the timed ones.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::server::hub::{Channel, Marked, Out};
 use crate::server::inner::Inner;
 use crate::venue::{Mode, Walk, WalkRule};
 
-/// What becomes of a request and its answer.
+/// The decided treatment of a request and its response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fate {
     pub(crate) before: Span,
@@ -28,13 +28,13 @@ pub(crate) struct Fate {
     pub(crate) silence: bool,
     pub(crate) cut: Option<usize>,
     pub(crate) page: bool,
-    /// What breaks is reset.
+    /// Connections are closed by RST.
     pub(crate) reset: bool,
     lever: Option<AnswerLever>,
 }
 
 impl Fate {
-    /// Alters an answer.
+    /// Applies the fault rule to a response.
     pub(crate) fn dress(&self, answer: Answer) -> Answer {
         if self.page {
             return Answer::block_page();
@@ -65,7 +65,7 @@ fn replaced(text: String, pairs: &[[String; 2]]) -> String {
     pairs.iter().fold(text, |text, [from, to]| text.replace(from, to))
 }
 
-/// How a frame goes on.
+/// How a frame is delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Passage {
     Now(String),
@@ -77,7 +77,7 @@ pub(crate) enum Passage {
     },
 }
 
-/// A span of time in which a lever holds.
+/// The time in which a fault rule is active.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     from: Time,
@@ -111,7 +111,7 @@ struct ReadState {
     cached: BTreeMap<String, (Time, Answer)>,
 }
 
-/// Something a scenario does at a time.
+/// A timed action of a scenario.
 #[derive(Debug, Clone)]
 enum Timed {
     Engine(EngineLever, bool),
@@ -122,7 +122,7 @@ enum Timed {
     CloseStreams(StreamLever),
 }
 
-/// All levers in force.
+/// All active fault rules.
 #[derive(Debug)]
 pub(crate) struct Levers {
     chance: Chance,
@@ -166,7 +166,7 @@ impl Levers {
         self.timeline.insert((at, self.serial), what);
     }
 
-    /// Decides over a request. The first lever that fits, by number and by chance, has it.
+    /// Decides the treatment of a request. The first fault rule that matches, by number and by chance, applies.
     pub(crate) fn fate(&mut self, req: &Req, account: Option<Address>) -> Fate {
         let mut fate = Fate::default();
         let mut decided = false;
@@ -201,7 +201,7 @@ impl Levers {
         fate
     }
 
-    /// Decides over a frame of a connection.
+    /// Decides how a frame of a connection is delivered.
     pub(crate) fn pass(
         &mut self,
         id: u64,
@@ -219,7 +219,7 @@ impl Levers {
             if state.window.until <= now
                 && let Some(earlier) = state.waiting.remove(&id)
             {
-                // Nothing came to swap places with while the window was open.
+                // No later frame came to swap with while the window was open.
                 after.push(earlier);
             }
             let market = |key: MarketKey| marked.tokens.iter().any(|t: &Token| t.market() == key);
@@ -289,7 +289,7 @@ impl Levers {
         })
     }
 
-    /// Whether what a connection asks for has no effect.
+    /// Whether a subscription request of a connection is ignored.
     pub(crate) fn ignores(&mut self, channel: Channel, number: u64) -> bool {
         let now = self.now;
         let chance = &mut self.chance;
@@ -307,7 +307,7 @@ impl Levers {
         })
     }
 
-    /// How many rows a page of a list has, if a lever says so.
+    /// Rows on a page of a list, if a fault rule sets them.
     pub(crate) fn page(&self, req: &Req) -> Option<usize> {
         let account = req.header("POLY_ADDRESS").and_then(crate::wire::address);
         let fits = |lever: &ReadLever| {
@@ -320,8 +320,8 @@ impl Levers {
         states.find(|state| state.window.has(now) && fits(&state.lever))?.lever.rows
     }
 
-    /// What a read shows instead of the truth.
-    pub(crate) fn reread(&mut self, req: &Req, answer: Answer) -> Answer {
+    /// Applies the fault rules of reads to a response.
+    pub(crate) fn alter_read(&mut self, req: &Req, answer: Answer) -> Answer {
         let account = req.header("POLY_ADDRESS").and_then(crate::wire::address);
         let now = self.now;
         let state = self.reads.iter_mut().find(|state| {
@@ -343,7 +343,7 @@ impl Levers {
             }
             ReadAct::Hide => rows(answer, |_| 0),
             ReadAct::Repeat => rows(answer, |_| 2),
-            // Made by the list itself.
+            // The list endpoint applies it.
             ReadAct::Page => answer,
             ReadAct::Contradict => {
                 let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -366,7 +366,7 @@ impl Levers {
     }
 }
 
-/// Shows each row of a list so many times.
+/// Repeats each row of a list `times(row)` times.
 fn rows(mut answer: Answer, times: impl Fn(&Value) -> usize) -> Answer {
     let Ok(mut value) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
     let list = if value.is_array() { Some(&mut value) } else { value.get_mut("data") };
@@ -382,7 +382,7 @@ fn rows(mut answer: Answer, times: impl Fn(&Value) -> usize) -> Answer {
 }
 
 impl Inner {
-    /// Puts a scenario's levers in force; its times count from now.
+    /// Activates a scenario's fault rules; its times count from now.
     pub(crate) fn arm(&mut self, scenario: &Scenario) {
         let now = self.venue.now();
         if let Some(seed) = scenario.seed {
@@ -448,7 +448,7 @@ impl Inner {
         universe.keys().find(|key| universe.market(*key).slug == slug)
     }
 
-    /// Pulls what is due.
+    /// Triggers the timed actions that are due.
     pub(crate) fn pull_due(&mut self, now: Time) {
         self.levers.now = self.levers.now.max(now);
         while let Some(entry) =

@@ -3,11 +3,11 @@
 //!
 //! Keys, HMACs and order signatures are checked for real; orders match by price and time in one book
 //! per market with complements; trades settle or fail; accounts have balances that are conserved. A
-//! [`Scenario`] says what goes wrong, when and to whom. With a tape the other traders are recorded
-//! history and each account's orders meet it through [`polydesk_sim::Sim`].
+//! [`Scenario`] injects faults at given times for given accounts. With a tape the counterparties are
+//! recorded history, and each account's orders match it through [`polydesk_sim::Sim`].
 //!
 //! Deliberately absent: any type of the client's (a shared mistake would hide), the chain, a second
-//! clock, chance that does not come from the seed.
+//! clock, unseeded randomness.
 //!
 //! ```
 //! use polydesk_domain::Span;

@@ -6,13 +6,13 @@ use alloy::primitives::Address;
 use polydesk_domain::{Span, Time};
 use serde::Deserialize;
 
-/// What happens beyond a limit.
+/// The reaction to a request beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
-    /// Nothing, and nothing is said.
+    /// None, without headers.
     Off,
-    /// Nothing, but the headers say what would have been.
+    /// None, but the headers show the limit.
     Warn,
     /// The request waits until there is room (windows per address only).
     Queue,
@@ -24,11 +24,11 @@ pub enum Enforcement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// Orders that come back each second.
+    /// Orders refilled each second.
     pub orders: u32,
     /// Orders at once.
     pub order_burst: u32,
-    /// Cancels that come back each second.
+    /// Cancels refilled each second.
     pub cancels: u32,
     /// Cancels at once.
     pub cancel_burst: u32,
@@ -179,7 +179,7 @@ fn windows(service: &str, method: &str, path: &str) -> Vec<Window> {
     found
 }
 
-/// What a bucket says of a request.
+/// The state of a bucket after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Thousandths of a token left.

@@ -1,4 +1,4 @@
-//! Starting an exchange and holding on to it.
+//! Starts an exchange; the handle stops it.
 
 use std::collections::BTreeMap;
 
@@ -54,15 +54,15 @@ pub enum StartError {
     /// A port is taken.
     #[error("the {} listener cannot open port {port}", service.name())]
     Port {
-        /// For which listener.
+        /// The service of the listener.
         service: Service,
-        /// Which port.
+        /// The port on 127.0.0.1.
         port: u16,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The setup is impossible.
+    /// The setup is invalid.
     #[error(transparent)]
     Setup(#[from] SetupError),
 }
@@ -85,7 +85,7 @@ impl LocalExchange {
     /// Opens the listeners of 127.0.0.1 and serves until the handle is dropped or shut down.
     ///
     /// # Errors
-    /// A port is taken or the setup is impossible.
+    /// A port is taken or the setup is invalid.
     pub async fn start(setup: Setup) -> Result<Running, StartError> {
         let mut ticker = Ticker::of(&setup);
         let mut venue = Venue::new(&setup, ticker.now())?;
@@ -162,13 +162,13 @@ impl Running {
         self.shared.with(|inner| inner.venue.now())
     }
 
-    /// Moves a virtual clock; everything due happens in order before this returns. Whoever waits on
-    /// the wire for a delayed answer or frame is woken, and gets it as soon as its task runs.
+    /// Moves a virtual clock; everything due happens in order before this returns. Connections that wait
+    /// for a delayed response or frame are woken and get it as soon as their task runs.
     pub fn advance(&self, span: Span) {
         self.shared.advance(span);
     }
 
-    /// Does something with the venue itself: places orders without signatures, resolves markets, bans
+    /// Calls a function on the venue itself: places orders without signatures, resolves markets, bans
     /// accounts. News of it goes out on the sockets.
     pub fn venue<R>(&self, act: impl FnOnce(&mut Venue) -> R) -> R {
         self.shared.with(|inner| act(&mut inner.venue))
@@ -207,7 +207,7 @@ impl Running {
         self.shared.until(|inner| inner.received.iter().filter(is).count() >= count).await;
     }
 
-    /// Waits until something is true of the venue.
+    /// Waits until a condition on the venue holds.
     pub async fn until(&self, mut holds: impl FnMut(&Venue) -> bool) {
         self.shared.until(|inner| holds(&inner.venue)).await;
     }
@@ -217,7 +217,7 @@ impl Running {
         self.shared.look(|inner| inner.hub.of(channel).len())
     }
 
-    /// Puts more levers in force; their times count from now.
+    /// Activates the fault rules of a scenario; their times count from now.
     pub fn pull(&self, scenario: &Scenario) {
         self.shared.with(|inner| inner.arm(scenario));
     }

@@ -1,7 +1,6 @@
-//! Scenarios: what goes wrong, when, and to whom, written down in TOML. `docs/scenarios.md` describes
-//! every lever with its fields.
+//! Scenarios: fault rules in TOML. `docs/scenarios.md` describes every fault rule with its fields.
 //!
-//! Nothing here does anything: `levers` pulls them.
+//! This module only reads and checks them; `faults` applies them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -143,11 +142,11 @@ pub enum AnswerAct {
     BlockPage,
 }
 
-/// A lever on answers.
+/// A fault rule for responses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLever {
-    /// Which endpoint.
+    /// Method and path, as in `GET /book`.
     pub endpoint: Endpoint,
     /// Only requests of this EOA (`POLY_ADDRESS`).
     #[serde(default)]
@@ -220,9 +219,9 @@ pub enum EngineAct {
     ClosedOnly,
     /// The approvals of `account`'s wallets are gone.
     Unapprove,
-    /// `GET /version` says `version`.
+    /// `GET /version` returns `version`.
     Version,
-    /// The house takes everything that rests at the best price of `market` (both sides).
+    /// The house account takes everything that rests at the best prices of `market` (both sides).
     Sweep,
 }
 
@@ -238,17 +237,17 @@ pub enum Pays {
     Half,
 }
 
-/// A lever on the engine.
+/// A fault rule for the matching engine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineLever {
-    /// When, from the start.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
     /// How long; for good if absent.
     #[serde(default, rename = "for")]
     pub lasts: Option<Length>,
-    /// What.
+    /// The fault.
     pub act: EngineAct,
     /// Slug of a market; all markets if absent.
     #[serde(default)]
@@ -267,7 +266,7 @@ pub struct EngineLever {
     pub version: Option<u32>,
 }
 
-/// A lever on settlement.
+/// A fault rule for settlement.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettlementLever {
@@ -287,7 +286,7 @@ pub struct SettlementLever {
     pub ending: Ending,
 }
 
-/// What happens to frames.
+/// Faults of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamAct {
@@ -311,17 +310,17 @@ pub enum StreamAct {
     Refuse,
     /// No frames and no `PONG`.
     Mute,
-    /// What a client asks for (to subscribe, to unsubscribe) has no effect, and nobody says so.
+    /// Subscribe and unsubscribe requests are ignored without an error.
     Ignore,
 }
 
-/// A lever on streams.
+/// A fault rule for streams.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamLever {
     /// Which channel.
     pub channel: Channel,
-    /// What.
+    /// The fault.
     pub act: StreamAct,
     /// Which connections of the channel, in the order they were opened.
     #[serde(default)]
@@ -338,7 +337,7 @@ pub struct StreamLever {
     /// How often it happens, in millionths.
     #[serde(default = "always")]
     pub chance_ppm: u32,
-    /// From when.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
     /// How long; for good if absent.
@@ -361,11 +360,11 @@ pub struct StreamLever {
     pub reset: bool,
 }
 
-/// A lever on limits. What is absent stays as it is.
+/// A change of the rate limits. Absent fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitLever {
-    /// From when.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
     /// How long; for good if absent.
@@ -401,20 +400,20 @@ pub enum HeartbeatAct {
     Rotate,
 }
 
-/// A lever on heartbeats.
+/// A fault rule for heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatLever {
-    /// When.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
-    /// Whose.
+    /// EOA of the account.
     pub account: Address,
-    /// What.
+    /// The fault.
     pub act: HeartbeatAct,
 }
 
-/// What happens to a read.
+/// Faults of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadAct {
@@ -430,26 +429,26 @@ pub enum ReadAct {
     Repeat,
     /// Lists come in pages of `rows`.
     Page,
-    /// Texts of the answer are replaced by `replace`, so that it says something else than other reads.
+    /// Texts of the response are replaced by `replace`, so that it contradicts other reads.
     Contradict,
 }
 
-/// A lever on reads.
+/// A fault rule for reads.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadLever {
-    /// Which endpoint.
+    /// Method and path, as in `GET /book`.
     pub endpoint: Endpoint,
     /// Only requests of this EOA.
     #[serde(default)]
     pub account: Option<Address>,
-    /// From when.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
     /// How long; for good if absent.
     #[serde(default, rename = "for")]
     pub lasts: Option<Length>,
-    /// What.
+    /// The fault.
     pub act: ReadAct,
     /// For `stale` and `hide_new`.
     #[serde(default)]
@@ -462,21 +461,21 @@ pub struct ReadLever {
     pub replace: Vec<[String; 2]>,
 }
 
-/// A lever on time.
+/// A fault rule for the venue's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeLever {
-    /// From when.
+    /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
     /// How long; for good if absent.
     #[serde(default, rename = "for")]
     pub lasts: Option<Length>,
-    /// How far the venue's own idea of the time is ahead; `"-2s"` is behind.
+    /// Offset of the venue's clock; `"-2s"` is behind.
     pub skew: Length,
 }
 
-/// Levers that pull themselves.
+/// A set of fault rules.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {

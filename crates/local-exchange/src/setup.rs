@@ -103,7 +103,7 @@ pub struct Rules {
     /// Whether the grid becomes finer when the price leaves 0.04 to 0.96.
     pub tick_follows_price: bool,
     /// From a subscription until its first `book`: some 150 ms at the venue, and official clients
-    /// listen only a moment after they have asked.
+    /// listen only some time after their request.
     pub snapshot_delay: Span,
     /// A market socket without text `PING` for this long is closed with 1008.
     pub ping_timeout: Span,
@@ -208,7 +208,7 @@ pub struct Setup {
     pub markets: Vec<Listing>,
     /// Accounts.
     pub accounts: Vec<AccountSetup>,
-    /// Whether an account of the house quotes every market from the start.
+    /// Whether the house account quotes every market from the start.
     pub liquidity: bool,
     /// Rules.
     pub rules: Rules,
@@ -216,7 +216,7 @@ pub struct Setup {
     pub settlement: SettlementSetup,
     /// Limits.
     pub limits: LimitSetup,
-    /// Levers that pull themselves.
+    /// A set of fault rules.
     pub scenario: Scenario,
     /// Listeners.
     pub ports: Ports,
@@ -228,7 +228,7 @@ pub struct Setup {
 pub const TEST_START: Time = Time::from_secs(1_795_521_600);
 
 impl Default for Setup {
-    /// The demo markets with three funded accounts and the house's quotes, on the machine's clock.
+    /// The demo markets with three funded accounts and the house account's quotes, on the machine's clock.
     fn default() -> Setup {
         let accounts = TEST_ADDRESSES[..3].iter();
         Setup {

@@ -1,4 +1,4 @@
-//! What is signed: EIP-712 digests of orders and of the key handshake, and who signed them.
+//! EIP-712 digests of orders and of the key handshake, and recovery of their signer.
 //!
 //! Written from the contracts' type strings, not shared with the client, so that a mistake there is
 //! not repeated here. Nothing in this file knows accounts or markets.
@@ -157,7 +157,7 @@ pub struct Signed {
     pub session: Option<Address>,
 }
 
-/// Why a signature says nothing.
+/// Why a signature is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Neither 65 bytes nor a wrapped form.

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, address, b256, hex, keccak256};
 
-/// How a wallet holds funds and who signs for it.
+/// The kind of a wallet: how it holds funds and signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WalletKind {

@@ -641,3 +641,71 @@ fn reduce_only_cancels_what_would_buy_and_leaves_what_sells() {
     let open: Vec<_> = open.map(|order| (order.side, order.price)).collect();
     assert_eq!(open, [(Side::Sell, Price::cents(46))]);
 }
+
+/// A strategy's own sale of YES: at once or resting, all or nothing or not.
+fn sale(cents: u16, shares: u64, urgency: Urgency, all_or_nothing: bool) -> Action {
+    let Action::Trade(intent) = trade(Side::Sell, cents, shares) else { unreachable!() };
+    Action::Trade(TradeIntent { urgency, all_or_nothing, ..intent })
+}
+
+#[test]
+fn a_strategys_sale_stays_inside_the_collar() {
+    for (urgency, whole, want) in [
+        (Urgency::Now, false, "sell yes 5 at 0.3700 FAK"),
+        // The median of recent prices is 0.39: not below 0.34.
+        (Urgency::Now, true, "sell yes 100 at 0.3400 FOK"),
+        (Urgency::Rest, false, "sell yes 100 at 0.3400"),
+    ] {
+        let mut story = holding(ExitPlan::default());
+        story.bids(THIN, 42);
+        story.serve_for(2_000);
+        story.told.clear();
+        story.say("", sale(2, 100, urgency, whole));
+        let placed = story.told.lines().find(|line| line.contains("place"));
+        assert!(placed.is_some_and(|line| line.contains(want)), "{want}:\n{}", story.told);
+    }
+}
+
+#[test]
+fn a_strategys_sale_never_meets_our_own_bid() {
+    for (urgency, whole) in [(Urgency::Now, false), (Urgency::Now, true), (Urgency::Rest, false)] {
+        let mut story = holding(ExitPlan::default());
+        story.say("", quotes(&[(YES, 38, 20)], None));
+        story.serve();
+        let bid = story.last_order();
+        story.told.clear();
+        story.say("", sale(36, 100, urgency, whole));
+        let lines: Vec<&str> = story.told.lines().map(str::trim).collect();
+        assert_eq!(lines, [format!("cancel #{bid}")], "{urgency:?} {whole}");
+        story.serve_for(1_000);
+        story.say("", sale(36, 100, urgency, whole));
+        story.serve_for(1_000);
+        let sold = story.sold.first().is_some_and(|sold| sold.ends_with("100 at 0.3900"));
+        let rests = story.last_order() > bid;
+        assert!(sold || rests, "{urgency:?} {whole}:\n{}", story.told);
+    }
+}
+
+#[test]
+fn a_strategys_sale_that_finds_nobody_ends_with_its_signal() {
+    let mut story = holding(ExitPlan::default());
+    story.say("", sale(41, 100, Urgency::Now, false));
+    story.serve_for(61_000);
+    story.bids(&[(41, 200)], 43);
+    story.serve_for(5_000);
+    assert_eq!(story.held(YES), "held 100 + 0 unsettled, cost 40.00");
+    // Asked for again it is sold.
+    story.say("", sale(41, 100, Urgency::Now, false));
+    story.serve_for(2_000);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+}
+
+#[test]
+fn a_sale_names_the_signal_that_asked_for_it() {
+    for action in [sale(30, 100, Urgency::Now, false), close(100, 30)] {
+        let mut story = holding(ExitPlan::default());
+        story.say("", action);
+        let sale = story.engine.manager().orders().open().find(|order| order.side == Side::Sell);
+        assert!(sale.is_some_and(|order| order.signal.is_some()));
+    }
+}

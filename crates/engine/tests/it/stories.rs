@@ -246,7 +246,7 @@ fn unsettled_shares_are_not_sold() {
     );
     story.after(1_000).timer();
     story.fill(1, 7, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
-    assert_eq!(story.denials(), ["no_size"]);
+    assert!(story.denials().is_empty(), "a sale waits for its shares");
     story.check(expect![[r#"
         1ms sell
         1ms close

@@ -36,7 +36,14 @@ fn sells(
     let (now, to_close) = (Time::from_millis(10_000 + stood), None);
     let ctx = ExitContext { now, book: &book, to_close, min_size: Shares::whole(5) };
     let shares = Shares::whole(100);
-    let take = Take { reason, floor: Price::cents(floor), shares, lots: Vec::new(), collar: None };
+    let take = Take {
+        reason,
+        floor: Price::cents(floor),
+        shares,
+        lots: Vec::new(),
+        collar: None,
+        signal: None,
+    };
     match slice(&take, &memory, MarketKey(0).token(Outcome::Yes).outcome(), &ctx, &limits, 0) {
         Ok((price, size)) => format!("{size} at {price}"),
         Err(code) => code.to_owned(),

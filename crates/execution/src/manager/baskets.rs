@@ -405,7 +405,7 @@ impl Manager {
         let floor = Price::new(average.saturating_sub(loss)).unwrap_or(Price::ZERO);
         let shares = (before + excess).min(held);
         self.state.positions.change_exit(strategy, token, |exit| {
-            let pending = PendingExit { reason: ExitReason::Unwind, floor, shares, collar: None };
+            let pending = PendingExit::new(ExitReason::Unwind, floor, shares);
             exit.pending.insert(Authority::Stop, pending);
         });
     }

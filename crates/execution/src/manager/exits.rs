@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     Cause, ClientOrderId, Code, Conversion, ConversionId, ExitReason, MarketKey, NoteLevel, Outbox,
-    Outcome, Price, Purpose, RejectReason, Scope, Shares, Side, Size, Span, StrategyId, Tif, Time,
-    Token, Usdc,
+    Outcome, Price, Purpose, RejectReason, Scope, Shares, Side, SignalId, Size, Span, StrategyId,
+    Tif, Time, Token, Usdc,
 };
 
 use super::{Context, Manager};
-use crate::exit::{ExitContext, ExitIntents, Take, Waiting, exit_intents, slice};
+use crate::exit::{ExitContext, ExitIntents, Take, Waiting, exit_intents, inside_collar, slice};
 use crate::gate::crosses;
 use crate::state::{
     Authority, Draft, ExitState, FillKey, OpenBasket, Order, PendingConversion, Tries, concerns,
@@ -36,6 +36,7 @@ struct ExitOrder {
     size: Shares,
     tif: Tif,
     lots: Vec<FillKey>,
+    signal: Option<SignalId>,
 }
 
 /// What is on its way out of a holding.
@@ -94,7 +95,7 @@ impl Manager {
     fn evaluate(&mut self, ctx: &Context<'_>, held: Held, out: &mut Outbox) -> Option<ExitIntents> {
         let (strategy, token) = held;
         let exit_ctx = exit_context(ctx, token)?;
-        self.tidy_exit(held, exit_ctx.min_size);
+        self.tidy_exit(ctx.now, held, exit_ctx.min_size);
         let holding = self.state.positions.get(strategy, token)?;
         let memories = self.exit_memory.entry(token.market()).or_default();
         let memory = memories.entry(held).or_default();
@@ -236,9 +237,8 @@ impl Manager {
         };
     }
 
-    /// Forgets exit orders that are over, and what was asked for and cannot be sold: it would keep the lots'
-    /// own plans from working.
-    fn tidy_exit(&mut self, (strategy, token): Held, min_size: Shares) {
+    /// Forgets exit orders that are over, and what was asked for and cannot be sold or is not wanted any more.
+    fn tidy_exit(&mut self, now: Time, (strategy, token): Held, min_size: Shares) {
         let (orders, conversions) = (&self.state.orders, &self.state.conversions);
         let open = |id: &ClientOrderId| {
             orders.get(*id).is_some_and(Order::open)
@@ -246,7 +246,8 @@ impl Manager {
         };
         let Some(exit) = self.state.positions.exit(strategy, token) else { return };
         let dust = exit.pending.values().filter(|pending| pending.shares < min_size).count();
-        if dust == 0 && exit.orders.keys().all(open) {
+        let live = exit.pending.values().all(|pending| pending.live(now));
+        if dust == 0 && live && exit.orders.keys().all(open) {
             return;
         }
         if dust > 0 {
@@ -254,7 +255,7 @@ impl Manager {
         }
         self.state.positions.change_exit(strategy, token, |exit| {
             exit.orders.retain(|id, _| open(id));
-            exit.pending.retain(|_, pending| pending.shares >= min_size);
+            exit.pending.retain(|_, pending| pending.shares >= min_size && pending.live(now));
         });
     }
 
@@ -333,7 +334,8 @@ impl Manager {
                 return Leaving { lots, waits: true };
             }
             let (reason, tif) = (take.reason, Tif::Fak);
-            let order = ExitOrder { reason, price, size, tif, lots: lots.clone() };
+            let order =
+                ExitOrder { reason, price, size, tif, lots: lots.clone(), signal: take.signal };
             self.sell(ctx, held, order, out);
             self.sells(held);
             return Leaving { lots, waits: freed };
@@ -433,16 +435,21 @@ impl Manager {
             }
             let lots = lots.into_iter().map(|(lot, _)| lot).collect();
             let reason = ExitReason::TakeProfit;
-            self.sell(ctx, held, ExitOrder { reason, price, size, tif: Tif::Gtc, lots }, out);
+            self.sell(
+                ctx,
+                held,
+                ExitOrder { reason, price, size, tif: Tif::Gtc, lots, signal: None },
+                out,
+            );
         }
     }
 
     fn sell(&mut self, ctx: &Context<'_>, held: Held, order: ExitOrder, out: &mut Outbox) {
         let (strategy, token) = held;
-        let ExitOrder { reason, price, size, tif, lots } = order;
+        let ExitOrder { reason, price, size, tif, lots, signal } = order;
         let draft = Draft {
             strategy,
-            signal: None,
+            signal,
             purpose: Purpose::Exit(reason),
             token,
             side: Side::Sell,
@@ -469,10 +476,22 @@ impl Manager {
         });
     }
 
+    /// The lowest price at which a strategy's own order may sell a holding, or the code of why none is known.
+    pub(super) fn strategy_floor(
+        &self,
+        ctx: &Context<'_>,
+        held: Held,
+    ) -> Result<Price, &'static str> {
+        let exit_ctx = exit_context(ctx, held.1).ok_or("no_book")?;
+        let memory = self.exit_memory.get(&held.1.market()).and_then(|all| all.get(&held));
+        let memory = memory.ok_or("no_recent_price")?;
+        inside_collar(memory, held.1.outcome(), &exit_ctx, self.limits.exit_collar)
+    }
+
     /// An exit never trades with our own orders: those go first and stay away until it is through.
     ///
     /// A quote that crosses is not wanted any more; a resting exit of the other outcome waits a while.
-    fn cancel_crossing(
+    pub(super) fn cancel_crossing(
         &mut self,
         ctx: &Context<'_>,
         token: Token,

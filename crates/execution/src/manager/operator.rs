@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use polydesk_domain::{
     BasketId, Cause, ClientOrderId, Close, Command, ExitReason, MarketKey, NoteLevel, Operator,
-    OperatorCommand, Outbox, Price, Purpose, Reason, Shares, Side, StrategyId, Time, Token,
+    OperatorCommand, Outbox, Price, Purpose, Reason, Shares, Side, SignalId, StrategyId, Time,
+    Token,
 };
 
 use super::{Context, Manager};
@@ -140,7 +141,7 @@ impl Manager {
         }
         self.state.positions.change_exit(strategy, token, |exit| {
             let (reason, floor) = (ExitReason::Operator, Price::ZERO);
-            let none = PendingExit { reason, floor, shares: Shares::ZERO, collar: None };
+            let none = PendingExit::new(reason, floor, Shares::ZERO);
             exit.pending.entry(Authority::of(reason)).or_insert(none).shares += shares;
         });
     }
@@ -173,7 +174,7 @@ impl Manager {
             // What a person bought elsewhere is theirs to sell.
             if which(token) && strategy != StrategyId::EXTERNAL {
                 let close = Close { token, fraction_ppm, floor: Price::ZERO };
-                self.ask_close(ctx, strategy, close, ExitReason::Operator, collar, out);
+                self.ask_close(ctx, strategy, close, ExitReason::Operator, (collar, None), out);
                 markets.insert(token.market());
             }
         }
@@ -188,10 +189,10 @@ impl Manager {
         ctx: &Context<'_>,
         strategy: StrategyId,
         close: Close,
-        reason: ExitReason,
+        signal: SignalId,
         out: &mut Outbox,
     ) {
-        self.ask_close(ctx, strategy, close, reason, None, out);
+        self.ask_close(ctx, strategy, close, ExitReason::Signal, (None, Some(signal)), out);
         self.exits(ctx, close.token.market(), out);
     }
 
@@ -201,7 +202,7 @@ impl Manager {
         strategy: StrategyId,
         close: Close,
         reason: ExitReason,
-        collar: Option<Price>,
+        (collar, signal): (Option<Price>, Option<SignalId>),
         out: &mut Outbox,
     ) {
         let Close { token, fraction_ppm, floor } = close;
@@ -213,8 +214,10 @@ impl Manager {
             return self.deny(ctx, strategy, about, Reason::new("nothing_to_close"), out);
         }
         self.state.positions.change_exit(strategy, token, |exit| {
-            exit.pending
-                .insert(Authority::of(reason), PendingExit { reason, floor, shares, collar });
+            exit.pending.insert(
+                Authority::of(reason),
+                PendingExit { collar, signal, ..PendingExit::new(reason, floor, shares) },
+            );
             exit.tries.remove(&Authority::of(reason));
         });
     }

@@ -1,12 +1,12 @@
 //! What strategies emit becomes orders.
 
 use polydesk_domain::{
-    Action, Cause, ExitReason, Outbox, Purpose, Reason, Side, Signal, Size, Span, Tif, Time,
-    TradeIntent, Urgency,
+    Action, Cause, ExitReason, Outbox, Price, Purpose, Reason, Shares, Side, Signal, Size, Span,
+    Tif, Time, TradeIntent, Urgency,
 };
 
 use super::{Context, Manager};
-use crate::state::{Desired, Draft};
+use crate::state::{Authority, Desired, Draft, Holding, PendingExit};
 
 impl Manager {
     /// Acts on a signal.
@@ -40,7 +40,7 @@ impl Manager {
                 self.requote_one(ctx, (strategy, market), out);
             }
             Action::Basket(basket) => self.start_basket(ctx, signal, basket, out),
-            Action::Close(close) => self.close(ctx, strategy, *close, ExitReason::Signal, out),
+            Action::Close(close) => self.close(ctx, strategy, *close, signal.id, out),
         }
     }
 
@@ -67,20 +67,26 @@ impl Manager {
             (_, _, Size::Shares(shares)) => Size::Shares(shares.floor_cents()),
             (_, _, Size::Spend(spend)) => Size::Spend(spend.floor_cents()),
         };
-        let sellable = self.position(signal.strategy, intent.token).sellable();
-        let size = match (intent.side, size) {
-            // A strategy sells only its own settled lots.
-            (Side::Sell, Size::Shares(shares)) => Size::Shares(shares.min(sellable).floor_cents()),
+        let about = (Some(signal.market), Some(signal.id));
+        let (purpose, limit, size) = match (intent.side, size) {
+            (Side::Buy, size) => (Purpose::Trade, intent.limit, size),
             (Side::Sell, Size::Spend(_)) => {
-                let about = (Some(signal.market), Some(signal.id));
                 let reason = Reason::new("sell_sized_in_usd");
                 return self.deny(ctx, signal.strategy, about, reason, out);
             }
-            (Side::Buy, size) => size,
-        };
-        let purpose = match intent.side {
-            Side::Sell => Purpose::Exit(ExitReason::Signal),
-            Side::Buy => Purpose::Trade,
+            (Side::Sell, Size::Shares(shares)) if tif == Tif::Fak => {
+                return self.sell_now(ctx, signal, intent, shares, out);
+            }
+            (Side::Sell, Size::Shares(shares)) => {
+                // A strategy sells only its own settled lots.
+                let sellable = self.position(signal.strategy, intent.token).sellable();
+                let limit = match self.sale_limit(ctx, signal, intent, out) {
+                    Ok(limit) => limit,
+                    Err(reason) => return self.deny(ctx, signal.strategy, about, reason, out),
+                };
+                let purpose = Purpose::Exit(ExitReason::Signal);
+                (purpose, limit, Size::Shares(shares.min(sellable).floor_cents()))
+            }
         };
         let draft = Draft {
             strategy: signal.strategy,
@@ -88,7 +94,7 @@ impl Manager {
             purpose,
             token: intent.token,
             side: intent.side,
-            price: intent.limit,
+            price: limit,
             size,
             tif,
             post_only: false,
@@ -99,6 +105,54 @@ impl Manager {
         order.exit = intent.exit;
         order.edge = signal.edge;
         let _ = self.submit(ctx, order, out);
+    }
+
+    /// A strategy sells at once: an exit like any other, with collar, depth and retries, until it is sold or
+    /// the signal expires. What it asked for before and is not sold is added to.
+    fn sell_now(
+        &mut self,
+        ctx: &Context<'_>,
+        signal: &Signal,
+        intent: &TradeIntent,
+        shares: Shares,
+        out: &mut Outbox,
+    ) {
+        let (strategy, token) = (signal.strategy, intent.token);
+        let held = self.state.positions.get(strategy, token).map_or(Shares::ZERO, Holding::held);
+        if shares.min(held).is_zero() {
+            let about = (Some(signal.market), Some(signal.id));
+            return self.deny(ctx, strategy, about, Reason::new("nothing_to_close"), out);
+        }
+        self.state.positions.change_exit(strategy, token, |exit| {
+            let before = exit.pending.remove(&Authority::Strategy);
+            let before = before.filter(|before| before.live(ctx.now));
+            let shares = shares.min(held) + before.map_or(Shares::ZERO, |before| before.shares);
+            let expires = before.map_or(Some(signal.expires), |before| {
+                before.expires.map(|expires| expires.max(signal.expires))
+            });
+            let new = PendingExit::new(ExitReason::Signal, intent.limit, shares.min(held));
+            let new = PendingExit { signal: Some(signal.id), expires, ..new };
+            exit.pending.insert(Authority::Strategy, new);
+            exit.tries.remove(&Authority::Strategy);
+        });
+        self.exits(ctx, token.market(), out);
+    }
+
+    /// The price of a strategy's own sale: its limit, but not below what the collar allows. It never trades with
+    /// our own orders: those are cancelled first.
+    fn sale_limit(
+        &mut self,
+        ctx: &Context<'_>,
+        signal: &Signal,
+        intent: &TradeIntent,
+        out: &mut Outbox,
+    ) -> Result<Price, Reason> {
+        let held = (signal.strategy, intent.token);
+        let limit = intent.limit.max(self.strategy_floor(ctx, held).map_err(Reason::new)?);
+        if self.cancel_crossing(ctx, intent.token, limit, out) {
+            return Err(Reason::new("own_order_crosses"));
+        }
+        Ok(limit)
     }
 }
 

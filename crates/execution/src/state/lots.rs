@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use polydesk_domain::{
-    ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, Span, StrategyId, Time,
-    Token, TradeId, Universe, Usdc,
+    ClientOrderId, ClosedTrade, ExitPlan, ExitReason, Price, Role, Shares, SignalId, Span,
+    StrategyId, Time, Token, TradeId, Universe, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +210,24 @@ pub struct PendingExit {
     /// A person allows it further below recent prices than the limits do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collar: Option<Price>,
+    /// The strategy's signal that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SignalId>,
+    /// Not wanted any more from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+}
+
+impl PendingExit {
+    /// All of it for as long as it takes, inside the limits' collar.
+    pub const fn new(reason: ExitReason, floor: Price, shares: Shares) -> PendingExit {
+        PendingExit { reason, floor, shares, collar: None, signal: None, expires: None }
+    }
+
+    /// Whether it is still wanted.
+    pub fn live(&self, now: Time) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
 }
 
 /// Shares an amount out in proportion; the last part takes what rounding left over.

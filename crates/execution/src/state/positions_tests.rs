@@ -319,8 +319,7 @@ fn what_was_asked_for_hides_no_stop() {
     {
         let (floor, shares) = (Price::cents(cents), Shares::whole(shares));
         account.positions.change_exit(WHO, YES, |exit| {
-            exit.pending
-                .insert(Authority::of(reason), PendingExit { reason, floor, shares, collar: None });
+            exit.pending.insert(Authority::of(reason), PendingExit::new(reason, floor, shares));
         });
     }
     assert_eq!(

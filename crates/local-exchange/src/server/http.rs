@@ -106,7 +106,7 @@ async fn respond(
     Ok(Reply::response(answer, fate.cut))
 }
 
-/// Larger answers are compressed for whoever takes it, as the venue's edge does.
+/// Larger responses are compressed if the client accepts it, as at the venue's edge.
 fn compressed(mut answer: Answer) -> Answer {
     use std::io::Write as _;
     if answer.body.len() < 1_024 {
@@ -130,7 +130,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// An answer, cut after so many bytes if a lever says so.
+    /// A response, cut after so many bytes if a fault rule sets it.
     pub(super) fn response(answer: Answer, cut: Option<usize>) -> Response<Reply> {
         let length = answer.body.len();
         let kept = cut.map_or(length, |cut| cut.min(length.saturating_sub(1)));

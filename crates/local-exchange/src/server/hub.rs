@@ -46,7 +46,7 @@ pub(crate) enum Wants {
     Unsaid,
     /// Tokens, and whether the optional events as well.
     Market { tokens: BTreeSet<Token>, custom: bool },
-    /// An EOA's news, of some markets or all.
+    /// An EOA's account events, of some markets or all.
     User { signer: Address, key: Uuid, markets: Option<BTreeSet<MarketKey>> },
     /// Price feeds; their subscriptions are kept by the feeds.
     Prices,
@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     out: UnboundedSender<Out>,
 }
 
-/// A frame with what levers choose by.
+/// A frame with the attributes that fault rules match on.
 #[derive(Debug, Clone)]
 pub(crate) struct Marked {
     pub(crate) event: String,
@@ -170,7 +170,7 @@ impl Hub {
     pub(crate) fn put(&mut self, id: u64, out: Out) {
         let closes = matches!(out, Out::Close(..) | Out::Cut { .. });
         if let Some(connection) = self.connections.get(&id) {
-            // Its writer may have ended; its reader will say so.
+            // Its writer may have ended; its reader reports the end.
             let _ = connection.out.send(out);
         }
         if closes {
@@ -188,7 +188,7 @@ impl Hub {
         self.put(id, Out::Close(code, reason.to_owned()));
     }
 
-    /// Sends a frame through the levers.
+    /// Sends a frame after applying the fault rules.
     pub(crate) fn send(&mut self, id: u64, marked: &Marked, levers: &mut Levers, now: Time) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (channel, number) = (connection.channel, connection.number);
@@ -202,7 +202,7 @@ impl Hub {
         }
     }
 
-    /// Gives one piece of news to everyone who wants it.
+    /// Sends one update to every subscribed connection.
     pub(crate) fn publish(&mut self, venue: &Venue, levers: &mut Levers, news: &News) {
         let ids: Vec<u64> = self.connections.keys().copied().collect();
         for id in ids {
@@ -214,7 +214,7 @@ impl Hub {
     }
 }
 
-/// The frames of one piece of news for one connection.
+/// The frames of one update for one connection.
 fn frames(venue: &Venue, news: &News, wants: &Wants) -> Vec<Marked> {
     match wants {
         Wants::Market { tokens, custom } => market_frames(venue, news, tokens, *custom),

@@ -1,4 +1,4 @@
-//! The one mutex: venue, sockets, limits, levers and the record of what came in, moved through time
+//! The one mutex: venue, sockets, limits, fault rules and the log of requests, moved through time
 //! together.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(crate) enum Ticker {
     Real,
     /// Virtual time.
     Held(Time),
-    /// A tape's time, running at a speed since a moment of the machine's clock.
+    /// A tape's time, running at a speed since an instant of the machine's clock.
     Scaled {
         origin: Time,
         since: Time,
@@ -175,7 +175,7 @@ impl Inner {
         }
     }
 
-    /// The time as the venue tells it, which a lever can skew.
+    /// The venue's stated time, which a fault rule can skew.
     pub(crate) fn shown_now(&self) -> Time {
         self.venue.now() + self.levers.skew()
     }
@@ -207,7 +207,7 @@ impl Inner {
                 self.send_book(id, token);
             }
             while let Some(entry) = self.waiters.first_entry().filter(|e| e.key().0 <= due) {
-                // Whoever waited may be gone.
+                // The waiting task may have ended.
                 let _ = entry.remove().send(());
             }
         }
@@ -216,7 +216,7 @@ impl Inner {
         self.publish();
     }
 
-    /// Sends a book to a connection, after the venue's usual moment.
+    /// Sends a book to a connection, after the configured delay.
     pub(super) fn snapshot(&mut self, id: u64, token: Token) {
         if self.snapshot_delay == Span::ZERO {
             return self.send_book(id, token);
@@ -233,7 +233,7 @@ impl Inner {
         }
     }
 
-    /// Hands the venue's news to the sockets and notes.
+    /// Sends the venue's updates to the sockets and to the notifications.
     pub(crate) fn publish(&mut self) {
         for news in self.venue.take_news() {
             self.note(&news);
@@ -254,7 +254,7 @@ impl Inner {
                 let makers =
                     trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
                 for (id, shares, price) in std::iter::once(taker).chain(makers) {
-                    // The strangers of a tape have no orders.
+                    // The counterparties of a tape have no orders.
                     if let Some(order) = self.venue.order(&id) {
                         let filled = Some((&**trade, shares, price));
                         notes.push((order.signer, 2, wire::notification(order, filled, universe)));
@@ -299,7 +299,7 @@ impl Inner {
 
     /// Keeps a request for tests to read; its number.
     pub(super) fn record(&mut self, req: &Req, account: Option<Address>) -> usize {
-        // An exchange that runs for days must not keep everything it ever heard.
+        // An exchange that runs for days must not keep every request.
         if self.received.len() >= 2 * RECEIVED_MOST {
             self.received.drain(..RECEIVED_MOST);
             self.forgotten += RECEIVED_MOST;
@@ -349,7 +349,7 @@ impl Inner {
             Service::Relayer => self.relayer(req),
             Service::Polybolt | Service::Rtds => Answer::not_found(),
         };
-        self.levers.reread(req, answer)
+        self.levers.alter_read(req, answer)
     }
 
     pub(super) fn read_book(&self, token: Token) -> Option<BookView> {
@@ -373,7 +373,7 @@ impl Inner {
 pub(crate) struct Shared {
     inner: Arc<Mutex<Inner>>,
     changed: Arc<Notify>,
-    /// Counts what happened, for whoever waits for something to be true.
+    /// Wakes the tasks that wait for a condition.
     turns: watch::Sender<u64>,
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -466,7 +466,7 @@ impl Shared {
         }
     }
 
-    /// Lets a ticking clock do what is due, until the exchange stops.
+    /// Executes what is due by the machine's clock until the exchange stops.
     pub(crate) async fn pump(self) {
         let mut stop = self.stop.clone();
         loop {
@@ -486,7 +486,7 @@ impl Shared {
         }
     }
 
-    /// A request's whole life; None if no answer is given.
+    /// Serves a request; an error if no response is sent.
     pub(crate) async fn serve(&self, req: Req) -> Result<(Answer, Fate), Broken> {
         let (number, fate, edge) = self.with(|inner| inner.receive(&req));
         let now = self.look(|inner| inner.venue.now());
@@ -511,7 +511,7 @@ impl Shared {
         Ok((answer, fate))
     }
 
-    /// No answer: at once with a closed connection, or with endless silence.
+    /// Sends no response: closes the connection at once, or stays silent.
     async fn vanish(&self, fate: &Fate) -> Broken {
         if fate.silence {
             let mut stop = self.stop.clone();

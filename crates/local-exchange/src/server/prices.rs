@@ -1,4 +1,4 @@
-//! Price sockets: PolyBolt and the older RTDS, over made-up prices that walk by the seed.
+//! Price sockets: PolyBolt and the older RTDS, with prices that are seeded random walks.
 
 use std::collections::{BTreeMap, VecDeque};
 

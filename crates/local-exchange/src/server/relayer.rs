@@ -38,7 +38,7 @@ fn number(value: &Value) -> Option<U256> {
     value.as_str()?.parse().ok()
 }
 
-/// Whether a request shows who pays.
+/// Whether a request names the paying account.
 fn keyed(req: &Req) -> bool {
     req.header("RELAYER_API_KEY").is_some() || req.header("POLY_BUILDER_API_KEY").is_some()
 }
@@ -210,7 +210,7 @@ impl Inner {
         Ok(calls.iter().filter_map(|call| self.set_call(wallet, &call.data)).collect())
     }
 
-    /// Checks who signed a batch, for what and until when, and uses its nonce up.
+    /// Checks the signer, content and expiry of a batch and consumes its nonce.
     fn check_batch(&mut self, signed: &Signed, calls: &[WalletCall]) -> Result<(), String> {
         let Signed { owner, wallet, nonce, deadline, ref signature } = *signed;
         let known = self.venue.ledger().wallet(&wallet).is_some_and(|known| known.owner == owner);

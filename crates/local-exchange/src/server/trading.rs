@@ -17,7 +17,7 @@ use crate::{text, wire};
 const PAGE: usize = 100;
 
 impl Inner {
-    /// Endpoints that need a signature. Unknown paths are 404 without asking who calls.
+    /// Endpoints that need a signature. Unknown paths are 404 before authentication.
     pub(super) fn private(&mut self, req: &Req, parts: &[&str]) -> Answer {
         match (req.method.as_str(), parts) {
             ("POST", ["auth", "api-key"]) => return self.create_key(req),

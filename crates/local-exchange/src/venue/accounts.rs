@@ -35,7 +35,7 @@ impl Credentials {
     }
 }
 
-/// Who a request is from.
+/// The authenticated sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The API key.
@@ -51,9 +51,9 @@ pub struct Caller {
 pub struct Signer {
     /// Its keys by nonce.
     pub keys: BTreeMap<u64, Credentials>,
-    /// Refused everything.
+    /// Banned: every request is refused.
     pub banned: bool,
-    /// May only reduce.
+    /// Closed-only: only orders that reduce a position.
     pub closed_only: bool,
     /// For whose deposit wallet it signs, if it is a session key.
     pub session: Option<Session>,
@@ -88,7 +88,7 @@ impl Session {
 pub struct BuilderKey {
     /// Key, secret, passphrase.
     pub credentials: Credentials,
-    /// Whose account made it.
+    /// EOA of the account that made it.
     pub signer: Address,
     /// When.
     pub created: Time,
@@ -110,16 +110,16 @@ pub enum SetAct {
 /// One call of a relayed transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetCall {
-    /// Whose funds.
+    /// Wallet whose funds move.
     pub wallet: Address,
     /// Which market.
     pub market: MarketKey,
-    /// What.
+    /// The fault.
     pub act: SetAct,
 }
 
 impl Venue {
-    /// Lets calls on the chain take effect later.
+    /// Schedules calls on the chain.
     pub fn relay(&mut self, at: Time, calls: Vec<SetCall>) {
         self.schedule(at, super::Due::Chain(calls));
     }
@@ -240,7 +240,7 @@ impl Venue {
         self.schedule(at, super::Due::Session(key, session));
     }
 
-    /// Takes a session key's power away. It need not have come to it yet.
+    /// Revokes a session key, also before its registration.
     pub fn revoke_session(&mut self, key: &Address, owner: &Address) {
         let ours = |due: &super::Due| matches!(due, super::Due::Session(k, s) if k == key && s.of == *owner);
         self.queue.retain(|_, due| !ours(due));
@@ -263,18 +263,18 @@ impl Venue {
         signer.is_some_and(|signer| signer.keys.remove(&caller.nonce).is_some())
     }
 
-    /// Whose a key is.
+    /// The owner of a key.
     pub fn caller(&self, key: &Uuid) -> Option<(Caller, &Credentials)> {
         let caller = self.keys.get(key)?;
         Some((*caller, self.derive_key(&caller.signer, caller.nonce)?))
     }
 
-    /// What is known of an EOA.
+    /// The account of an EOA.
     pub fn signer(&self, address: &Address) -> Option<&Signer> {
         self.signers.get(address)
     }
 
-    /// What is known of an EOA, to be changed by hand: bans, closed-only, session keys.
+    /// The account of an EOA, mutable for tests: bans, closed-only, session keys.
     pub fn signer_mut(&mut self, address: Address) -> &mut Signer {
         self.signers.entry(address).or_default()
     }

@@ -1,7 +1,7 @@
 //! The resting orders of one market in price-time priority.
 //!
 //! As everywhere in this project both outcomes share one book of two ladders of bids: a sell of YES at
-//! `p` waits among the bids for NO at `1 − p`. So a buyer of YES meets sellers of YES and buyers of NO
+//! `p` rests among the bids for NO at `1 − p`. So a buyer of YES matches sellers of YES and buyers of NO
 //! in one queue, which is what the venue does.
 
 use std::collections::{BTreeMap, VecDeque};

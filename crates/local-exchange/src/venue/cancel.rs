@@ -1,4 +1,4 @@
-//! Cancels, in the venue's words.
+//! Cancels, with the venue's error texts.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use super::intake::Refusal;
 use super::order::Status;
 use super::{Mode, Venue};
 
-/// What a cancel did.
+/// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cancelled {
-    /// Gone.
+    /// Cancelled.
     pub canceled: Vec<OrderHash>,
-    /// Not, and why.
+    /// Not cancelled, with the venue's reason.
     pub not_canceled: BTreeMap<OrderHash, String>,
 }
 
 impl Venue {
-    /// Whether cancels are taken at all at the moment.
+    /// Whether cancels are accepted in the current mode.
     ///
     /// # Errors
     /// The engine restarts or trading is disabled.

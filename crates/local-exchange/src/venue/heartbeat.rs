@@ -1,4 +1,4 @@
-//! The dead man's switch: whoever began to send heartbeats and stops loses the open orders.
+//! The dead man's switch: an account that has started heartbeats and stops loses its open orders.
 
 use polydesk_domain::{Span, Time};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::{Caller, Due, Status, Venue};
 
 /// Silence after which orders are cancelled.
 const LAPSE: Span = Span::secs(10);
-/// How often the venue looks.
+/// Interval between two checks.
 const SWEEP: Span = Span::secs(5);
 
 /// A heartbeat with another id than the last one given out.

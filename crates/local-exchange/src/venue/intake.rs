@@ -1,4 +1,4 @@
-//! What the venue asks of an order before it meets the book, in the venue's order and words.
+//! Checks of an order before matching, in the venue's sequence and with its error texts.
 
 use alloy::primitives::{Address, B256, U256};
 use polydesk_domain::{
@@ -13,16 +13,16 @@ use crate::text;
 use crate::typed::{Contract, OrderMessage, SignatureError, recover_order};
 use crate::wallets::WalletKind;
 
-/// How long an order lives, in the venue's words.
+/// Time in force, as named by the venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderType {
-    /// Until cancelled.
+    /// GTC.
     Gtc,
-    /// Until its expiration.
+    /// GTD.
     Gtd,
-    /// All now or nothing.
+    /// FOK.
     Fok,
-    /// What is there now.
+    /// FAK.
     Fak,
 }
 
@@ -33,23 +33,23 @@ pub struct Submission {
     pub message: OrderMessage,
     /// Signature bytes.
     pub signature: Vec<u8>,
-    /// Who claims to own it: an API key.
+    /// The stated owner: an API key.
     pub owner: String,
-    /// How long it lives.
+    /// Time in force.
     pub order_type: OrderType,
     /// Unix seconds; 0 for none.
     pub expiration: i64,
-    /// Whether it must not take.
+    /// Post-only.
     pub post_only: bool,
 }
 
-/// A refusal in the venue's words.
+/// A refusal with the venue's error text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status}: {text}")]
 pub struct Refusal {
     /// HTTP status of a single order.
     pub status: u16,
-    /// What the venue says.
+    /// The venue's error text.
     pub text: String,
     /// Kills name their order.
     pub order: Option<OrderHash>,
@@ -69,7 +69,7 @@ impl Refusal {
     }
 }
 
-/// What became of an order at once.
+/// The immediate result of a placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// As it is now.
@@ -84,10 +84,10 @@ pub struct Placed {
     pub money: Usdc,
 }
 
-/// An order without a signature: for the house and for tests.
+/// An order without a signature, for the house account and for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderSpec {
-    /// What is traded.
+    /// The token that is bought or sold.
     pub token: Token,
     /// Which way.
     pub side: Side,
@@ -97,7 +97,7 @@ pub struct OrderSpec {
     pub size: Size,
     /// How long.
     pub tif: Tif,
-    /// Whether it must not take.
+    /// Post-only.
     pub post_only: bool,
 }
 
@@ -113,7 +113,7 @@ impl Venue {
     /// Takes a signed order, with every check.
     ///
     /// # Errors
-    /// What the venue would answer.
+    /// The venue's refusal.
     pub fn submit(&mut self, caller: &Caller, sent: &Submission) -> Result<Placed, Refusal> {
         let order = self.examine(caller, sent)?;
         let placed = self.enter(order);
@@ -121,18 +121,18 @@ impl Venue {
         placed
     }
 
-    /// What would be said of a signed order before it meets the book; nothing is booked.
+    /// Checks a signed order as before matching; nothing is booked.
     ///
     /// # Errors
-    /// What the venue would answer.
+    /// The venue's refusal.
     pub fn look_at(&mut self, caller: &Caller, sent: &Submission) -> Result<(), Refusal> {
         self.examine(caller, sent).map(drop)
     }
 
-    /// Takes an order without a signature for an account: the house, a scenario, a test.
+    /// Accepts an order without a signature for an account: the house account, a scenario, a test.
     ///
     /// # Errors
-    /// What the venue would answer.
+    /// The venue's refusal.
     pub fn place_as(
         &mut self,
         key: Uuid,
@@ -195,7 +195,7 @@ impl Venue {
         }
     }
 
-    /// Who may send what, and whether the signature is theirs.
+    /// Checks the permissions of the sender and the signature.
     fn examine(&mut self, caller: &Caller, sent: &Submission) -> Result<Order, Refusal> {
         let message = &sent.message;
         let standing = self.signers.get(&caller.signer).cloned().unwrap_or_default();
@@ -217,7 +217,7 @@ impl Venue {
             return Err(Refusal::whole(text));
         }
         let session = self.session(&caller.signer);
-        // Keys are made for one thing: one for combo quotes must not reach the book.
+        // Keys are scoped: a key for combo quotes must not reach the book.
         if session.is_some_and(|session| !session.trades()) {
             return Err(Refusal::whole("the session key has no scope for the CLOB"));
         }
@@ -304,7 +304,7 @@ impl Venue {
         Err(Refusal::bad(format!("invalid signature: {error}")))
     }
 
-    /// Amounts, grid, sizes, expiration, duplicates: an order that may meet the book.
+    /// Checks amounts, tick size, sizes, expiration and duplicates.
     fn draft(
         &self,
         caller: &Caller,
@@ -421,7 +421,7 @@ fn implied(side: Side, maker: u64, taker: u64) -> String {
     text::average(Usdc::new(money as i64), Shares::new(shares as u64))
 }
 
-/// The grid price that gives exactly these amounts, rounded to the micro-dollar.
+/// The multiple of the tick size that gives exactly these amounts, rounded to the micro-dollar.
 fn resting_limit(side: Side, maker: u64, taker: u64, tick: Tick) -> Result<Price, String> {
     let (money, shares) = money_and_shares(side, maker, taker);
     let nearest = (money * 10_000 + shares / 2) / shares;

@@ -1,7 +1,7 @@
-//! Who owns what on the chain, and what is promised: pUSD, outcome shares, collateral of complete sets.
+//! Balances on the chain and their reservations: pUSD, outcome shares, collateral of complete sets.
 //!
-//! Every movement is checked: pUSD neither appears nor vanishes, and both outcomes of a market have the
-//! same number of shares in the world, backed dollar by dollar. A broken sum is latched and reported.
+//! Every movement is checked: pUSD is conserved, and both outcomes of a market have the same number of
+//! shares in total, backed dollar by dollar. An invariant violation is latched and reported.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
 
 use crate::wallets::WalletKind;
 
-/// What a wallet holds of one token.
+/// A wallet's balance of one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Holding {
     /// On the chain.
     pub settled: Shares,
-    /// Of those, promised to resting sells.
+    /// Of those, reserved for resting sells.
     pub offered: Shares,
     /// Of those, sold and not settled.
     pub leaving: Shares,
-    /// Bought and not settled: a claim.
+    /// Bought and not settled.
     pub incoming: Shares,
 }
 
 impl Holding {
-    /// What a new sell may promise.
+    /// Shares available for a new sell.
     pub fn free(&self) -> Shares {
         self.settled.saturating_sub(self.offered).saturating_sub(self.leaving)
     }
@@ -39,7 +39,7 @@ pub struct Wallet {
     pub kind: WalletKind,
     /// pUSD on the chain.
     pub cash: Usdc,
-    /// Of it, promised to open buys.
+    /// Of it, reserved for open buys.
     pub reserved: Usdc,
     /// Of it, spent and not settled.
     pub leaving: Usdc,
@@ -50,7 +50,7 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// pUSD that a new order may promise.
+    /// pUSD available for a new order.
     pub fn free(&self) -> Usdc {
         self.cash - self.reserved - self.leaving
     }
@@ -66,7 +66,7 @@ impl Wallet {
 /// The collateral of a market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Vault {
-    /// Shares of each outcome in the world.
+    /// Shares of each outcome in total.
     supply: [i128; 2],
     collateral: i128,
     payout: Option<Payout>,
@@ -212,7 +212,7 @@ impl Ledger {
         }
     }
 
-    /// The first rule that was ever broken, with its figures. Nothing after it can be trusted.
+    /// The first invariant violation, with its figures; everything after it is invalid.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
     }

@@ -86,7 +86,7 @@ pub(crate) struct Listed {
     pub(crate) history: Vec<(Time, Price)>,
     pub(crate) volume: Usdc,
     pub(crate) accepting: bool,
-    /// Frozen books take nothing and show what they showed.
+    /// A frozen book accepts no orders and does not change.
     pub(crate) frozen: bool,
     tops: [(Option<Price>, Option<Price>); 2],
 }
@@ -286,7 +286,7 @@ impl Venue {
         })
     }
 
-    /// Tells of changed levels: given as bids of a ladder, told for both tokens.
+    /// Publishes changed levels: given as bids of a ladder, published for both tokens.
     pub(super) fn tell_levels(&mut self, key: MarketKey, bids: &[(Outcome, Price)]) {
         self.listed[key.index()].changed = self.now;
         let views = Outcome::BOTH.map(|outcome| self.book(key.token(outcome)));
@@ -340,7 +340,7 @@ impl Venue {
         }
     }
 
-    /// Changes the grid. What rests off the new grid is cancelled by the venue.
+    /// Changes the tick size. Resting orders at prices between two new ticks are cancelled by the venue.
     pub fn set_tick(&mut self, key: MarketKey, tick: Tick) {
         let Some(listed) = self.listed.get_mut(key.index()) else { return };
         let old = listed.listing.market.tick;
@@ -369,7 +369,7 @@ impl Venue {
         let _ = self.universe.list(key, market);
     }
 
-    /// The grid becomes finer when the price leaves 0.04 to 0.96.
+    /// The tick size becomes finer when the price leaves 0.04 to 0.96.
     pub(super) fn follow_price(&mut self, key: MarketKey) {
         if !self.rules.tick_follows_price || self.listed[key.index()].market().tick != Tick::Cent {
             return;
@@ -432,7 +432,7 @@ impl Venue {
 
     /// Resolves a market: orders end, shares pay.
     pub fn resolve(&mut self, key: MarketKey, payout: Payout) {
-        // A payout is final: another one would leave claims without collateral.
+        // A payout is final: another one would leave shares without collateral.
         if self.listed.get(key.index()).is_none_or(|listed| listed.closed_at.is_some()) {
             return;
         }
@@ -450,7 +450,7 @@ impl Venue {
         self.ledger.check();
     }
 
-    /// The house quotes five levels around a price drawn for every market.
+    /// The house account quotes five levels around a price drawn for every market.
     pub(super) fn quote_everything(&mut self) {
         use alloy::primitives::address;
         let owner = address!("00000000000000000000000000000000000A05E5");
@@ -475,7 +475,7 @@ impl Venue {
         }
     }
 
-    /// The house takes everything that rests at the best prices of a market.
+    /// The house account takes everything that rests at the best prices of a market.
     pub fn sweep_best(&mut self, key: MarketKey) {
         let Some(house) = self.house else { return };
         let Some((caller, _)) = self.caller(&house) else { return };
@@ -487,7 +487,7 @@ impl Venue {
             let mut spec = super::OrderSpec::limit(token, Side::Sell, bid, size);
             spec.tif = polydesk_domain::Tif::Fak;
             if let Err(refusal) = self.place_as(house, caller.signer, &spec) {
-                tracing::warn!(%refusal, "the house could not sweep");
+                tracing::warn!(%refusal, "the house account could not sweep");
             }
         }
     }

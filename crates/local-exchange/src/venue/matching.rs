@@ -1,4 +1,4 @@
-//! Orders meet the book: price-time priority, complements, price improvement to the taker.
+//! Matching: price-time priority, complements, price improvement to the taker.
 
 use polydesk_domain::{FeeRate, OrderHash, Price, Shares, Side, Span, Tif, TradeStatus, Usdc};
 
@@ -16,7 +16,7 @@ pub(super) const FOK_KILLED: &str =
 pub(super) const FAK_KILLED: &str = "no orders found to match with FAK order. FAK orders are \
                                      partially filled or killed if no match is found.";
 
-/// What an order can have at this moment.
+/// The planned matches of an order.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     legs: Vec<Leg>,
@@ -34,7 +34,7 @@ impl Plan {
 }
 
 impl Venue {
-    /// Lets an order meet the book, or holds it back.
+    /// Matches an order, or holds it back for the taker delay.
     pub(super) fn enter(&mut self, mut order: Order) -> Result<Placed, Refusal> {
         if self.tape.is_some() {
             return self.tape_enter(order);
@@ -87,7 +87,7 @@ impl Venue {
         Placed { status, trades, shares: order.matched, money: order.matched_money, order }
     }
 
-    /// The taker delay is over: the order meets what is there now.
+    /// The taker delay is over: matches the order with the current book.
     pub(super) fn release(&mut self, id: OrderHash) {
         let Some(order) = self.orders.get(&id).filter(|order| order.status == Status::Delayed)
         else {
@@ -96,7 +96,7 @@ impl Venue {
         let order = order.clone();
         let key = order.token.market();
         if self.listed[key.index()].frozen {
-            return; // It is let go when the book thaws.
+            return; // It is matched when the book is unfrozen.
         }
         let rate = self.market(key).fees.at(self.now);
         let (Ok(rate), true) = (rate, self.listed[key.index()].accepting) else {
@@ -115,7 +115,7 @@ impl Venue {
         self.execute(id, plan);
     }
 
-    /// Walks what rests against an order, best price and first come first.
+    /// Plans the matches of an order, best price first, then by arrival.
     fn plan(&self, order: &Order, rate: FeeRate) -> Plan {
         let listed = &self.listed[order.token.market().index()];
         let (ladder, bid) = order.place();
@@ -183,7 +183,7 @@ impl Venue {
         self.follow_price(key);
     }
 
-    /// Turns legs into a trade: promises become funds on their way, makers advance, others hear.
+    /// Makes a trade of legs: reserved funds go into settlement, maker orders advance, updates are published.
     fn trade(&mut self, id: OrderHash, legs: Vec<Leg>) {
         let trade_id = self.chance.uuid();
         let mut touched = Vec::new();
@@ -268,7 +268,7 @@ impl Venue {
         self.move_promise(&wallet, token, side, money, leg.shares);
     }
 
-    /// What was promised to an order is now on its way to the other side.
+    /// Moves the reserved funds of an order into settlement.
     fn move_promise(
         &mut self,
         wallet: &alloy::primitives::Address,
@@ -292,7 +292,7 @@ impl Venue {
         }
     }
 
-    /// Promises what an order may need: a buy's pUSD with the fee on top, a sell's shares.
+    /// Reserves what an order may need: a buy's pUSD with the fee on top, a sell's shares.
     fn reserve(&mut self, order: &mut Order, fee: Usdc) -> Result<(), Refusal> {
         let wallet = self.ledger.wallet_mut(&order.wallet).ok_or_else(|| {
             Refusal::bad("maker address not allowed, please use the deposit wallet flow")
@@ -332,7 +332,7 @@ impl Venue {
         Ok(())
     }
 
-    /// Gives back what an order no longer needs.
+    /// Releases what an order no longer needs.
     pub(super) fn unreserve(&mut self, order: &mut Order) {
         if let Some(wallet) = self.ledger.wallet_mut(&order.wallet) {
             wallet.reserved -= order.reserved_cash;
@@ -350,7 +350,7 @@ impl Venue {
         self.orders.insert(id, order);
     }
 
-    /// Ends an open order, takes it off the book and tells its owner.
+    /// Ends an open order, takes it off the book and publishes the change.
     pub(super) fn end(&mut self, id: OrderHash, status: Status) {
         let Some(order) = self.orders.get(&id).filter(|order| !order.status.ended()) else {
             return;

@@ -37,10 +37,10 @@ use crate::chance::Chance;
 use crate::setup::{Rules, SettlementSetup, Setup};
 use markets::Listed;
 
-/// What the venue takes at the moment.
+/// The trading mode of the venue: which requests it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// Everything.
+    /// Accepts everything.
     #[default]
     Normal,
     /// The engine restarts: 425 on trading endpoints.
@@ -56,16 +56,16 @@ pub enum Mode {
     Disabled,
 }
 
-/// Something that is due at a time.
+/// A scheduled action.
 #[derive(Debug, Clone)]
 pub(crate) enum Due {
     /// The taker delay of an order is over.
     Release(OrderHash),
-    /// A GTD order's time is over.
+    /// A GTD order expires.
     Expire(OrderHash),
     /// The next step of a trade's settlement.
     Settle(u64),
-    /// Accounts whose heartbeat lapsed lose their orders.
+    /// The orders of accounts without a recent heartbeat are cancelled.
     Sweep,
     /// A game starts.
     GameStart(MarketKey),
@@ -79,10 +79,10 @@ pub(crate) enum Due {
     Session(alloy::primitives::Address, Session),
 }
 
-/// A setup that cannot be started.
+/// A setup that the exchange refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A market is impossible.
+    /// A market has contradictory facts.
     #[error("setup: {0}")]
     Market(#[from] polydesk_domain::MarketError),
     /// The tape cannot be read or its exchange settings are wrong.
@@ -90,7 +90,7 @@ pub enum SetupError {
     Tape(#[from] TapeError),
 }
 
-/// The state of everything.
+/// The whole state of the venue.
 #[derive(Debug)]
 pub struct Venue {
     pub(crate) rules: Rules,
@@ -172,12 +172,12 @@ impl Venue {
         self.now
     }
 
-    /// When something next happens by itself.
+    /// Time of the next scheduled action.
     pub fn next_due(&self) -> Option<Time> {
         self.queue.keys().next().map(|(at, _)| *at)
     }
 
-    /// Does everything due up to and including `to`, in order.
+    /// Executes every scheduled action up to and including `to`, in order.
     pub fn advance(&mut self, to: Time) {
         while let Some(entry) = self.queue.first_entry() {
             if entry.key().0 > to {
@@ -214,17 +214,17 @@ impl Venue {
         self.queue.insert((at.max(self.now), self.serial), due);
     }
 
-    /// What others may hear of since the last call.
+    /// Updates published since the last call.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
-    /// What it takes at the moment.
+    /// The trading mode.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Changes what it takes. A restart is followed by two minutes of post-only when it ends.
+    /// Changes the trading mode. A restart is followed by two minutes of post-only.
     pub fn set_mode(&mut self, mode: Mode) {
         if self.mode == Mode::Restart && mode == Mode::Normal {
             self.mode = Mode::PostOnly { until: self.now + Span::secs(120) };
@@ -241,12 +241,12 @@ impl Venue {
         &self.universe
     }
 
-    /// Who owns what.
+    /// Balances of all wallets.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// All orders ever taken.
+    /// All orders ever accepted.
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.values()
     }
@@ -266,7 +266,7 @@ impl Venue {
         self.chain
     }
 
-    /// Rules, to be changed by hand.
+    /// The rules, mutable for tests.
     pub fn rules_mut(&mut self) -> &mut Rules {
         &mut self.rules
     }

@@ -1,4 +1,5 @@
-//! What others may hear of: complete in itself, so that a frame can be late and still tell its moment.
+//! Updates that the venue publishes. Each contains all its data, so that a delayed frame shows the state
+//! at its own time.
 
 use polydesk_domain::{MarketKey, Price, Shares, Side, Tick, Time, Token};
 
@@ -7,13 +8,13 @@ use super::{BookView, Order, Trade, Venue};
 /// A changed level of one token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LevelNews {
-    /// Whose book.
+    /// Token of the book.
     pub token: Token,
     /// Bids or asks.
     pub side: Side,
-    /// Which level.
+    /// Price of the level.
     pub price: Price,
-    /// Its new total.
+    /// New total size in shares.
     pub size: Shares,
     /// Hash of the book after it.
     pub hash: String,
@@ -23,25 +24,25 @@ pub struct LevelNews {
     pub ask: Option<Price>,
 }
 
-/// What happened to an order.
+/// The kind of an order update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderNews {
-    /// It rests.
+    /// Resting.
     Placement,
-    /// Part of it matched as a maker.
+    /// Partly matched as a maker.
     Update,
-    /// It is gone.
+    /// Removed from the book.
     Cancellation,
 }
 
-/// One piece of news.
+/// One published update.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// Levels of one market changed together.
     Levels {
         /// Which market.
         market: MarketKey,
-        /// When.
+        /// Venue time.
         at: Time,
         /// Both tokens' levels.
         changes: Vec<LevelNews>,
@@ -56,7 +57,7 @@ pub enum News {
         size: Shares,
         /// The taker's side.
         side: Side,
-        /// When.
+        /// Venue time.
         at: Time,
     },
     /// A whole book.
@@ -69,25 +70,25 @@ pub enum News {
         bid: Option<Price>,
         /// Best ask.
         ask: Option<Price>,
-        /// When.
+        /// Venue time.
         at: Time,
     },
-    /// The grid changed.
+    /// The tick size changed.
     Tick {
         /// Which market.
         market: MarketKey,
-        /// Before.
+        /// Tick size before.
         old: Tick,
-        /// Now.
+        /// Tick size now.
         new: Tick,
-        /// When.
+        /// Venue time.
         at: Time,
     },
-    /// A market is new.
+    /// A market was listed.
     Listed {
         /// Which.
         market: MarketKey,
-        /// When.
+        /// Venue time.
         at: Time,
     },
     /// A market is resolved.
@@ -96,7 +97,7 @@ pub enum News {
         market: MarketKey,
         /// Token that pays, if one outcome pays all.
         winner: Option<Token>,
-        /// When.
+        /// Venue time.
         at: Time,
     },
     /// An order changed.
@@ -105,14 +106,14 @@ pub enum News {
         what: OrderNews,
         /// As it is now.
         order: Box<Order>,
-        /// When.
+        /// Venue time.
         at: Time,
     },
     /// A trade was made or its status changed.
     Trade {
         /// As it is now.
         trade: Box<Trade>,
-        /// When.
+        /// Venue time.
         at: Time,
     },
 }

@@ -6,7 +6,7 @@ use polydesk_domain::{
 };
 use uuid::Uuid;
 
-/// What an order is at the moment.
+/// The status of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// Held back by the taker delay: cannot be cancelled.
@@ -17,19 +17,19 @@ pub enum Status {
     Matched,
     /// Cancelled, with the venue's free text if it did so itself.
     Canceled(String),
-    /// Taken off by the venue: funds gone, market paused.
+    /// Removed by the venue: insufficient funds, market paused.
     Invalid,
     /// The market was resolved.
     MarketResolved,
 }
 
 impl Status {
-    /// Whether nothing more can happen to it.
+    /// Whether the status is final.
     pub fn ended(&self) -> bool {
         !matches!(self, Status::Delayed | Status::Live)
     }
 
-    /// The venue's word.
+    /// Its name at the venue.
     pub fn word(&self) -> String {
         match self {
             Status::Delayed => "DELAYED".to_owned(),
@@ -43,7 +43,7 @@ impl Status {
     }
 }
 
-/// An order the venue took.
+/// An accepted order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// The venue's id: the EIP-712 digest.
@@ -52,17 +52,17 @@ pub struct Order {
     pub key: Uuid,
     /// EOA of that key.
     pub signer: Address,
-    /// Whose funds move.
+    /// Wallet that funds it.
     pub wallet: Address,
-    /// What is traded.
+    /// The token that is bought or sold.
     pub token: Token,
     /// Which way.
     pub side: Side,
-    /// Worst price that may trade, on the finest grid.
+    /// Limit price, in ten-thousandths of a dollar.
     pub limit: Price,
-    /// How long it lives.
+    /// Time in force.
     pub tif: Tif,
-    /// Whether it must not take.
+    /// Post-only.
     pub post_only: bool,
     /// `makerAmount` in millionths.
     pub maker_amount: u64,
@@ -70,7 +70,7 @@ pub struct Order {
     pub taker_amount: u64,
     /// When it arrived.
     pub created: Time,
-    /// What it is.
+    /// Status.
     pub status: Status,
     /// Shares matched.
     pub matched: Shares,
@@ -87,11 +87,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// Where it waits: ladder of bids and price there.
+    /// The ladder of bids and the price at which it rests.
     pub(crate) fn place(&self) -> (Outcome, Price) {
         super::book::place(self.token.outcome(), self.side, self.limit)
     }
-    /// The expiration its sender stated.
+    /// The stated expiration.
     pub fn expires(&self) -> Option<Time> {
         match self.tif {
             Tif::Gtd { expires } => Some(expires),
@@ -151,7 +151,7 @@ pub struct Leg {
     pub how: How,
 }
 
-/// One taker order against the makers it met at one moment.
+/// One taker order with the maker orders it matched at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trade {
     /// The venue's id.
@@ -172,7 +172,7 @@ pub struct Trade {
     pub side: Side,
     /// The makers.
     pub legs: Vec<Leg>,
-    /// Where it stands.
+    /// Settlement status.
     pub status: TradeStatus,
     /// When it was made.
     pub matched_at: Time,
@@ -205,7 +205,7 @@ impl Trade {
     pub fn concerns(&self, signer: &Address) -> bool {
         self.signer == *signer || self.legs.iter().any(|leg| leg.signer == *signer)
     }
-    /// The status in the venue's word.
+    /// The status as named by the venue.
     pub fn word(&self) -> &'static str {
         match self.status {
             TradeStatus::Matched => "MATCHED",

@@ -27,7 +27,7 @@ pub enum Ending {
     Stall,
 }
 
-/// The way of one trade. What is absent comes from the settlement settings.
+/// The settlement path of one trade. Absent values come from the settlement settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walk {
     /// From the match until it is in a block.
@@ -38,7 +38,7 @@ pub struct Walk {
     pub ending: Ending,
 }
 
-/// Which trades take a way.
+/// A rule that assigns a settlement path to trades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalkRule {
     /// First trade, counted from 1 over those the rule's account is in.
@@ -47,11 +47,11 @@ pub struct WalkRule {
     pub last: u64,
     /// Only trades of this EOA.
     pub signer: Option<Address>,
-    /// The way.
+    /// The path.
     pub walk: Walk,
 }
 
-/// One party of one leg: who gives and gets what.
+/// One party of one leg, with the shares and money that it gives or receives.
 struct Party {
     wallet: Address,
     token: Token,
@@ -85,7 +85,7 @@ fn parties(trade: &Trade) -> Vec<Party> {
 }
 
 impl Venue {
-    /// Sets the way of some trades to come; the first rule that fits counts.
+    /// Assigns a settlement path to future trades; the first matching rule applies.
     pub fn walk_as(&mut self, rule: WalkRule) {
         self.walks.push(rule);
     }
@@ -156,7 +156,7 @@ impl Venue {
                 true
             }
             TradeStatus::Retrying if trade.applied => {
-                // What was passed on cannot be taken back; the chain keeps the block then.
+                // Shares that were transferred again cannot be reverted; the block stays then.
                 if !self.take_back(&trade) {
                     return self.next_step(number, steps);
                 }
@@ -210,7 +210,7 @@ impl Venue {
         }
     }
 
-    /// Undoes a mined trade if everybody still has what it gave.
+    /// Reverts a mined trade if every party still has what it received.
     fn take_back(&mut self, trade: &Trade) -> bool {
         let parties = parties(trade);
         let mut given = std::collections::BTreeMap::new();
@@ -257,7 +257,7 @@ impl Venue {
         true
     }
 
-    /// A trade that will never settle gives back what it held.
+    /// A trade that will never settle releases its reserved funds.
     fn release_promises(&mut self, trade: &Trade) {
         if trade.applied && !self.take_back(trade) {
             return;

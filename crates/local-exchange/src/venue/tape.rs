@@ -1,8 +1,8 @@
-//! Recorded history as the other traders.
+//! Recorded history as the counterparties.
 //!
 //! The tape's rows become what the sockets and reads show. Each wallet that trades has an exchange of
-//! its own ([`polydesk_sim::Sim`]) which sees the same rows: its orders meet recorded depth and wait in
-//! recorded queues. So wallets do not meet each other here, and one's orders are not shown to others.
+//! its own ([`polydesk_sim::Sim`]) which sees the same rows: its orders match recorded depth and rest in
+//! recorded queues. So wallets do not trade with each other here, and orders of one are not shown to others.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -30,12 +30,12 @@ use crate::setup::{Listing, TapeSetup};
 /// A tape that cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
-    /// It cannot be read.
+    /// Its files cannot be read.
     #[error("the tape {} cannot be read: {source}", dir.display())]
     Unreadable {
         /// Its folder.
         dir: PathBuf,
-        /// Why.
+        /// The reader's error.
         source: polydesk_tape::TapeError,
     },
     /// It has no rows.
@@ -143,7 +143,7 @@ impl Venue {
             let at = row.at;
             let Some(row) = tape.pending.pop_front() else { break };
             tape.seq = row.seq;
-            // The venue shows markets that are over for as long as it runs, whatever a recorder forgot.
+            // The venue lists ended markets for as long as it runs, even if the recording delists them.
             if matches!(row.event, Event::Market(MarketEvent::Delisted { .. })) {
                 continue;
             }
@@ -183,7 +183,7 @@ impl Venue {
         }
     }
 
-    /// Shows one row. Level changes of a market that follow each other are told together, as the
+    /// Shows one row. Consecutive level changes of a market are published together, as the
     /// venue does for both tokens.
     fn tape_row(
         &mut self,
@@ -273,7 +273,7 @@ impl Venue {
         self.set_accepting(key, state.trades());
     }
 
-    /// The exchange of a wallet, made when it first trades: it begins with the books as they stand.
+    /// The simulator of a wallet, made with its first order: it starts with the current books.
     fn desk(&mut self, tape: &mut TapeEngine, wallet: Address) -> Result<(), Refusal> {
         if tape.desks.contains_key(&wallet) {
             return Ok(());
@@ -316,7 +316,7 @@ impl Venue {
     fn send_to_desk(&mut self, tape: &mut TapeEngine, order: Order) -> (OrderHash, FirstNews) {
         let (id, wallet) = (order.id, order.wallet);
         let tick = self.market(order.token.market()).tick;
-        // Amounts of immediate orders mean a price between two ticks; the worse of them is no worse.
+        // Amounts of immediate orders can mean a price between two ticks; the worse tick is equivalent.
         let units = order.limit.units();
         let price = match order.side {
             Side::Buy => units - units % tick.units(),
@@ -398,7 +398,7 @@ impl Venue {
         Ok(Placed { status, trades, shares: order.matched, money: order.matched_money, order })
     }
 
-    /// The simulator's reason in the venue's words.
+    /// The venue's error text for the simulator's reason.
     fn refuse(&mut self, order: Order, reason: &RejectReason) -> Refusal {
         let id = order.id;
         let text = match reason {

@@ -364,7 +364,7 @@ pub(crate) fn live_activity(view: &MarketView) -> Value {
     })
 }
 
-/// What `/rewards/markets/multi` tells beyond the other lists of rewards.
+/// Fields of `/rewards/markets/multi` beyond the other lists of rewards.
 pub(crate) fn widen_reward(row: &mut Value, view: &MarketView) {
     let spread = match view.top {
         (Some(bid), Some(ask)) => i128::from(ask.units()) - i128::from(bid.units()),
