@@ -6,8 +6,6 @@ use crate::modules;
 /// Module files that name each other in a circle, by crate; paths are below `src`.
 pub const CYCLES: &[modules::Allowed] = &[
     ("crates/domain", &["id.rs", "market.rs"]),
-    ("crates/execution", &["config.rs", "gate.rs", "state/exposure.rs", "state/mod.rs"]),
-    ("crates/execution", &["manager/mod.rs", "manager/schedule.rs"]),
     (
         "crates/local-exchange",
         &[

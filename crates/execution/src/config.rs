@@ -3,8 +3,6 @@
 use polydesk_domain::{Price, Shares, Span, Usdc};
 use serde::{Deserialize, Serialize};
 
-use crate::gate::secs;
-
 /// The section `risk` as written. Money in pUSD, times in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -248,6 +246,11 @@ impl TryFrom<&RawRisk> for Limits {
             Err(broken)
         }
     }
+}
+
+/// A span of whole seconds, as configuration has them.
+const fn secs(secs: u64) -> Span {
+    Span::secs(secs as i64)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use polydesk_domain::{
     Books, Cause, Market, MarketKey, MarketState, Price, ProtocolVersion, Reason, Scope, Shares,
-    Side, Span, StrategyId, Time, Token, Universe, Usdc,
+    Side, StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::config::Limits;
@@ -267,11 +267,6 @@ pub fn crosses(
         (Side::Sell, Side::Buy) => price <= other_price,
         _ => false,
     }
-}
-
-/// The age of a span as the gate's data-age limit understands it; for configuration.
-pub(crate) const fn secs(secs: u64) -> Span {
-    Span::secs(secs as i64)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! When the manager wants to be called: one table of deadlines, made from the state alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod queue;
 
-use polydesk_domain::{
-    BasketId, ClientOrderId, ConversionId, MarketKey, OrderState, Span, StrategyId, Time, Token,
-};
+use polydesk_domain::{BasketId, ClientOrderId, OrderState, Span, StrategyId, Time, Token};
+
+pub(super) use queue::{Due, Schedule};
 
 use super::Manager;
 use crate::state::{Desired, Order, Orders, PendingConversion, Stage};
@@ -33,67 +33,6 @@ const RECHECK: Span = Span::secs(1);
 pub(super) fn after(now: Time, step: Span) -> Time {
     let step = step.as_nanos();
     Time::from_nanos(now.nanos().div_euclid(step).saturating_add(1).saturating_mul(step))
-}
-
-/// What is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
-    /// A question, a cancel or the expiry of an order.
-    Order(ClientOrderId),
-    /// A question about a conversion.
-    Conversion(ConversionId),
-    /// A basket that may stand naked for too long, or waits.
-    Basket(BasketId),
-    /// Quotes that wait or expire.
-    Quotes(StrategyId, MarketKey),
-    /// An exit that waits.
-    Exit(StrategyId, Token),
-    /// The longest settled order is to be forgotten.
-    Forget,
-    /// A losing streak's cool-down ends.
-    Streak,
-}
-
-/// Deadlines in order.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Schedule {
-    at: BTreeMap<Due, Time>,
-    queue: BTreeSet<(Time, Due)>,
-}
-
-impl Schedule {
-    pub(super) fn set(&mut self, due: Due, at: Option<Time>) {
-        let before = match at {
-            Some(at) => self.at.insert(due, at),
-            None => self.at.remove(&due),
-        };
-        if before == at {
-            return;
-        }
-        if let Some(before) = before {
-            self.queue.remove(&(before, due));
-        }
-        if let Some(at) = at {
-            self.queue.insert((at, due));
-        }
-    }
-
-    pub(super) fn next(&self) -> Time {
-        self.queue.first().map_or(Time::MAX, |(at, _)| *at)
-    }
-
-    /// Takes out everything due by `now`, in order.
-    fn take(&mut self, now: Time) -> Vec<Due> {
-        let mut due = Vec::new();
-        while let Some((at, item)) = self.queue.first().copied()
-            && at <= now
-        {
-            self.queue.pop_first();
-            self.at.remove(&item);
-            due.push(item);
-        }
-        due
-    }
 }
 
 /// The pause before the next question about the same, after so many.
@@ -281,18 +220,5 @@ mod tests {
     fn pauses_between_questions_double_up_to_a_minute() {
         let secs: Vec<i64> = (0..8).map(|n| pause(n).as_nanos() / 1_000_000_000).collect();
         assert_eq!(secs, [2, 2, 4, 8, 16, 32, 60, 60]);
-    }
-
-    #[test]
-    fn a_deadline_that_moves_is_kept_once() {
-        let mut schedule = Schedule::default();
-        let at = Time::from_secs;
-        schedule.set(Due::Forget, Some(at(5)));
-        schedule.set(Due::Streak, Some(at(3)));
-        schedule.set(Due::Forget, Some(at(2)));
-        assert_eq!(schedule.next(), at(2));
-        assert_eq!(schedule.take(at(2)), [Due::Forget]);
-        assert_eq!(schedule.take(at(9)), [Due::Streak]);
-        assert_eq!(schedule.next(), Time::MAX);
     }
 }
