@@ -5,7 +5,6 @@ use crate::modules;
 
 /// Module files that name each other in a circle, by crate; paths are below `src`.
 pub const CYCLES: &[modules::Allowed] = &[
-    ("crates/domain", &["id.rs", "market.rs"]),
     (
         "crates/local-exchange",
         &[

@@ -30,6 +30,7 @@ mod market;
 mod num;
 mod opportunity;
 mod order;
+mod outcome;
 mod position;
 mod purpose;
 mod reason;
@@ -55,15 +56,14 @@ pub use id::{
     AskId, BasketId, ClientOrderId, ConditionId, ConversionId, Digits, IdError, MarketKey,
     OrderHash, SignalId, StrategyId, Token, TokenId, TradeId,
 };
-pub use market::{
-    Market, MarketError, MarketState, NegRisk, Outcome, Payout, ProtocolVersion, Universe,
-};
+pub use market::{Market, MarketError, MarketState, NegRisk, Payout, ProtocolVersion, Universe};
 pub use num::{NumError, Price, Shares, Tick, Usdc};
 pub use opportunity::{Opportunity, Subject};
 pub use order::{
     Basis, CancelReason, Fill, OrderState, OrderUpdate, OwnTrade, RejectReason, Role, Side, Size,
     Tif, TradeStatus,
 };
+pub use outcome::Outcome;
 pub use position::Position;
 pub use purpose::Purpose;
 pub use reason::{Figure, Reason};
