@@ -48,19 +48,6 @@ pub const CYCLES: &[modules::Allowed] = &[
         "crates/polymarket-api",
         &["ws/market/books.rs", "ws/market/manage.rs", "ws/market/mod.rs", "ws/market/shard.rs"],
     ),
-    ("crates/tape", &["import/frames.rs", "import/hashes.rs"]),
-    ("crates/tape", &["import/sink.rs", "import/survey.rs"]),
-    (
-        "crates/tape",
-        &[
-            "payload/account.rs",
-            "payload/control.rs",
-            "payload/market.rs",
-            "payload/mod.rs",
-            "payload/world.rs",
-            "row.rs",
-        ],
-    ),
 ];
 
 /// Crates whose functions are held to [`lengths::MOST`] lines.

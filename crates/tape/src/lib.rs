@@ -57,6 +57,7 @@ mod certificate;
 mod columns;
 mod error;
 mod import;
+mod kind;
 mod manifest;
 mod merge;
 mod overlay;
@@ -71,6 +72,7 @@ mod writer;
 pub use certificate::{AssumedFact, Certificate, Reject, SilentSpan, Truncation};
 pub use error::TapeError;
 pub use import::{Format, ImportJob, import, overlay_template};
+pub use kind::Kind;
 pub use manifest::{
     CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
     SCHEMA_VERSION, TimeSpan, Times,
@@ -79,6 +81,6 @@ pub use overlay::{
     FeeFacts, MarketFacts, NegRiskFacts, Overlay, RecordingFacts, derived_condition, derived_tokens,
 };
 pub use reader::TapeReader;
-pub use row::{ABSENT, EMPTY_SIDE, Kind};
+pub use row::{ABSENT, EMPTY_SIDE};
 pub use source::{EventSource, MemorySource, blank};
 pub use writer::{TapeWriter, content_hash, verify};

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time, Universe};
 
+use crate::kind::Kind;
 use crate::merge::{Block, Blocks, NOBODY, Partition, Slot};
-use crate::row::{self, Kind};
+use crate::row;
 use crate::{Certificate, EventSource, Manifest, TapeError};
 
 /// One tape of the merge.

@@ -11,8 +11,8 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use polydesk_domain::ConditionId;
 
+use crate::kind::Kind;
 use crate::manifest::SCHEMA_VERSION;
-use crate::row::Kind;
 use crate::{Manifest, TapeError};
 
 /// Key in the Parquet file's metadata.

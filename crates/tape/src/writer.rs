@@ -12,11 +12,12 @@ use parquet::schema::types::TypePtr;
 use polydesk_domain::{ConditionId, Event, Market, MarketEvent, Stamped, Time, Universe};
 use sha2::{Digest, Sha256};
 
+use crate::kind::Kind;
 use crate::manifest::{
     CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
     SCHEMA_VERSION, TimeSpan, write_json,
 };
-use crate::row::{self, Encoded, Kind, Row};
+use crate::row::{self, Encoded, Row};
 use crate::{Certificate, Reject, TapeError, schema};
 
 /// Files kept open at once; the one longest unused is finished when another is needed.

@@ -10,9 +10,11 @@ use polydesk_domain::{ConditionId, Price, Tick, Time, TokenId};
 use serde_json::Value;
 
 use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::fact::{Arrival, Best, Fact};
 use super::files::Lines;
 use super::hashes::HashCheck;
-use super::sink::{Arrival, Best, Fact, Sink};
+use super::shapes::{entries, kind};
+use super::sink::Sink;
 use crate::overlay::{MarketFacts, NegRiskFacts, Overlay};
 use crate::{TapeError, Truncation};
 
@@ -149,35 +151,6 @@ fn unwrap(wrapper: Wrapper, bytes: &[u8]) -> Result<Unwrapped, Other> {
 
 fn field(value: &Value, name: &str) -> Cell {
     value.get(name).map_or(Cell::Null, Cell::from)
-}
-
-/// The kind of a frame: its word, or by its keys, as some captures lack the word.
-pub(crate) fn kind(frame: &Value) -> &str {
-    if let Some(word) = frame.get("event_type").and_then(Value::as_str) {
-        return word;
-    }
-    let has = |name: &str| frame.get(name).is_some();
-    if has("price_changes") || (has("price") && has("size") && has("hash")) {
-        "price_change"
-    } else if has("bids") && has("asks") {
-        "book"
-    } else if has("price") && has("size") {
-        "last_trade_price"
-    } else if has("new_tick_size") {
-        "tick_size_change"
-    } else if has("best_bid") && has("best_ask") {
-        "best_bid_ask"
-    } else {
-        "without event_type"
-    }
-}
-
-/// The entries of a price change: the current shape has a list, the older one is its own entry.
-pub(crate) fn entries(frame: &Value) -> &[Value] {
-    match frame.get("price_changes") {
-        Some(Value::Array(entries)) => entries,
-        _ => std::slice::from_ref(frame),
-    }
 }
 
 fn take(

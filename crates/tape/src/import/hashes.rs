@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::cells::parse_decimal;
-use super::frames::{entries, kind};
+use super::shapes::{entries, kind};
 
 /// What goes into the hash and is the same for both tokens of a market.
 #[derive(Default)]

@@ -14,12 +14,14 @@ use crate::overlay::Overlay;
 use crate::{Certificate, TapeError, TapeWriter, Times};
 
 pub(crate) mod cells;
+mod fact;
 pub(crate) mod files;
 mod frames;
 mod hashes;
 mod pmxt;
 mod polybot;
 mod resolvedkit;
+mod shapes;
 pub(crate) mod sink;
 mod sort;
 mod survey;

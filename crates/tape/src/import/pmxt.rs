@@ -11,9 +11,10 @@ use polydesk_domain::{Tick, Time};
 use serde_json::Value;
 
 use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::fact::{Arrival, Fact};
 use super::files::{Table, file_name};
 use super::frames::stated;
-use super::sink::{Arrival, Fact, Sink};
+use super::sink::Sink;
 use super::sort::Sorter;
 use crate::TapeError;
 use crate::overlay::Overlay;

@@ -11,9 +11,10 @@ use polydesk_domain::{Price, Side, Span, Time, TokenId};
 use serde_json::Value;
 
 use super::cells::{Cell, Refusal, TimeUnit};
+use super::fact::{Arrival, Best, Fact};
 use super::files::read_document;
 use super::frames::stated;
-use super::sink::{Arrival, Best, Fact, Sink};
+use super::sink::Sink;
 use super::sort::Sorter;
 use crate::overlay::{MarketFacts, Overlay, derived_condition};
 use crate::{TapeError, Truncation};

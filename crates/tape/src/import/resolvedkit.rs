@@ -10,8 +10,9 @@ use std::path::Path;
 use polydesk_domain::{ConditionId, Outcome, Price, Shares, Time};
 
 use super::cells::{Cell, Refusal, TimeUnit};
+use super::fact::{Arrival, Fact};
 use super::files::Table;
-use super::sink::{Arrival, Fact, Sink};
+use super::sink::Sink;
 use super::sort::Sorter;
 use crate::TapeError;
 use crate::overlay::{MarketFacts, Overlay};

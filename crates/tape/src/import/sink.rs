@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use polydesk_domain::{
     Article, BookSnapshot, Books, ConditionId, Event, Interruption, LevelChange, Market,
-    MarketEvent, MarketKey, MarketState, Outcome, Price, Print, Shares, Side, Span, Stamped, Tick,
-    Time, Token, TokenId, Top, WorldEvent,
+    MarketEvent, MarketKey, MarketState, Outcome, Print, Span, Stamped, Tick, Time, Token, TokenId,
+    Top, WorldEvent,
 };
 
 use super::cells::Refusal;
+use super::fact::{Arrival, Best, Fact};
 use super::files::file_name;
 use super::survey::Survey;
 use crate::manifest::TimeSpan;
@@ -23,71 +24,6 @@ use crate::{
 const REMEMBERED_TIMES: usize = 1_024;
 const LONGEST_GAPS: usize = 10;
 const MOST_MISSING: usize = 200;
-
-/// Something a recording says, in the venue's ids.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Fact {
-    Level {
-        token: TokenId,
-        side: Side,
-        price: Price,
-        size: Shares,
-        top: Option<Best>,
-    },
-    Print {
-        token: TokenId,
-        side: Side,
-        price: Price,
-        size: Shares,
-    },
-    Best {
-        token: TokenId,
-        top: Best,
-    },
-    Snapshot {
-        token: TokenId,
-        bids: Vec<(Price, Shares)>,
-        asks: Vec<(Price, Shares)>,
-    },
-    Tick {
-        token: TokenId,
-        units: u16,
-    },
-    Closed {
-        condition: ConditionId,
-    },
-    Resolved {
-        condition: ConditionId,
-        yes_micros: u32,
-    },
-    /// Books are void, of one market or all.
-    Interruption {
-        token: Option<TokenId>,
-    },
-    /// Concerns all markets of the recording.
-    Article {
-        source: String,
-        title: String,
-        body: String,
-    },
-}
-
-/// Best prices as stated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Best {
-    pub bid: Option<Price>,
-    pub ask: Option<Price>,
-}
-
-/// A fact with its times.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    /// When the recorder received it, where that was recorded.
-    pub received: Option<Time>,
-    /// What the venue said.
-    pub venue: Time,
-    pub fact: Fact,
-}
 
 /// The end of every import.
 pub(crate) struct Sink {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use polydesk_domain::{ConditionId, Price, Shares, Side, Time, TokenId};
 
-use super::sink::{Arrival, Best, Fact};
+use super::fact::{Arrival, Best, Fact};
 use crate::TapeError;
 
 /// Weight of what is kept in memory before a run is written.

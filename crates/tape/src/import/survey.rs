@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use polydesk_domain::{Price, Side, Tick, Time, TokenId};
 
-use super::sink::Fact;
+use super::fact::Fact;
 
 /// Venue times within which a mirrored change is looked for.
 const WINDOW: usize = 64;

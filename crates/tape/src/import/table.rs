@@ -23,10 +23,11 @@ use polydesk_domain::{Price, Shares, Side};
 use serde::Deserialize;
 
 use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::fact::{Arrival, Fact};
 use super::files::Table;
 use super::frames::stated;
 use super::resolvedkit::levels as parallel;
-use super::sink::{Arrival, Fact, Sink};
+use super::sink::Sink;
 use super::sort::Sorter;
 use crate::TapeError;
 use crate::overlay::Overlay;

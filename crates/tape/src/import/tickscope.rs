@@ -8,8 +8,9 @@ use std::path::Path;
 use polydesk_domain::{Price, Time};
 
 use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::fact::{Arrival, Best, Fact};
 use super::files::Table;
-use super::sink::{Arrival, Best, Fact, Sink};
+use super::sink::Sink;
 use crate::TapeError;
 use crate::overlay::Overlay;
 

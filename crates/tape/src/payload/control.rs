@@ -7,7 +7,7 @@ use polydesk_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::{Ids, PayloadError, json, no_payload};
-use crate::row::Kind;
+use crate::kind::Kind;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

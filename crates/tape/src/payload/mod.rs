@@ -15,7 +15,7 @@ use polydesk_domain::{Cause, ConditionId, MarketKey, Price, Shares, Token, Token
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::row::Kind;
+use crate::kind::Kind;
 
 /// A row that cannot be understood, or an event that no row can hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,8 @@ use polydesk_domain::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::row::{self, ABSENT, Encoded, Kind, Row};
+use crate::kind::Kind;
+use crate::row::{self, ABSENT, Encoded, Row};
 
 const FIRST: MarketKey = MarketKey(0);
 const YES: Token = Token(0);

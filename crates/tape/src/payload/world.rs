@@ -7,7 +7,7 @@ use polydesk_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::{Ids, PayloadError, json, micros, no_payload, price, readable_json, shares, strict};
-use crate::row::Kind;
+use crate::kind::Kind;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

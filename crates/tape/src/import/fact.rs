@@ -1,0 +1,68 @@
+//! What importers read out of recordings, before a sink makes events of it.
+
+use polydesk_domain::{ConditionId, Price, Shares, Side, Time, TokenId};
+
+/// Something a recording says, in the venue's ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Fact {
+    Level {
+        token: TokenId,
+        side: Side,
+        price: Price,
+        size: Shares,
+        top: Option<Best>,
+    },
+    Print {
+        token: TokenId,
+        side: Side,
+        price: Price,
+        size: Shares,
+    },
+    Best {
+        token: TokenId,
+        top: Best,
+    },
+    Snapshot {
+        token: TokenId,
+        bids: Vec<(Price, Shares)>,
+        asks: Vec<(Price, Shares)>,
+    },
+    Tick {
+        token: TokenId,
+        units: u16,
+    },
+    Closed {
+        condition: ConditionId,
+    },
+    Resolved {
+        condition: ConditionId,
+        yes_micros: u32,
+    },
+    /// Books are void, of one market or all.
+    Interruption {
+        token: Option<TokenId>,
+    },
+    /// Concerns all markets of the recording.
+    Article {
+        source: String,
+        title: String,
+        body: String,
+    },
+}
+
+/// Best prices as stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Best {
+    pub bid: Option<Price>,
+    pub ask: Option<Price>,
+}
+
+/// A fact with its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When the recorder received it, where that was recorded.
+    pub received: Option<Time>,
+    /// What the venue said.
+    pub venue: Time,
+    pub fact: Fact,
+}
