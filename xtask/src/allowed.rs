@@ -33,7 +33,6 @@ pub const CYCLES: &[modules::Allowed] = &[
         ],
     ),
     ("crates/local-exchange", &["server/http.rs", "server/socket.rs"]),
-    ("crates/polymarket-api", &["chain/reads.rs", "chain/rpc.rs"]),
     (
         "crates/polymarket-api",
         &[

@@ -29,6 +29,20 @@ pub struct Payout {
 /// What ERC-1271 wallets answer to a good signature.
 const MAGIC: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 
+impl Rpc {
+    /// A view of the chain at the newest block all endpoints know.
+    pub async fn snapshot<'a>(&'a self, chain: &'a Chain) -> Result<Snapshot<'a>, ChainError> {
+        if chain.id() != self.chain_id() {
+            return Err(ChainError::Misconfigured(format!(
+                "these endpoints are of chain {}, not {}",
+                self.chain_id(),
+                chain.id()
+            )));
+        }
+        Ok(Snapshot { rpc: self, chain, at: self.head().await? })
+    }
+}
+
 impl Snapshot<'_> {
     /// The block.
     pub fn at(&self) -> &Head {

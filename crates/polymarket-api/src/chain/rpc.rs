@@ -183,21 +183,6 @@ impl Rpc {
         Ok(head)
     }
 
-    /// A view of the chain at the newest block all endpoints know.
-    pub async fn snapshot<'a>(
-        &'a self,
-        chain: &'a Chain,
-    ) -> Result<super::Snapshot<'a>, ChainError> {
-        if chain.id() != self.chain_id {
-            return Err(ChainError::Misconfigured(format!(
-                "these endpoints are of chain {}, not {}",
-                self.chain_id,
-                chain.id()
-            )));
-        }
-        Ok(super::Snapshot { rpc: self, chain, at: self.head().await? })
-    }
-
     /// Calls a contract at a block, on every endpoint; the answers must be the same.
     pub(crate) async fn call(
         &self,
