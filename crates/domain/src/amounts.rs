@@ -2,19 +2,19 @@
 
 use crate::{Price, Shares, Side, Size, Tick, Usdc};
 
-/// Whose rounding of market orders to follow.
+/// Rounding rules for immediate orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
-    /// What the server enforces for FOK and FAK whatever the tick: at most 2 decimals given and at
-    /// most 4 asked for.
+    /// As the server enforces for FOK and FAK at every tick size: at most 2 decimals in the maker amount
+    /// and 4 in the taker amount.
     #[default]
     Venue,
     /// The official clients' table, which allows 5 or 6 decimals on fine ticks and was refused there.
     Sdk,
 }
 
-/// What the maker of the order gives and wants, in millionths (pUSD or shares by side).
+/// The maker and taker amounts of a signed order, in millionths (pUSD or shares by side).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Amounts {
     /// pUSD of a buy, shares of a sell.
@@ -44,12 +44,12 @@ impl Amounts {
 /// Why no amounts exist for an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountsError {
-    /// Off the tick grid or outside `[tick, 1 - tick]`.
+    /// No multiple of the tick size, or outside `[tick, 1 - tick]`.
     #[error("price {price} is not tradable at tick {tick}")]
     Price {
         /// The price asked for.
         price: Price,
-        /// The grid.
+        /// The tick size.
         tick: Tick,
     },
     /// Nothing is left after rounding down.
@@ -63,8 +63,8 @@ pub enum AmountsError {
     Overflow,
 }
 
-/// Amounts of a GTC or GTD order. The size is floored to 2 decimals; its product with an on-grid
-/// price then fits the table's amount decimals, so nothing else is rounded.
+/// Amounts of a GTC or GTD order. The size is floored to 2 decimals; its product with a price that is a
+/// multiple of the tick size then fits the table's amount decimals, so nothing else is rounded.
 pub fn resting_amounts(
     side: Side,
     price: Price,

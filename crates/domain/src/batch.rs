@@ -1,9 +1,9 @@
 //! All books of a process, and the batches in which the venue changes them.
 //!
-//! One venue event is often split into several frames with one timestamp; the states in between look
-//! crossed. `Books` applies every change at once and tells when a market's batch is complete: the
-//! carried best prices agree, or a later timestamp came, or a short time passed. Strategies, crossings
-//! and alarms look at books only then.
+//! One venue event is often split into several frames with one timestamp; the states in between are
+//! crossed. `Books` applies every change at once and reports when a market's batch is complete: the
+//! carried best prices agree, or a later timestamp came, or the timeout passed. Strategies, crossings
+//! and alarms read books only then.
 
 use crate::{
     Book, BookQuality, Event, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped,
@@ -13,11 +13,11 @@ use crate::{
 /// What applying an event did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// It was no market data, or of a market nobody listed.
+    /// No market data, or data of an unlisted market.
     Nothing,
-    /// A book took part in a batch that is still open.
+    /// The event belongs to a batch that is still open.
     Open(MarketKey),
-    /// The batch is complete: the book can be looked at.
+    /// The batch is complete: the book is consistent.
     Complete(MarketKey),
 }
 
@@ -26,7 +26,7 @@ pub enum Applied {
 pub struct BatchStats {
     /// Level changes that changed something.
     pub changes: u64,
-    /// Level changes that found the level as they left it: mirrored or repeated.
+    /// Level changes that left the level as it was: mirrored or repeated.
     pub no_ops: u64,
     /// Batches completed.
     pub batches: u64,
@@ -34,17 +34,17 @@ pub struct BatchStats {
     pub crossed: u64,
     /// Batches after which the carried best prices differed from the book's.
     pub top_mismatches: u64,
-    /// Levels taken away because the carried best prices proved them gone: their removal was lost.
+    /// Levels removed because the carried best prices proved them gone: their removal message was lost.
     pub stale_levels: u64,
-    /// Grids inferred from off-grid prices.
+    /// Tick sizes inferred from prices between two ticks.
     pub inferred_ticks: u64,
-    /// Events of markets that nobody listed.
+    /// Events of unlisted markets.
     pub unlisted: u64,
 }
 
 /// One market's book with the state of its batch.
 #[derive(Debug, Clone)]
-struct Slot {
+struct MarketBook {
     book: Book,
     /// Version when the last batch was completed.
     seen: u64,
@@ -54,7 +54,7 @@ struct Slot {
     /// The last book message, whether it changed anything or not.
     proven_at: Time,
     open: bool,
-    /// The market was delisted: the book has no memory and takes nothing any more.
+    /// The market is delisted: the book has no heap memory and takes no levels.
     freed: bool,
     /// The last proof that the book is current was reported as too old.
     unverified: bool,
@@ -64,9 +64,9 @@ struct Slot {
     carried: [Option<Price>; 2],
 }
 
-impl Slot {
-    fn new(tick: Tick) -> Slot {
-        Slot {
+impl MarketBook {
+    fn new(tick: Tick) -> MarketBook {
+        MarketBook {
             book: Book::new(tick),
             seen: 0,
             venue_at: Time::MIN,
@@ -81,9 +81,9 @@ impl Slot {
         }
     }
 
-    /// The place of a delisted market.
-    fn freed(tick: Tick) -> Slot {
-        let mut slot = Slot { freed: true, ..Slot::new(tick) };
+    /// The slot of a delisted market.
+    fn freed(tick: Tick) -> MarketBook {
+        let mut slot = MarketBook { freed: true, ..MarketBook::new(tick) };
         slot.book.free();
         slot
     }
@@ -116,7 +116,7 @@ impl Slot {
 /// The books of all listed markets.
 #[derive(Debug, Clone)]
 pub struct Books {
-    slots: Vec<Slot>,
+    slots: Vec<MarketBook>,
     open: Vec<MarketKey>,
     timeout: Span,
     stats: BatchStats,
@@ -141,24 +141,24 @@ impl Books {
 
     /// Makes room for a listed market. Listing again keeps the book.
     pub fn list(&mut self, key: MarketKey, tick: Tick) {
-        // Keys come in order; a gap would be a listing this process missed.
+        // Keys come in order; a missing key would be a listing that this process did not see.
         while self.slots.len() <= key.index() {
-            self.slots.push(Slot::new(tick));
+            self.slots.push(MarketBook::new(tick));
         }
     }
 
-    /// Frees the book of a delisted market. Its place stays, empty for ever: what still comes for it is
-    /// counted as unlisted.
+    /// Frees the book of a delisted market. Its slot stays empty: later events of the market count as
+    /// unlisted.
     pub fn delist(&mut self, key: MarketKey) {
         if let Some(slot) = self.slots.get_mut(key.index()) {
-            *slot = Slot::freed(slot.book.tick());
+            *slot = MarketBook::freed(slot.book.tick());
             self.open.retain(|open| *open != key);
         }
     }
 
-    /// The place of a listed market.
+    /// The slot of a listed market.
     #[inline]
-    fn slot_mut(&mut self, key: MarketKey) -> Option<&mut Slot> {
+    fn slot_mut(&mut self, key: MarketKey) -> Option<&mut MarketBook> {
         self.slots.get_mut(key.index()).filter(|slot| !slot.freed)
     }
 
@@ -196,12 +196,12 @@ impl Books {
         self.slots.get(key.index()).map(|slot| slot.proven_at).filter(|at| *at != Time::MIN)
     }
 
-    /// Whether nobody reported the last proof of the book as too old.
+    /// Whether the last proof of the book is not reported as too old ([`MarketEvent::Unverified`]).
     pub fn verified(&self, key: MarketKey) -> bool {
         self.slots.get(key.index()).is_some_and(|slot| !slot.unverified)
     }
 
-    /// Whether the book's best prices are what the venue showed last.
+    /// Whether the book is synced: its best prices equal those that the venue sent last.
     ///
     /// The carried best prices decide where the feed has them; without any, only a book that began
     /// with a snapshot counts.
@@ -210,13 +210,13 @@ impl Books {
         slot.agrees.unwrap_or(slot.book.quality() == BookQuality::Snapshot)
     }
 
-    /// Whether the book's best prices can be relied on: known, and not crossed.
+    /// Whether the book is usable: synced and not crossed.
     pub fn trusted(&self, key: MarketKey) -> bool {
         self.known(key) && self.get(key).is_some_and(|book| !book.is_crossed())
     }
 
     /// Completes the batches that `next` shows to be over, oldest first, into `done`. Call before
-    /// [`Books::apply`], and look at the books of `done` before applying.
+    /// [`Books::apply`], and read the books of `done` before applying.
     #[inline]
     pub fn close_due(&mut self, next: &Stamped, done: &mut Vec<MarketKey>) {
         if self.open.is_empty() {
@@ -349,8 +349,8 @@ impl Books {
                 }
                 Applied::Nothing
             }
-            Event::Market(MarketEvent::Interrupted(gap)) => {
-                match gap.market {
+            Event::Market(MarketEvent::Interrupted(interruption)) => {
+                match interruption.market {
                     Some(market) => self.reset(market, None, stamped.at),
                     None => {
                         for index in 0..self.slots.len() {
@@ -412,7 +412,7 @@ impl Books {
 
     /// Bytes held on the heap by all books.
     pub fn heap_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>()
+        self.slots.capacity() * size_of::<MarketBook>()
             + self.slots.iter().map(|slot| slot.book.heap_bytes()).sum::<usize>()
     }
 
@@ -486,7 +486,7 @@ mod tests {
             Applied::Complete(key)
         );
         assert!(books.trusted(key));
-        // The mirrored copy changes nothing and wakes nobody.
+        // The mirrored copy changes nothing and opens no batch.
         assert_eq!(
             apply(&mut books, level(3, Side::Sell, 44, 8, Some((40, 44)))),
             Applied::Nothing
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn without_carried_prices_the_next_timestamp_completes() {
+    fn without_carried_prices_the_next_timestamp_completes_the_batch() {
         let mut books = books();
         let mut done = Vec::new();
         for (at, cents) in [(1, 40), (1, 41), (2, 42)] {
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_better_than_the_venues_best_is_stale_and_goes_with_the_batch() {
+    fn a_level_better_than_the_venues_best_is_removed_with_the_batch() {
         let mut books = books();
         let mut done = Vec::new();
         books.apply(&level(1, Side::Buy, 45, 9, Some((45, 0))), |_, _| ());
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn an_off_grid_price_refines_the_grid_and_is_counted() {
+    fn a_price_between_two_ticks_refines_the_tick_size_and_is_counted() {
         let mut books = books();
         let mut stamped = level(1, Side::Buy, 40, 1, None);
         if let Event::Market(MarketEvent::Level(change)) = &mut stamped.event {
@@ -536,19 +536,19 @@ mod tests {
     }
 
     #[test]
-    fn a_delisted_market_frees_its_book_and_takes_nothing_any_more() {
+    fn a_delisted_market_frees_its_book_and_ignores_later_events() {
         let mut books = books();
         let key = MarketKey(0);
         books.apply(&level(1, Side::Buy, 40, 9, Some((40, 0))), |_, _| ());
         let full = books.heap_bytes();
         books.delist(key);
-        let empty = books.slots.capacity() * size_of::<Slot>();
+        let empty = books.slots.capacity() * size_of::<MarketBook>();
         assert!(full > empty);
         let event = |event: MarketEvent| Stamped {
             event: event.into(),
             ..level(2, Side::Buy, 41, 1, None)
         };
-        let gap = |market| MarketEvent::Interrupted(crate::Interruption { market });
+        let interrupted = |market| MarketEvent::Interrupted(crate::Interruption { market });
         let tick = MarketEvent::Tick { market: key, tick: Tick::Thousandth };
         let snapshot = crate::BookSnapshot {
             token: Token(0),
@@ -561,8 +561,8 @@ mod tests {
             event(MarketEvent::Snapshot(std::sync::Arc::new(snapshot))),
             event(MarketEvent::Best { token: Token(0), top: Top::new(None, None) }),
             event(MarketEvent::Unverified { market: key, on: true }),
-            event(gap(None)),
-            event(gap(Some(key))),
+            event(interrupted(None)),
+            event(interrupted(Some(key))),
             event(tick),
         ] {
             assert_eq!(books.apply(&stamped, |_, _| ()), Applied::Nothing);

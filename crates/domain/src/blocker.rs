@@ -1,16 +1,16 @@
-//! Reasons not to trade: the gate is open when none is set.
+//! Blockers: the gate is open when none is set.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Channel, Code, MarketKey, Time, Token, Usdc};
 
-/// Why the gate is closed, and who may open it again: whoever sets a cause clears that one and no other.
+/// The cause of a blocker. Each component clears only the causes that it sets itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause<T = Token, M = MarketKey> {
-    /// The account was not compared with the venue since something may have been missed.
+    /// The account has not been reconciled with the venue since updates may have been missed.
     NotReconciled,
-    /// A connection that would report what happens to us is down.
+    /// A feed connection is down.
     Link(Channel),
     /// The venue did not confirm a heartbeat in time.
     Heartbeat,
@@ -24,36 +24,36 @@ pub enum Cause<T = Token, M = MarketKey> {
     Disk,
     /// The journal does not keep up.
     JournalSlow,
-    /// The journal lost its tail and fills came meanwhile: a person looks first.
+    /// The journal lost its tail and fills came in the meantime: an operator has to check.
     LostTail,
-    /// Cash differs and nothing explains it.
+    /// An unexplained difference in cash.
     CashMismatch,
     /// Too many starts after crashes.
     CrashLoop,
-    /// A person paused.
+    /// Paused by an operator.
     Paused,
-    /// A person allows reductions only.
+    /// Reduce-only, set by an operator.
     ReduceOnly,
-    /// The limit of a day's loss is broken.
+    /// The daily loss limit is exceeded.
     DailyLoss,
-    /// The limit of the drawdown is broken.
+    /// The drawdown limit is exceeded.
     Drawdown,
-    /// A loop was stopped: runaway orders, equal rejections, failing settlements, dying legs.
+    /// A loop was stopped: runaway orders, repeated rejections, failing settlements, failing legs.
     Runaway(Code),
-    /// A broken invariant: everything stops until a person resumes.
+    /// Invariant violation: no order leaves until an operator resumes.
     Halted,
-    /// A person killed: everything stops until a person rearms.
+    /// Kill switch: no order leaves until an operator rearms.
     Killed,
     /// No order in this market.
     Market(M),
     /// No order in this token.
     Token(T),
-    /// What is held in this market is not certain: a settlement that does not end, or redemption money
-    /// before the resolution. Cleared by what makes it certain.
+    /// The holdings in this market are uncertain: a trade that does not settle, or redemption money
+    /// before the resolution. Cleared by the event that resolves it.
     Unsettled(M),
-    /// A person wants out of this market: nothing is bought in it.
+    /// An operator leaves this market: nothing is bought in it before a resume.
     Flattened(M),
-    /// Set by the runtime for a reason of its own.
+    /// Any other reason of the runtime.
     Other(Code),
 }
 
@@ -67,7 +67,7 @@ pub enum Scope {
 }
 
 impl<T, M> Cause<T, M> {
-    /// What it stops.
+    /// The orders that it stops.
     pub const fn scope(&self) -> Scope {
         match self {
             Cause::Paused
@@ -96,7 +96,7 @@ impl<T, M> Cause<T, M> {
         }
     }
 
-    /// Whether a person's `resume` clears it.
+    /// Whether the operator's `resume` clears it.
     pub const fn resumable(&self) -> bool {
         matches!(
             self,
@@ -110,7 +110,7 @@ impl<T, M> Cause<T, M> {
         )
     }
 
-    /// Whether a person may clear it by name.
+    /// Whether an operator may clear it by name.
     pub const fn releasable(&self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ impl<T, M> Cause<T, M> {
         )
     }
 
-    /// A stable word: the code of a denial.
+    /// Stable name: the code of a denial.
     pub const fn code(&self) -> &'static str {
         match self {
             Cause::NotReconciled => "not_reconciled",
@@ -217,14 +217,14 @@ impl<T, M> Cause<T, M> {
 /// A blocker that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocker {
-    /// Since when.
+    /// Time at which it was set.
     pub since: Time,
-    /// For people, with figures.
+    /// Text for the operator, with figures.
     pub detail: String,
-    /// Of a loss latch: what was lost when it broke.
+    /// Of a loss latch: the loss when it latched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Usdc>,
-    /// Of `not_reconciled`: how often it was raised; a pass clears only the epoch it began in.
+    /// Of `not_reconciled`: how often it was set; an account snapshot clears only the epoch it began in.
     #[serde(default)]
     pub epoch: u32,
 }

@@ -1,4 +1,4 @@
-//! One order book per market: an array over the tick grid with a bitmap of occupied levels.
+//! One order book per market: an array over all ticks with a bitmap of occupied levels.
 //!
 //! A bid for NO at `1 − p` *is* an offer of YES at `p`, so the book keeps one ladder of bids per
 //! outcome and nothing else: YES asks are NO bids read backwards, the best price of every side is
@@ -12,20 +12,20 @@ use crate::{Outcome, Price, Shares, Side, Tick, Usdc};
 
 /// Levels of one page; two pages a side are enough for most cent-tick books.
 const PAGE: usize = 32;
-/// Pages of the finest grid: a slot for each ten-thousandth from zero to one.
+/// Pages of the finest tick size: a slot for each ten-thousandth from zero to one.
 const MOST_PAGES: usize = 10_001usize.div_ceil(PAGE);
 
-/// A price that is not on the book's grid.
+/// A price that is no multiple of the book's tick size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("price {price} is not on the grid of tick {tick}")]
+#[error("price {price} is not a multiple of tick size {tick}")]
 pub struct OffGrid {
     /// The price.
     pub price: Price,
-    /// The grid.
+    /// The tick size.
     pub tick: Tick,
 }
 
-/// How a book came to be what it is.
+/// The origin of a book's levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BookQuality {
     /// Nothing known since the epoch began.
@@ -36,7 +36,7 @@ pub enum BookQuality {
     Snapshot,
 }
 
-/// A level whose size changed, for whoever nets trades against cancels.
+/// A level whose size changed; the sim nets trades against cancels with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Touched {
     /// The outcome whose *bid* level it is.
@@ -49,7 +49,7 @@ pub struct Touched {
     pub after: Shares,
 }
 
-/// What taking displayed depth would give.
+/// Result of a walk over displayed depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Walk {
     /// Shares available up to the limit and the size asked for.
@@ -158,7 +158,7 @@ pub struct Book {
 }
 
 impl Book {
-    /// An empty book on this grid.
+    /// An empty book with this tick size.
     pub fn new(tick: Tick) -> Book {
         let slots = usize::from(10_000 / tick.units()) + 1;
         Book {
@@ -171,21 +171,21 @@ impl Book {
         }
     }
 
-    /// Gives the heap memory of its levels back: for a market that is delisted. It stays empty.
+    /// Frees the heap memory of its levels, for a delisted market. The book stays empty.
     pub(crate) fn free(&mut self) {
         self.bids = Default::default();
         self.quality = BookQuality::Empty;
     }
 
-    /// The current grid.
+    /// The current tick size.
     pub fn tick(&self) -> Tick {
         self.tick
     }
-    /// Counts grids and interruptions: data of an older epoch says nothing about this one.
+    /// Counts tick size changes and interruptions: data of an older epoch is invalid in this one.
     pub fn epoch(&self) -> u32 {
         self.epoch
     }
-    /// How the book came to be.
+    /// Origin of its levels.
     pub fn quality(&self) -> BookQuality {
         self.quality
     }
@@ -206,12 +206,12 @@ impl Book {
         (self.epoch, self.version) = (epoch, version);
     }
 
-    /// Begins a new epoch on a finer grid and keeps the levels (a silent tick change in a recording).
+    /// Begins a new epoch with a finer tick size and keeps the levels (an unannounced change in a recording).
     pub fn refine(&mut self, tick: Tick) {
         let mut finer = Book::new(tick);
         for outcome in Outcome::BOTH {
             for (price, size) in self.levels(outcome, Side::Buy) {
-                // A refined grid contains the coarser one, so nothing can be off it.
+                // Every price of the coarser tick size is a multiple of the finer one.
                 let _ = finer.set(outcome, Side::Buy, price, size);
             }
         }
@@ -241,7 +241,7 @@ impl Book {
         }
     }
 
-    /// Sets a level's total size (zero removes it) and tells what it was before.
+    /// Sets a level's total size (zero removes it) and returns the change.
     #[inline]
     pub fn set(
         &mut self,
@@ -264,7 +264,7 @@ impl Book {
 
     /// Replaces all levels by a snapshot of `outcome`'s book and reports every level that differs.
     ///
-    /// Off-grid levels refine the grid first, so none is lost.
+    /// Levels between two ticks refine the tick size first, so none is lost.
     pub fn load(
         &mut self,
         outcome: Outcome,
@@ -356,13 +356,13 @@ impl Book {
         Some(10_000 - (yes as i32 + no as i32) * tick)
     }
 
-    /// Whether the best bid meets the best ask: never so after a whole batch at the venue.
+    /// Whether the best bid is at or above the best ask; never the case after a whole batch at the venue.
     #[inline]
     pub fn is_crossed(&self) -> bool {
         self.spread_units().is_some_and(|spread| spread <= 0)
     }
 
-    /// The size at a level; zero off the grid.
+    /// The size at a level; zero for a price between two ticks.
     #[inline]
     pub fn size_at(&self, outcome: Outcome, side: Side, price: Price) -> Shares {
         let (ladder, bid) = Book::place(outcome, side, price);
@@ -393,7 +393,7 @@ impl Book {
             .sum()
     }
 
-    /// What a taker who wants `shares` of `outcome` at `limit` or better would get from what is shown.
+    /// What an immediate order for `shares` of `outcome` at `limit` or better would get from displayed depth.
     ///
     /// `side` is the taker's: a buyer walks the asks (each level rounded up), a seller the bids
     /// (rounded down).

@@ -1,4 +1,4 @@
-//! Stable names of things that are counted: denials, skips, reasons, figures.
+//! Stable names for counters: denials, skips, reasons, figures.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 /// A stable name of up to 40 printable ASCII characters, compared and ordered by its text.
 ///
-/// In the program codes are literals. Only [`Deserialize`](serde::Deserialize) takes new ones up, into a
+/// In the program codes are literals. Only [`Deserialize`](serde::Deserialize) interns new ones, into a
 /// process-wide table of at most [`Code::MOST`] names that is never emptied.
 #[derive(Clone, Copy)]
 pub struct Code(&'static str);
@@ -14,13 +14,13 @@ pub struct Code(&'static str);
 /// Names read from outside, each leaked once.
 static INTERNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
-/// Why a text is no code.
+/// A text that is no code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
     /// Empty, too long, or with characters that a code cannot have.
     #[error("{0:?} is not a code: 1 to 40 printable ASCII characters without spaces")]
     Text(String),
-    /// The table is full: somebody sends made-up names.
+    /// The table is full: the input contains made-up names.
     #[error("the code {0:?} is one too many: this process keeps at most {most} names read from outside", most = Code::MOST)]
     TooMany(String),
 }

@@ -1,39 +1,39 @@
-//! Everything that can be asked of the world. Sending returns nothing: outcomes come back as events.
+//! Commands: requests to the venue and to models. Results come back as events.
 
 use crate::{
     AskId, BasketId, ClientOrderId, ConversionId, MarketKey, Price, Shares, Side, SignalId, Size,
     StrategyId, Tif, Time, Token,
 };
 
-/// Something to be done.
+/// A request to the venue, the chain or a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Send orders in one request, at most [`Command::BATCH`]: those of one signal or basket.
     Place(Vec<PlaceOrder>),
-    /// Cancel one order. Never waits behind anything.
+    /// Cancel one order; sent ahead of other requests.
     Cancel(ClientOrderId),
     /// Cancel all our orders, of one market or everywhere.
     CancelAll(Option<MarketKey>),
-    /// Ask what became of something whose answer was lost.
+    /// Query the state of an order or conversion whose response is missing.
     Query(Query),
-    /// Turn pUSD into complete sets, back, or a result into pUSD.
+    /// Split, merge or redeem.
     Convert {
-        /// Names the answer.
+        /// Id that the cash event repeats.
         id: ConversionId,
-        /// For whom.
+        /// Strategy that the result is booked to.
         strategy: StrategyId,
-        /// Which market.
+        /// Market, by its dense key.
         market: MarketKey,
-        /// What to do.
+        /// Split, merge or redeem, with the shares.
         action: Conversion,
     },
     /// Ask a model. Answered by a forecast or by `NoForecast` with this id.
     Ask {
-        /// Names the answer.
+        /// Id that the forecast repeats.
         id: AskId,
-        /// About which market.
+        /// Market that the question is about.
         market: MarketKey,
-        /// Nothing first seen later may be used.
+        /// The model may use only evidence first seen before this time.
         evidence_until: Time,
     },
 }
@@ -43,7 +43,7 @@ impl Command {
     pub const BATCH: usize = 15;
 }
 
-/// What is asked about.
+/// Subject of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Query {
     /// An order: answered by its state and by all its trades with their present status.
@@ -57,29 +57,29 @@ pub enum Query {
 pub struct PlaceOrder {
     /// Our name for it.
     pub id: ClientOrderId,
-    /// Who wants it.
+    /// Strategy that owns it.
     pub strategy: StrategyId,
-    /// The signal it came from; exits have none.
+    /// The signal that caused it; `None` for exits.
     pub signal: Option<SignalId>,
     /// The basket it is a leg of.
     pub basket: Option<BasketId>,
-    /// Which token.
+    /// Outcome token, by its dense key.
     pub token: Token,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// Limit, the worst acceptable price.
+    /// Limit price.
     pub price: Price,
-    /// How much.
+    /// Shares; pUSD for an immediate buy.
     pub size: Size,
-    /// How long.
+    /// Time in force.
     pub tif: Tif,
-    /// Refuse rather than take.
+    /// Post-only: rejected if it would take.
     pub post_only: bool,
     /// When it was decided.
     pub decided_at: Time,
     /// The last proof that the book it was priced from is current.
     pub data_at: Time,
-    /// Not to be sent from then on, and cancelled where it rests; [`Time::MAX`]: never.
+    /// Expiry: not sent from this time on, and cancelled if it rests; [`Time::MAX`]: none.
     pub expires: Time,
 }
 

@@ -1,4 +1,4 @@
-//! How a position is to be left; executed by the position manager, not by the strategy.
+//! Exit plans, executed by the position manager, not by the strategy.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,16 +24,16 @@ pub struct ExitPlan {
 pub struct TakeProfit {
     /// Ten-thousandths above entry.
     pub gain: u16,
-    /// Wait in the book at the target (no fee) instead of taking a bid there.
+    /// Rest an order at the target (no fee) instead of taking a bid there.
     pub rest: bool,
 }
 
-/// A stop, judged at what the whole lot would bring from displayed depth, not at the best bid.
+/// A stop, evaluated at what the whole lot would bring from displayed depth, not at the best bid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Ten-thousandths below entry.
     pub loss: u16,
-    /// Below this it is not sold: a thin book is no reason to give shares away.
+    /// Lowest price of the stop's sale: a thin book does not trigger a fire sale.
     pub floor: Price,
 }
 
@@ -46,7 +46,7 @@ pub struct Trailing {
     pub distance: u16,
 }
 
-/// Why a position was left.
+/// Why a position was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitReason {
@@ -56,13 +56,13 @@ pub enum ExitReason {
     StopLoss,
     /// The trailing stop was reached.
     Trailing,
-    /// It was held long enough.
+    /// The maximum holding time is over.
     MaxHold,
     /// The market is about to close.
     BeforeClose,
-    /// A strategy asked for it.
+    /// A signal of the strategy.
     Signal,
-    /// A person asked for it.
+    /// An operator command.
     Operator,
     /// A basket could not be completed.
     Unwind,
@@ -75,7 +75,7 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// A stable word for tables.
+    /// Stable name for tables.
     pub const fn name(self) -> &'static str {
         match self {
             ExitReason::TakeProfit => "take_profit",

@@ -1,4 +1,4 @@
-//! The venue's taker fee, as the chain was seen to charge it.
+//! The venue's taker fee, as observed on chain.
 //!
 //! `fee = shares × rate × (p × (1 − p))^exponent`, floored to 5 decimals of pUSD. Makers pay nothing.
 //! The documentation says "rounded"; 21 of 21 on-chain fills of September 2026 equal the floor.
@@ -22,7 +22,7 @@ impl FeeRate {
     /// The documented worst case: for sizing and reports, never a reason to trade.
     pub const WORST_CASE: FeeRate = FeeRate { rate_ppm: 70_000, exponent: 1, rebate_ppm: 0 };
 
-    /// Checks what a wire or a file said.
+    /// Checks parameters read from the wire or from a file.
     pub fn checked(rate_ppm: u32, exponent: u8, rebate_ppm: u32) -> Result<FeeRate, FeeError> {
         if !(1..=2).contains(&exponent) {
             return Err(FeeError::UnknownExponent { exponent });
@@ -68,7 +68,7 @@ pub struct FeePeriod {
 pub struct Fees(Vec<FeePeriod>);
 
 impl Fees {
-    /// Nobody said what the fee is.
+    /// No source states the fee.
     pub const UNKNOWN: Fees = Fees(Vec::new());
 
     /// One rate for all time.
@@ -100,16 +100,16 @@ pub enum FeeError {
     /// No schedule for this market at this date.
     #[error("the market's fee is unknown")]
     Unknown,
-    /// A curve we have no arithmetic for.
+    /// An exponent that is not implemented.
     #[error("fee exponent {exponent} is unknown (known: 1, 2)")]
     UnknownExponent {
-        /// What was said.
+        /// The exponent as received.
         exponent: u8,
     },
     /// More than 100 %.
     #[error("fee rate of {rate_ppm} millionths is above 1")]
     RateOutOfRange {
-        /// What was said.
+        /// The rate as received, in millionths.
         rate_ppm: u32,
     },
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// Why an id was refused.
+/// A text that is no valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {what}: {rule}")]
 pub struct IdError {
@@ -260,37 +260,37 @@ macro_rules! run_id {
 }
 
 run_id! {
-    /// The engine's own name of an order, before the venue has one.
+    /// The engine's id of an order; it exists before the venue's id.
     ClientOrderId
 }
 run_id! {
-    /// The name of a split, merge or redemption; shares its numbers with the orders.
+    /// The id of a conversion (split, merge, redeem); numbered in one sequence with the orders.
     ConversionId
 }
 run_id! {
-    /// The name of a basket.
+    /// The id of a basket.
     BasketId
 }
 run_id! {
-    /// The name of a question to a model.
+    /// The id of a question to a model.
     AskId
 }
 
 impl ClientOrderId {
-    /// Set in the numbers of orders that are not ours and were found at the venue.
+    /// Bit that marks external orders: found at the venue, not placed by this bot.
     const EXTERNAL: u32 = 1 << 31;
 
     /// The `n`-th external order that a run found.
     pub const fn external(run: u32, n: u32) -> ClientOrderId {
         ClientOrderId::of_run(run, n | ClientOrderId::EXTERNAL)
     }
-    /// Whether it names an order that is not ours.
+    /// Whether it names an external order.
     pub const fn is_external(self) -> bool {
         self.number() & ClientOrderId::EXTERNAL != 0
     }
 }
 
-/// The name of a signal: who made it, in which epoch (the producer's run), and its number therein.
+/// The id of a signal: producer, epoch (the producer's run), and a counter within the epoch.
 ///
 /// Numbers of one producer and epoch rise, so a high-water mark per producer recognises a redelivery.
 #[derive(
@@ -360,7 +360,7 @@ impl StrategyId {
     pub const STINK_BIDDER: StrategyId = StrategyId::literal("stink_bidder");
     /// The market maker.
     pub const MARKET_MAKER: StrategyId = StrategyId::literal("market_maker");
-    /// A person.
+    /// The operator.
     pub const OPERATOR: StrategyId = StrategyId::literal("operator");
     /// Owner of orders and holdings that no strategy of this bot made: they count for the limits of the
     /// account and no strategy sells them.

@@ -1,6 +1,6 @@
-//! The words the whole bot speaks: numbers with units, ids, markets, books, events and commands.
+//! Shared types of the bot: numbers with units, ids, markets, books, events and commands.
 //!
-//! Nothing here waits, reads a clock, draws a random number or knows a network. Money and shares
+//! The crate does no I/O, reads no clock and draws no random numbers. Money and shares
 //! are integers inside newtypes; text becomes a number through `rust_decimal`; `f64` appears only
 //! where an estimate or a recording made with floats crosses in, and each such function names how
 //! it rounds.

@@ -72,11 +72,11 @@ pub enum ProtocolVersion {
     V1,
     /// ExchangeV3 (Gamma `version = "v2"`).
     V2,
-    /// Missing or unheard of: do not trade.
+    /// Missing or unsupported: not traded.
     Unknown(String),
 }
 
-/// Where a market is in its life.
+/// The lifecycle state of a market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarketState {
@@ -109,7 +109,7 @@ impl MarketState {
     }
 }
 
-/// Membership of a mutually exclusive group: exactly one YES of the group pays.
+/// Membership of a neg-risk group: exactly one YES of the group pays.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NegRisk {
     /// `negRiskMarketID`.
@@ -122,7 +122,7 @@ pub struct NegRisk {
     pub placeholder: bool,
 }
 
-/// What trading needs to know of one binary question.
+/// The facts of one binary market that trading needs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Market {
     /// `conditionId`.
@@ -157,7 +157,7 @@ pub struct Market {
     pub state: MarketState,
     /// How long the venue holds taker orders back (sports `seconds_delay`, `itode`), in nanoseconds.
     pub taker_delay: crate::Span,
-    /// Facts that somebody assumed for lack of a source; shown in certificates and reports.
+    /// Facts that were assumed for lack of a source; shown in certificates and reports.
     pub assumed: Vec<String>,
 }
 
@@ -193,7 +193,7 @@ impl Market {
     }
 }
 
-/// Why a listing was refused.
+/// A listing that the universe refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MarketError {
     /// Both outcomes name one token.
@@ -204,9 +204,9 @@ pub enum MarketError {
     TokenTaken {
         /// The market being listed.
         market: ConditionId,
-        /// The token in question.
+        /// The token that both name.
         token: TokenId,
-        /// Who has it.
+        /// The market that already has it.
         owner: ConditionId,
     },
     /// A relisting that names other tokens.
@@ -267,7 +267,7 @@ impl Universe {
     }
 
     /// Adds a market under the next key, or replaces the facts of one already known, whose key stays.
-    /// For whoever gives the keys; everybody else uses [`Universe::list`].
+    /// Only for the component that assigns the keys (tape reader, inbox); all others use [`Universe::list`].
     ///
     /// # Errors
     /// What [`MarketError`] names; nothing changed then.
@@ -316,8 +316,8 @@ impl Universe {
         Ok(key)
     }
 
-    /// Takes a market out. Its key is never used again; whether anything is held or resting in it is for
-    /// the caller to know.
+    /// Removes a market. Its key is never used again; the caller makes sure that nothing is held or resting
+    /// in it.
     pub fn delist(&mut self, key: MarketKey) -> Option<Arc<Market>> {
         let market = Arc::clone(self.get(key)?);
         self.by_condition.remove(&market.condition);
@@ -358,7 +358,7 @@ impl Universe {
         self.markets.is_empty()
     }
     /// The market of a key that this universe gave out; of a delisted one, a closed market without fees
-    /// that nobody can trade.
+    /// that cannot be traded.
     pub fn market(&self, key: MarketKey) -> &Arc<Market> {
         self.markets.get(key.index()).unwrap_or(&self.nothing)
     }

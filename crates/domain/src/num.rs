@@ -10,7 +10,7 @@ use core::str::FromStr;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-/// Why a number was refused.
+/// A number that a type refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NumError {
     /// More decimals than the type holds: nothing is rounded on the way in.
@@ -18,7 +18,7 @@ pub enum NumError {
     TooFine {
         /// Name of the quantity.
         what: &'static str,
-        /// What was given.
+        /// The text or number as received.
         text: String,
         /// Decimals the type holds.
         decimals: u32,
@@ -28,9 +28,9 @@ pub enum NumError {
     OutOfRange {
         /// Name of the quantity.
         what: &'static str,
-        /// What was given.
+        /// The text or number as received.
         text: String,
-        /// What is allowed.
+        /// The allowed range.
         range: &'static str,
     },
     /// Not a decimal number at all (empty, `NaN`, infinite, letters).
@@ -38,7 +38,7 @@ pub enum NumError {
     NotANumber {
         /// Name of the quantity.
         what: &'static str,
-        /// What was given.
+        /// The text or number as received.
         text: String,
     },
 }
@@ -102,7 +102,7 @@ impl Price {
         u64::try_from(shares).ok().map(Shares)
     }
 
-    /// The highest price on the tick grid, inside the tradable band, that is not above `estimate`.
+    /// The highest tradable multiple of the tick size that is not above `estimate`.
     ///
     /// `None` when there is none or the estimate is not a number.
     pub fn at_or_below(estimate: f64, tick: Tick) -> Option<Price> {
@@ -116,7 +116,7 @@ impl Price {
         (step..=10_000 - step).contains(&units).then_some(Price(units as u16))
     }
 
-    /// The lowest price on the tick grid, inside the tradable band, that is not below `estimate`.
+    /// The lowest tradable multiple of the tick size that is not below `estimate`.
     pub fn at_or_above(estimate: f64, tick: Tick) -> Option<Price> {
         if !estimate.is_finite() {
             return None;
@@ -126,9 +126,9 @@ impl Price {
 
     /// A price recorded as a float, snapped to the nearest ten-thousandth.
     ///
-    /// The flag tells whether float noise (less than a hundredth of a unit is ordinary binary
+    /// The flag reports whether float noise (less than a hundredth of a unit is ordinary binary
     /// representation and does not count) had to be removed. More than a tenth of a unit away from
-    /// the grid is refused: that is not noise.
+    /// a ten-thousandth is refused: that is not noise.
     pub fn from_recorded_f64(value: f64) -> Result<(Price, bool), NumError> {
         let not_a_number = || NumError::NotANumber { what: "price", text: value.to_string() };
         if !value.is_finite() {
@@ -167,7 +167,7 @@ impl Price {
         (units >= tick.units()).then_some(Price(units))
     }
 
-    /// Whether the price can be traded: on the grid and in `[tick, 1 - tick]`.
+    /// Whether the price can be traded: a multiple of the tick size in `[tick, 1 - tick]`.
     pub fn tradable(self, tick: Tick) -> bool {
         self.0.is_multiple_of(tick.units())
             && self.0 >= tick.units()
@@ -249,9 +249,9 @@ impl Tick {
         Tick::ALL.into_iter().find(|tick| tick.units() == units)
     }
 
-    /// The coarsest tick that has both this grid's prices and `price` on its own.
+    /// The coarsest tick size of which both this tick size and `price` are multiples.
     ///
-    /// Used to infer a silent tick change from an off-grid price in an old recording.
+    /// Used to infer an unannounced tick size change in an old recording.
     pub fn refined_for(self, price: Price) -> Tick {
         let fits = |tick: &Tick| {
             self.units().is_multiple_of(tick.units()) && price.units().is_multiple_of(tick.units())
@@ -292,8 +292,8 @@ pub struct Shares(u64);
 impl Shares {
     /// None at all.
     pub const ZERO: Shares = Shares(0);
-    /// The most a level, print or order may claim: half a billion shares, hundreds of times what any
-    /// real level held. More is garbage, and whole books of it could not be added up.
+    /// The largest size that is accepted for a level, print or order: half a billion shares, hundreds of
+    /// times the largest real level. Larger values are garbage and would overflow sums over a book.
     pub const SANE_MAX: Shares = Shares(500_000_000_000_000);
 
     /// From millionths of a share.
@@ -345,7 +345,7 @@ impl Shares {
         Usdc(i64::try_from(self.0).unwrap_or(i64::MAX))
     }
 
-    /// A size recorded as a float, rounded to the nearest millionth; the flag tells of noise.
+    /// A size recorded as a float, rounded to the nearest millionth; the flag reports float noise.
     pub fn from_recorded_f64(value: f64) -> Result<(Shares, bool), NumError> {
         if !value.is_finite() {
             return Err(NumError::NotANumber { what: "size", text: value.to_string() });
@@ -644,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_cross_into_prices_with_a_named_direction() {
+    fn an_estimate_is_rounded_to_a_price_in_the_named_direction() {
         assert_eq!(Price::at_or_below(0.579_999_99, Tick::Cent), Some(Price::cents(58)));
         assert_eq!(Price::at_or_below(0.5799, Tick::Cent), Some(Price::cents(57)));
         assert_eq!(Price::at_or_above(0.5701, Tick::Cent), Some(Price::cents(58)));
@@ -677,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_tick_change_is_read_from_the_price() {
+    fn an_unannounced_tick_size_change_is_inferred_from_a_price() {
         assert_eq!(Tick::Cent.refined_for(Price(125)), Tick::QuarterCent);
         assert_eq!(Tick::Cent.refined_for(Price(150)), Tick::HalfCent);
         assert_eq!(Tick::Cent.refined_for(Price(120)), Tick::Thousandth);

@@ -1,10 +1,10 @@
-//! The life of one opportunity, whether it was taken or not.
+//! Opportunities that scanners saw, taken or not.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{BasketKind, ConditionId, MarketKey, Reason, Shares, Time, Universe, Usdc};
 
-/// What an opportunity was in.
+/// The markets of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject<M = MarketKey> {
@@ -14,26 +14,26 @@ pub enum Subject<M = MarketKey> {
     Group(String),
 }
 
-/// An opportunity from its first sight to its last.
+/// An opportunity from first to last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opportunity<M = MarketKey> {
-    /// What kind of basket.
+    /// Kind of basket that would take it.
     pub kind: BasketKind,
-    /// Where.
+    /// The market or group.
     pub subject: Subject<M>,
     /// First seen.
     pub started: Time,
     /// Last seen.
     pub ended: Time,
-    /// Best edge after fees over the whole depth, in micro-dollars; zero or less: fees ate it.
+    /// Best edge after fees over the whole depth; zero or less: fees exceed the gross edge.
     pub best_edge: Usdc,
-    /// Complete sets at that moment.
+    /// Complete sets at `best_edge`.
     pub best_sets: Shares,
     /// Best gross edge of one set at the best prices, in ten-thousandths of a dollar.
     pub best_gross_units: i32,
-    /// Signals said for it.
+    /// Signals emitted for it.
     pub signals: u32,
-    /// Why the last look did not lead to a signal; `signalled` where it did.
+    /// Why the last evaluation emitted no signal; `signalled` if it did.
     pub outcome: Reason,
 }
 

@@ -1,16 +1,16 @@
-//! Orders and what becomes of them, in the venue's words.
+//! Orders, their states and updates, and fills with their settlement, named as at the venue.
 
 use crate::{ClientOrderId, Price, Shares, Token, TradeId, Usdc};
 
-/// Which way an order goes.
+/// The side of an order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// Give pUSD, get shares.
+    /// Pays pUSD, receives shares.
     Buy = 0,
-    /// Give shares, get pUSD.
+    /// Delivers shares, receives pUSD.
     Sell = 1,
 }
 
@@ -33,23 +33,23 @@ impl core::fmt::Display for Side {
     }
 }
 
-/// How long an order lives (`orderType`).
+/// Time in force (`orderType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Tif {
-    /// Rests until filled or cancelled.
+    /// GTC: rests until filled or cancelled.
     #[serde(rename = "GTC")]
     Gtc,
-    /// Rests until shortly before a time: the venue removes it 60 s before the stated expiration,
-    /// and wants that at least 180 s ahead.
+    /// GTD: rests until an expiration. The venue removes it 60 s before the stated expiration, which
+    /// must be at least 180 s ahead.
     #[serde(rename = "GTD")]
     Gtd {
         /// The stated expiration (whole seconds on the wire).
         expires: crate::Time,
     },
-    /// All now or nothing.
+    /// FOK: filled completely at once, or killed.
     #[serde(rename = "FOK")]
     Fok,
-    /// What matches now; the rest is killed.
+    /// FAK: fills what matches at once; the rest is killed.
     #[serde(rename = "FAK")]
     Fak,
 }
@@ -108,20 +108,20 @@ pub enum Basis {
     Settled,
 }
 
-/// Whether we waited in the book or came to it.
+/// Maker or taker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Our order rested.
+    /// Our order rested in the book.
     Maker,
-    /// Our order crossed.
+    /// Our order took liquidity.
     Taker,
 }
 
-/// Where an order is.
+/// The state of an order.
 ///
-/// `Planned` … `Sent` are ours alone; from `Live` on the venue knows it. `Unknown` ends only by
-/// evidence, never by elapsed time.
+/// `Planned` … `Sent` exist only in this process; from `Live` on the venue has the order. Only an order
+/// update or a query result ends `Unknown`, never elapsed time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -141,20 +141,20 @@ pub enum OrderState {
     PartlyMatched,
     /// A cancel is under way; it can still fill.
     Cancelling,
-    /// No answer came: it may exist, it may have filled.
+    /// The request had no response: the order may be resting or filled.
     Unknown,
     /// Done: everything matched.
     Filled,
     /// Done: cancelled or killed; what had matched before counts.
     Cancelled,
-    /// Done: its time was over.
+    /// Done: expired.
     Expired,
-    /// Done: the venue never took it.
+    /// Done: rejected; the venue never had it.
     Rejected,
 }
 
 impl OrderState {
-    /// Whether nothing can happen to it any more (late fills of a failed settlement aside).
+    /// Whether the state is final (except for late trades and failed settlements).
     pub const fn ended(self) -> bool {
         matches!(
             self,
@@ -163,7 +163,7 @@ impl OrderState {
     }
 }
 
-/// Why the venue did not take an order (the table of error strings, typed).
+/// Why the venue rejected an order (its table of error strings, typed).
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -197,7 +197,7 @@ pub enum RejectReason {
     Restricted,
     /// 429 or `Rate limit exceeded for tokenId`
     RateLimited,
-    /// Anything else, as the venue put it.
+    /// Any other error text, verbatim.
     Other(String),
 }
 
@@ -230,55 +230,55 @@ impl RejectReason {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
-    /// We asked for it.
+    /// Our cancel request.
     Requested,
-    /// The unmatched rest of a FAK.
+    /// The unmatched remainder of a FAK.
     Killed,
     /// The market closed or resolved.
     MarketEnded,
-    /// The venue took it away (funds gone, heartbeat lapsed).
+    /// The venue cancelled it (insufficient funds, missed heartbeat).
     ByVenue,
 }
 
-/// What became known of one of our orders.
+/// An update of one of our orders.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderUpdate {
-    /// The outbox signed and journaled it; the venue will know it by this hash.
+    /// Signed and journaled; the venue will identify it by this hash.
     Bound {
         /// EIP-712 digest.
         hash: crate::OrderHash,
     },
-    /// It left on the wire.
+    /// The request was sent.
     Sent,
-    /// `status: live`: it rests.
+    /// `status: live`: resting in the book.
     Live,
     /// `status: delayed`: held back, not cancellable.
     Delayed,
-    /// `status: matched`: it matched at least partly; the trades say how much.
+    /// `status: matched`: matched at least partly; the trades carry the amounts.
     Matched,
-    /// Refused, nothing took effect.
+    /// Rejected without effect.
     Rejected {
-        /// Why.
+        /// The venue's error text, typed.
         reason: RejectReason,
     },
-    /// No answer came, or one that proves nothing.
+    /// The request had no response, or one that proves nothing.
     Unknown,
-    /// It is gone from the book; `matched` is what the venue says had matched in all.
+    /// Removed from the book; `matched` is the total matched size that the venue reports.
     Cancelled {
-        /// Why.
+        /// Cause as far as the venue reports it.
         reason: CancelReason,
-        /// Shares matched over its life.
+        /// Total shares matched.
         matched: Shares,
     },
-    /// Its time was over; `matched` as above.
+    /// Expired; `matched` as for `Cancelled`.
     Expired {
-        /// Shares matched over its life.
+        /// Total shares matched.
         matched: Shares,
     },
-    /// Everything matched; `matched` as above.
+    /// Completely matched; `matched` as for `Cancelled`.
     Filled {
-        /// Shares matched over its life.
+        /// Total shares matched.
         matched: Shares,
     },
     /// A cancel was refused (`not_canceled`): not open any more, or not cancellable yet.
@@ -290,7 +290,7 @@ pub enum OrderUpdate {
     Absent,
 }
 
-/// Where the settlement of one trade leg is.
+/// The settlement state of a trade.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -308,21 +308,21 @@ pub enum TradeStatus {
     Failed,
 }
 
-/// A fill of one of our orders and where its settlement is. Unique by (trade, order): redelivery changes nothing.
+/// A fill of one of our orders with its settlement state. Unique by (trade, order): redelivery changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnTrade {
     /// The venue's trade.
     pub trade: TradeId,
     /// Our order.
     pub order: ClientOrderId,
-    /// The token that *our* order bought or sold (a complementary match shows the other one too).
+    /// The token that *our* order bought or sold; a complementary match lists the other one too.
     pub token: Token,
-    /// Which way our order went.
+    /// Side of our order.
     pub side: Side,
-    /// Whether our order rested.
+    /// Maker if our order rested, else taker.
     pub role: Role,
-    /// The amounts.
+    /// Shares, pUSD and fee; estimated or settled by `fill.basis`.
     pub fill: Fill,
-    /// Where the settlement is.
+    /// Settlement state.
     pub status: TradeStatus,
 }

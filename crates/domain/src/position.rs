@@ -1,4 +1,4 @@
-//! What is held of one token, as seen by strategies.
+//! A position in one token, as strategies see it.
 
 use crate::{Shares, Usdc};
 
@@ -9,7 +9,7 @@ pub struct Position {
     pub confirmed: Shares,
     /// Bought, not settled yet: counts as exposure, cannot be sold.
     pub unsettled: Shares,
-    /// Part of `confirmed` that something under way may take: sells, merges, a redemption.
+    /// Part of `confirmed` reserved for open sells, merges and redemptions.
     pub offered: Shares,
     /// What `confirmed + unsettled` cost, fees included.
     pub cost: Usdc,
@@ -20,7 +20,7 @@ impl Position {
     pub fn held(&self) -> Shares {
         self.confirmed + self.unsettled
     }
-    /// What a new sell may offer.
+    /// Shares available for a new sell.
     pub fn sellable(&self) -> Shares {
         self.confirmed.saturating_sub(self.offered)
     }

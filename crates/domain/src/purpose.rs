@@ -16,7 +16,7 @@ pub enum Purpose {
     Exit(ExitReason),
     /// A leg of a basket.
     Leg(BasketId),
-    /// Not ours: placed by a person or another program with our wallet.
+    /// External: placed by the operator or another program with our wallet.
     External,
 }
 
@@ -26,7 +26,7 @@ impl Purpose {
         matches!(self, Purpose::Exit(_))
     }
 
-    /// A stable word for tables: `trade`, `quote`, `leg`, `external` or the reason of an exit.
+    /// Stable name for tables: `trade`, `quote`, `leg`, `external` or the reason of an exit.
     pub const fn name(self) -> &'static str {
         match self {
             Purpose::Trade => "trade",

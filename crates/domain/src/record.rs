@@ -1,4 +1,4 @@
-//! What the engine reports of itself: the one output for event log, report, store, page and messages.
+//! Records: the engine's one output for event log, report, store, page and messages.
 //!
 //! Markets and tokens are named by the venue's ids, so a record means the same in every process.
 
@@ -20,11 +20,11 @@ pub struct Recorded {
     pub seq: u64,
     /// Counts from 0 within the event.
     pub n: u32,
-    /// What is reported.
+    /// The payload.
     pub record: Record,
 }
 
-/// Something worth keeping that is neither event nor command.
+/// A decision or result of the engine that is neither event nor command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "record")]
 pub enum Record {
@@ -32,51 +32,51 @@ pub enum Record {
     Signal(Box<Signal<TokenId, ConditionId>>),
     /// A signal was dropped before anything acted on it.
     SignalDropped {
-        /// Which.
+        /// The dropped signal.
         signal: SignalId,
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
-        /// Where.
+        /// Market, by its condition id.
         market: ConditionId,
         /// `expired`, `superseded`, `killed`, …
         code: Code,
     },
-    /// A strategy passed over a market for another reason than before.
+    /// A strategy's reason to skip a market changed.
     Skip {
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
-        /// Where.
+        /// Market, by its condition id.
         market: ConditionId,
-        /// Why.
+        /// Code and figures.
         reason: Reason,
     },
-    /// The gate, or what comes before it, refused.
+    /// The gate, or a check before it, denied an order.
     Denied {
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
-        /// Where, if anywhere.
+        /// Market, if it is about one.
         market: Option<ConditionId>,
-        /// What was to be done for, if anything.
+        /// Purpose of the denied order, if there was one.
         signal: Option<SignalId>,
-        /// Why.
+        /// Code and figures.
         reason: Reason,
     },
     /// An order left the gate.
     Placed(Box<OrderRecord>),
     /// An order's state changed.
     OrderChanged {
-        /// Which.
+        /// Our id of the order.
         id: ClientOrderId,
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
         /// Its state now.
         state: OrderState,
-        /// Shares whose fills are booked and have not failed.
+        /// Shares filled, without failed trades.
         matched: Shares,
         /// The update that changed it (`live`, `rejected: tick`), or `reopened`.
         cause: String,
     },
-    /// A fill was booked, or its settlement went on.
+    /// A fill was booked, or its settlement state changed.
     Fill(Box<FillRecord>),
     /// The amounts of a fill were corrected.
     Correction(Box<CorrectionRecord>),
@@ -84,49 +84,49 @@ pub enum Record {
     Closed(ClosedTrade),
     /// An opportunity ended.
     Opportunity {
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
-        /// From first to last sight.
+        /// Its whole life, from first to last seen.
         opportunity: Opportunity<ConditionId>,
     },
     /// A basket ended.
     BasketEnded(BasketEnd),
-    /// A split, merge or redemption was asked for, or answered.
+    /// A conversion (split, merge, redeem) was requested or answered.
     Conversion {
-        /// Which.
+        /// Id of the conversion.
         id: ConversionId,
-        /// Whose.
+        /// Strategy that it is booked to.
         strategy: StrategyId,
-        /// Where.
+        /// Market, by its condition id.
         market: ConditionId,
-        /// What.
+        /// Split, merge or redeem, with the shares.
         action: Conversion,
         /// `asked`, `done`, `failed`.
         code: Code,
         /// Change of our pUSD.
         amount: Usdc,
     },
-    /// A limit of loss broke or was lifted.
+    /// A loss limit latched or was reset.
     Latch {
         /// `daily_loss`, `drawdown`, `runaway`.
         code: Code,
-        /// Whether it holds.
+        /// `true`: set; `false`: cleared.
         on: bool,
-        /// What was lost.
+        /// Loss when it latched.
         lost: Usdc,
     },
     /// A blocker was set or cleared.
     Blocker {
-        /// Which.
+        /// Cause that is set or cleared; at most one blocker per cause.
         cause: Cause<TokenId, ConditionId>,
-        /// Whether it holds.
+        /// `true`: set; `false`: cleared.
         on: bool,
-        /// For people.
+        /// Text for the operator, with figures.
         detail: String,
     },
-    /// For people.
+    /// A message to the operator.
     Note {
-        /// How urgently.
+        /// Urgency.
         level: NoteLevel,
         /// Stable code of the message.
         code: Code,
@@ -135,15 +135,15 @@ pub enum Record {
     },
 }
 
-/// How urgently people should know.
+/// Urgency of a message to the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteLevel {
-    /// Good to know.
+    /// Information; needs no action.
     Info,
-    /// Look at it today.
+    /// To be read within a day.
     Warning,
-    /// Look at it now.
+    /// To be read at once.
     Critical,
 }
 
@@ -152,104 +152,104 @@ pub enum NoteLevel {
 pub struct OrderRecord {
     /// Our name for it.
     pub id: ClientOrderId,
-    /// Whose.
+    /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// From which signal.
+    /// The signal that caused it; `None` for exits.
     pub signal: Option<SignalId>,
-    /// What for.
+    /// Trade, quote, exit or basket leg.
     pub purpose: Purpose,
-    /// Which market.
+    /// Market, by its condition id.
     pub market: ConditionId,
-    /// Which token.
+    /// Outcome token, by the venue's id.
     pub token: TokenId,
-    /// Which outcome that is.
+    /// Outcome of that token.
     pub outcome: Outcome,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// Limit.
+    /// Limit price.
     pub price: Price,
-    /// How much.
+    /// Shares; pUSD for an immediate buy.
     pub size: Size,
-    /// How long.
+    /// Time in force.
     pub tif: Tif,
-    /// Whether it refuses to take.
+    /// Post-only: rejected if it would take.
     pub post_only: bool,
-    /// When its signal ends.
+    /// Expiry of its signal.
     pub expires: Time,
-    /// Twice the middle of its token when it was decided, in ten-thousandths.
+    /// Bid + ask of the token at decision, in ten-thousandths: twice the mid price.
     pub double_mid: Option<u32>,
 }
 
-/// A fill of ours. Middles are in ten-thousandths of a dollar **times two** (bid + ask), of the token.
+/// A fill of ours. Mid prices are given as bid + ask of the token, in ten-thousandths of a dollar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FillRecord {
     /// The venue's trade.
     pub trade: TradeId,
     /// Our order.
     pub order: ClientOrderId,
-    /// Whose.
+    /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// What the order was for.
+    /// Purpose of the order.
     pub purpose: Purpose,
     /// When the order was decided.
     pub decided_at: Time,
-    /// Which market.
+    /// Market, by its condition id.
     pub market: ConditionId,
-    /// Which token.
+    /// Outcome token, by the venue's id.
     pub token: TokenId,
-    /// Which outcome that is.
+    /// Outcome of that token.
     pub outcome: Outcome,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
     /// Maker or taker.
     pub role: Role,
-    /// The amounts.
+    /// Shares, pUSD and fee; estimated or settled by `fill.basis`.
     pub fill: Fill,
-    /// Where its settlement is.
+    /// Settlement state.
     pub status: TradeStatus,
-    /// Doubled middle when the order was decided.
+    /// Bid + ask when the order was decided.
     pub double_mid_decided: Option<u32>,
-    /// Doubled middle when this became known.
+    /// Bid + ask when the fill was reported.
     pub double_mid: Option<u32>,
 }
 
-/// What the settled amounts of a fill changed.
+/// The correction of a fill from estimated to settled amounts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CorrectionRecord {
     /// The venue's trade.
     pub trade: TradeId,
     /// Our order.
     pub order: ClientOrderId,
-    /// Whose.
+    /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// Which token.
+    /// Outcome token, by the venue's id.
     pub token: TokenId,
-    /// What was booked.
+    /// Amounts booked before.
     pub before: Fill,
-    /// What the venue settled.
+    /// Settled amounts.
     pub after: Fill,
-    /// Where it came from before.
+    /// Basis of the amounts booked before.
     pub basis: Basis,
-    /// Millionths of a share that went to the rounding account: their lot was sold already.
+    /// Millionths of a share booked to the rounding account, because the lot was already sold.
     pub rounding_micros: i64,
 }
 
 /// A finished round trip, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedTrade {
-    /// Whose.
+    /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// Which market.
+    /// Market, by its condition id.
     pub market: ConditionId,
-    /// Which token.
+    /// Outcome token, by the venue's id.
     pub token: TokenId,
-    /// Which outcome that is.
+    /// Outcome of that token.
     pub outcome: Outcome,
-    /// Bought.
+    /// Time of the purchase.
     pub opened_at: Time,
-    /// Sold, merged or redeemed.
+    /// Time of the sale, merge or redemption.
     pub closed_at: Time,
-    /// How many.
+    /// Shares closed.
     pub shares: Shares,
     /// Paid, fees included.
     pub cost: Usdc,
@@ -259,11 +259,11 @@ pub struct ClosedTrade {
     pub entry_fee: Usdc,
     /// Fees on the way out (already taken off `proceeds`).
     pub exit_fee: Usdc,
-    /// How they were bought.
+    /// Maker or taker on the way in.
     pub entry_role: Role,
-    /// How they were sold; `None` for merges and redemptions.
+    /// Maker or taker on the way out; `None` for merges and redemptions.
     pub exit_role: Option<Role>,
-    /// Why they were sold.
+    /// Exit rule that sold them, or merge or resolution.
     pub reason: ExitReason,
     /// Names the closing this is part of: one exit order, or what was merged or redeemed within a minute.
     pub closing: u64,
@@ -274,32 +274,32 @@ pub struct ClosedTrade {
 pub struct BasketEnd {
     /// Its number.
     pub id: BasketId,
-    /// Whose.
+    /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// What kind.
+    /// What a complete set of it becomes.
     pub kind: BasketKind,
     /// The market of its first leg.
     pub market: ConditionId,
-    /// Complete sets aimed at.
+    /// Complete sets intended.
     pub wanted: Shares,
     /// Complete sets reached.
     pub sets: Shares,
     /// Edge after fees expected when it started.
     pub expected: Usdc,
-    /// When it started.
+    /// Time of the signal.
     pub started: Time,
-    /// When it ended.
+    /// Time at which its last leg was closed.
     pub ended: Time,
-    /// How: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `merged_back`, `resolved`, `redeemed`, `split_failed`, `merge_failed`.
+    /// Result: `merged`, `held`, `sold`, `nothing`, `unwound`, `carried`, `merged_back`, `resolved`, `redeemed`, `split_failed`, `merge_failed`.
     pub code: Code,
 }
 
-/// What the engine puts out: commands for the world, records for everybody who wants to know.
+/// Output of the engine: commands to execute, records for logs and reports.
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
-    /// To be done, in order.
+    /// Commands in order.
     pub commands: Vec<Command>,
-    /// What was decided and why, in order.
+    /// Records in order.
     pub records: Vec<Recorded>,
     at: Time,
     seq: u64,
@@ -307,39 +307,39 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty one.
+    /// An empty outbox.
     pub fn new() -> Outbox {
         Outbox::default()
     }
 
-    /// The event whose consequences follow.
+    /// Starts the output of the next event.
     #[inline]
     pub fn begin(&mut self, at: Time, seq: u64) {
         (self.at, self.seq, self.n) = (at, seq, 0);
     }
 
-    /// Asks for something.
+    /// Appends a command.
     pub fn command(&mut self, command: Command) {
         self.commands.push(command);
     }
 
-    /// Reports something, under the event that caused it.
+    /// Appends a record, numbered under the current event.
     pub fn record(&mut self, record: Record) {
         self.records.push(Recorded { at: self.at, seq: self.seq, n: self.n, record });
         self.n += 1;
     }
 
-    /// A message for people.
+    /// Appends a message to the operator.
     pub fn note(&mut self, level: NoteLevel, code: &'static str, text: String) {
         self.record(Record::Note { level, code: Code::literal(code), text });
     }
 
-    /// Whether nothing is in it.
+    /// Whether it has neither commands nor records.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty() && self.records.is_empty()
     }
 
-    /// Takes everything out, the room stays.
+    /// Empties it and keeps its capacity.
     pub fn clear(&mut self) {
         self.commands.clear();
         self.records.clear();

@@ -1,4 +1,4 @@
-//! What strategies emit: a signal wants something, with an expiry, a reason and what it is worth.
+//! Signals, the output of strategies: an intent with an expiry, a reason and an expected profit.
 //!
 //! Signals name no order ids, no amounts on the wire and no venue: execution turns them into orders,
 //! after risk. Inside a process they name markets and tokens by their dense keys; `Signal<TokenId,
@@ -11,36 +11,36 @@ use crate::{
     Time, Token, TokenId, Universe, Usdc,
 };
 
-/// What a strategy wants.
+/// An intent of a strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal<T = Token, M = MarketKey> {
-    /// Its name: a redelivered signal is recognised by it.
+    /// Unique id: a redelivered signal is recognised by it.
     pub id: SignalId,
-    /// Who says it.
+    /// The strategy that emitted it.
     pub strategy: StrategyId,
     /// The market it is about; for baskets the market of the first leg.
     pub market: M,
-    /// What is wanted.
+    /// The intent.
     pub action: Action<T>,
-    /// When it was said.
+    /// When it was emitted.
     pub created: Time,
-    /// From then on it is void.
+    /// From this time on it is ignored, and its resting orders are cancelled.
     pub expires: Time,
-    /// What it is expected to earn after fees, in micro-dollars: orders the queue.
+    /// Expected profit after fees; sorts the queue.
     pub edge: Usdc,
     /// Why, with figures.
     pub reason: Reason,
 }
 
-/// The four things a strategy can want.
+/// The four kinds of intent a strategy can emit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action<T = Token> {
     /// Buy or sell up to a size at a limit price.
     Trade(TradeIntent<T>),
-    /// All the orders that should rest in this market now. Empty means: be out.
+    /// All quotes that should rest in this market; an empty list cancels them all.
     Quotes(Vec<Quote<T>>),
-    /// Legs that make sense only together.
+    /// Legs that are executed together.
     Basket(Basket<T>),
     /// Reduce a position.
     Close(Close<T>),
@@ -57,7 +57,7 @@ impl<T> Action<T> {
         }
     }
 
-    /// How soon it has to be acted on.
+    /// Immediate or resting.
     pub fn urgency(&self) -> Urgency {
         match self {
             Action::Trade(trade) => trade.urgency,
@@ -81,60 +81,60 @@ pub enum ActionKind {
     Close,
 }
 
-/// How soon, and so with which order type.
+/// Immediate or resting, which decides the order type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Urgency {
-    /// Take what is there: FAK, or FOK where only the whole size makes sense.
+    /// Takes displayed liquidity: FAK, or FOK with `all_or_nothing`.
     Now,
-    /// Wait in the book: GTC or GTD.
+    /// Rests in the book: GTC or GTD.
     Rest,
 }
 
-/// One order that a strategy wants.
+/// An intent to buy or sell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TradeIntent<T = Token> {
-    /// Which token.
+    /// Outcome token.
     pub token: T,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// How much at most.
+    /// Shares; pUSD for an immediate buy.
     pub size: Size,
-    /// The worst acceptable price.
+    /// Limit price.
     pub limit: Price,
-    /// How soon.
+    /// Immediate (FAK, FOK) or resting (GTC, GTD).
     pub urgency: Urgency,
-    /// Only the whole size makes sense (FOK); ignored for resting orders.
+    /// Fill the whole size or nothing (FOK); ignored for resting orders.
     pub all_or_nothing: bool,
-    /// What to do with what was bought.
+    /// Exit plan of the lots it buys; `None`: the strategy closes them itself.
     pub exit: Option<ExitPlan>,
 }
 
-/// One order that should rest. Quotes are always post-only.
+/// One quote that should rest. Quotes are always post-only.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quote<T = Token> {
-    /// Which token.
+    /// Outcome token.
     pub token: T,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// Where.
+    /// Limit price.
     pub price: Price,
-    /// How much.
+    /// Size in shares.
     pub size: Shares,
-    /// What to do with what was bought.
+    /// Exit plan of the lots it buys; `None`: the strategy closes them itself.
     pub exit: Option<ExitPlan>,
 }
 
-/// Legs of equal matched shares.
+/// Legs that should match equal numbers of shares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Basket<T = Token> {
     /// What the complete basket becomes.
     pub kind: BasketKind,
     /// The legs. More than 15 do not fit one batch and are refused.
     pub legs: Vec<Leg<T>>,
-    /// Complete sets wanted at most.
+    /// Most complete sets to trade.
     pub sets: Shares,
-    /// The least edge per set, in micro-dollars after fees, at which it still makes sense.
+    /// Least acceptable edge per set after fees.
     pub min_edge_per_set: Usdc,
 }
 
@@ -160,7 +160,7 @@ impl BasketKind {
             BasketKind::AllNo => Usdc::whole(i64::try_from(legs).unwrap_or(1) - 1),
         }
     }
-    /// A stable word for counting.
+    /// Stable name for counters.
     pub fn name(self) -> &'static str {
         match self {
             BasketKind::BuyPair => "buy_pair",
@@ -174,18 +174,18 @@ impl BasketKind {
 /// One leg of a basket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg<T = Token> {
-    /// Which token.
+    /// Outcome token.
     pub token: T,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// The worst acceptable price.
+    /// Limit price.
     pub limit: Price,
 }
 
 /// Reduce a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Close<T = Token> {
-    /// Which token.
+    /// Outcome token.
     pub token: T,
     /// Millionths of what is held.
     pub fraction_ppm: u32,

@@ -1,4 +1,4 @@
-//! What the gateway can report of our own account.
+//! Account events: what the gateway reports of our own account.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use crate::{
     Side, StrategyId, Time, Token, Usdc,
 };
 
-/// What happened to our orders, money and shares.
+/// Updates of our orders, money and shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountEvent {
-    /// A connection that reports came up or went down.
+    /// A feed connection came up or went down.
     Link {
-        /// Which.
+        /// The connection.
         channel: Channel,
         /// Whether it is up.
         up: bool,
     },
-    /// What the venue and the chain say we have. It corrects nothing.
+    /// Balances and open orders as read from venue and chain. It corrects nothing.
     Snapshot(AccountSnapshot),
     /// An update of one of our orders.
     Order {
-        /// Which.
+        /// Our id of the order.
         id: ClientOrderId,
-        /// What became known.
+        /// The new state with its details.
         update: OrderUpdate,
     },
     /// A fill of one of our orders, or a later stage of its settlement, or its settled amounts.
@@ -38,7 +38,7 @@ pub enum AccountEvent {
     Finding(Finding),
 }
 
-/// A connection whose silence hides what happens to us.
+/// A feed connection; orders or fills can be missed while it is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -49,7 +49,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// A stable word.
+    /// Stable name.
     pub const fn name(self) -> &'static str {
         match self {
             Channel::Market => "market",
@@ -58,7 +58,7 @@ impl Channel {
     }
 }
 
-/// What reads at the venue and on the chain showed in one pass.
+/// Result of one pass of reads at the venue and on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountSnapshot {
     /// The epoch of `not_reconciled` that this pass began in: it clears no other.
@@ -69,66 +69,66 @@ pub struct AccountSnapshot {
     pub complete: bool,
     /// pUSD in the wallet, reservations included.
     pub cash: Usdc,
-    /// Shares by token, offered ones included; tokens that are not named are not held.
+    /// Shares by token, those reserved for sells included; a token that is missing is not held.
     pub shares: BTreeMap<Token, Shares>,
     /// Open orders by the venue's id, with the shares matched so far.
     pub open: BTreeMap<OrderHash, Shares>,
 }
 
-/// An order of our wallet that this bot did not place: a person's on the website, or one whose journal
-/// entry was lost.
+/// An order of our wallet that this bot did not place: placed on the website, or its journal entry
+/// was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExternalOrder {
     /// `run << 32 | 1 << 31 | n`, given by the gateway.
     pub id: ClientOrderId,
     /// The venue's id.
     pub hash: OrderHash,
-    /// Which token.
+    /// Outcome token, by its dense key.
     pub token: Token,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
-    /// Its limit.
+    /// Limit price.
     pub price: Price,
-    /// Its size in shares.
+    /// Size in shares.
     pub size: Shares,
-    /// Whether it may still match.
+    /// Whether it can still match.
     pub open: bool,
 }
 
-/// What reconciliation corrects besides orders and fills, which it reports as such.
+/// A correction by reconciliation that is neither an order update nor a fill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// Money that a log explains and the ledger did not know.
+    /// pUSD that a chain log explains and the ledger does not have.
     Cash {
         /// Positive came in.
         amount: Usdc,
-        /// What explains it.
+        /// Kind of the explaining log entry.
         code: Code,
     },
-    /// Shares that a log explains and the lots did not know; booked to `external`.
+    /// Shares that a chain log explains and the lots do not have; booked to `external`.
     Shares {
-        /// Which token.
+        /// Outcome token, by its dense key.
         token: Token,
         /// Millionths of a share; positive came in.
         micros: i64,
-        /// What explains it.
+        /// Kind of the explaining log entry.
         code: Code,
     },
-    /// Nothing explains a token's difference: no order in it until a person releases it.
+    /// An unexplained difference in a token: it is frozen until an operator releases it.
     Freeze {
-        /// Which token.
+        /// Outcome token, by its dense key.
         token: Token,
         /// What differs, with figures.
         detail: String,
     },
-    /// Nothing explains a difference in cash: no entries until a person names it.
+    /// An unexplained difference in cash: no new exposure until an operator clears it.
     CashMismatch {
         /// Ours minus theirs.
         difference: Usdc,
     },
 }
 
-/// Why money moved without an order.
+/// Kinds of cash movements without an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CashKind {
@@ -153,7 +153,7 @@ pub enum CashKind {
 /// A movement of money or complete sets that is not a trade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cash {
-    /// Why.
+    /// What moved it.
     pub kind: CashKind,
     /// The conversion it answers, if any.
     pub conversion: Option<ConversionId>,

@@ -1,4 +1,4 @@
-//! What people and the runtime can order.
+//! Control events: operators and the runtime.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cause, ClientOrderId, MarketKey, Price, StrategyId, Token};
 
-/// Start, stop, time, people, parameters.
+/// Start, stop, timer, operator commands, parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlEvent {
     /// The run begins. It opens nothing: the gate is open when no blocker is set.
@@ -17,11 +17,11 @@ pub enum ControlEvent {
     Timer,
     /// The runtime sets or clears a reason not to trade.
     Blocker {
-        /// Which.
+        /// Cause that is set or cleared; at most one blocker per cause.
         cause: Cause,
         /// Whether it holds from now on.
         on: bool,
-        /// For people, with figures.
+        /// Text for the operator, with figures.
         detail: String,
     },
     /// New limits, already validated, as the section `risk` in TOML.
@@ -31,36 +31,36 @@ pub enum ControlEvent {
     },
     /// New parameters for a strategy, already validated, as TOML text.
     Params {
-        /// Whose.
+        /// The strategy that takes them.
         strategy: StrategyId,
-        /// The section of the configuration.
+        /// Its section of the configuration.
         toml: Arc<str>,
     },
-    /// A strategy is switched on or off. Off: its quotes are pulled, exits of what it holds go on.
+    /// Switches a strategy on or off. Off: its quotes are cancelled; exits of its holdings go on.
     Strategy {
-        /// Which.
+        /// The strategy.
         id: StrategyId,
         /// Whether it may emit signals.
         run: bool,
     },
-    /// A person acted.
+    /// An operator command.
     Operator(Operator),
 }
 
-/// What a person ordered, who it was and why.
+/// An operator command with its author and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator<T = Token, M = MarketKey> {
-    /// Who: a name or a user id with its channel.
+    /// Author: a name, or a user id with its channel.
     pub by: String,
-    /// Why, in their words; may be empty.
+    /// Reason as written by the operator; may be empty.
     pub why: String,
     /// Idempotency key: the same key is executed once. Empty: no key.
     pub key: String,
-    /// What.
+    /// Command with its target.
     pub command: OperatorCommand<T, M>,
 }
 
-/// What a person can order.
+/// The operator commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorCommand<T = Token, M = MarketKey> {
@@ -68,12 +68,12 @@ pub enum OperatorCommand<T = Token, M = MarketKey> {
     Pause,
     /// Only orders that make a position smaller.
     ReduceOnly,
-    /// Clears pauses of persons, halts and loss latches, which are measured from now on. Refused while
+    /// Clears operator pauses, halts and loss latches, whose base is reset to now. Refused while
     /// killed; clears nothing that the runtime set.
     Resume,
-    /// Latched: cancel everything, nothing new, no exit either.
+    /// Latched: cancels every order; no order leaves, exits included.
     Kill,
-    /// Lifts the kill; what remains is a pause.
+    /// Ends the kill; the gate stays paused.
     Rearm,
     /// Close all positions of a market, or all; its bids are cancelled and refused until resumed.
     Flatten {
@@ -84,7 +84,7 @@ pub enum OperatorCommand<T = Token, M = MarketKey> {
     },
     /// Reduce what all strategies hold of a token.
     Close {
-        /// Which token.
+        /// Outcome token.
         token: T,
         /// Millionths of what is held.
         fraction_ppm: u32,
@@ -95,16 +95,16 @@ pub enum OperatorCommand<T = Token, M = MarketKey> {
     CancelOrder(ClientOrderId),
     /// Cancel all orders, of one market or everywhere.
     CancelMarket(Option<M>),
-    /// Lift a frozen market.
+    /// Unfreeze a market.
     ReleaseMarket(M),
-    /// Lift a frozen token.
+    /// Unfreeze a token.
     ReleaseToken(T),
-    /// Lift a named blocker that waits for a person.
+    /// Clear a blocker by name, where an operator may.
     ReleaseBlocker(Cause<T, M>),
 }
 
 impl<T, M> OperatorCommand<T, M> {
-    /// A stable word.
+    /// Stable name.
     pub const fn name(&self) -> &'static str {
         match self {
             OperatorCommand::Pause => "pause",

@@ -1,4 +1,4 @@
-//! What a market feed can report.
+//! Events of a market feed.
 
 use std::sync::Arc;
 
@@ -6,53 +6,54 @@ use core::num::NonZeroU32;
 
 use crate::{Market, MarketKey, MarketState, Price, Shares, Side, Tick, Token};
 
-/// Market data and facts of markets. Public: anybody sees the same.
+/// Public market data and market facts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MarketEvent {
     /// A market became known, or its facts changed.
     Listed {
-        /// Its key in this process, given by whoever makes the order of events; everybody else checks it.
+        /// Its key in this process, assigned where the order of events is made (tape reader, inbox) and
+        /// checked by every other reader.
         key: MarketKey,
         /// Its facts.
         market: Arc<Market>,
     },
     /// A market is over and flat: its memory is freed, its key is never used again.
     Delisted {
-        /// Which market.
+        /// Market, by its dense key.
         market: MarketKey,
     },
-    /// A level of a book has a new total size.
+    /// A level's new total size.
     Level(LevelChange),
     /// A whole book as it is now.
     Snapshot(Arc<BookSnapshot>),
-    /// A trade of anybody's, published on one of the two tokens.
+    /// A public trade on one of the two tokens.
     Print(Print),
     /// The best prices, without a level (`best_bid_ask`).
     Best {
-        /// Whose book.
+        /// Token of the book.
         token: Token,
         /// The best prices.
         top: Top,
     },
-    /// The tick size changed (announced): the book is void until the next snapshot.
+    /// An announced tick size change: the book is invalidated until the next snapshot.
     Tick {
-        /// Which market.
+        /// Market, by its dense key.
         market: MarketKey,
         /// The new tick size.
         tick: Tick,
     },
-    /// The market entered another state of its life; resolution carries the payouts.
+    /// The market's state changed; a resolution carries the payouts.
     State {
-        /// Which market.
+        /// Market, by its dense key.
         market: MarketKey,
         /// The new state.
         state: MarketState,
     },
-    /// The stream was interrupted: books are void until their next snapshot.
+    /// The stream was interrupted: books are invalidated until their next snapshot.
     Interrupted(Interruption),
-    /// The last proof that a market's book is current is too old, or came again.
+    /// The last proof that a market's book is current is too old (`on`), or a new one came.
     Unverified {
-        /// Which market.
+        /// Market, by its dense key.
         market: MarketKey,
         /// Whether the proof is too old. Any book message of the market ends it too.
         on: bool,
@@ -119,7 +120,7 @@ pub struct LevelChange {
 /// A whole book of one token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookSnapshot {
-    /// Whose book.
+    /// Token of the book.
     pub token: Token,
     /// Levels in any order.
     pub bids: Vec<(Price, Shares)>,

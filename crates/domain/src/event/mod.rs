@@ -1,5 +1,5 @@
-//! Everything that can happen, in four families: a feed can make market events only, the gateway account
-//! events only, the waiting parts world events, people and the runtime control events.
+//! Events in four families: a feed makes only market events, the gateway only account events; the
+//! asynchronous tasks make world events, operators and the runtime control events.
 
 mod account;
 mod control;
@@ -20,7 +20,7 @@ use crate::{ClientOrderId, OrderUpdate, OwnTrade, Time};
 pub struct Stamped {
     /// Engine time: monotone, given by the inbox or the tape.
     pub at: Time,
-    /// What the venue said; it can run backwards.
+    /// The venue's timestamp; it can run backwards.
     pub venue_at: Time,
     /// Position in the stream.
     pub seq: u64,
@@ -35,9 +35,9 @@ pub enum Event {
     Market(MarketEvent),
     /// Our own account.
     Account(Box<AccountEvent>),
-    /// Wallets, news, forecasts.
+    /// Articles, followed wallets, forecasts, signals of other processes.
     World(Arc<WorldEvent>),
-    /// People and the runtime.
+    /// Operators and the runtime.
     Control(Box<ControlEvent>),
 }
 
@@ -77,7 +77,7 @@ impl Event {
     }
 }
 
-/// How far a recorded fact can be trusted.
+/// Provenance of a recorded fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quality {

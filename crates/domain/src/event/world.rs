@@ -1,21 +1,21 @@
-//! What the world outside the venue can report.
+//! Events from outside the venue.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{AskId, Code, ConditionId, MarketKey, Price, Shares, Side, Signal, Time, Token, Usdc};
 
-/// News, wallets, forecasts, signals of other processes.
+/// Articles, followed wallets, forecasts, signals of other processes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WorldEvent {
     /// A followed wallet traded.
     Wallet(WalletTrade),
-    /// What a followed wallet holds.
+    /// The positions of a followed wallet.
     LeaderState(LeaderState),
-    /// A news article arrived.
+    /// An article arrived.
     Article(Article),
     /// A model answered.
     Forecast(Forecast),
-    /// A question will not be answered.
+    /// A question that no forecast will answer.
     NoForecast {
         /// Which question.
         ask: AskId,
@@ -54,13 +54,13 @@ pub struct LeaderState {
     pub complete: bool,
     /// Shares by token.
     pub positions: Vec<(Token, Shares)>,
-    /// Worth of all positions as the venue states it.
+    /// Value of all positions as reported by the venue.
     pub value: Usdc,
     /// pUSD in the wallet, where known.
     pub cash: Option<Usdc>,
 }
 
-/// A news article, first seen at the event's time.
+/// An article, first seen at the event's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Article {
     /// Where it came from.
@@ -79,10 +79,10 @@ pub struct Article {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forecast {
-    /// The question it answers; `None` for one that nobody asked here.
+    /// The question it answers; `None` for an unsolicited forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AskId>,
-    /// Which market.
+    /// Market, by its condition id.
     pub condition: ConditionId,
     /// Probability of YES in millionths.
     pub yes_ppm: u32,
