@@ -1,6 +1,6 @@
-//! The queue in which signals wait for execution, with superseding and deduplication.
+//! The queue of signals before execution, with superseding and deduplication.
 //!
-//! The types of signals are the vocabulary's ([`polydesk_domain`]) and re-exported here.
+//! The signal types are those of [`polydesk_domain`], re-exported here.
 
 mod queue;
 

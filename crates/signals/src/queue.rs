@@ -8,18 +8,18 @@ use polydesk_domain::{ActionKind, MarketKey, Signal, SignalId, StrategyId, Time,
 type Rank = (Urgency, Reverse<Usdc>, Time, SignalId);
 type Slot = (StrategyId, ActionKind, MarketKey);
 
-/// What became of a pushed signal.
+/// Result of pushing a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pushed {
-    /// It waits.
+    /// Queued.
     Queued,
-    /// It waits in place of an older one that had not been acted on.
+    /// Queued in place of an older one of the same slot, which is returned.
     Superseded(SignalId),
-    /// An equal or newer one of the same slot already waits: nothing changed.
+    /// Dropped: an equal or newer one of the same slot is queued.
     Outdated,
 }
 
-/// A signal that left the queue without being acted on.
+/// A signal that was removed from the queue without execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dropped {
     /// The signal.
@@ -35,8 +35,8 @@ pub struct Queue {
     slots: BTreeMap<Slot, Rank>,
 }
 
-/// The latest signal taken from one producer: ids of a producer rise, so this recognises a redelivery
-/// however long ago the first delivery was.
+/// The latest signal taken from one producer. Ids of a producer rise, so the mark recognises a redelivery
+/// at any distance from the first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct HighWater {
     /// The producer's run.
@@ -46,7 +46,7 @@ pub struct HighWater {
 }
 
 impl HighWater {
-    /// Takes a signal's id up; false for one that is not newer than what was taken.
+    /// Records a signal's id; false if it is not newer than the high-water mark.
     pub fn accept(&mut self, id: SignalId) -> bool {
         let newer = (id.epoch, id.counter) > (self.epoch, self.counter);
         if newer {
@@ -62,12 +62,12 @@ impl Queue {
         Queue::default()
     }
 
-    /// How many wait.
+    /// Number of queued signals.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether none waits.
+    /// Whether no signal is queued.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -100,7 +100,7 @@ impl Queue {
         None
     }
 
-    /// Forgets everything that waits (kill).
+    /// Removes every queued signal (kill).
     pub fn clear(&mut self, now: Time, dropped: &mut Vec<Dropped>) {
         let waiting = core::mem::take(&mut self.waiting);
         self.slots.clear();

@@ -1,4 +1,4 @@
-//! The strategies a configuration can name.
+//! The catalogue of strategies that a configuration can name.
 
 use polydesk_domain::StrategyId;
 

@@ -1,7 +1,7 @@
-//! Strategies: they read a [`View`] and emit what they want as signals; they send nothing.
+//! Strategies: they read a [`View`] and emit signals; they send no orders.
 //!
-//! No strategy here sees an API, a clock or an account; what it must remember is small and can be
-//! saved. Adding one is: a file, a section of the configuration, a line in [`catalogue`].
+//! No strategy has access to an API, a clock or the account of another strategy; its memory is small and
+//! can be saved. A new strategy needs a file, a section of the configuration and a line in [`catalogue`].
 
 pub mod arb_scanner;
 pub mod catalogue;
@@ -25,13 +25,13 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// What a strategy without memory saves.
+    /// The saved state of a strategy without memory.
     pub const NOTHING: Saved = Saved { version: 0, bytes: Vec::new() };
 
-    /// For a strategy without memory: there is nothing to take up.
+    /// For a strategy without memory: there is nothing to load.
     ///
     /// # Errors
-    /// Something was saved, by another program.
+    /// The saved state is not empty: another version wrote it.
     pub fn expect_nothing(&self, strategy: StrategyId) -> Result<(), StateError> {
         if *self == Saved::NOTHING {
             return Ok(());
@@ -40,51 +40,51 @@ impl Saved {
     }
 }
 
-/// What the outside must supply for a strategy to work.
+/// Inputs that the runtime has to supply to a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
     /// Wallets to follow, lower-case hex.
     pub wallets: Vec<String>,
-    /// Topics of news.
+    /// Topics of articles.
     pub topics: Vec<String>,
     /// Symbols of reference prices.
     pub references: Vec<String>,
-    /// Whether a model must be there to be asked.
+    /// Whether it asks models.
     pub forecasts: bool,
 }
 
-/// Why saved state or parameters were refused.
+/// Saved state or parameters that a strategy refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// Saved by a version this one does not read.
+    /// Saved by a version that this one cannot read.
     #[error("{strategy}: saved state has version {found}, this program reads {known}")]
     Version {
-        /// Whose.
+        /// The strategy.
         strategy: StrategyId,
-        /// What was found.
+        /// Version of the saved state.
         found: u16,
-        /// What is known.
+        /// Version that this program reads.
         known: u16,
     },
-    /// Not what the version promises.
+    /// The bytes do not fit the version's layout.
     #[error("{strategy}: saved state is damaged: {detail}")]
     Damaged {
-        /// Whose.
+        /// The strategy.
         strategy: StrategyId,
-        /// What is wrong.
+        /// The decoding error.
         detail: String,
     },
     /// Parameters that do not parse or break a rule.
     #[error("{strategy}: {detail}")]
     Params {
-        /// Whose.
+        /// The strategy.
         strategy: StrategyId,
         /// Every broken rule, one a line.
         detail: String,
     },
 }
 
-/// Something that forms opinions.
+/// A trading strategy.
 pub trait Strategy: Send {
     /// Its name in configuration, journal and reports: a kind, or `KIND.NAME`.
     fn id(&self) -> StrategyId;
@@ -93,11 +93,11 @@ pub trait Strategy: Send {
     /// Whether it is called for a market. Asked once per listing and relisting, and for all markets after
     /// [`Strategy::reconfigure`].
     fn wants(&self, market: &Market) -> bool;
-    /// What the outside must supply.
+    /// Inputs that the runtime has to supply.
     fn needs(&self) -> Needs {
         Needs::default()
     }
-    /// Emits what it wants now. The same views in the same order give the same signals.
+    /// Emits signals. The same views in the same order give the same signals.
     fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>);
     /// New parameters as TOML text, already validated at the edge. Arrives as an event; kinds, wants and
     /// needs are asked again.
@@ -108,10 +108,10 @@ pub trait Strategy: Send {
         let detail = "it takes no parameters".to_owned();
         Err(StateError::Params { strategy: self.id(), detail })
     }
-    /// Soft memory (ranges, averages), by the venue's ids: it may be old or missing after a restart. What
-    /// must not be lost goes through [`Emit::remember`].
+    /// Soft memory (ranges, averages), by the venue's ids: it may be old or missing after a restart.
+    /// Durable memory goes through [`Emit::remember`].
     fn save(&self) -> Saved;
-    /// Takes up saved soft memory.
+    /// Loads soft memory.
     ///
     /// # Errors
     /// It was saved by another version, or is damaged.

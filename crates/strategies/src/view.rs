@@ -1,4 +1,4 @@
-//! What a strategy may see, and where it puts what it wants.
+//! The input of a strategy ([`View`], [`Trigger`]) and its output ([`Emit`]).
 
 use polydesk_domain::{
     Action, AskId, Book, Books, ClientOrderId, Code, Market, MarketKey, MarketState, Opportunity,
@@ -9,38 +9,38 @@ use polydesk_domain::{
 /// One of a strategy's own open orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenOrder {
-    /// Its name.
+    /// Our id of the order.
     pub id: ClientOrderId,
-    /// Which token.
+    /// Outcome token, by its dense key.
     pub token: Token,
-    /// Which way.
+    /// Buy or sell of that token.
     pub side: Side,
     /// Limit price.
     pub price: Price,
-    /// What can still match, at most.
+    /// Shares that can still match, at most.
     pub remaining: Shares,
-    /// Where it is.
+    /// State of the order.
     pub state: OrderState,
 }
 
-/// The strategy's own positions and orders; execution has them, tests have a table.
+/// The strategy's own positions and orders. Execution implements it; tests use a table.
 pub trait Account {
-    /// What the strategy holds of a token.
+    /// The strategy's position in a token.
     fn position(&self, strategy: StrategyId, token: Token) -> Position;
     /// Its open orders in a market, oldest first.
     fn open_orders(&self, strategy: StrategyId, market: MarketKey) -> Vec<OpenOrder>;
-    /// Whether quotes of it are wanted in a market, whether they rest already or not.
+    /// Whether it has quotes in a market, resting or still to be placed.
     fn quoted(&self, strategy: StrategyId, market: MarketKey) -> bool;
-    /// pUSD that nothing has a claim on.
+    /// pUSD that no order and no conversion reserves.
     fn free_cash(&self) -> Usdc;
-    /// What the strategy remembered under a key.
+    /// The strategy's durable memory under a key.
     fn recall(&self, strategy: StrategyId, key: &str) -> Option<&[u8]>;
 }
 
-/// A read-only view of everything a strategy may know.
+/// The read-only input of a strategy.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// Who is called.
+    /// The strategy that is called.
     pub strategy: StrategyId,
     /// Engine time.
     pub now: Time,
@@ -59,7 +59,7 @@ impl<'a> View<'a> {
     pub fn market(&self, key: MarketKey) -> &'a Market {
         self.universe.market(key)
     }
-    /// The book of a market, if its best prices can be relied on.
+    /// The book of a market, if it is usable: synced and not crossed.
     pub fn trusted_book(&self, key: MarketKey) -> Option<&'a Book> {
         if self.books.trusted(key) { self.books.get(key) } else { None }
     }
@@ -67,22 +67,22 @@ impl<'a> View<'a> {
     pub fn trades(&self, key: MarketKey) -> bool {
         self.states.get(key.index()).is_some_and(|state| state.trades())
     }
-    /// What this strategy remembered under a key, however often the process was restarted since.
+    /// The durable memory of this strategy under a key; it survives restarts.
     pub fn recall(&self, key: &str) -> Option<&'a [u8]> {
         self.account.recall(self.strategy, key)
     }
-    /// Time left to the nominal close; `None` when that is not known.
+    /// Time left to the nominal close; `None` if the close is unknown.
     pub fn to_close(&self, key: MarketKey) -> Option<Span> {
         self.market(key).closes.map(|closes| self.now.until(closes))
     }
 }
 
-/// Why a strategy is called.
+/// The cause of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum Trigger<'a> {
-    /// A market's batch is complete: its book can be looked at.
+    /// A market's batch is complete, so its book is consistent.
     Batch(MarketKey),
-    /// Any other event of interest.
+    /// Any other event of the kinds that the strategy asks for.
     Event(&'a Stamped),
 }
 
@@ -122,11 +122,11 @@ impl Kinds {
     }
 }
 
-/// Why candidates were passed over, by code, for one strategy.
+/// Counts of skipped candidates by code, for one strategy.
 #[derive(Debug, Clone, Default)]
 pub struct Skips {
     counts: Vec<(Code, u64)>,
-    /// The last code of each market: a change of code is worth a line in the log.
+    /// The last code of each market: a change of code makes a record.
     last: Vec<Option<Code>>,
 }
 
@@ -146,7 +146,7 @@ impl Skips {
         changed
     }
 
-    /// Forgets a delisted market's last code.
+    /// Drops a delisted market's last code.
     pub fn forget(&mut self, market: MarketKey) {
         if let Some(last) = self.last.get_mut(market.index()) {
             *last = None;
@@ -161,7 +161,7 @@ impl Skips {
     }
 }
 
-/// Numbers of what a strategy emits: part of the names of its signals and questions.
+/// Counters for the ids of signals and questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counter {
     /// The run.
@@ -175,11 +175,11 @@ pub struct Counter {
 /// A question to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
-    /// Names the answer.
+    /// Id that the forecast repeats.
     pub id: AskId,
-    /// About which market.
+    /// Market that the question is about.
     pub market: MarketKey,
-    /// Nothing first seen later may be used.
+    /// The model may use only evidence first seen before this time.
     pub evidence_until: Time,
 }
 
@@ -188,18 +188,18 @@ pub struct Question {
 pub struct Emitted {
     /// Signals, in order.
     pub signals: Vec<Signal>,
-    /// Skips whose code changed, for the log.
+    /// Skips whose code changed, for records.
     pub skips: Vec<(MarketKey, Reason)>,
     /// Opportunities that ended.
     pub opportunities: Vec<Opportunity>,
-    /// Keys with what to remember; `None` forgets.
+    /// Durable memory to write by key; `None` deletes the key.
     pub remember: Vec<(String, Option<Vec<u8>>)>,
     /// Questions.
     pub asks: Vec<Question>,
 }
 
 impl Emitted {
-    /// Whether nothing but signals may be in it.
+    /// Whether it contains signals at most.
     pub fn quiet(&self) -> bool {
         self.skips.is_empty()
             && self.opportunities.is_empty()
@@ -208,7 +208,7 @@ impl Emitted {
     }
 }
 
-/// Where a strategy puts what it wants.
+/// The output of a strategy.
 pub struct Emit<'a> {
     strategy: StrategyId,
     now: Time,
@@ -218,7 +218,7 @@ pub struct Emit<'a> {
 }
 
 impl<'a> Emit<'a> {
-    /// An outlet for one call of one strategy.
+    /// The output of one call of one strategy.
     pub fn new(
         strategy: StrategyId,
         now: Time,
@@ -256,7 +256,7 @@ impl<'a> Emit<'a> {
         });
     }
 
-    /// Counts a candidate that was passed over.
+    /// Counts a skipped candidate.
     #[inline]
     pub fn skip(&mut self, market: MarketKey, reason: Reason) {
         if self.skips.count(market, reason.code) {
@@ -269,12 +269,12 @@ impl<'a> Emit<'a> {
         self.emitted.opportunities.push(opportunity);
     }
 
-    /// Remembers something over restarts, or forgets it (`None`); read by [`View::recall`].
+    /// Writes durable memory under a key, or deletes it (`None`); read by [`View::recall`].
     pub fn remember(&mut self, key: &str, value: Option<&[u8]>) {
         self.emitted.remember.push((key.to_owned(), value.map(<[u8]>::to_vec)));
     }
 
-    /// Asks a model about a market. The answer comes as a forecast or as `NoForecast` with this id.
+    /// Asks a model about a market. A forecast or `NoForecast` with this id is the answer.
     pub fn ask(&mut self, market: MarketKey, evidence_until: Time) -> AskId {
         self.counter.asks += 1;
         let id = AskId::of_run(self.counter.run, self.counter.asks);

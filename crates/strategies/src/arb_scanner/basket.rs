@@ -1,11 +1,11 @@
-//! What a basket is worth when its legs are walked through displayed depth, fees of each leg included.
+//! Sizes a basket by walking its legs through displayed depth, fees of each leg included.
 
 use polydesk_domain::{BasketKind, Leg};
 use polydesk_domain::{Book, FeeRate, Outcome, Price, Shares, Side, Token, Usdc};
 
 use super::ArbParams;
 
-/// One leg with the book it would be taken from.
+/// One leg with its book and fee.
 #[derive(Clone, Copy)]
 pub(super) struct LegSource<'a> {
     pub token: Token,
@@ -17,14 +17,14 @@ pub(super) struct LegSource<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sized {
     pub sets: Shares,
-    /// What the legs cost (buys) or what is split (sells), without fees.
+    /// Cost of the legs (buys) or pUSD split (sells), without fees.
     pub cost: Usdc,
-    /// After fees.
+    /// Edge after fees.
     pub edge: Usdc,
     pub legs: Vec<Leg>,
 }
 
-/// Best gross edge of one set in ten-thousandths; `None` when a leg has nothing to take.
+/// Best gross edge of one set in ten-thousandths; `None` when a leg has no depth.
 pub(super) fn gross_units(kind: BasketKind, legs: &[LegSource<'_>]) -> Option<i32> {
     let side = taker_side(kind);
     let mut sum = 0;
@@ -44,7 +44,7 @@ pub(super) fn taker_side(kind: BasketKind) -> Side {
     if kind == BasketKind::SellPair { Side::Sell } else { Side::Buy }
 }
 
-/// Walks all legs together, level by level, as long as one more set still earns something.
+/// Walks all legs together, level by level, while one more set still has a positive edge.
 pub(super) fn size(kind: BasketKind, legs: &[LegSource<'_>], params: &ArbParams) -> Sized {
     let side = taker_side(kind);
     let mut cursors: Vec<_> = legs

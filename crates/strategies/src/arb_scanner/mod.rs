@@ -1,9 +1,9 @@
-//! Looks for baskets that cost less than they pay after every leg's fee at its price and depth.
+//! Scans for baskets that cost less than they pay after every leg's fee at its price and depth.
 //!
 //! The two books of a market mirror each other, so YES + NO below one shows only while a book is
 //! crossed; groups of mutually exclusive outcomes show more. A group counts only when it is provably
 //! complete: with augmented, placeholder, missing or unopened outcomes it is not an arbitrage.
-//! Sizing and leg risk belong to the plans of execution; this only says what is there.
+//! Final sizing and leg risk belong to execution; the scanner only emits the basket.
 
 mod basket;
 mod params;
@@ -22,17 +22,17 @@ use crate::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 /// The most legs one batch of orders can carry.
 const MAX_LEGS: usize = 15;
 
-/// The scanner. It saves nothing: open opportunities are seen again after a restart.
+/// The scanner. It saves nothing: it finds open opportunities again after a restart.
 pub struct ArbScanner {
     id: StrategyId,
     params: ArbParams,
-    open: BTreeMap<(Subject, BasketKind), Tracked>,
-    /// Per market: whether any opportunity in it may be open, so that a quiet book costs nothing.
+    open: BTreeMap<(Subject, BasketKind), OpenOpportunity>,
+    /// Per market: whether an opportunity in it may be open, so that a quiet book costs no look-up.
     active: Vec<bool>,
 }
 
-/// An opportunity under way.
-struct Tracked {
+/// An open opportunity.
+struct OpenOpportunity {
     opportunity: Opportunity,
     next_signal: Time,
     /// Complete batches that showed it.
@@ -77,12 +77,12 @@ impl ArbScanner {
             }
             let verdict =
                 if kind == BasketKind::SellPair && self.signalled(key, BasketKind::BuyPair) {
-                    // The books mirror each other: selling both would take the very same depth.
+                    // The two books mirror each other: selling both tokens would take the same depth twice.
                     Err(Reason::new("taken_as_buy_pair"))
                 } else if 10_000 - gross > self.params.pair_threshold {
                     Err(Reason::new("above_threshold").with("gross_units", i64::from(gross)))
                 } else if !view.books.known(key) {
-                    // A half-known book is crossed by what it has not heard yet.
+                    // A book that is not synced can be crossed by updates that are still missing.
                     Err(Reason::new("book_not_known"))
                 } else if !view.trades(key) {
                     Err(Reason::new("member_not_open"))
@@ -91,7 +91,7 @@ impl ArbScanner {
                 } else {
                     Ok(basket::size(kind, &legs, &self.params))
                 };
-            self.judge(view, key, subject, kind, gross, verdict, self.params.merge, out);
+            self.evaluate(view, key, subject, kind, gross, verdict, self.params.merge, out);
         }
     }
 
@@ -102,7 +102,7 @@ impl ArbScanner {
 
     fn scan_group(&mut self, view: &View<'_>, group: &str, out: &mut Emit<'_>) {
         let members = view.universe.group(group);
-        // A group's signals stand in the queue under its first market, whichever moved.
+        // A group's signals are queued under its first market, whichever member changed.
         let Some(first) = members.first().copied() else { return };
         for (kind, outcome) in
             [(BasketKind::AllYes, Outcome::Yes), (BasketKind::AllNo, Outcome::No)]
@@ -115,7 +115,7 @@ impl ArbScanner {
                 legs.push(LegSource { token: member.token(outcome), book, fee });
             }
             let subject = Subject::Group(group.to_owned());
-            // A group of one is no basket; with a leg missing there is nothing to compare.
+            // A group of one is no basket; with a leg missing there is no sum to compare.
             let gross = if legs.len() < 2 { None } else { basket::gross_units(kind, &legs) };
             let Some(gross) = gross.filter(|gross| *gross > 0) else {
                 self.end(&subject, kind, out);
@@ -127,12 +127,21 @@ impl ArbScanner {
                 (Ok(_), None) => Err(Reason::new("close_unknown")),
                 (verdict, _) => verdict,
             };
-            self.judge(view, first, subject, kind, gross, verdict, lock.unwrap_or(Span::MAX), out);
+            self.evaluate(
+                view,
+                first,
+                subject,
+                kind,
+                gross,
+                verdict,
+                lock.unwrap_or(Span::MAX),
+                out,
+            );
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything known about one candidate")]
-    fn judge(
+    fn evaluate(
         &mut self,
         view: &View<'_>,
         key: MarketKey,
@@ -145,7 +154,7 @@ impl ArbScanner {
     ) {
         let now = view.now;
         let sized = verdict.as_ref().ok().map(|sized| (sized.edge, sized.sets));
-        let tracked = self.open.entry((subject.clone(), kind)).or_insert_with(|| Tracked {
+        let tracked = self.open.entry((subject.clone(), kind)).or_insert_with(|| OpenOpportunity {
             opportunity: Opportunity {
                 kind,
                 subject,
@@ -171,8 +180,8 @@ impl ArbScanner {
         let verdict = verdict
             .and_then(|sized| worthwhile(view, &sized, lock, &self.params).map(|()| sized))
             .and_then(|sized| {
-                // A pair below one dollar shows in crossed books only, which the venue would have matched
-                // itself: one frame of a sweep is no proof, the next batch is.
+                // A pair below one dollar appears only in a crossed book, which the venue would match
+                // itself. One batch can be a frame of a sweep; a second batch confirms it.
                 let pair = matches!(kind, BasketKind::BuyPair | BasketKind::SellPair);
                 if pair && batches < 2 { Err(Reason::new("first_sight")) } else { Ok(sized) }
             });
@@ -194,7 +203,7 @@ impl ArbScanner {
             .with("cost_micros", sized.cost.micros());
         opportunity.outcome = Reason::new("signalled");
         tracked.next_signal = now + self.params.retry;
-        // A fifth of the seen edge must be left when execution sizes it again.
+        // Execution sizes the basket again; a fifth of the edge seen here must be left then.
         let min_edge_per_set = sized.edge.scale_floor(200_000, sized.sets.micros().max(1));
         let basket = Basket { kind, legs: sized.legs, sets: sized.sets, min_edge_per_set };
         out.signal(key, Action::Basket(basket), self.params.ttl, sized.edge, reason);
@@ -246,7 +255,7 @@ fn complete(view: &View<'_>, members: &[MarketKey]) -> Result<(), Reason> {
     Ok(())
 }
 
-/// How long the money of a group is locked: to the last close plus the lag of resolution.
+/// Time for which the money of a group is locked: to the last close plus the resolution lag.
 fn release(view: &View<'_>, members: &[MarketKey], lag: Span) -> Option<Span> {
     let mut latest = Span::ZERO;
     for member in members {
@@ -255,7 +264,7 @@ fn release(view: &View<'_>, members: &[MarketKey], lag: Span) -> Option<Span> {
     Some(latest + lag)
 }
 
-/// Whether a sized basket clears the minimum profit, margin, return and order sizes.
+/// Whether a sized basket reaches the minimum profit, margin, return and order sizes.
 fn worthwhile(
     view: &View<'_>,
     sized: &Sized,
@@ -268,7 +277,7 @@ fn worthwhile(
     }
     for leg in &sized.legs {
         let minimum = view.market(leg.token.market()).min_size;
-        // Any immediate order has to be worth a dollar, whatever its shares.
+        // The venue requires one dollar of every immediate order, whatever its shares.
         let value = leg.limit.notional_floor(sized.sets);
         if sized.sets < minimum || value < Usdc::whole(1) {
             return Err(
@@ -328,7 +337,7 @@ impl Strategy for ArbScanner {
                 if let Some(active) = self.active.get_mut(market.index()) {
                     *active = false;
                 }
-                // With a member missing the group is another one, and with none nobody ends it.
+                // A delisting changes the group, and after the last one no batch would end its opportunity.
                 if let Some(neg_risk) = &view.market(*market).neg_risk {
                     for kind in [BasketKind::AllYes, BasketKind::AllNo] {
                         self.end(&Subject::Group(neg_risk.group.clone()), kind, out);

@@ -1,4 +1,4 @@
-//! What a person may set, and what the scanner may rely on.
+//! Parameters of the scanner: as written in the configuration, and validated.
 
 use polydesk_domain::{Shares, Span, Usdc};
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use crate::stink_bidder::Rules;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawArbScanner {
-    /// Look at YES + NO of one market.
+    /// Scan YES + NO of single markets.
     pub pairs: bool,
-    /// Look at mutually exclusive groups.
+    /// Scan neg-risk groups.
     pub groups: bool,
     /// A pair counts as a candidate below this sum of both asks (and above its mirror for both bids).
     /// The classic 0.97 is only a filter: the real test is the edge after fees.

@@ -19,7 +19,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A group of `listed` markets that says it has `members`.
+    /// A group of `listed` markets whose stated size is `members`.
     fn new(
         listed: u64,
         members: Option<u32>,

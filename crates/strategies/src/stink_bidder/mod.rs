@@ -1,8 +1,8 @@
-//! Rests ladders of post-only bids far below fair value and waits for somebody in a hurry.
+//! Rests ladders of post-only bids far below fair value, to be filled by urgent sellers.
 //!
-//! Fair value is the middle of a book whose best prices can be relied on. It never chases: a ladder
-//! moves only when the middle has moved by `reanchor` or the ladder is old, and it steps aside near
-//! the close, after a tick change, after news and after a fill. Exits belong to the position manager.
+//! Fair value is the mid price of a usable book. A ladder moves only when the mid price has moved by
+//! `reanchor` or the ladder is old. Quotes are pulled near the close, after a tick size change, after an
+//! article and after a fill. Exits belong to the position manager.
 
 mod params;
 mod state;
@@ -21,17 +21,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
-/// Saved memory of a market that was last used so much earlier than the latest one is not taken up.
+/// Saved memory of a market is not loaded if it was last used so much earlier than the latest one.
 const KEPT: Span = Span::secs(7 * 86_400);
 
-/// The stink bidder. Its memory is soft: ranges and depths are learnt again within their windows.
+/// The stink bidder. Its memory is soft: ranges and depths are rebuilt within their windows.
 pub struct StinkBidder {
     id: StrategyId,
     params: StinkParams,
     memory: Vec<MarketMemory>,
-    /// Saved memory of markets that were not seen since.
+    /// Loaded memory of markets that have not been evaluated since.
     saved: BTreeMap<ConditionId, MarketMemory>,
-    /// pUSD of all resting ladders and of everything held.
+    /// pUSD of all resting ladders and holdings.
     committed: Usdc,
     /// Markets with a resting ladder.
     laddered: BTreeSet<MarketKey>,
@@ -50,8 +50,8 @@ impl StinkBidder {
         }
     }
 
-    /// Makes sure of the memory of a market, with what was saved of it.
-    fn recollect(&mut self, view: &View<'_>, key: MarketKey) {
+    /// Makes the memory of a market, from the loaded one if there is one.
+    fn load_memory(&mut self, view: &View<'_>, key: MarketKey) {
         let known = self.memory.get(key.index()).is_some_and(|memory| memory.condition.is_some());
         if known {
             return;
@@ -61,7 +61,7 @@ impl StinkBidder {
         self.change(key, |memory| *memory = MarketMemory { condition: Some(condition), ..saved });
     }
 
-    /// Changes the ladder or holding of a market, and what is made of those of all markets with it.
+    /// Changes the ladder or holding of a market and the sums over all markets with it.
     fn change(&mut self, key: MarketKey, change: impl FnOnce(&mut MarketMemory)) {
         let memory = self.memory(key);
         let before = memory.resting + memory.held;
@@ -82,10 +82,10 @@ impl StinkBidder {
         &mut self.memory[key.index()]
     }
 
-    /// Looks at one market and says its ladder if it changed.
-    fn review(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
+    /// Evaluates one market and emits its ladder if it changed.
+    fn evaluate(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
         let now = view.now;
-        self.recollect(view, key);
+        self.load_memory(view, key);
         let review = self.params.review;
         let memory = self.memory(key);
         if now < memory.next_review {
@@ -93,21 +93,21 @@ impl StinkBidder {
         }
         memory.next_review = now + review;
         if memory.anchor.is_some() && !view.account.quoted(view.strategy, key) {
-            // It expired, was refused, or a person cancelled it: nothing of it is wanted any more.
+            // The ladder expired, was rejected, or was cancelled by the operator.
             memory.anchor = None;
             memory.resting = Usdc::ZERO;
         }
         match self.wanted(view, key) {
             Ok(None) => {}
-            Ok(Some(ladder)) => self.say(key, ladder, now, out),
+            Ok(Some(ladder)) => self.quote(key, ladder, now, out),
             Err(reason) => {
                 out.skip(key, reason);
-                self.pull(key, reason, out);
+                self.pull_quotes(key, reason, out);
             }
         }
     }
 
-    fn say(&mut self, key: MarketKey, ladder: Ladder, now: Time, out: &mut Emit<'_>) {
+    fn quote(&mut self, key: MarketKey, ladder: Ladder, now: Time, out: &mut Emit<'_>) {
         let ttl = self.params.ttl;
         self.change(key, |memory| {
             memory.anchor = Some(ladder.anchor);
@@ -119,12 +119,12 @@ impl StinkBidder {
         let reason = Reason::new(code)
             .with("double_mid_units", i64::from(ladder.anchor))
             .with("rungs", ladder.quotes.len() as i64);
-        // Twice the age at which a ladder is said anew: a silent strategy loses its quotes, a slow one does not.
+        // Twice the age at which a ladder is emitted again: a stalled strategy loses its quotes, a slow one does not.
         out.signal(key, Action::Quotes(ladder.quotes), ttl + ttl, ladder.edge, reason);
     }
 
-    /// Takes the ladder of a market away, if there is one.
-    fn pull(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
+    /// Pulls the quotes of a market, if a ladder rests there.
+    fn pull_quotes(&mut self, key: MarketKey, reason: Reason, out: &mut Emit<'_>) {
         let ttl = self.params.ttl;
         if self.memory(key).anchor.is_some() {
             self.change(key, |memory| (memory.anchor, memory.resting) = (None, Usdc::ZERO));
@@ -132,7 +132,7 @@ impl StinkBidder {
         }
     }
 
-    /// The ladder that should rest now: `None` when the one that rests is still right.
+    /// The ladder that should rest now; `None` if the resting one stays.
     fn wanted(&mut self, view: &View<'_>, key: MarketKey) -> Result<Option<Ladder>, Reason> {
         let market = view.market(key);
         let params = &self.params;
@@ -160,7 +160,7 @@ impl StinkBidder {
         };
         let now = view.now;
         let (window, memory) = (params.range_window, &mut self.memory[key.index()]);
-        // Recordings change their grid without an announcement: the book's epoch tells.
+        // Recordings contain unannounced tick size changes; the book's epoch shows them.
         if memory.epoch.replace(book.epoch()).is_some_and(|epoch| epoch != book.epoch()) {
             memory.quiet_until = memory.quiet_until.max(now + params.tick_pause);
             memory.quiet_code = Code::literal("tick_changed");
@@ -243,7 +243,7 @@ impl StinkBidder {
         let Some(price) = Price::new(units).filter(|price| price.tradable(book.tick())) else {
             return;
         };
-        // Far below the middle is still not enough when the ask itself has come down.
+        // A price far below the mid price can still cross when the ask has come down.
         if book.best_ask(outcome).is_some_and(|(ask, _)| price >= ask) {
             return;
         }
@@ -288,12 +288,12 @@ impl StinkBidder {
         cost(Outcome::Yes) + cost(Outcome::No)
     }
 
-    /// Stays out of a market for a while.
+    /// Pulls the quotes of a market and stays out until `until`.
     fn pause(&mut self, key: MarketKey, until: Time, code: &'static str, out: &mut Emit<'_>) {
         let memory = self.memory(key);
         memory.quiet_until = memory.quiet_until.max(until);
         memory.quiet_code = Code::literal(code);
-        self.pull(key, Reason::new(code), out);
+        self.pull_quotes(key, Reason::new(code), out);
     }
 
     fn on_other(&mut self, view: &View<'_>, stamped: &Stamped, out: &mut Emit<'_>) {
@@ -304,15 +304,15 @@ impl StinkBidder {
                 if let WorldEvent::Article(article) = event.as_ref() {
                     let until = view.now + self.params.news_pause;
                     for key in &article.markets {
-                        self.recollect(view, *key);
+                        self.load_memory(view, *key);
                         self.pause(*key, until, "news", out);
                     }
                 }
             }
             Event::Control(event) => match event.as_ref() {
-                ControlEvent::Timer => self.each(|this, key| this.review(view, key, out)),
+                ControlEvent::Timer => self.each(|this, key| this.evaluate(view, key, out)),
                 ControlEvent::Stop => {
-                    self.each(|this, key| this.pull(key, Reason::new("stop"), out));
+                    self.each(|this, key| this.pull_quotes(key, Reason::new("stop"), out));
                 }
                 _ => {}
             },
@@ -320,17 +320,17 @@ impl StinkBidder {
     }
 
     fn on_market(&mut self, view: &View<'_>, event: &MarketEvent, out: &mut Emit<'_>) {
-        let interruption = || Reason::new("gap");
+        let reason = || Reason::new("gap");
         match event {
             MarketEvent::Tick { market, .. } => {
                 self.pause(*market, view.now + self.params.tick_pause, "tick_changed", out);
             }
             MarketEvent::State { market, .. } => {
-                self.pull(*market, Reason::new("market_state"), out);
+                self.pull_quotes(*market, Reason::new("market_state"), out);
             }
-            MarketEvent::Interrupted(gap) => match gap.market {
-                Some(key) => self.pull(key, interruption(), out),
-                None => self.each(|this, key| this.pull(key, interruption(), out)),
+            MarketEvent::Interrupted(interruption) => match interruption.market {
+                Some(key) => self.pull_quotes(key, reason(), out),
+                None => self.each(|this, key| this.pull_quotes(key, reason(), out)),
             },
             MarketEvent::Delisted { market } => {
                 self.saved.remove(&view.market(*market).condition);
@@ -368,13 +368,13 @@ impl StinkBidder {
     }
 }
 
-/// A ladder about to be said.
+/// A ladder to be emitted.
 struct Ladder {
     quotes: Vec<Quote>,
-    /// Twice the middle of YES it was anchored at, in ten-thousandths.
+    /// Bid + ask of YES at which it is anchored, in ten-thousandths: twice the mid price.
     anchor: u32,
     spend: Usdc,
-    /// What it earns if every rung fills and takes its profit.
+    /// Profit if every rung fills and reaches its target.
     edge: Usdc,
     vacuum: bool,
 }
@@ -411,7 +411,7 @@ impl Strategy for StinkBidder {
 
     fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
         match trigger {
-            Trigger::Batch(key) => self.review(view, key, out),
+            Trigger::Batch(key) => self.evaluate(view, key, out),
             Trigger::Event(stamped) => self.on_other(view, stamped, out),
         }
     }
@@ -438,7 +438,7 @@ impl Strategy for StinkBidder {
         }
         self.saved = serde_json::from_slice(&saved.bytes)
             .map_err(|error| StateError::Damaged { strategy, detail: error.to_string() })?;
-        // A market that ended while no process ran is delisted in none.
+        // A market that ended while no process ran is never delisted in this one.
         let used = |memory: &MarketMemory| memory.next_review.max(memory.quiet_until);
         let latest = self.saved.values().map(used).max().unwrap_or(Time::MIN);
         self.saved.retain(|_, memory| used(memory).until(latest) <= KEPT);

@@ -1,4 +1,4 @@
-//! What a person may set, and what the stink bidder may rely on.
+//! Parameters of the stink bidder: as written in the configuration, and validated.
 
 use polydesk_domain::{Price, Span, Usdc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct RawStinkBidder {
     /// Categories to trade; empty means all.
     pub categories: Vec<String>,
-    /// Trade markets whose close nobody stated.
+    /// Trade markets without a stated close.
     pub trade_without_close: bool,
     /// Least displayed bids plus offers within `depth_window` of the best prices, in pUSD.
     pub min_depth_usd: f64,
@@ -33,7 +33,7 @@ pub struct RawStinkBidder {
     pub both_outcomes: bool,
     /// Move the ladder only when the middle moved this far, in dollars.
     pub reanchor: f64,
-    /// Look at a market at most this often, in milliseconds.
+    /// Least time between two evaluations of a market, in milliseconds.
     pub review_ms: u32,
     /// Re-anchor a ladder of this age anyway, in seconds.
     pub ttl_secs: u32,
@@ -41,15 +41,15 @@ pub struct RawStinkBidder {
     pub cooldown_secs: u32,
     /// Be out this long before the nominal close, in seconds.
     pub quiet_before_close_secs: u32,
-    /// Stay out this long after the tick changed, in seconds.
+    /// Stay out this long after a tick size change, in seconds.
     pub tick_pause_secs: u32,
-    /// Stay out this long after news about the market, in seconds.
+    /// Stay out this long after an article about the market, in seconds.
     pub news_pause_secs: u32,
     /// Depth near the best bid fell below this fraction of its average: a vacuum.
     pub vacuum_below: f64,
     /// Extra rungs while a vacuum lasts.
     pub vacuum_rungs: Vec<RawRung>,
-    /// How long a vacuum is taken to last, in seconds.
+    /// Assumed duration of a vacuum, in seconds.
     pub vacuum_secs: u32,
     /// Most pUSD resting and held in one market.
     pub max_market_usd: f64,
@@ -120,7 +120,7 @@ impl Default for RawStinkBidder {
     }
 }
 
-/// One rung with its numbers as the bot uses them.
+/// One validated rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rung {
     /// Ten-thousandths below the middle.
@@ -164,7 +164,7 @@ pub struct StinkParams {
     pub max_hold: Option<Span>,
 }
 
-/// Collects broken rules, so that all of them are told at once.
+/// Collects broken rules, so that all of them are reported at once.
 pub(crate) struct Rules {
     section: &'static str,
     broken: Vec<String>,

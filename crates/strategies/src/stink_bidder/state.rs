@@ -1,4 +1,4 @@
-//! What the stink bidder remembers of one market.
+//! The stink bidder's memory of one market.
 
 use polydesk_domain::{Code, ConditionId, Span, Time, Usdc};
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,18 @@ const BUCKETS: usize = 12;
 /// Memory of one market.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct MarketMemory {
-    /// Which market; `None` before it was seen.
+    /// Market, by its condition id; `None` before its first evaluation.
     pub condition: Option<ConditionId>,
     pub next_review: Time,
-    /// Twice the middle the resting ladder was anchored at; `None` when none rests.
+    /// Bid + ask (twice the mid price) at which the resting ladder is anchored; `None` when none rests.
     pub anchor: Option<u32>,
     pub anchored_at: Time,
     pub in_vacuum: bool,
-    /// Epoch of the book when it was last looked at.
+    /// Epoch of the book at the last evaluation.
     pub epoch: Option<u32>,
     pub quiet_until: Time,
     pub quiet_code: Code,
-    /// pUSD of the resting ladder and of what is held.
+    /// pUSD of the resting ladder and of the holdings.
     pub resting: Usdc,
     pub held: Usdc,
     pub range: Range,
@@ -46,12 +46,12 @@ impl Default for MarketMemory {
     }
 }
 
-/// High and low of the middle over a moving window.
+/// High and low of the mid price over a moving window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Range {
     buckets: [(u32, u32); BUCKETS],
     current: i64,
-    /// Nanoseconds of a bucket: another window begins again.
+    /// Nanoseconds of a bucket: a change of the window resets the range.
     width: i64,
 }
 
@@ -62,7 +62,7 @@ impl Default for Range {
 }
 
 impl Range {
-    /// Takes in a middle and returns high minus low over the window, in the middle's unit.
+    /// Adds a mid price and returns high minus low over the window, in the same unit.
     pub fn note(&mut self, now: Time, mid: u32, window: Span) -> u32 {
         let width = (window.as_nanos() / BUCKETS as i64).max(1);
         if width != self.width {
@@ -82,7 +82,7 @@ impl Range {
     }
 }
 
-/// A slow average of near depth, to tell a vacuum.
+/// A slow average of near depth, which detects a vacuum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Depth {
     average: i64,
@@ -91,7 +91,7 @@ pub(super) struct Depth {
 }
 
 impl Depth {
-    /// Takes in the depth and says whether the book is in a vacuum.
+    /// Adds the depth and returns whether the book is in a vacuum.
     pub fn vacuum(&mut self, now: Time, near: Usdc, below_ppm: u64, lasts: Span) -> bool {
         let near = near.micros();
         // The average needs some history before a fall below it means anything.
