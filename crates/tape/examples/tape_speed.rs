@@ -10,14 +10,14 @@ use polydesk_domain::{Event, MarketEvent};
 use polydesk_tape::synthetic::{PackedTape, Speed};
 use polydesk_tape::{EventSource, TapeError, TapeReader};
 
-/// Peak resident memory in MiB, where the system tells.
+/// Peak resident memory in MiB, where the system reports it.
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or("");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// Nanoseconds this thread has run; wall time where the system does not tell, as on a busy machine
+/// Nanoseconds this thread has run; wall time where the system does not report it, as on a busy machine
 /// the two differ.
 fn ran(begin: Instant) -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

@@ -36,7 +36,7 @@ pub struct SilentSpan {
     pub length: Span,
 }
 
-/// A fact nobody recorded.
+/// A fact that was assumed because it was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssumedFact {
@@ -52,7 +52,7 @@ pub struct AssumedFact {
 pub struct Truncation {
     /// File name.
     pub file: String,
-    /// Where reading stopped.
+    /// File and line or row where reading stopped.
     pub place: String,
     /// What was found there.
     pub problem: String,
@@ -70,7 +70,7 @@ pub struct Certificate {
     pub rows_read: u64,
     /// Rows of markets that were not selected (large archives hold all markets).
     pub rows_not_selected: u64,
-    /// Events written, listings and gaps included.
+    /// Events written, listings and interruptions included.
     pub events: u64,
     /// Events by kind.
     pub kinds: BTreeMap<String, u64>,
@@ -93,9 +93,9 @@ pub struct Certificate {
     pub late_rows: u64,
     /// The most a row was late, in nanoseconds.
     pub latest_by: Span,
-    /// Books whose hash is the venue's.
+    /// Books that match the venue's hash.
     pub hash_ok: u64,
-    /// Books whose hash differs after their batch.
+    /// Books that differ from the venue's hash after their batch.
     pub hash_mismatches: u64,
     /// Batches after which hashes were not checked for lack of tick, size, group or last price.
     pub hash_unchecked: u64,
@@ -110,9 +110,9 @@ pub struct Certificate {
     pub stale_levels: u64,
     /// Level changes that found the level as they left it (the mirrored half, repetitions).
     pub no_op_changes: u64,
-    /// Grids inferred from off-grid prices.
+    /// Tick sizes inferred from prices between two ticks.
     pub inferred_ticks: u64,
-    /// Floats that were off the grid by more than binary representation and were snapped.
+    /// Floats that were no multiple of the unit, by more than binary representation, and were rounded.
     pub snapped_floats: u64,
     /// Facts assumed, with their sources.
     pub assumed: Vec<AssumedFact>,

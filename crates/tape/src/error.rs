@@ -1,4 +1,4 @@
-//! What can go wrong with recorded history, each naming place, rule and mend.
+//! Errors of recorded history; each names place, rule and fix.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ pub enum TapeError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed, as in `read`.
         action: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The folder is no tape, or one whose writing never finished.
+    /// The folder is no tape, or its writing did not finish.
     #[error(
         "{}: no {missing} here; name a finished tape's folder, or import the recording again",
         path.display()
@@ -35,14 +35,14 @@ pub enum TapeError {
         path.display()
     )]
     SchemaVersion {
-        /// The file that says so.
+        /// The file that states it.
         path: PathBuf,
-        /// What it says.
+        /// The stated value.
         found: String,
         /// What is understood here.
         known: u32,
     },
-    /// A file is damaged, cut short or not what its name says.
+    /// A file is damaged, truncated, or of another format than its name.
     #[error("{} at {place}: {problem}", path.display())]
     Corrupt {
         /// The file.
@@ -69,19 +69,19 @@ pub enum TapeError {
         #[source]
         source: Box<MarketError>,
     },
-    /// A setting or an overlay says something impossible.
+    /// A setting or an overlay has an impossible value.
     #[error("{}: {key} is {value}; {rule}", path.display())]
     Setting {
-        /// The file that says so.
+        /// The file that states it.
         path: PathBuf,
         /// The key, as a path inside the file.
         key: String,
-        /// What it says.
+        /// The stated value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         rule: String,
     },
-    /// Markets appear in a recording and nobody says what they are.
+    /// A recording contains markets without facts.
     #[error(
         "{} token(s) of the recording have no metadata, for example {}; write an overlay naming \
          condition, tokens, tick, min_size and fee of their markets (a template can be made with \
@@ -98,7 +98,7 @@ pub enum TapeError {
     Empty {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The broken rule, with the value.
         problem: String,
     },
 }

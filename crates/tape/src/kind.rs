@@ -2,7 +2,7 @@
 
 use polydesk_domain::{AccountEvent, ControlEvent, Event, MarketEvent, WorldEvent};
 
-/// What a row says. The number is what the `kind` column holds; numbers are never reused. A program
+/// The kind of a row. The number is the value of the `kind` column; numbers are never reused. A program
 /// that does not know a number refuses the row, so a new kind needs no new schema version.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -34,11 +34,11 @@ pub enum Kind {
     Cash = 10,
     /// A followed wallet's trade.
     Wallet = 11,
-    /// A news article.
+    /// An article.
     Article = 12,
     /// A model's answer.
     Forecast = 13,
-    /// A person acted.
+    /// An operator command.
     Operator = 14,
     /// New parameters of a strategy.
     Params = 15,
@@ -50,25 +50,25 @@ pub enum Kind {
     Stop = 18,
     /// A market is over and flat.
     Delisted = 19,
-    /// Whether the last proof of a market's book is too old.
+    /// The last proof of a market's book is too old, or a new one came.
     Unverified = 20,
     /// A price of something outside the venue.
     Reference = 21,
-    /// A connection that reports came up or went down.
+    /// A feed connection came up or went down.
     Link = 22,
-    /// What the venue and the chain say we have.
+    /// An account snapshot: balances and open orders as read from venue and chain.
     Account = 23,
     /// An order of our wallet that this bot did not place.
     External = 24,
     /// A correction that reconciliation found to be due.
     Finding = 25,
-    /// What a followed wallet holds.
+    /// The positions of a followed wallet.
     LeaderState = 26,
-    /// A question will not be answered.
+    /// A question that no forecast will answer.
     NoForecast = 27,
     /// A signal of another process.
     Signal = 28,
-    /// A reason not to trade was set or cleared.
+    /// A blocker was set or cleared.
     Blocker = 29,
     /// New limits of risk.
     Limits = 30,
@@ -118,7 +118,7 @@ impl Kind {
         usize::try_from(number).ok().and_then(|n| Kind::ALL.get(n).copied())
     }
 
-    /// The word used in certificates and in the file's metadata.
+    /// Its name in certificates and in the file's metadata.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Level => "level",

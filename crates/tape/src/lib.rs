@@ -1,7 +1,7 @@
 //! Recorded history: the native Parquet tape, importers with overlays and certificates, merging,
 //! and made-up tapes for benchmarks and for the arbitrage scanner.
 //!
-//! Nothing here trades, waits or reads a clock; a tape gives events, and whoever replays them adds
+//! Nothing here trades, waits or reads a clock; a tape gives events, and the replay adds
 //! latency and an exchange.
 //!
 //! # The native tape, schema version 1
@@ -21,7 +21,7 @@
 //! | column | type | meaning |
 //! |---|---|---|
 //! | `at` | timestamp ns UTC | receive time, or the venue's made monotone (`manifest.times`) |
-//! | `venue_at` | timestamp ns UTC | what the venue said; can run backwards |
+//! | `venue_at` | timestamp ns UTC | the venue's timestamp; can run backwards |
 //! | `seq` | u64 | position in the stream; grows, may have holes |
 //! | `kind` | u8 | see [`Kind`]: 0 level, 1 print, 2 best, 3 snapshot, 4 tick, 5 state, 6 gap, 7 listed, …; `docs/tape.md` shows all |
 //! | `outcome` | i8 | 0 YES, 1 NO of the market, -1 none; token ids are in the manifest |

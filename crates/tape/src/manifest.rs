@@ -18,11 +18,11 @@ pub const CERTIFICATE_FILE: &str = "certificate.json";
 /// Name of the file of refused rows inside a tape's folder.
 pub const REJECTS_FILE: &str = "rejects.jsonl";
 
-/// Whether the recording knew when things arrived.
+/// Whether the recording has receive times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Times {
-    /// Only the venue's time is known: `at` is that time made monotone, and whoever replays adds a
+    /// Only the venue's time is known: `at` is that time made monotone, and the replay adds a
     /// feed latency.
     #[default]
     VenueOnly,
@@ -30,7 +30,7 @@ pub enum Times {
     Received,
 }
 
-/// What the one who writes a tape says about it.
+/// The description of a tape by its writer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestDraft {
     /// Short name, used in reports.
@@ -116,7 +116,7 @@ impl Manifest {
         };
         let value: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| TapeError::corrupt(&path, "its JSON", error))?;
-        // The version comes first: a later schema may have other fields, and that is the real news.
+        // The version is checked first: a later schema can have other fields, and the version is the cause to report.
         let version = value.get("schema_version");
         if version.and_then(serde_json::Value::as_u64) != Some(u64::from(SCHEMA_VERSION)) {
             return Err(TapeError::SchemaVersion {
@@ -129,7 +129,7 @@ impl Manifest {
     }
 }
 
-/// Writes JSON readable for people, with a line end.
+/// Writes indented JSON with a line end.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TapeError> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|error| TapeError::corrupt(path, "writing", error))?;

@@ -19,7 +19,7 @@ use crate::{Manifest, TapeError, schema};
 const BLOCK: usize = 8_192;
 /// Blocks on the way.
 const AHEAD: usize = 2;
-/// `source` of a slot nobody filled, `payload` of a row without one.
+/// `source` of an empty slot, `payload` of a row without one.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// One row of a block.

@@ -1,4 +1,4 @@
-//! The overlay beside a recording: what the recording itself does not say about its markets.
+//! The overlay beside a recording: facts about its markets that the recording does not contain.
 //!
 //! ```toml
 //! [recording]
@@ -14,11 +14,11 @@
 //! tick = "all prices but one market's are whole cents"
 //!
 //! [[market]]
-//! condition = "0x…"                # absent: derived from the tokens, and said so
+//! condition = "0x…"                # absent: derived from the tokens and listed as assumed
 //! tokens = ["…", "…"]              # outcome 0 (YES) first; absent: derived from the condition
 //! question = "…"
 //! ```
-//! A fact that nobody states stays unknown: without `fee` the market's fee is unknown and the engine
+//! A fact without a source stays unknown: without `fee` the market's fee is unknown and the engine
 //! refuses to trade it. Tick and minimum size must be stated.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{TapeError, payload};
 
-/// What is said about the recording as a whole.
+/// Facts about the recording as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordingFacts {
@@ -155,7 +155,7 @@ impl Overlay {
         })
     }
 
-    /// An overlay that says nothing, for errors that name the file to write.
+    /// An empty overlay, for errors that name the file to write.
     pub(crate) fn absent(path: PathBuf) -> Overlay {
         Overlay { path, ..Overlay::default() }
     }
@@ -172,7 +172,7 @@ impl Overlay {
         Ok(markets)
     }
 
-    /// The markets whose tokens the overlay itself names.
+    /// The markets for which the overlay names the tokens.
     pub(crate) fn markets_with_tokens(&self) -> Result<Vec<Market>, TapeError> {
         let mut markets = Vec::new();
         for (index, entry) in self.markets.iter().enumerate() {
@@ -183,7 +183,7 @@ impl Overlay {
         Ok(markets)
     }
 
-    /// Whether overlay and recording together say enough to make a market of this condition.
+    /// Whether overlay and recording together have enough facts for a market of this condition.
     pub(crate) fn describes(&self, condition: &str, recorded: &MarketFacts) -> bool {
         let own = self.markets.iter().find(|entry| entry.condition.as_deref() == Some(condition));
         let stated = |field: fn(&MarketFacts) -> &Option<String>| {
@@ -216,7 +216,7 @@ impl Overlay {
     }
 }
 
-/// Makes one market out of what three layers say, the first that says something winning.
+/// Makes one market out of three layers of facts; the first layer that states a fact wins.
 struct Maker<'a> {
     path: &'a Path,
     place: String,
@@ -384,14 +384,14 @@ impl Maker<'_> {
     }
 }
 
-/// The stand-in for a condition id nobody published:
+/// The stand-in for an unpublished condition id:
 /// SHA-256 of `polydesk condition <yes token> <no token>`, tokens in decimal.
 pub fn derived_condition(tokens: &[TokenId; 2]) -> ConditionId {
     let text = format!("polydesk condition {} {}", tokens[0], tokens[1]);
     ConditionId::from_bytes(Sha256::digest(text.as_bytes()).into())
 }
 
-/// The stand-ins for token ids nobody published:
+/// The stand-ins for unpublished token ids:
 /// SHA-256 of `polydesk token <condition id> <0 or 1>`.
 pub fn derived_tokens(condition: &ConditionId) -> [TokenId; 2] {
     [0, 1].map(|outcome| {

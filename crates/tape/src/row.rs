@@ -142,7 +142,7 @@ fn encode_market(event: &MarketEvent, row: Row, ids: Ids<'_>) -> Result<Encoded,
     Ok(encoded)
 }
 
-/// The hot path: a level change, unless something is wrong with it (then [`decode`] says what).
+/// The hot path: a level change, unless it is malformed (then [`decode`] returns the error).
 ///
 /// Nothing here allocates, and nothing is looked up.
 #[inline(always)]

@@ -20,7 +20,7 @@ pub(crate) const VERSION_KEY: &str = "polydesk.schema_version";
 const KINDS_KEY: &str = "polydesk.kinds";
 const MARKET_KEY: &str = "polydesk.market";
 
-/// Folder of the Parquet files, so that `pandas.read_parquet(tape / "events")` meets nothing else.
+/// Folder of the Parquet files only, so that `pandas.read_parquet(tape / "events")` works.
 pub(crate) const EVENTS: &str = "events";
 
 /// Partition name of rows that belong to no market.

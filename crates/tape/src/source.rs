@@ -1,4 +1,4 @@
-//! The seam between history and whoever consumes it.
+//! The interface between recorded history and its readers.
 
 use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time};
 

@@ -412,7 +412,7 @@ pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeE
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads a whole tape and checks that its rows are those the manifest claims.
+/// Reads a whole tape and checks its rows against the manifest.
 ///
 /// Reading alone finds what breaks a file's structure; a flipped bit inside a column may only show
 /// here, as Parquet pages carry no checksum.

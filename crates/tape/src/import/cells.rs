@@ -1,4 +1,4 @@
-//! Cells of foreign tables, and how each becomes a price, a size, a time or an id, or is refused.
+//! Cells of source tables, and how each becomes a price, a size, a time or an id, or is refused.
 
 use polydesk_domain::{NumError, Price, Shares, Side, Time, TokenId};
 use rust_decimal::Decimal;
@@ -20,14 +20,14 @@ fn number(reason: &'static str) -> impl Fn(NumError) -> Refusal {
     move |error| Refusal::new(reason, error.to_string())
 }
 
-/// One value of a foreign table.
+/// One value of a source table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
     Null,
     Int(i128),
     Float(f64),
     Text(String),
-    /// Nanoseconds since the epoch, where the file's schema says that it is a time.
+    /// Nanoseconds since the epoch, where the file's schema types it as a time.
     Instant(i64),
     List(Vec<Cell>),
     Record(Vec<(String, Cell)>),
@@ -71,7 +71,7 @@ fn sane(nanos: i64, shown: &str) -> Result<Time, Refusal> {
 }
 
 impl Cell {
-    /// The value as people would write it, for rejects.
+    /// The value as text, for rejects.
     pub fn shown(&self) -> String {
         match self {
             Cell::Null => "null".to_owned(),
@@ -113,7 +113,7 @@ impl Cell {
         }
     }
 
-    /// A price; `scale` is how many of the column's units make a dollar. The flag tells of noise.
+    /// A price; `scale` is how many of the column's units make a dollar. The flag reports float noise.
     pub fn price(&self, scale: u64) -> Result<(Price, bool), Refusal> {
         let bad = number("bad_price");
         match self {
@@ -134,7 +134,7 @@ impl Cell {
         }
     }
 
-    /// A size; `scale` is how many of the column's units make a share. The flag tells of noise.
+    /// A size; `scale` is how many of the column's units make a share. The flag reports float noise.
     pub fn size(&self, scale: u64) -> Result<(Shares, bool), Refusal> {
         let bad = number("bad_size");
         match self {

@@ -2,7 +2,7 @@
 
 use polydesk_domain::{ConditionId, Price, Shares, Side, Time, TokenId};
 
-/// Something a recording says, in the venue's ids.
+/// A fact of a recording, by the venue's ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Fact {
     Level {
@@ -38,7 +38,7 @@ pub(crate) enum Fact {
         condition: ConditionId,
         yes_micros: u32,
     },
-    /// Books are void, of one market or all.
+    /// The stream was interrupted: invalidates the book of one market, or of all.
     Interruption {
         token: Option<TokenId>,
     },
@@ -62,7 +62,7 @@ pub(crate) struct Best {
 pub(crate) struct Arrival {
     /// When the recorder received it, where that was recorded.
     pub received: Option<Time>,
-    /// What the venue said.
+    /// The venue's timestamp.
     pub venue: Time,
     pub fact: Fact,
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::cells::Cell;
 use crate::{TapeError, Truncation};
 
-/// A line or a whole document above this is not what it claims to be.
+/// Most bytes of a line or a whole document; larger input is refused.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The last part of a path: what certificates and rejects show.
@@ -33,7 +33,7 @@ pub(crate) fn file_hash(path: &Path) -> Result<String, TapeError> {
     }
 }
 
-/// Opens a text file; gzip and zstd are recognised by their first bytes, whatever the name says.
+/// Opens a text file; gzip and zstd are recognised by their first bytes, not by the file name.
 pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, TapeError> {
     let file = File::open(path).map_err(TapeError::io(path, "opening"))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);

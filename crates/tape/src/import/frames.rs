@@ -276,7 +276,7 @@ fn resolved(sink: &Sink, frame: &Value) -> Result<Fact, Refusal> {
     Ok(Fact::Resolved { condition, yes_micros })
 }
 
-/// What the frames themselves say about their markets.
+/// Market facts stated in the frames.
 #[derive(Default)]
 pub(crate) struct Learned {
     markets: BTreeMap<String, (Vec<TokenId>, MarketFacts)>,

@@ -27,8 +27,8 @@ struct RawBook {
     market: String,
     bids: BTreeMap<Decimal, (String, String)>,
     asks: BTreeMap<Decimal, (String, String)>,
-    /// Whether it began with a whole book.
-    based: bool,
+    /// Whether it began with a snapshot.
+    has_snapshot: bool,
     /// Timestamp and hash still to be checked.
     pending: Option<(String, String)>,
 }
@@ -88,7 +88,7 @@ impl HashCheck {
                 let constants = self.constants.entry(market.to_owned()).or_default();
                 constants.tick_size = text(frame, "new_tick_size").map(str::to_owned);
                 for book in self.books.values_mut().filter(|book| book.market == market) {
-                    (book.based, book.pending) = (false, None);
+                    (book.has_snapshot, book.pending) = (false, None);
                 }
             }
             _ => (),
@@ -98,7 +98,8 @@ impl HashCheck {
     fn book(&mut self, market: &str, timestamp: &str, frame: &Value) {
         let Some(token) = text(frame, "asset_id") else { return };
         self.settle(token, timestamp);
-        let mut book = RawBook { market: market.to_owned(), based: true, ..RawBook::default() };
+        let mut book =
+            RawBook { market: market.to_owned(), has_snapshot: true, ..RawBook::default() };
         for (name, levels) in [("bids", &mut book.bids), ("asks", &mut book.asks)] {
             let Some(Value::Array(raw)) = frame.get(name) else { continue };
             for level in raw {
@@ -161,7 +162,7 @@ impl HashCheck {
             &constants.min_order_size,
             constants.neg_risk,
             &constants.last_trade_price,
-            book.based,
+            book.has_snapshot,
         ) else {
             self.unchecked += 1;
             return;

@@ -1,4 +1,4 @@
-//! Importers: foreign recordings become native tapes with a certificate.
+//! Importers: recordings of other programs become native tapes with a certificate.
 //!
 //! An import reads every input once, keeps the order of arrival (or sorts by receive time where the
 //! format is stored in another order), refuses single bad rows with a reason, and stops at damage
@@ -97,7 +97,7 @@ impl Format {
     }
 }
 
-/// What to import.
+/// An import job.
 #[derive(Debug, Clone)]
 pub struct ImportJob {
     /// What the files are.

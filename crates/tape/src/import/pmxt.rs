@@ -1,7 +1,7 @@
 //! PMXT archive hours, both schemas.
 //!
 //! Unverified: written from the published description, as no original file was at hand. The second
-//! schema is sorted per asset and the first by nobody's promise, so rows are sorted by receive time
+//! schema is sorted per asset and the order of the first is unspecified, so rows are sorted by receive time
 //! in bounded memory. The archives hold every market: rows of markets that the overlay does not name
 //! are left out and counted. A missing hour voids all books.
 
@@ -19,7 +19,7 @@ use super::sort::Sorter;
 use crate::TapeError;
 use crate::overlay::Overlay;
 
-/// Which schema.
+/// Version of the PMXT schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     One,

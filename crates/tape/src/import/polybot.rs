@@ -32,7 +32,7 @@ pub(crate) fn import(
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
-                // One document cannot be read in part: the damage is what there is to say.
+                // One document cannot be read in part, so the damage is the result.
                 sink.truncated(cut.unwrap_or_else(|| Truncation {
                     file: super::files::file_name(path),
                     place: format!("line {}, column {}", error.line(), error.column()),

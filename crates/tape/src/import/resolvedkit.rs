@@ -2,7 +2,7 @@
 //!
 //! Token ids are not published: the overlay may state them, else stand-ins are derived. The time of
 //! the resolution is not published either: it is put at the market's end or its last book,
-//! whichever is later, and the market's `assumed` list says so.
+//! whichever is later, and the market's `assumed` list names it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::sort::Sorter;
 use crate::TapeError;
 use crate::overlay::{MarketFacts, Overlay};
 
-/// What markets.parquet says of the end of a market.
+/// The end of a market as stated in markets.parquet.
 struct End {
     at: Time,
     yes_micros: u32,

@@ -72,12 +72,12 @@ impl Sink {
         }
     }
 
-    /// Begins to look at unknown tokens for a draft.
+    /// Starts to observe unknown tokens for a draft.
     pub fn begin_survey(&mut self) {
         self.survey = Some(Survey::default());
     }
 
-    /// The draft of an overlay for the tokens that nobody described.
+    /// The draft of an overlay for the tokens without market facts.
     pub fn draft(&self) -> String {
         self.survey.as_ref().map_or_else(String::new, Survey::draft)
     }

@@ -1,6 +1,6 @@
 //! Looks at a recording without metadata and drafts the overlay that is missing.
 //!
-//! Tokens are paired where the recording says so (both under one `market`) or where the changes of
+//! Tokens are paired where the recording states it (both under one `market`) or where the changes of
 //! one mirror the changes of the other; ticks are only suggested, fees never.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ struct Seen {
 type Pair = (Option<String>, [TokenId; 2], u64);
 type Shape = (Side, Price, u64);
 
-/// What was seen of tokens nobody described.
+/// Observations of tokens without market facts.
 #[derive(Default)]
 pub(crate) struct Survey {
     order: Vec<TokenId>,
@@ -36,7 +36,7 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// The recording itself says that these are one market.
+    /// The recording states that these are one market.
     pub fn pair(&mut self, condition: &str, tokens: [TokenId; 2]) {
         self.stated.push((condition.to_owned(), tokens));
     }

@@ -164,7 +164,7 @@ impl ColumnMap {
         Ok(ColumnMap(map))
     }
 
-    /// Whether the table knows when things were received.
+    /// Whether the table has receive times.
     pub fn has_receive_time(&self) -> bool {
         self.0.received.is_some()
     }

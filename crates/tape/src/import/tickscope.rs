@@ -128,7 +128,7 @@ fn change(row: &[Cell], columns: &Columns, snapped: &mut u64) -> Result<Option<A
     Ok(Some(Arrival { received: None, venue, fact }))
 }
 
-/// A stated best price; zero, and one for an ask, say that the side is empty.
+/// A stated best price; zero, or one for an ask, means that the side is empty.
 fn best(cell: &Cell, empty: Price, snapped: &mut u64) -> Result<Option<Price>, Refusal> {
     let (price, noise) = cell.price(1)?;
     *snapped += u64::from(noise);

@@ -1,4 +1,4 @@
-//! Payloads of rows about people and the runtime: blockers, limits, parameters, commands.
+//! Payloads of control rows: blockers, limits, parameters, operator commands.
 
 use polydesk_domain::{
     Cause, ClientOrderId, ConditionId, ControlEvent, Operator, OperatorCommand, Price, StrategyId,

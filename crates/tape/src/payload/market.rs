@@ -160,7 +160,7 @@ impl MarketDoc {
     }
 }
 
-/// `v1`, `v2`, or unknown: an unknown version means that nobody trades the market.
+/// `v1`, `v2`, or unknown: a market of an unknown version is not traded.
 pub(crate) fn protocol(text: &str) -> ProtocolVersion {
     match text {
         "v1" => ProtocolVersion::V1,

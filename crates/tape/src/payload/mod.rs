@@ -1,7 +1,7 @@
 //! The JSON of rare rows, by family: [`market`], [`account`], [`world`], [`control`].
 //!
 //! Amounts are integers in the smallest unit (price 1/10 000, shares and pUSD 1/1 000 000), ids are
-//! the venue's. Order updates and signals are `domain`'s own words, whose amounts are decimal text.
+//! the venue's. Order updates and signals are serialized as in `domain`, with amounts as decimal text.
 //! Unknown fields are refused: they would be facts silently lost. `docs/tape.md` shows one of each.
 
 pub(crate) mod account;
@@ -33,8 +33,8 @@ fn json<T: Serialize>(doc: &T) -> Result<String, PayloadError> {
     Ok(serde_json::to_string(doc)?)
 }
 
-/// The JSON of a document that holds types of `domain`, whose readers refuse absurd amounts: what could
-/// not be read is not written.
+/// The JSON of a document with types of `domain`, which refuse absurd amounts on reading: a document that
+/// could not be read again is not written.
 fn readable_json<T: Serialize + DeserializeOwned>(doc: &T) -> Result<String, PayloadError> {
     let text = json(doc)?;
     strict::<T>(&text)?;

@@ -302,7 +302,7 @@ fn decoded(row: &Row, payload: Option<&str>) -> Result<Event, super::PayloadErro
     row::decode(row, Some(FIRST), payload, &universe()).map(|stamped| stamped.event)
 }
 
-/// What a kind's row says, for the page.
+/// The meaning of a kind's row, for the page.
 const fn meaning(kind: Kind) -> &'static str {
     match kind {
         Kind::Level => "A level's new total size; zero removes it.",
@@ -310,7 +310,7 @@ const fn meaning(kind: Kind) -> &'static str {
         Kind::Best => "The best prices without a level.",
         Kind::Snapshot => "A whole book of one token: price and size of each level.",
         Kind::Tick => {
-            "A new tick size: `price` holds it. The book is void until the next snapshot."
+            "A new tick size: `price` holds it. The book is invalidated until the next snapshot."
         }
         Kind::State => {
             "A new state: `open`, `paused`, `closed`, `disputed`, or `resolved` with what a YES share pays."
@@ -326,10 +326,10 @@ const fn meaning(kind: Kind) -> &'static str {
             "Money or complete sets moved without an order. `command` is the conversion that it answers."
         }
         Kind::Wallet => "A followed wallet traded.",
-        Kind::Article => "A news article. Without markets it concerns all.",
+        Kind::Article => "An article. Without markets it concerns all.",
         Kind::Forecast => "A model's answer; `answers` names the question where one was asked.",
         Kind::Operator => {
-            "A person acted. `by`, `why` and `key` may be absent; each command has the fields that it needs."
+            "An operator command. `by`, `why` and `key` may be absent; each command has the fields that it needs."
         }
         Kind::Params => "New parameters of a strategy.",
         Kind::Timer => "Time passed.",

@@ -10,8 +10,8 @@
 //! - *all NO*: one outcome rises before the others fall, so the NO asks sum below `members - 1`.
 //! - *augmented*: the same in the incomplete group, where it is no arbitrage.
 //!
-//! Depths, sizes and durations differ: some episodes vanish after fees or are below the minimum
-//! size, some can be filled. Time is the venue's; whoever replays adds a feed latency.
+//! Depths, sizes and durations differ: some episodes have no edge after fees or are below the minimum
+//! size, some can be filled. Time is the venue's; the replay adds a feed latency.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const LEVELS: u16 = 6;
 const BINARY: usize = 4;
 const GROUP: usize = 4;
 
-/// Which arbitrage an episode looks like.
+/// The kind of arbitrage that an episode imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EpisodeKind {
     /// YES ask + NO ask of a binary market below one.
@@ -48,9 +48,9 @@ pub enum EpisodeKind {
 /// An episode as it was planned. Quotes are as of its start and stay until its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Episode {
-    /// What it looks like.
+    /// Kind of arbitrage.
     pub kind: EpisodeKind,
-    /// The market whose quotes move, in listing order.
+    /// Index in listing order of the market that is requoted.
     pub market: MarketKey,
     /// First instant.
     pub from: Time,
@@ -119,7 +119,7 @@ struct Generator {
 /// Generates the half hour. The same seed gives the same events, whatever the platform.
 ///
 /// # Errors
-/// Never in practice: the internal book refuses a price off its grid, and none is made.
+/// Never in practice: the internal book refuses a price between two ticks, and none is generated.
 pub fn arbitrage_tape(seed: u64) -> Result<ArbitrageTape, TapeError> {
     let mut generator = Generator::new(seed);
     let mut episodes = Vec::new();
@@ -264,7 +264,7 @@ impl Generator {
         }
     }
 
-    /// Begins or ends an episode: only the market that moves is quoted anew.
+    /// Begins or ends an episode: only the affected market is requoted.
     fn episode(&mut self, episode: &Episode, begins: bool) {
         let index = episode.market.index();
         let depth = i32::from(episode.depth_units / 100);
@@ -429,7 +429,7 @@ impl Generator {
     fn apply(&mut self, index: usize, changes: &[(Side, Price, Shares)]) {
         let book = &mut self.makers[index].book;
         for (side, price, size) in changes {
-            // Whole cents are on the grid of every book here.
+            // Whole cents are multiples of every tick size used here.
             let _ = book.set(Outcome::Yes, *side, *price, *size);
         }
         let top = |outcome| {

@@ -20,7 +20,7 @@ const BEGIN: Time = Time::from_secs(1_780_272_000);
 /// Levels every side begins with.
 const DEPTH: u16 = 10;
 
-/// How much to generate.
+/// Amount of data to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Speed {
     /// Outcome tokens: two per market, rounded up to whole markets.

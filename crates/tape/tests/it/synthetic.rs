@@ -1,4 +1,4 @@
-//! Generated history is consistent with itself, repeatable, and holds what it claims.
+//! Generated history is consistent, repeatable, and contains the episodes that it states.
 
 use polydesk_domain::{
     Applied, Books, Event, MarketEvent, MarketKey, Outcome, Side, Stamped, Time,

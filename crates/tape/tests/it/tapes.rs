@@ -175,7 +175,7 @@ fn a_corrupt_row_group_is_named_and_what_came_before_was_given() {
     };
     assert!(given > 30_000, "{given}");
     assert!(error.contains("row group") && error.contains("part-0.parquet"), "{error}");
-    // Cut short, the footer is missing, and the file says so.
+    // A truncated file has no footer, which the error names.
     std::fs::write(&file, &bytes[..middle]).unwrap();
     let mut reader = TapeReader::open(&dir).unwrap();
     let error = reader.next_event().unwrap_err().to_string();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::Stamped;
 use polydesk_tape::{Certificate, EventSource, Format, ImportJob, TapeError, TapeReader, import};
 
-/// A recording that may be read but not shipped; says so when it is absent.
+/// A recording that may be read but not shipped; prints a line when it is absent.
 pub fn shared(file: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(file);
     if path.is_file() {
