@@ -13,7 +13,7 @@ use crate::log::EventLog;
 use crate::recorder::{Recorder, Recording};
 use crate::step::{Step, Watch};
 
-/// How a run is driven.
+/// Settings of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Whether the tape's `at` is a receive time.
@@ -40,24 +40,24 @@ impl Default for Options {
     }
 }
 
-/// Why a run stopped.
+/// An error that stops a run.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The tape could not be read on.
+    /// The tape could not be read further.
     #[error("the tape could not be read after {rows} rows")]
     Tape {
         /// Rows read before.
         rows: u64,
-        /// Why.
+        /// The tape's error.
         #[source]
         source: TapeError,
     },
-    /// The simulated exchange's books do not balance: a bug, and no figure of the run can be trusted.
+    /// The simulated exchange violates an invariant: a bug, and every figure of the run is invalid.
     #[error("the simulated exchange broke conservation at {at}: {broken}")]
     Conservation {
         /// When it was noticed.
         at: Time,
-        /// What does not hold.
+        /// The violated invariant, with figures.
         broken: Broken,
     },
     /// The event log could not be written.
@@ -65,9 +65,9 @@ pub enum ReplayError {
     Log(#[from] std::io::Error),
 }
 
-/// Seconds after the end for what is unfinished.
+/// Seconds after the end of the tape for pending settlements.
 const MOST_LAST_TIMERS: usize = 50;
-/// Deadlines after the end for what has no answer.
+/// Deadlines after the end of the tape for requests without a response.
 const MOST_DEADLINES: usize = 1_000;
 
 /// Logs and records a run.

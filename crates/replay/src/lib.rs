@@ -3,7 +3,7 @@
 //! The exchange sees a market event at exchange time; the engine sees it after the feed latency (or at
 //! the recorded receive time); an order meets the book after its own latency. Everything that happens
 //! is ordered by time and then by source: account events, timers, market data. There is no thread, no
-//! clock and no chance in here, so the same tape, seed and configuration give the same run.
+//! clock and no unseeded randomness, so the same tape, seed and configuration give the same run.
 
 mod driver;
 mod log;

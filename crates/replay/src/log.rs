@@ -1,5 +1,5 @@
-//! The event log: one JSON object a line for every command, every event of the account, of people and of
-//! the runtime, and every record of the engine.
+//! The event log: one JSON object a line for every command, every account, world and control event, and
+//! every record of the engine.
 //!
 //! Market data are in the tape and repeated only on request ([`EventLog::with_rows`]). Dense tokens never appear: lines carry the
 //! venue's ids. The SHA-256 of all lines identifies a run; keys are sorted, so equal runs are equal
@@ -69,7 +69,7 @@ impl EventLog {
         }
     }
 
-    /// Logs an event of the account, of people or of the runtime.
+    /// Logs an account, world or control event.
     pub fn event(&mut self, universe: &Universe, stamped: &Stamped) -> std::io::Result<()> {
         let at = stamped.at;
         match &stamped.event {
@@ -247,10 +247,10 @@ impl EventLog {
                 "state",
                 json!({ "market": market(universe, *key), "state": state }),
             ),
-            MarketEvent::Interrupted(gap) => self.line(
+            MarketEvent::Interrupted(interruption) => self.line(
                 at,
                 "interrupted",
-                json!({ "market": gap.market.map(|key| market(universe, key)) }),
+                json!({ "market": interruption.market.map(|key| market(universe, key)) }),
             ),
             MarketEvent::Unverified { market: key, on } => self.line(
                 at,
@@ -312,7 +312,7 @@ impl EventLog {
         }
     }
 
-    /// Logs what the engine reports, but for what the log says as event or command.
+    /// Logs a record of the engine, unless the log already has it as an event or a command.
     pub fn record(&mut self, recorded: &Recorded) -> std::io::Result<()> {
         let repeats = matches!(
             recorded.record,

@@ -1,6 +1,7 @@
-//! What a run leaves for its report: fills with markouts, round trips, equity, counts.
+//! The recording of a run for its report: fills with markouts, round trips, equity, counts.
 //!
-//! It watches and decides nothing. Middles are those of the records; markouts are taken at the first timer at or after their horizon, while the tape lasts.
+//! It observes and changes nothing. Mid prices are those of the records; markouts are taken at the first
+//! timer at or after their horizon, while the tape lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,41 +18,41 @@ pub const HORIZONS: [Span; 4] = [Span::secs(5), Span::secs(30), Span::secs(60), 
 /// The most equity points kept; beyond it every other one is dropped and the step doubled.
 const MOST_POINTS: usize = 20_000;
 
-/// One fill of ours with what came after it.
+/// One fill of ours with its markouts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FillRow {
-    /// When it became known.
+    /// Engine time of its first report.
     pub at: Time,
     /// As it was first reported, with the amounts it settled at once they are reported.
     pub fill: FillRecord,
-    /// Twice the middle of the token at each horizon, in ten-thousandths; `None` where the tape ended
+    /// Bid + ask (twice the mid price) of the token at each horizon, in ten-thousandths; `None` where the tape ended
     /// before or the book was one-sided.
     pub double_mid_later: [Option<u32>; HORIZONS.len()],
-    /// Where its settlement ended.
+    /// Its last settlement state.
     pub status: TradeStatus,
 }
 
-/// What an account was worth at one time.
+/// Equity at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EquityPoint {
-    /// When.
+    /// Engine time.
     pub at: Time,
-    /// Cash, pending proceeds and holdings at what displayed depth would pay.
+    /// Cash, pending proceeds and holdings at the value of displayed depth.
     pub equity: Usdc,
     /// Holdings at cost plus what open buys and pending splits may still take: capital that is locked.
     pub locked: Usdc,
-    /// Profit and loss that is final.
+    /// Realised profit and loss.
     pub realised: Usdc,
 }
 
-/// What became of one strategy's orders.
+/// Counts of one strategy's orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderStats {
-    /// Sent.
+    /// Orders sent.
     pub placed: u64,
-    /// With at least one fill.
+    /// Orders with at least one fill.
     pub touched: u64,
-    /// Entirely filled.
+    /// Completely filled orders.
     pub filled: u64,
     /// Post-only orders among the placed ones.
     pub post_only: u64,
@@ -78,9 +79,9 @@ pub struct Recording {
     pub equity: Vec<EquityPoint>,
     /// Orders by strategy.
     pub orders: BTreeMap<StrategyId, OrderStats>,
-    /// Timer ticks times open markets, and how many of those had a trusted book.
+    /// Timer ticks times open markets, and how many of those had a usable book.
     pub book_ticks: (u64, u64),
-    /// Notes to people, by code.
+    /// Messages to the operator, by code.
     pub notes: BTreeMap<Code, u64>,
     /// The first few notes in full.
     pub first_notes: Vec<(Time, String)>,
@@ -96,7 +97,7 @@ pub(crate) struct Recorder {
     pending: BTreeMap<(Time, usize), usize>,
     step: u64,
     ticks: u64,
-    /// After the tape's end books stand still: they say nothing about later prices, and the hours until
+    /// After the tape's end books do not change: they are no evidence of later prices, and the hours until
     /// rebates are paid are no part of the run.
     over: bool,
 }
@@ -269,7 +270,7 @@ fn double_mid(engine: &Engine, token: TokenId) -> Option<u32> {
 }
 
 impl FillRow {
-    /// How far the fill's average price is from a doubled middle, in our favour, in micro-dollars.
+    /// Distance of the fill's average price from the mid price (given as bid + ask), in our favour, in micro-dollars.
     pub fn against(&self, double_mid: Option<u32>) -> Option<Usdc> {
         let shares = i128::from(self.fill.fill.shares.micros());
         let at_mid = i128::from(double_mid?) * shares / 20_000;

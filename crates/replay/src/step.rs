@@ -1,30 +1,30 @@
-//! One step of engine and exchange: what the tape's driver and paper trading share.
+//! One step of engine and exchange, shared by the tape's driver and paper trading.
 
 use polydesk_domain::{Event, Outbox, Stamped, Time};
 use polydesk_engine::Engine;
 use polydesk_sim::Sim;
 
-/// Sees what happens in a step; nothing it does changes the run.
+/// Observes a step; it cannot change the run.
 pub trait Watch {
-    /// Why watching failed; it ends the run.
+    /// An error of the observer, which ends the run.
     type Error;
-    /// An event of the account, of people or of the runtime is about to be handled.
+    /// Called before the engine handles an account, world or control event.
     ///
     /// # Errors
     /// The log could not be written.
     fn before(&mut self, engine: &Engine, stamped: &Stamped) -> Result<(), Self::Error>;
-    /// What an event gave rise to, before its commands leave.
+    /// Called with the output of an event, before its commands are sent.
     ///
     /// # Errors
     /// The log could not be written.
     fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> Result<(), Self::Error>;
 }
 
-/// The engine and the simulated exchange it trades on. Time is given, never read.
+/// The engine and the simulated exchange it trades on. Time is an argument, never read from a clock.
 pub struct Step<'a> {
-    /// Decides.
+    /// The engine.
     pub engine: &'a mut Engine,
-    /// Answers.
+    /// The simulated exchange.
     pub sim: &'a mut Sim,
     out: Outbox,
     updates: Vec<(Time, Event)>,
@@ -47,17 +47,17 @@ impl<'a> Step<'a> {
     /// The engine sees market data, after the latency of its feed.
     ///
     /// # Errors
-    /// What watching says.
+    /// The observer's error.
     #[inline]
     pub fn market<W: Watch>(&mut self, stamped: &Stamped, watch: &mut W) -> Result<(), W::Error> {
         self.engine.handle(stamped, &mut self.out);
         if self.out.is_empty() { Ok(()) } else { self.send(stamped.at, watch) }
     }
 
-    /// Everything of the exchange that is due by `to` reaches the engine, in order.
+    /// Delivers everything of the exchange that is due by `to` to the engine, in order.
     ///
     /// # Errors
-    /// What watching says.
+    /// The observer's error.
     pub fn advance<W: Watch>(&mut self, to: Time, watch: &mut W) -> Result<(), W::Error> {
         let mut updates = core::mem::take(&mut self.updates);
         self.sim.advance(to, &mut updates);
@@ -68,10 +68,10 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// An event that is no market data reaches the engine.
+    /// Delivers an event that is no market data to the engine.
     ///
     /// # Errors
-    /// What watching says.
+    /// The observer's error.
     pub fn deliver<W: Watch>(
         &mut self,
         at: Time,
@@ -88,7 +88,7 @@ impl<'a> Step<'a> {
     /// The stream is over: batches still open are complete.
     ///
     /// # Errors
-    /// What watching says.
+    /// The observer's error.
     pub fn finish<W: Watch>(&mut self, at: Time, watch: &mut W) -> Result<(), W::Error> {
         self.engine.finish(&mut self.out);
         self.send(at, watch)

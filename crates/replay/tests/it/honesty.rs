@@ -1,4 +1,4 @@
-//! Fills are honest: nothing is filled twice, by nobody, or from the future.
+//! Fills are honest: none is booked twice, without a counterparty, or from later data.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use polydesk_replay::EventLog;
 use polydesk_sim::{Delay, SimConfig};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
-/// Says one action at the first batch.
+/// Emits one action at the first batch.
 struct Once(Option<Action>);
 
 impl Strategy for Once {
@@ -110,7 +110,7 @@ fn mirrored_books_give_liquidity_once() {
     let rows = vec![
         listed(),
         snapshot(1, 0, &[(40, 10)], &[(44, 25)]),
-        // The very same book, told through the other token.
+        // The same book, sent on the other token.
         snapshot(500, 1, &[(56, 25)], &[(60, 10)]),
         level(1_000, 1, Side::Buy, 56, 25),
         level(2_000, 0, Side::Sell, 44, 25),
@@ -119,7 +119,7 @@ fn mirrored_books_give_liquidity_once() {
     assert_eq!(filled(rows, take(44, 40)), Shares::whole(25));
 }
 
-/// Writes down what it saw and when.
+/// Records its views with their times.
 struct Witness(Arc<Mutex<Vec<(Time, Price)>>>);
 
 impl Strategy for Witness {
@@ -180,7 +180,7 @@ impl std::io::Write for Lines {
     }
 }
 
-/// Everything the desk decided or heard before a time.
+/// Every command and every handled event before a time.
 fn log_until(tape: Vec<Stamped>, seed: u64, until: Time) -> Vec<String> {
     let lines = Lines::default();
     let log = EventLog::to(Box::new(lines.clone()));

@@ -1,4 +1,4 @@
-//! What must hold for every tape and every strategy.
+//! Properties of every tape and every strategy.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub fn cases() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// An exchange at which everything that can go wrong does so now and then.
+/// An exchange at which every fault occurs now and then.
 pub fn rough(queue: QueueModel, seed: u64) -> SimConfig {
     let mut dice = Dice(seed);
     let mut ppm = |most: u64| dice.roll(most) as u32;
@@ -51,8 +51,8 @@ fn held(run: &Run, token: Token) -> Shares {
 proptest! {
     #![proptest_config(cases())]
 
-    /// Money and complete sets are conserved at the exchange, and the desk's own ledger, made from
-    /// nothing but events, ends at the same cash and shares to the micro-dollar.
+    /// Money and complete sets are conserved at the exchange, and the order manager's ledger, made from
+    /// events alone, ends at the same cash and shares to the micro-dollar.
     #[test]
     fn money_is_conserved_and_both_sides_agree(seed: u64, markets in 1u32..4, steps in 20u64..160, queue in 0u8..3) {
         let queue = match queue {
@@ -66,7 +66,7 @@ proptest! {
         let execution = run.engine.manager();
         prop_assert_eq!(execution.halted(), None);
         prop_assert_eq!(execution.ledger().imbalance(), Usdc::ZERO);
-        // When everything has settled nothing may be left open: it would hold money for ever.
+        // After all settlements no order may be open: it would reserve money for ever.
         let open: Vec<_> = run.engine.manager().orders().open().map(|o| (o.id, o.state, o.missing())).collect();
         prop_assert!(open.is_empty(), "{:?}", open);
         let account = run.sim.account();
@@ -80,7 +80,7 @@ proptest! {
         prop_assert_eq!(execution.counts().anomalies.get("illegal_trade_event"), None);
     }
 
-    /// What the desk counts as at risk is never above its limits, at the worst case.
+    /// The order manager's worst-case exposure never exceeds the limits.
     #[test]
     fn limits_hold_at_the_worst_case(seed: u64) {
         let tape = random_tape(seed, 2, 120);
@@ -116,7 +116,7 @@ proptest! {
             match (order.side, order.size) {
                 (Side::Buy, polydesk_domain::Size::Spend(spend)) => prop_assert!(money <= spend),
                 (_, polydesk_domain::Size::Shares(size)) => {
-                    // A buy that meets a better price may receive more shares, never for more money.
+                    // A buy at a better price can receive more shares, never for more money.
                     let most = order.price.notional_ceil(size);
                     prop_assert!(shares <= size || (order.side == Side::Buy && money <= most));
                 }

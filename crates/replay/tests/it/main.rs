@@ -1,4 +1,4 @@
-//! Whole runs: what must hold for every tape and every strategy, and what a run may not know.
+//! Whole runs: properties of every tape and every strategy, and no look-ahead.
 
 mod common;
 mod honesty;

@@ -211,7 +211,7 @@ proptest! {
     }
 }
 
-/// The first entry that two engines do not share, for people.
+/// The first entry in which two engines differ, for the failure message.
 fn first_difference(one: &Engine, two: &Engine) -> Option<String> {
     let sorted = |engine: &Engine| {
         let mut entries = engine.save();

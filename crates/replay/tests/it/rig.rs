@@ -12,7 +12,7 @@ use polydesk_replay::EventLog;
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_strategies::Strategy;
 
-/// What is on its way to an engine: everything of a run but the engine itself.
+/// The inputs of an engine: everything of a run but the engine itself.
 #[derive(Clone)]
 pub struct World {
     pub sim: Sim,
@@ -24,7 +24,7 @@ pub struct World {
     over: Option<u32>,
 }
 
-/// Timers after the end for what is unfinished.
+/// Timers after the end of the tape for pending settlements.
 const LAST_TIMERS: u32 = 200;
 
 impl World {
@@ -93,7 +93,7 @@ impl World {
             if next == Time::MAX {
                 return None;
             }
-            // Market data of an instant are seen before orders that arrive in it.
+            // Market data of an instant come before orders that arrive in it.
             if row == next && due >= row {
                 if let Some(mut row) = self.tape.pop_front() {
                     self.sim.on_market(&row);
@@ -129,7 +129,7 @@ pub fn engine(limits: &Limits, strategy: Box<dyn Strategy>) -> Engine {
     Engine::new(Setup::simulated(limits.clone()), vec![strategy]).unwrap()
 }
 
-/// An engine that entries are to be loaded into: whether anything stands in the way, they say.
+/// An engine to load entries into, without initial blockers: the entries contain them.
 pub fn bare(strategy: Box<dyn Strategy>) -> Engine {
     let setup = Setup { blockers: Vec::new(), ..Setup::simulated(Limits::default()) };
     Engine::new(setup, vec![strategy]).unwrap()

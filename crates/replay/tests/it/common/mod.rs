@@ -1,4 +1,4 @@
-//! A small bench: made-up tapes, a strategy whose wishes come from a seed, and a run over both.
+//! Test bench: generated tapes, a strategy with seeded random intents, and a run over both.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::Arc;
@@ -144,7 +144,7 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
     rows
 }
 
-/// Wants something random of every kind, on every batch.
+/// Emits random intents of every kind on every batch.
 pub struct Whim(pub Dice);
 
 pub const WHIM: StrategyId = StrategyId::literal("whim");
@@ -166,7 +166,7 @@ impl Whim {
 }
 
 impl Whim {
-    /// A basket of any kind, good or bad: execution is to survive it.
+    /// A basket of any kind, profitable or not: execution has to survive it.
     fn basket(&mut self, view: &View<'_>, key: MarketKey, sets: Shares) -> Option<Basket> {
         let kinds =
             [BasketKind::BuyPair, BasketKind::SellPair, BasketKind::AllYes, BasketKind::AllNo];
