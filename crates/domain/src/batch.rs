@@ -60,8 +60,8 @@ struct MarketBook {
     unverified: bool,
     /// Whether the best prices carried last agreed with the book.
     agrees: Option<bool>,
-    /// The best bids of both outcomes as carried last.
-    carried: [Option<Price>; 2],
+    /// The best prices as carried last, and of which outcome.
+    carried: Option<(Outcome, Top)>,
 }
 
 impl MarketBook {
@@ -77,7 +77,7 @@ impl MarketBook {
             freed: false,
             unverified: false,
             agrees: None,
-            carried: [None; 2],
+            carried: None,
         }
     }
 
@@ -90,8 +90,8 @@ impl MarketBook {
 
     #[inline]
     fn matches_carried(&self) -> bool {
-        let [yes, no] = self.carried;
-        self.book.best_bid_price(Outcome::Yes) == yes && self.book.best_bid_price(Outcome::No) == no
+        // The book's prices are coded rather than the carried ones decoded: one comparison of a word.
+        self.carried.is_some_and(|(outcome, top)| self.book.top(outcome) == top)
     }
 
     /// Removes levels better than the venue's own best price after a whole batch. They cannot exist:
@@ -99,7 +99,11 @@ impl MarketBook {
     fn drop_stale(&mut self) -> u64 {
         let mut gone = 0;
         for outcome in Outcome::BOTH {
-            let best = self.carried[outcome.index()];
+            let best = match self.carried {
+                Some((of, top)) if of == outcome => top.bid(),
+                Some((_, top)) => top.ask().map(Price::complement),
+                None => None,
+            };
             while let Some((price, _)) = self.book.best_bid(outcome)
                 && best.is_none_or(|best| price > best)
             {
@@ -289,19 +293,21 @@ impl Books {
                     return Applied::Nothing;
                 };
                 let outcome = change.token.outcome();
+                let mut version = slot.book.version();
                 let set = slot.book.set(outcome, change.side, change.price, change.size);
                 let level = match set {
                     Ok(level) => level,
                     Err(_) => {
                         self.stats.inferred_ticks += 1;
                         slot.book.refine(slot.book.tick().refined_for(change.price));
+                        version = slot.book.version();
                         match slot.book.set(outcome, change.side, change.price, change.size) {
                             Ok(level) => level,
                             Err(_) => return Applied::Nothing,
                         }
                     }
                 };
-                if level.before == level.after {
+                if slot.book.version() == version {
                     self.stats.no_ops += 1;
                 } else {
                     self.stats.changes += 1;
@@ -384,9 +390,8 @@ impl Books {
         slot.proven_at = stamped.at;
         slot.unverified = false;
         if let Some((outcome, top)) = carried {
-            slot.carried[outcome.index()] = top.bid();
-            slot.carried[outcome.other().index()] = top.ask().map(Price::complement);
-            let agrees = slot.matches_carried();
+            slot.carried = Some((outcome, top));
+            let agrees = slot.book.top(outcome) == top;
             slot.agrees = Some(agrees);
             if agrees {
                 if slot.open {

@@ -8,6 +8,7 @@
 //! The book does not know batches (see `Books`), does not judge whether prices are crossed, and
 //! never allocates once the pages around the traded prices exist.
 
+use crate::event::Top;
 use crate::{Outcome, Price, Shares, Side, Tick, Usdc};
 
 /// Levels of one page; two pages a side are enough for most cent-tick books.
@@ -322,6 +323,13 @@ impl Book {
     #[inline]
     pub fn best_bid_price(&self, outcome: Outcome) -> Option<Price> {
         self.bids[outcome.index()].top().map(|slot| self.price(slot))
+    }
+
+    /// The best prices of an outcome as a feed states them.
+    #[inline]
+    pub fn top(&self, outcome: Outcome) -> Top {
+        let ask = self.best_bid_price(outcome.other()).map(Price::complement);
+        Top::new(self.best_bid_price(outcome), ask)
     }
 
     /// The best ask of an outcome.

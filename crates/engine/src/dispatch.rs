@@ -23,6 +23,7 @@ impl Engine {
     }
 
     /// Calls the strategies that ask for a kind of event and want its market.
+    #[inline(never)]
     pub(crate) fn dispatch(
         &mut self,
         stamped: &Stamped,
@@ -35,6 +36,7 @@ impl Engine {
     }
 
     /// Calls one strategy.
+    #[inline(never)]
     pub(crate) fn dispatch_to(
         &mut self,
         stamped: &Stamped,
@@ -69,7 +71,8 @@ impl Engine {
         one.into_iter().collect()
     }
 
-    #[inline]
+    /// Inlined where the trigger is made: a trigger that is copied from memory costs more than the rest of the call.
+    #[inline(always)]
     fn call_all(&mut self, mask: u32, trigger: Trigger<'_>, out: &mut Outbox) {
         let mut mask = if self.stopped { 0 } else { mask };
         while mask != 0 {
@@ -82,10 +85,10 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, slot: usize, trigger: Trigger<'_>, out: &mut Outbox) {
         let Slot { id, strategy, skips, counter, .. } = self.slots.get_mut(slot);
-        let id = *id;
+        let id = &*id;
         let account = Holdings(&self.manager);
         let view = View {
             strategy: id,
@@ -99,15 +102,23 @@ impl Engine {
         strategy.on_event(&view, trigger, &mut emit);
         if !self.emitted.signals.is_empty() {
             let signals = counter.signals;
-            self.signals.append(&mut self.emitted.signals);
-            self.execute(|manager, _| manager.emitted(id, signals));
+            let id = *id;
+            self.take_signals(id, signals);
         }
         if !self.emitted.quiet() {
+            let id = self.slots.get_mut(slot).id;
             self.take_emitted(id, out);
         }
     }
 
+    #[inline(never)]
+    fn take_signals(&mut self, id: StrategyId, signals: u64) {
+        self.signals.append(&mut self.emitted.signals);
+        self.execute(|manager, _| manager.emitted(id, signals));
+    }
+
     /// What a strategy emitted besides signals.
+    #[inline(never)]
     fn take_emitted(&mut self, id: StrategyId, out: &mut Outbox) {
         let mut emitted = core::mem::take(&mut self.emitted);
         for (key, reason) in emitted.skips.drain(..) {
@@ -137,6 +148,7 @@ impl Engine {
     }
 
     /// Queues what was emitted and acts on whatever is due.
+    #[inline(never)]
     pub(crate) fn act(&mut self, out: &mut Outbox) {
         for signal in core::mem::take(&mut self.signals) {
             out.record(Record::Signal(Box::new(signal.by_venue_ids(&self.universe))));

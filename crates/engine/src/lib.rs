@@ -167,6 +167,14 @@ impl Engine {
             self.done = done;
         }
         match &stamped.event {
+            // Nearly every event: the rest stays out of the way.
+            Event::Market(
+                MarketEvent::Level(_) | MarketEvent::Snapshot(_) | MarketEvent::Best { .. },
+            ) => {
+                if let Applied::Complete(key) = self.books.apply(stamped, |_, _| ()) {
+                    self.batch(key, out);
+                }
+            }
             Event::Market(event) => self.market(stamped, event, out),
             Event::Account(event) => self.account(stamped, event, out),
             Event::World(event) => self.world(stamped, event, out),
@@ -183,14 +191,11 @@ impl Engine {
         }
     }
 
-    #[inline]
+    /// Everything of the market but its book.
+    #[inline(never)]
     fn market(&mut self, stamped: &Stamped, event: &MarketEvent, out: &mut Outbox) {
         match event {
-            MarketEvent::Level(_) | MarketEvent::Snapshot(_) | MarketEvent::Best { .. } => {
-                if let Applied::Complete(key) = self.books.apply(stamped, |_, _| ()) {
-                    self.batch(key, out);
-                }
-            }
+            MarketEvent::Level(_) | MarketEvent::Snapshot(_) | MarketEvent::Best { .. } => {}
             MarketEvent::Print(print) => {
                 self.dispatch(stamped, Kinds::PRINT, Some(print.token.market()), out);
             }
@@ -213,6 +218,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn account(&mut self, stamped: &Stamped, event: &AccountEvent, out: &mut Outbox) {
         let owners = self.owners(event);
         self.execute(|manager, ctx| match event {
@@ -229,6 +235,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn world(&mut self, stamped: &Stamped, event: &WorldEvent, out: &mut Outbox) {
         match event {
             WorldEvent::Wallet(trade) => {
@@ -266,6 +273,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn control(&mut self, stamped: &Stamped, event: &ControlEvent, out: &mut Outbox) {
         match event {
             ControlEvent::Timer => {

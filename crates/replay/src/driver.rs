@@ -101,6 +101,8 @@ struct Driver<'a> {
     /// Market events on their way to the engine.
     feed: VecDeque<Stamped>,
     next_sample: Time,
+    /// [`Engine::next_wake`] as of the last event that the engine took.
+    wake: Time,
     sample: Span,
     skip_silence: Span,
 }
@@ -123,10 +125,12 @@ pub fn replay(
         watch: Watcher { log, recorder: Recorder::default() },
         feed: VecDeque::new(),
         next_sample: Time::MAX,
+        wake: Time::MAX,
         sample: options.sample,
         skip_silence: options.skip_silence,
     };
     let mut rows = 0;
+    let mut to_progress = options.progress_every.max(1);
     let (mut exchange_at, mut last_due) = (Time::MIN, Time::MIN);
     let mut stamped = blank();
     while source.next_into(&mut stamped).map_err(|source| ReplayError::Tape { rows, source })? {
@@ -147,9 +151,12 @@ pub fn replay(
             Times::VenueOnly => exchange_at + driver.step.sim.feed_delay(),
             Times::Received => received,
         });
-        stamped.at = last_due;
-        driver.feed.push_back(core::mem::replace(&mut stamped, blank()));
-        if rows % options.progress_every == 0 {
+        // Put together from its parts: copied whole, the copy would wait for the time just written.
+        let Stamped { venue_at, seq, event, .. } = core::mem::replace(&mut stamped, blank());
+        driver.feed.push_back(Stamped { at: last_due, venue_at, seq, event });
+        to_progress -= 1;
+        if to_progress == 0 {
+            to_progress = options.progress_every.max(1);
             progress(rows, exchange_at);
             driver.check(exchange_at)?;
         }
@@ -182,7 +189,9 @@ impl Driver<'_> {
     }
 
     fn deliver(&mut self, at: Time, event: Event) -> Result<(), ReplayError> {
-        Ok(self.step.deliver(at, event, &mut self.watch)?)
+        self.step.deliver(at, event, &mut self.watch)?;
+        self.wake = self.step.engine.next_wake();
+        Ok(())
     }
 
     /// Lets everything happen that is due before `until`.
@@ -190,7 +199,7 @@ impl Driver<'_> {
         loop {
             let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
             let exchange = self.step.next_due().unwrap_or(Time::MAX);
-            let mut wake = self.step.engine.next_wake();
+            let mut wake = self.wake;
             if feed == Time::MAX && exchange == Time::MAX {
                 let now = self.step.engine.now();
                 if now.until(until) > self.skip_silence {
@@ -205,6 +214,7 @@ impl Driver<'_> {
             }
             if exchange == next {
                 self.step.advance(next, &mut self.watch)?;
+                self.wake = self.step.engine.next_wake();
             } else if wake == next {
                 self.deliver(next, ControlEvent::Timer.into())?;
             } else if self.next_sample == next {
@@ -216,6 +226,7 @@ impl Driver<'_> {
                 }
                 // Handled where it stands: taking it out first would copy it once more.
                 self.step.market(stamped, &mut self.watch)?;
+                self.wake = self.step.engine.next_wake();
                 self.feed.pop_front();
             }
         }

@@ -41,7 +41,7 @@ pub trait Account {
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The strategy that is called.
-    pub strategy: StrategyId,
+    pub strategy: &'a StrategyId,
     /// Engine time.
     pub now: Time,
     /// All listed markets.
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
     }
     /// The durable memory of this strategy under a key; it survives restarts.
     pub fn recall(&self, key: &str) -> Option<&'a [u8]> {
-        self.account.recall(self.strategy, key)
+        self.account.recall(*self.strategy, key)
     }
     /// Time left to the nominal close; `None` if the close is unknown.
     pub fn to_close(&self, key: MarketKey) -> Option<Span> {
@@ -210,7 +210,7 @@ impl Emitted {
 
 /// The output of a strategy.
 pub struct Emit<'a> {
-    strategy: StrategyId,
+    strategy: &'a StrategyId,
     now: Time,
     counter: &'a mut Counter,
     skips: &'a mut Skips,
@@ -220,7 +220,7 @@ pub struct Emit<'a> {
 impl<'a> Emit<'a> {
     /// The output of one call of one strategy.
     pub fn new(
-        strategy: StrategyId,
+        strategy: &'a StrategyId,
         now: Time,
         counter: &'a mut Counter,
         skips: &'a mut Skips,
@@ -240,13 +240,13 @@ impl<'a> Emit<'a> {
     ) {
         self.counter.signals += 1;
         let id = SignalId {
-            producer: self.strategy,
+            producer: *self.strategy,
             epoch: self.counter.run,
             counter: self.counter.signals,
         };
         self.emitted.signals.push(Signal {
             id,
-            strategy: self.strategy,
+            strategy: *self.strategy,
             market,
             action,
             created: self.now,

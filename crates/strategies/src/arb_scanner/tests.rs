@@ -65,7 +65,7 @@ impl Bench {
         let states = vec![MarketState::Open; self.universe.len()];
         let now = Time::from_secs(secs);
         let view = View {
-            strategy: StrategyId::ARB_SCANNER,
+            strategy: &StrategyId::ARB_SCANNER,
             now,
             universe: &self.universe,
             books: &self.books,
@@ -73,7 +73,7 @@ impl Bench {
             account: &Flat,
         };
         let id = self.scanner.id();
-        let mut out = Emit::new(id, now, &mut self.counter, &mut self.skips, &mut self.emitted);
+        let mut out = Emit::new(&id, now, &mut self.counter, &mut self.skips, &mut self.emitted);
         self.scanner.on_event(&view, Trigger::Batch(MarketKey(market)), &mut out);
         let basket = |action| match action {
             Action::Basket(basket) => (basket.kind, basket.sets),
@@ -192,7 +192,7 @@ fn a_delisted_member_ends_the_episode_of_its_group() {
     assert_eq!(bench.batch(2, 1).len(), 1);
     let now = Time::from_secs(2);
     let view = View {
-        strategy: StrategyId::ARB_SCANNER,
+        strategy: &StrategyId::ARB_SCANNER,
         now,
         universe: &bench.universe,
         books: &bench.books,
@@ -200,7 +200,7 @@ fn a_delisted_member_ends_the_episode_of_its_group() {
         account: &Flat,
     };
     let id = bench.scanner.id();
-    let mut out = Emit::new(id, now, &mut bench.counter, &mut bench.skips, &mut bench.emitted);
+    let mut out = Emit::new(&id, now, &mut bench.counter, &mut bench.skips, &mut bench.emitted);
     let event = MarketEvent::Delisted { market: MarketKey(1) }.into();
     let stamped = Stamped { at: now, venue_at: now, seq: 0, event };
     bench.scanner.on_event(&view, Trigger::Event(&stamped), &mut out);

@@ -92,7 +92,7 @@ impl StinkBidder {
             return;
         }
         memory.next_review = now + review;
-        if memory.anchor.is_some() && !view.account.quoted(view.strategy, key) {
+        if memory.anchor.is_some() && !view.account.quoted(*view.strategy, key) {
             // The ladder expired, was rejected, or was cancelled by the operator.
             memory.anchor = None;
             memory.resting = Usdc::ZERO;

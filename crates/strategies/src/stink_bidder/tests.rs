@@ -45,7 +45,7 @@ impl Bench {
         let states = [MarketState::Open];
         let now = Time::from_secs(secs);
         let view = View {
-            strategy: StrategyId::STINK_BIDDER,
+            strategy: &StrategyId::STINK_BIDDER,
             now,
             universe: &self.universe,
             books: &self.books,
@@ -54,7 +54,7 @@ impl Bench {
         };
         let mut emitted = Emitted::default();
         let id = self.bidder.id();
-        let mut out = Emit::new(id, now, &mut self.counter, &mut self.skips, &mut emitted);
+        let mut out = Emit::new(&id, now, &mut self.counter, &mut self.skips, &mut emitted);
         let stamped = event.map(|event| Stamped { at: now, venue_at: now, seq: 0, event });
         let trigger = match &stamped {
             Some(stamped) => Trigger::Event(stamped),
