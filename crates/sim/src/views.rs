@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, Price, Shares, Side, Token,
+    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, OwnTrade, Price, Shares, Side, Token,
 };
 
 use crate::bank::{AccountView, Broken};
@@ -118,6 +118,17 @@ impl Sim {
             shares: shares.filter(|(_, shares)| !shares.is_zero()).collect(),
             open: open.collect(),
         }
+    }
+
+    /// Our matches that are not forgotten, with their amounts and with their status at the exchange, whatever
+    /// of them has been reported: they are kept as long as their order.
+    pub fn matches(&self) -> impl Iterator<Item = &OwnTrade> {
+        self.trades.values().map(|trade| &trade.own)
+    }
+
+    /// Our orders that have left the engine and not reached the exchange, in order of their ids.
+    pub fn in_flight(&self) -> impl Iterator<Item = ClientOrderId> {
+        self.orders_in_flight.keys().copied()
     }
 
     /// Our open orders by id.
