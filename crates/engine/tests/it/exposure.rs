@@ -394,6 +394,41 @@ fn a_fee_is_reserved_until_it_is_charged_and_then_part_of_the_cost() {
 }
 
 #[test]
+fn what_failed_to_settle_cannot_be_spent_again() {
+    let mut bench = Bench::new(|_| (), &[market(1, "", "", "")]);
+    assert_eq!(bench.say(ALPHA, 0, take(0, Side::Buy, 44, 10)), NONE);
+    bench.fill(1, 5, 44, Usdc::ZERO, TradeStatus::Matched);
+    bench.fill(1, 5, 44, Usdc::ZERO, TradeStatus::Failed);
+    // $2.20 of $4.40, and the fee that is reserved.
+    assert_eq!(bench.exposure(ALPHA, 0).market, usd("2.4201"));
+    assert_eq!(bench.exposure(ALPHA, 0).shares, Shares::whole(220));
+}
+
+/// A resting order that may take is bounded by its money like any other: what it buys below its limit
+/// leaves money for more shares.
+#[test]
+fn a_resting_buy_that_takes_at_a_better_price_counts_with_the_money_it_has_left() {
+    let mut bench = Bench::new(|_| (), &[market(1, "", "", "")]);
+    let intent = TradeIntent {
+        token: Token(0),
+        side: Side::Buy,
+        size: Size::Shares(Shares::whole(100)),
+        limit: Price::cents(50),
+        urgency: Urgency::Rest,
+        all_or_nothing: false,
+        exit: None,
+    };
+    assert_eq!(bench.say(ALPHA, 0, Action::Trade(intent)), NONE);
+    let fees = bench.exposure(ALPHA, 0).reserved - Usdc::whole(50);
+    bench.fill(1, 100, 44, Usdc::ZERO, TradeStatus::Matched);
+    bench.order(1, OrderUpdate::Live);
+    // $6 of $50 are left, for twelve shares more at the limit and 600 at worst.
+    let around = bench.exposure(ALPHA, 0);
+    assert_eq!((around.market, around.reserved), (Usdc::whole(50) + fees, Usdc::whole(6) + fees));
+    assert_eq!(around.shares, Shares::whole(100 + 600));
+}
+
+#[test]
 fn a_sale_counts_until_it_is_final() {
     let mut bench = Bench::new(|_| (), &[market(1, "", "event", "category")]);
     bench.bought(ALPHA, 0, 30, 10);

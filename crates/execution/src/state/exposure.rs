@@ -13,8 +13,8 @@ mod of_state;
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    ClientOrderId, ConversionId, Market, MarketKey, Outcome, Price, Shares, Side, Size, StrategyId,
-    Tick, Token, Usdc,
+    ClientOrderId, ConversionId, Market, MarketKey, Outcome, Price, Shares, Side, StrategyId, Tick,
+    Token, Usdc,
 };
 
 use super::order::Order;
@@ -54,8 +54,8 @@ struct Part {
     cost: Usdc,
     /// Shares held or to be delivered, by outcome.
     shares: [Shares; 2],
-    /// What immediate buys sized in pUSD can still spend, by outcome. How many shares that is at worst
-    /// depends on the tick size, which can change while the order is under way.
+    /// What buys that may take can still spend, by outcome. How many shares that is at worst depends on the
+    /// tick size, which can change while the order is under way.
     spend: [Usdc; 2],
     /// The part of the cost that is not paid yet.
     reserved: Usdc,
@@ -102,10 +102,12 @@ impl Part {
         part.reserved = part.cost;
         if order.side == Side::Buy {
             let outcome = order.token.outcome().index();
-            match order.size {
-                _ if order.state.ended() => part.shares[outcome] = order.missing(),
-                Size::Shares(_) => part.shares[outcome] = order.left(),
-                Size::Spend(_) => part.spend[outcome] = order.left_spend(),
+            if order.state.ended() {
+                part.shares[outcome] = order.missing();
+            } else if order.takes() {
+                part.spend[outcome] = order.left_spend();
+            } else {
+                part.shares[outcome] = order.left();
             }
         }
         Some(part)
@@ -330,7 +332,7 @@ impl Sums {
         let market = self.market(token.market());
         let Totals { cost: account, reserved, unsettled, .. } = self.totals;
         let outcome = token.outcome().index();
-        // An immediate buy sized in pUSD can deliver more than its limit says: at worst the whole rest at
+        // A buy that may take can deliver more than its limit says: at worst the whole rest of its money at
         // the lowest price there is.
         let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
         let bought = lowest.shares_for(market.spend[outcome]).unwrap_or(Shares::SANE_MAX);

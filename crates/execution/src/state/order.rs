@@ -335,23 +335,23 @@ impl Order {
         self.fills.values().filter(moving)
     }
 
-    /// Shares that can still be delivered, at the most. An immediate buy sized in pUSD can deliver
-    /// more than its limit says: at worst the whole rest at the lowest price there is.
+    /// Whether it is a buy that may take. The venue bounds such a buy by its money, whatever it is sized
+    /// in: what meets a better price than its limit brings more shares, and leaves the money for more.
+    pub(crate) fn takes(&self) -> bool {
+        self.side == Side::Buy && !(self.post_only && matches!(self.size, Size::Shares(_)))
+    }
+
+    /// Shares that can still be delivered, at the most: of a buy that may take, what the whole rest of its
+    /// money buys at the lowest price there is.
     pub fn remaining_shares(&self, tick: polydesk_domain::Tick) -> Shares {
         if self.state.ended() {
             return self.missing();
         }
-        match (self.side, self.size) {
-            (Side::Sell, _) => self.left(),
-            // What better prices left over buys more than was asked for.
-            (Side::Buy, Size::Shares(_)) => {
-                self.left().max(self.price.shares_for(self.left_spend()).unwrap_or_default())
-            }
-            (Side::Buy, Size::Spend(_)) => {
-                let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
-                lowest.shares_for(self.left_spend()).unwrap_or(Shares::ZERO)
-            }
+        if !self.takes() {
+            return self.left();
         }
+        let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
+        lowest.shares_for(self.left_spend()).unwrap_or(Shares::SANE_MAX)
     }
 
     /// pUSD a buy can still take, fees included, at the most.
@@ -362,13 +362,12 @@ impl Order {
         if self.state.ended() {
             // More shares than the limit says came for the money, not for more of it.
             let missing = self.price.notional_ceil(self.missing());
-            let most = match self.size {
-                Size::Shares(_) => missing,
-                Size::Spend(_) => missing.min(self.left_spend()),
-            };
+            let most = if self.takes() { missing.min(self.left_spend()) } else { missing };
             return most + self.fee_reserve;
         }
-        self.left_spend() + self.fee_reserve
+        let left =
+            if self.takes() { self.left_spend() } else { self.price.notional_ceil(self.left()) };
+        left + self.fee_reserve
     }
 
     /// Shares a sell may still take from what is held.

@@ -493,7 +493,10 @@ mod tests {
         }
         orders.forget(at(now + hours), |_| false);
         let kept = orders.get(id).is_some();
-        assert_eq!(orders.count(), usize::from(kept));
+        assert_eq!(
+            (orders.count(), orders.by_market.len()),
+            (usize::from(kept), usize::from(kept))
+        );
         assert_eq!(orders.settled.len(), usize::from(kept && orders.get(id).unwrap().settled()));
         kept
     }
