@@ -67,6 +67,8 @@ proptest! {
             second.load(&changes, engine.universe()).unwrap();
             let differs = second.differs(engine.manager().state());
             prop_assert_eq!(differs, None, "event {}: {:?}", n, stamped.event);
+            prop_assert_eq!(second.reserved(), engine.manager().state().reserved());
+            prop_assert_eq!(second.check_sums(), Ok(()));
             n += 1;
             if n % 64 == 0 || !changes.is_empty() && n % 8 == 0 {
                 prop_assert_eq!(second.hash(engine.universe()), engine.state_hash());

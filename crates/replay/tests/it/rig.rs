@@ -116,6 +116,11 @@ impl World {
         }
     }
 
+    /// Whether nothing is on its way: no report to the engine, no action at the exchange.
+    pub fn quiet(&self) -> bool {
+        self.ready.is_empty() && self.feed.is_empty() && self.sim.next_due().is_none()
+    }
+
     /// Commands leave for the exchange.
     pub fn take(&mut self, at: Time, out: &mut Outbox) {
         for command in out.commands.drain(..) {
@@ -126,7 +131,11 @@ impl World {
 }
 
 pub fn engine(limits: &Limits, strategy: Box<dyn Strategy>) -> Engine {
-    Engine::new(Setup::simulated(limits.clone()), vec![strategy]).unwrap()
+    engine_of(limits, vec![strategy])
+}
+
+pub fn engine_of(limits: &Limits, strategies: Vec<Box<dyn Strategy>>) -> Engine {
+    Engine::new(Setup::simulated(limits.clone()), strategies).unwrap()
 }
 
 /// An engine to load entries into, without initial blockers: the entries contain them.

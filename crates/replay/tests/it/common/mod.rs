@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use polydesk_domain::{
     Action, Basket, BasketKind, BookSnapshot, Close, Event, ExitPlan, FeeRate, Fees, Leg,
-    LevelChange, Market, MarketEvent, MarketKey, MarketState, Outcome, Payout, Price, Print, Quote,
-    Reason, Shares, Side, Size, Span, Stamped, Stop, StrategyId, TakeProfit, Time, Token,
-    TradeIntent, Trailing, Urgency, Usdc,
+    LevelChange, Market, MarketEvent, MarketKey, MarketState, NegRisk, Outcome, Payout, Price,
+    Print, Quote, Reason, Shares, Side, Size, Span, Stamped, Stop, StrategyId, TakeProfit, Tick,
+    Time, Token, TradeIntent, Trailing, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::Limits;
@@ -75,6 +75,19 @@ pub fn print(millis: i64, token: u32, side: Side, cents: u16, shares: u64) -> St
     row(millis, Event::Market(MarketEvent::Print(print)))
 }
 
+/// The same in an event and a category of a few, or in none; some in a neg-risk group.
+pub fn varied(number: u64, dice: &mut Dice) -> Market {
+    let mut market = market(number);
+    let mut name = |names: [&str; 3]| names[dice.roll(3) as usize].to_owned();
+    market.event = name(["", "one", "two"]);
+    market.category = name(["", "sports", "crypto"]);
+    let group = name(["", "", "one"]);
+    let some = !group.is_empty();
+    let grouped = NegRisk { group, members: None, augmented: false, placeholder: false };
+    market.neg_risk = some.then_some(grouped);
+    market
+}
+
 /// A tape of random but well-formed market data over `markets` markets, resolved at the end.
 pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
     let mut dice = Dice(seed);
@@ -85,7 +98,7 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
             0,
             Event::Market(MarketEvent::Listed {
                 key: MarketKey(number),
-                market: Arc::new(market(u64::from(number))),
+                market: Arc::new(varied(u64::from(number), &mut Dice(seed ^ u64::from(number)))),
             }),
         ));
         mids.push(20 + dice.roll(60) as u16);
@@ -142,6 +155,91 @@ pub fn random_tape(seed: u64, markets: u32, steps: u64) -> Vec<Stamped> {
         ));
     }
     rows
+}
+
+/// Rows added to a tape at random places: relistings in other events and categories, tick size changes,
+/// announced and silent, and crossed books.
+pub fn restless(seed: u64, mut rows: Vec<Stamped>) -> Vec<Stamped> {
+    let mut dice = Dice(seed);
+    let markets = rows.iter().filter(|row| is_listing(row)).count() as u64;
+    for _ in 0..rows.len() / 12 {
+        // After the listings and the first snapshots, before the ends of the markets.
+        let (first, last) = (2 * markets, rows.len() as u64 - 2 * markets);
+        let at = first + dice.roll(last.saturating_sub(first));
+        let number = dice.roll(markets);
+        let key = MarketKey(number as u32);
+        let event = match dice.roll(6) {
+            2 | 3 => {
+                let level = |cents| vec![(Price::cents(cents), Shares::whole(100))];
+                let (bids, asks) = (level(56), level(48));
+                let token = key.token(Outcome::Yes);
+                MarketEvent::Snapshot(Arc::new(BookSnapshot { token, bids, asks }))
+            }
+            0 => MarketEvent::Tick {
+                market: key,
+                tick: [Tick::Cent, Tick::Thousandth, Tick::HalfCent][dice.roll(3) as usize],
+            },
+            1 => MarketEvent::Level(LevelChange {
+                token: key.token(Outcome::Yes),
+                side: Side::Buy,
+                price: Price::new(25 * (1 + dice.roll(8) as u16)).unwrap(),
+                size: Shares::whole(5),
+                top: None,
+            }),
+            _ => MarketEvent::Listed { key, market: Arc::new(varied(number, &mut dice)) },
+        };
+        let Stamped { at: time, venue_at, seq, .. } = rows[at as usize];
+        rows.insert(at as usize, Stamped { at: time, venue_at, seq, event: event.into() });
+    }
+    rows
+}
+
+pub fn is_listing(row: &Stamped) -> bool {
+    matches!(row.event, Event::Market(MarketEvent::Listed { .. }))
+}
+
+/// A [`Whim`] under another name, which sells both outcomes of a crossed book.
+pub struct Named(pub StrategyId, pub Whim);
+
+impl Strategy for Named {
+    fn id(&self) -> StrategyId {
+        self.0
+    }
+    fn kinds(&self) -> Kinds {
+        self.1.kinds()
+    }
+    fn wants(&self, market: &Market) -> bool {
+        self.1.wants(market)
+    }
+    fn save(&self) -> Saved {
+        self.1.save()
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.1.load(saved)
+    }
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let Trigger::Batch(key) = trigger else { return };
+        if !view.books.get(key).is_some_and(|book| book.is_crossed()) {
+            return self.1.on_event(view, trigger, out);
+        }
+        let mut legs = Vec::new();
+        for token in Outcome::BOTH.map(|outcome| key.token(outcome)) {
+            let Some((limit, _)) = view.books.best(token, Side::Buy) else { return };
+            legs.push(Leg { token, side: Side::Sell, limit });
+        }
+        let sets = Shares::whole(5 + self.1.0.roll(20));
+        let basket =
+            Basket { kind: BasketKind::SellPair, legs, sets, min_edge_per_set: Usdc::whole(-1) };
+        let reason = Reason::new("crossed");
+        out.signal(key, Action::Basket(basket), Span::secs(10), Usdc::cents(60), reason);
+    }
+}
+
+pub const OTHER: StrategyId = StrategyId::literal("other");
+
+/// Two strategies that want random things of every kind in the same markets.
+pub fn two_whims(seed: u64) -> Vec<Box<dyn Strategy>> {
+    vec![Box::new(Whim(Dice(seed ^ 1))), Box::new(Named(OTHER, Whim(Dice(seed ^ 2))))]
 }
 
 /// Emits random intents of every kind on every batch.
