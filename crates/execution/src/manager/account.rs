@@ -10,7 +10,7 @@ use polydesk_domain::{
 
 use super::{Context, Manager, report_blocker};
 use crate::config::{Limits, RawRisk};
-use crate::state::{Draft, LedgerAccount, LedgerEntry, Order};
+use crate::state::{Draft, LedgerAccount, LedgerEntry, Order, sane_money};
 
 /// What an estimated fill may be off, in micro-dollars (RECOVERY's tolerance per match).
 const PER_ESTIMATE: i64 = 10;
@@ -144,6 +144,11 @@ impl Manager {
             let text = format!("external order {} has a name that is taken", external.id);
             return self.anomaly("external_name", text, out);
         }
+        if external.size > Shares::SANE_MAX {
+            let text = format!("external order {} is for {} shares", external.id, external.size);
+            self.block(ctx, Cause::Token(external.token), text.clone(), out);
+            return self.anomaly("absurd_order", text, out);
+        }
         let draft = Draft {
             strategy: StrategyId::EXTERNAL,
             signal: None,
@@ -173,6 +178,18 @@ impl Manager {
     /// Books what reconciliation found.
     pub fn on_finding(&mut self, ctx: &Context<'_>, finding: &Finding, out: &mut Outbox) {
         match finding {
+            Finding::Cash { amount, .. } if !sane_money(*amount) => {
+                let detail = format!("a finding says {amount} pUSD");
+                self.block(ctx, Cause::CashMismatch, detail.clone(), out);
+                return self.anomaly("absurd_finding", detail, out);
+            }
+            Finding::Shares { token, micros, .. }
+                if micros.unsigned_abs() > Shares::SANE_MAX.micros() =>
+            {
+                let detail = format!("a finding says {micros} millionths of a share");
+                self.block(ctx, Cause::Token(*token), detail.clone(), out);
+                return self.anomaly("absurd_finding", detail, out);
+            }
             Finding::Cash { amount, code } => {
                 self.external_money(ctx, *amount, out);
                 let text = format!("{amount} pUSD explained by {code}");

@@ -14,6 +14,7 @@ use super::{Context, Manager};
 use crate::gate::Ask;
 use crate::state::{
     Authority, BasketLeg, Draft, OpenBasket, Order, PendingConversion, PendingExit, Stage,
+    sane_money,
 };
 
 /// Merges that may fail before a basket leaves its sets to the resolution.
@@ -66,6 +67,9 @@ impl Manager {
     ) -> Result<(), Reason> {
         if wanted.legs.len() < 2 || wanted.legs.len() > Command::BATCH {
             return Err(Reason::new("leg_count").with("legs", wanted.legs.len() as i64));
+        }
+        if wanted.sets > Shares::SANE_MAX || !sane_money(wanted.min_edge_per_set) {
+            return Err(Reason::new("absurd_size"));
         }
         let touches =
             |basket: &OpenBasket| wanted.legs.iter().any(|leg| basket.touches(leg.token.market()));
@@ -394,7 +398,7 @@ impl Manager {
     }
 
     /// Puts what a leg has in excess up for sale.
-    fn sell_excess(&mut self, strategy: StrategyId, token: Token, excess: Shares) {
+    pub(super) fn sell_excess(&mut self, strategy: StrategyId, token: Token, excess: Shares) {
         let loss = self.limits.max_unwind_loss.units();
         let Some(holding) = self.state.positions.get(strategy, token) else { return };
         let (held, cost) = (holding.held(), holding.cost());

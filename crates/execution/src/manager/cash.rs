@@ -2,12 +2,12 @@
 
 use polydesk_domain::{
     Cash, CashKind, Cause, ClientOrderId, Code, Conversion, ConversionId, MarketKey, MarketState,
-    NoteLevel, Outbox, Payout, Record, Span, Usdc,
+    NoteLevel, Outbox, Payout, Record, Shares, Span, Usdc,
 };
 
 use super::schedule::STUCK;
 use super::{Context, Manager};
-use crate::state::{Attempts, LedgerAccount, LedgerEntry, Totals};
+use crate::state::{Attempts, LedgerAccount, LedgerEntry, Totals, sane_money};
 
 /// Failed redemptions of one market after which people are told.
 const REDEMPTIONS_TOLD: u32 = 3;
@@ -16,6 +16,11 @@ impl Manager {
     /// Takes in a movement of money or complete sets.
     pub fn on_cash(&mut self, ctx: &Context<'_>, cash: &Cash, out: &mut Outbox) {
         let (at, amount) = (ctx.now, cash.amount);
+        if !sane_money(amount) || cash.shares.iter().any(|shares| *shares > Shares::SANE_MAX) {
+            let text = format!("{:?} of {amount} pUSD and {:?} shares", cash.kind, cash.shares);
+            self.block(ctx, Cause::CashMismatch, text.clone(), out);
+            return self.anomaly("absurd_cash", text, out);
+        }
         let pending = cash.conversion.and_then(|id| self.state.conversions.remove(&id));
         if let (Some(id), None) = (cash.conversion, &pending) {
             // Its answer came before, or its question was answered too.

@@ -2,11 +2,11 @@
 
 use polydesk_domain::{
     Action, Cause, ExitReason, Outbox, Price, Purpose, Reason, Shares, Side, Signal, Size, Span,
-    Tif, Time, TradeIntent, Urgency,
+    Tif, Time, TradeIntent, Urgency, Usdc,
 };
 
 use super::{Context, Manager};
-use crate::state::{Authority, Desired, Draft, Holding, PendingExit};
+use crate::state::{Authority, Desired, Draft, Holding, PendingExit, sane_money};
 
 impl Manager {
     /// Acts on a signal.
@@ -51,6 +51,14 @@ impl Manager {
         intent: &TradeIntent,
         out: &mut Outbox,
     ) {
+        let absurd = match intent.size {
+            Size::Shares(shares) => shares > Shares::SANE_MAX && intent.side == Side::Buy,
+            Size::Spend(spend) => !sane_money(spend) || spend < Usdc::ZERO,
+        };
+        if absurd {
+            let about = (Some(signal.market), Some(signal.id));
+            return self.deny(ctx, signal.strategy, about, Reason::new("absurd_size"), out);
+        }
         let tif = match (intent.urgency, intent.all_or_nothing) {
             (Urgency::Rest, _) => resting_until(ctx.now, signal.expires),
             (Urgency::Now, true) => Tif::Fok,

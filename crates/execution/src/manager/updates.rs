@@ -2,13 +2,13 @@
 
 use polydesk_domain::{
     Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel,
-    OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Side, Span,
+    OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Shares, Side, Span,
     StrategyId, TradeStatus,
 };
 
 use super::{Context, Manager};
 use crate::state::order::update_name;
-use crate::state::{FillChange, Rejections, TradeChange, Violation, is_ordinary};
+use crate::state::{FillChange, Rejections, TradeChange, Violation, is_ordinary, sane_fill};
 
 impl Manager {
     /// Takes in an update of one of our orders.
@@ -19,6 +19,14 @@ impl Manager {
         event: &OrderUpdate,
         out: &mut Outbox,
     ) {
+        if let OrderUpdate::Cancelled { matched, .. }
+        | OrderUpdate::Expired { matched }
+        | OrderUpdate::Filled { matched } = event
+            && *matched > Shares::SANE_MAX
+        {
+            let text = format!("order {id}: {} with {matched} matched", update_name(event));
+            return self.anomaly("absurd_report", text, out);
+        }
         let change = match self.state.orders.apply(id, event, ctx.now) {
             None => {
                 return self.unknown(id, ["unknown_order", "forgotten_order"], "an update", out);
@@ -50,22 +58,11 @@ impl Manager {
             out.record(Record::OrderChanged { id, strategy, state, matched, cause });
         }
         if change.reopened {
-            let text = format!(
-                "order {id} was over ({:?}) and is reported {}: it counts as open and is cancelled",
-                change.before,
-                update_name(event)
-            );
-            self.anomaly("reopened_order", text, out);
-            self.cancel(ctx.now, id, out);
+            self.reopened(ctx, id, change.before, update_name(event), out);
         }
         let duplicate = matches!(event, OrderUpdate::Rejected { reason: RejectReason::Duplicate });
         let not_open = matches!(event, OrderUpdate::CancelRefused { still_open: false });
-        if matches!(event, OrderUpdate::Unknown)
-            || duplicate
-            || not_open
-            || change.doubtful
-            || change.reopened
-        {
+        if matches!(event, OrderUpdate::Unknown) || duplicate || not_open || change.doubtful {
             // Never answered, said to exist already, not open any more, or over and alive: only evidence
             // tells what became of it.
             self.query(ctx.now, id, out);
@@ -73,6 +70,23 @@ impl Manager {
         if !change.before.ended() && change.after.ended() {
             self.order_ended(ctx, id, Some(event), out);
         }
+    }
+
+    /// An order that was over lives: it counts as open, is cancelled and asked about.
+    fn reopened(
+        &mut self,
+        ctx: &Context<'_>,
+        id: ClientOrderId,
+        before: OrderState,
+        reported: &str,
+        out: &mut Outbox,
+    ) {
+        let text = format!(
+            "order {id} was over ({before:?}) and is reported {reported}: it counts as open and is cancelled"
+        );
+        self.anomaly("reopened_order", text, out);
+        self.cancel(ctx.now, id, out);
+        self.query(ctx.now, id, out);
     }
 
     /// The venue refused an entry: the next one of this strategy in this market waits, twice as long with
@@ -188,6 +202,12 @@ impl Manager {
                 return self.halt(ctx, text, out);
             }
         }
+        if !sane_fill(&fill) {
+            // Nothing of it is booked, and nobody knows what is held.
+            let text = format!("a fill of order {id} says {} for {}", fill.shares, fill.notional);
+            self.block(ctx, Cause::Token(trade.token), text.clone(), out);
+            return self.anomaly("absurd_fill", text, out);
+        }
         let change = match self.state.orders.trade(id, trade_id, fill, status, ctx.now) {
             None => return self.unknown(id, ["unknown_trade", "forgotten_trade"], "a fill", out),
             Some(Err(illegal)) => {
@@ -206,19 +226,46 @@ impl Manager {
             return self.halt(ctx, violation.to_string(), out);
         }
         self.audit(ctx, out);
-        let market = trade.token.market();
+        self.trade_settled(ctx, trade, change, out);
+    }
+
+    /// What a report of a fill means for its order, its basket and the exits of its market.
+    fn trade_settled(
+        &mut self,
+        ctx: &Context<'_>,
+        trade: &OwnTrade,
+        change: FillChange,
+        out: &mut Outbox,
+    ) {
+        let (id, market) = (trade.order, trade.token.market());
         if matches!(change.trade, TradeChange::Confirmed | TradeChange::Failed) {
             self.settled_again(ctx, market, out);
         }
         let Some(order) = self.state.orders.get(id) else { return };
-        let (purpose, matched) = (order.purpose, order.matched);
-        if change.ended {
-            let (strategy, state) = (order.strategy, order.state);
-            let cause = "its fills".to_owned();
+        let (purpose, strategy, matched) = (order.purpose, order.strategy, order.matched);
+        if change.ended || change.reopened {
+            let state = order.state;
+            let cause = if change.reopened { "reopened: its fills" } else { "its fills" };
+            let cause = cause.to_owned();
             out.record(Record::OrderChanged { id, strategy, state, matched, cause });
+        }
+        if change.reopened && !change.ended {
+            self.reopened(ctx, id, OrderState::Rejected, "filled", out);
+        }
+        if change.trade == TradeChange::New {
+            self.accepted(id);
+        }
+        if change.ended {
             self.order_ended(ctx, id, None, out);
         }
         if let Purpose::Leg(basket) = purpose {
+            let late = change.trade == TradeChange::New && trade.side == Side::Buy;
+            if late && !change.external && !self.state.baskets.contains_key(&basket) {
+                // Its basket ended without it: nobody else would ever sell it.
+                let text = format!("a fill of order {id} comes after the end of basket {basket}");
+                out.note(NoteLevel::Warning, "late_leg", text);
+                self.sell_excess(strategy, trade.token, trade.fill.shares);
+            }
             self.basket_step(ctx, basket, out);
         } else if change.trade != TradeChange::Nothing {
             self.baskets_touching(ctx, market, out);

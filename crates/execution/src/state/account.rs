@@ -1,7 +1,8 @@
 //! The account as a whole: equity, blockers, counters.
 
 use polydesk_domain::{
-    Blocker, Cause, Code, ConditionId, Market, MarketKey, Time, Token, TokenId, Universe, Usdc,
+    Blocker, Cause, Code, ConditionId, Fill, Market, MarketKey, Shares, Time, Token, TokenId,
+    Universe, Usdc,
 };
 use polydesk_signals::HighWater;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,17 @@ plain!(
     HighWater,
     Time
 );
+
+/// Whether an amount can be one: anything larger is an error of whoever reports it, and would not even add up.
+pub(crate) fn sane_money(amount: Usdc) -> bool {
+    amount.abs() <= Shares::SANE_MAX.face_value()
+}
+
+/// Whether the amounts of a fill can be amounts.
+pub(crate) fn sane_fill(fill: &Fill) -> bool {
+    let money = fill.notional >= Usdc::ZERO && sane_money(fill.notional) && sane_money(fill.fee);
+    money && fill.shares <= Shares::SANE_MAX
+}
 
 /// Whether a token or market is of a market.
 pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {

@@ -18,10 +18,10 @@ mod sets;
 mod tracked;
 mod wanted;
 
-pub(crate) use account::concerns;
 pub use account::{
     Attempts, Budgets, Counters, EarlyRedemption, Equity, EquityMarks, MarketEntry, Rejections,
 };
+pub(crate) use account::{concerns, sane_fill, sane_money};
 pub use basket::{BasketLeg, OpenBasket, Stage};
 pub use codec::{Entry, LoadError};
 pub(crate) use exposure::Totals;

@@ -274,6 +274,13 @@ impl Order {
         !self.state.ended() || self.missing() > Shares::ZERO
     }
 
+    /// It was over and lives: what became of it is unknown, and asking and cancelling begin again.
+    pub(crate) fn reopen(&mut self) {
+        self.state = OrderState::Unknown;
+        self.ended_at = None;
+        (self.queries, self.cancels, self.cancel_at) = (0, 0, None);
+    }
+
     /// Shares the venue said matched and whose fills have not arrived.
     pub fn missing(&self) -> Shares {
         self.reported.map_or(Shares::ZERO, |reported| reported.saturating_sub(self.seen()))

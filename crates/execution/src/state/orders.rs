@@ -49,6 +49,8 @@ pub struct FillChange {
     pub external: bool,
     /// The order ended with it.
     pub ended: bool,
+    /// The order was over as one that the venue never took, and is open again: unknown, to be cancelled.
+    pub reopened: bool,
 }
 
 impl Default for FillChange {
@@ -59,19 +61,30 @@ impl Default for FillChange {
             contradicted: false,
             external: false,
             ended: false,
+            reopened: false,
         }
     }
 }
 
 /// Micro-dollars by which rounding may exceed what an order can spend.
 const ROUNDING: Usdc = Usdc::new(100);
+/// Shares by which a finished order may be off.
+const DUST: Shares = Shares::new(10_000);
 
-/// Whether a fill is possible for an order: a buy counts in pUSD, a sell in shares.
+/// Whether a fill is possible for an order: a buy counts in pUSD, a sell in shares, and neither is ever
+/// matched at a worse price than its limit.
 fn fits(order: &Order, fill: &Fill) -> bool {
+    let price = order.price;
     match order.side {
         _ if order.strategy == StrategyId::EXTERNAL => true,
-        Side::Buy => fill.notional <= order.left_spend() + ROUNDING,
-        Side::Sell => fill.shares <= order.left() + Shares::new(10_000),
+        Side::Buy => {
+            let most = order.left_spend() + price.notional_ceil(DUST) + ROUNDING;
+            fill.notional <= most && fill.notional <= price.notional_ceil(fill.shares) + ROUNDING
+        }
+        Side::Sell => {
+            fill.shares <= order.left() + DUST
+                && fill.notional + ROUNDING >= price.notional_floor(fill.shares)
+        }
     }
 }
 
@@ -232,9 +245,7 @@ impl Orders {
             change.doubtful = !change.reopened && before != OrderState::Filled;
             order.doubtful = change.doubtful;
             if change.reopened {
-                order.state = OrderState::Unknown;
-                order.ended_at = None;
-                (order.queries, order.cancels, order.cancel_at) = (0, 0, None);
+                order.reopen();
             }
         } else {
             let next = match next_state(before, event, !order.matched.is_zero()) {
@@ -319,6 +330,11 @@ impl Orders {
         let mut change = FillChange::default();
         match order.fills.get_mut(&trade) {
             None => {
+                // Whoever refused it or did not find it was wrong: what is left of it may be open.
+                change.reopened = order.state == OrderState::Rejected;
+                if change.reopened {
+                    order.reopen();
+                }
                 let external = !fits(order, &fill);
                 order.fills.insert(trade, OwnFill { status, fill, at: now, external });
                 change.trade = if status == TradeStatus::Failed {
