@@ -93,6 +93,7 @@ impl Manager {
             expected,
             stage: if splits { Stage::Splitting } else { Stage::Sending },
             started: ctx.now,
+            naked_since: ctx.now,
             unwinding: false,
             gave_up: false,
             merge_tries: 0,
@@ -205,6 +206,7 @@ impl Manager {
             for (leg, order) in basket.legs.iter_mut().zip(&admitted) {
                 leg.orders.push(*order);
             }
+            basket.naked_since = ctx.now;
         }
         debug_assert_eq!(admitted.len(), legs);
         self.place(ctx, &admitted, out);
@@ -446,10 +448,9 @@ impl Manager {
         let have = self.holdings_of(basket);
         let least = have.iter().copied().min().unwrap_or_default();
         let smallest = smallest(ctx, basket);
-        let latched: Vec<Shares> = basket.legs.iter().map(|leg| leg.latched).collect();
         let mut excess = Vec::new();
         for (i, token) in tokens.iter().enumerate() {
-            let extra = have[i].saturating_sub(least).saturating_sub(latched[i]);
+            let extra = have[i].saturating_sub(least);
             if extra >= smallest && !gave_up {
                 self.sell_excess(strategy, *token, extra);
                 excess.push((i, extra));
@@ -497,18 +498,23 @@ impl Manager {
         basket.legs.iter().map(got).collect()
     }
 
-    /// What a basket's own orders leave of each leg: what was bought, or what was split and not sold.
+    /// What a basket's own orders leave of each leg: what was bought, or what was split and not sold, without
+    /// what was put up for sale: that completes no set any more, whatever another leg brings later.
     fn holdings_of(&self, basket: &OpenBasket) -> Vec<Shares> {
-        let matched = self.matched_of(basket);
-        if basket.kind != BasketKind::SellPair {
-            return matched;
-        }
-        matched.into_iter().map(|sold| basket.sets.saturating_sub(sold)).collect()
+        let pair = basket.kind == BasketKind::SellPair;
+        let matched = self.matched_of(basket).into_iter();
+        let got = matched.map(|got| if pair { basket.sets.saturating_sub(got) } else { got });
+        let less = |(got, leg): (Shares, &BasketLeg)| got.saturating_sub(leg.latched);
+        got.zip(&basket.legs).map(less).collect()
     }
 
     /// Complete sets that a basket's own orders reached.
     fn sets_of(&self, basket: &OpenBasket) -> Shares {
-        self.matched_of(basket).into_iter().min().unwrap_or_default()
+        let got = match basket.kind {
+            BasketKind::SellPair => self.matched_of(basket),
+            _ => self.holdings_of(basket),
+        };
+        got.into_iter().min().unwrap_or_default()
     }
 
     fn merge(
@@ -545,8 +551,14 @@ impl Manager {
             (Stage::Splitting, CashKind::Split) => {
                 let (strategy, sets) = (basket.strategy, basket.sets);
                 let market = basket.legs[0].leg.token.market();
+                let late = basket.expires <= ctx.now;
                 self.stage(id, Stage::Sending);
-                if let Err(reason) = self.send_legs(ctx, id, out) {
+                let sent = if late {
+                    Err(Reason::new("signal_expired"))
+                } else {
+                    self.send_legs(ctx, id, out)
+                };
+                if let Err(reason) = sent {
                     // The chance is gone: the sets go back to where they came from.
                     self.deny(ctx, strategy, (Some(market), None), reason, out);
                     self.merge(ctx, id, market, sets, out);
@@ -594,7 +606,7 @@ impl Manager {
     pub(super) fn basket_due(&mut self, ctx: &Context<'_>, id: BasketId, out: &mut Outbox) {
         self.basket_step(ctx, id, out);
         let Some(basket) = self.state.baskets.get(&id) else { return };
-        if basket.started.until(ctx.now) <= self.limits.max_naked_time {
+        if basket.naked_since.until(ctx.now) <= self.limits.max_naked_time {
             return;
         }
         match basket.stage {
@@ -603,7 +615,7 @@ impl Manager {
                 // shows as an excess later and is unwound as well.
                 let text = format!(
                     "basket {id} stands naked since {}: a leg has no end, the others are unwound",
-                    basket.started
+                    basket.naked_since
                 );
                 out.note(NoteLevel::Warning, "basket_naked", text);
                 self.stage(id, Stage::Settling);

@@ -2,7 +2,7 @@
 
 mod queue;
 
-use polydesk_domain::{BasketId, ClientOrderId, OrderState, Span, StrategyId, Time, Token};
+use polydesk_domain::{BasketId, Cause, ClientOrderId, OrderState, Span, StrategyId, Time, Token};
 
 pub(super) use queue::{Due, Schedule};
 
@@ -67,6 +67,11 @@ pub(super) fn question_at(order: &Order) -> Option<Time> {
         Some(asked) => first.max(asked + AGAIN),
         None => first,
     })
+}
+
+/// When a fill that is still not final freezes its market.
+pub(super) fn stuck_at(order: &Order) -> Option<Time> {
+    order.unsettled_fills().map(|fill| fill.at + STUCK).min()
 }
 
 /// When the next cancel of an order is due.
@@ -178,10 +183,9 @@ impl Manager {
         let Some(order) = self.state.orders.get(id) else {
             return self.schedule.set(Due::Order(id), None);
         };
-        let at = match (question_at(order), cancel_at(order)) {
-            (Some(question), Some(cancel)) => Some(question.min(cancel)),
-            (one, other) => one.or(other),
-        };
+        let frozen = Cause::Unsettled(order.token.market());
+        let stuck = stuck_at(order).filter(|_| !self.state.blockers.contains_key(&frozen));
+        let at = [question_at(order), cancel_at(order), stuck].into_iter().flatten().min();
         if order.cancel_wanted {
             return self.schedule.set(Due::Order(id), Some(after(now, CANCEL_RATE)));
         }
@@ -191,7 +195,7 @@ impl Manager {
     fn schedule_basket(&mut self, id: BasketId, now: Time) {
         let at = self.state.baskets.get(&id).map(|basket| match basket.stage {
             Stage::Sending | Stage::Completing => {
-                basket.started + self.limits.max_naked_time + Span::nanos(1)
+                basket.naked_since + self.limits.max_naked_time + Span::nanos(1)
             }
             _ => now,
         });

@@ -157,7 +157,10 @@ impl Manager {
             self.query(now, id, out);
             return;
         }
-        if !self.state.budgets.get_mut().cancels.take(now) {
+        // A repetition leaves the rate to orders that were not cancelled yet.
+        let first_waits =
+            order.cancels > 0 && self.state.orders.open().any(Order::waits_for_first_cancel);
+        if first_waits || !self.state.budgets.get_mut().cancels.take(now) {
             *self.counts.anomalies.entry(Code::literal("cancel_rate")).or_default() += 1;
             self.state.orders.want_cancel(id);
             return;

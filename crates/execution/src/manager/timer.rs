@@ -24,7 +24,13 @@ impl Manager {
     /// Time passed: what is due is done. `second`: a whole second passed since the last call, which marks
     /// equity and evaluates exits while anything is held.
     pub fn on_timer(&mut self, ctx: &Context<'_>, second: bool, out: &mut Outbox) {
-        for due in self.take_due(ctx.now) {
+        let mut due = self.take_due(ctx.now);
+        // What was never cancelled goes before what is cancelled once more.
+        due.sort_by_key(|due| match due {
+            Due::Order(id) => self.state.orders.get(*id).map_or(0, |order| order.cancels),
+            _ => 0,
+        });
+        for due in due {
             match due {
                 Due::Order(id) => self.order_due(ctx, id, out),
                 Due::Conversion(id) => self.conversion_due(ctx, id, out),
@@ -59,19 +65,20 @@ impl Manager {
         let Some(order) = self.state.orders.get(id) else { return };
         let now = ctx.now;
         let cancel = cancel_at(order).is_some_and(|at| at <= now);
-        let stuck = order.unsettled_fills().find(|fill| fill.at.until(now) >= STUCK);
-        if question_at(order).is_some_and(|at| at <= now) {
-            if let Some(fill) = stuck {
-                let detail = format!(
-                    "a fill of order {id} is {:?} since {}: nobody knows what is held",
-                    fill.status, fill.at
-                );
-                let cause = Cause::Unsettled(order.token.market());
-                if !self.state.blockers.contains_key(&cause) {
-                    out.note(NoteLevel::Critical, "settlement_stuck", detail.clone());
-                    self.block(ctx, cause, detail, out);
-                }
-            }
+        let question = question_at(order).is_some_and(|at| at <= now);
+        let frozen = Cause::Unsettled(order.token.market());
+        let stuck = order.unsettled_fills().find(|fill| fill.at.until(now) >= STUCK).cloned();
+        if let Some(fill) = stuck
+            && !self.state.blockers.contains_key(&frozen)
+        {
+            let detail = format!(
+                "a fill of order {id} is {:?} since {}: nobody knows what is held",
+                fill.status, fill.at
+            );
+            out.note(NoteLevel::Critical, "settlement_stuck", detail.clone());
+            self.block(ctx, frozen, detail, out);
+        }
+        if question {
             self.query(now, id, out);
         }
         if cancel {

@@ -62,6 +62,8 @@ pub struct OpenBasket<T = Token> {
     pub stage: Stage,
     /// When it started.
     pub started: Time,
+    /// When its legs left: since then one may stand without the others.
+    pub naked_since: Time,
     /// Whether anything had to be unwound.
     pub unwinding: bool,
     /// Whether the time to unwind is over: the excess stays up for sale.
@@ -86,6 +88,7 @@ impl<T> OpenBasket<T> {
             expected,
             stage,
             started,
+            naked_since,
             unwinding,
             gave_up,
             merge_tries,
@@ -106,6 +109,7 @@ impl<T> OpenBasket<T> {
             expected,
             stage,
             started,
+            naked_since,
             unwinding,
             gave_up,
             merge_tries,

@@ -335,6 +335,11 @@ impl Order {
         self.state == OrderState::Cancelling || (self.cancel_at.is_some() && unanswered)
     }
 
+    /// Whether it is to be cancelled and never was.
+    pub(crate) fn waits_for_first_cancel(&self) -> bool {
+        self.cancel_wanted && self.cancels == 0
+    }
+
     /// Fills that are neither final nor failed, oldest first.
     pub fn unsettled_fills(&self) -> impl Iterator<Item = &OwnFill> {
         let moving =
