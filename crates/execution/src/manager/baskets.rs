@@ -451,7 +451,7 @@ impl Manager {
         let mut excess = Vec::new();
         for (i, token) in tokens.iter().enumerate() {
             let extra = have[i].saturating_sub(least);
-            if extra >= smallest && !gave_up {
+            if extra >= smallest {
                 self.sell_excess(strategy, *token, extra);
                 excess.push((i, extra));
             }
@@ -462,12 +462,16 @@ impl Manager {
                     basket.legs[i].latched += extra;
                 }
                 basket.unwinding = true;
-                basket.stage = Stage::Unwinding;
+                if !gave_up {
+                    basket.stage = Stage::Unwinding;
+                }
             }
-            for token in tokens {
+            for token in &tokens {
                 self.exits(ctx, token.market(), out);
             }
-            return;
+            if !gave_up {
+                return;
+            }
         }
         let Some(basket) = self.state.baskets.get(&id) else { return };
         if self.orders_of(basket).any(|order| !order.settled()) {

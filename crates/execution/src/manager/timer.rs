@@ -129,6 +129,8 @@ impl Manager {
             *shares += holding.held();
             *cost += holding.cost();
         }
+        // What was redeemed before the resolution is money already.
+        held.retain(|token, _| !self.state.early.contains_key(&token.market()));
         for (token, (shares, cost)) in held {
             worth += self.worth(ctx, token, shares, cost);
         }
@@ -215,27 +217,36 @@ impl Manager {
         }
     }
 
-    /// What a holding is worth: what displayed bids would pay for all of it. A book without bids, or one that
-    /// cannot be relied on, says nothing: the last mark stands for a while, and half of it after that.
+    /// What a holding is worth: what displayed bids would pay for all of it. What they do not reach for, in a book
+    /// with few bids or none, or one that cannot be relied on, is worth what the last mark says for a while, and
+    /// half of that, or of the lowest bid, later.
     fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
         let market = token.market();
         if let Some(MarketState::Resolved(payout)) = ctx.states.get(market.index()) {
             return payout.pay(token.outcome(), shares);
         }
+        let outcome = token.outcome();
         let book = ctx.books.get(market).filter(|_| ctx.books.trusted(market));
-        if let Some(book) = book.filter(|book| book.best_bid(token.outcome()).is_some()) {
-            let walk = book.walk(token.outcome(), Side::Sell, Price::ZERO, shares);
+        let walk = book.map(|book| book.walk(outcome, Side::Sell, Price::ZERO, shares));
+        let walk = walk.unwrap_or_default();
+        let rest = shares.saturating_sub(walk.shares);
+        if rest.is_zero() {
             self.marks.insert(token, (average_units(walk.notional, shares), ctx.now));
             return walk.notional;
         }
-        match self.marks.get(&token) {
-            Some((units, at)) => {
+        let half = |price: Price| price.notional_floor(rest).scale_floor(1, 2);
+        let unseen = match (self.marks.get(&token), walk.worst) {
+            (Some((units, at)), worst) => {
                 let units = u16::try_from(*units).ok().and_then(Price::new).unwrap_or(Price::ONE);
-                let worth = units.notional_floor(shares);
-                if at.until(ctx.now) <= MARK_AGE { worth } else { worth.scale_floor(1, 2) }
+                match at.until(ctx.now) <= MARK_AGE {
+                    true => units.notional_floor(rest),
+                    false => half(worst.map_or(units, |worst| worst.min(units))),
+                }
             }
-            None => cost,
-        }
+            (None, Some(worst)) => half(worst),
+            (None, None) => cost,
+        };
+        walk.notional + unseen
     }
 }
 
