@@ -87,6 +87,7 @@ fn limits() -> Limits {
         max_drawdown_usd: most,
         max_shares: 100_000_000,
         max_open_orders: 1_000_000,
+        max_orders_per_minute: 100_000_000,
         orders_per_second: 100_000_000,
         order_burst: 100_000_000,
         cancels_per_second: 100_000_000,

@@ -81,6 +81,7 @@ impl Bench {
             max_account_usd: most,
             max_unsettled_usd: most,
             max_open_orders: 100_000,
+            max_orders_per_minute: 100_000_000,
             orders_per_second: 1_000_000,
             order_burst: 1_000_000,
             cancels_per_second: 1_000_000,

@@ -40,6 +40,14 @@ pub struct RawRisk {
     pub max_unsettled_usd: Usdc,
     /// Most open orders.
     pub max_open_orders: u32,
+    /// More orders of one strategy within a minute are a loop: no entries until a person resumes.
+    pub max_orders_per_minute: u32,
+    /// So many refusals in a row, in one market or over all, are a loop.
+    pub max_rejections: u32,
+    /// So many trades that fail to settle within ten minutes stop entries.
+    pub max_failed_settlements: u32,
+    /// So many baskets within an hour of which a leg had to be sold again stop entries.
+    pub max_dying_baskets: u32,
     /// Orders a second, sustained.
     pub orders_per_second: u32,
     /// Orders at once.
@@ -87,6 +95,10 @@ impl Default for RawRisk {
             stop_cooldown_secs: 60,
             max_unsettled_usd: usd(1_500),
             max_open_orders: 100,
+            max_orders_per_minute: 600,
+            max_rejections: 20,
+            max_failed_settlements: 3,
+            max_dying_baskets: 5,
             orders_per_second: 20,
             order_burst: 40,
             cancels_per_second: 40,
@@ -133,6 +145,10 @@ pub struct Limits {
     pub stop_cooldown: Span,
     pub max_unsettled: Usdc,
     pub max_open_orders: u32,
+    pub max_orders_per_minute: u32,
+    pub max_rejections: u32,
+    pub max_failed_settlements: u32,
+    pub max_dying_baskets: u32,
     pub orders_per_second: u32,
     pub order_burst: u32,
     pub cancels_per_second: u32,
@@ -190,6 +206,10 @@ impl TryFrom<&RawRisk> for Limits {
             stop_cooldown: secs(raw.stop_cooldown_secs),
             max_unsettled: usd("max_unsettled_usd", raw.max_unsettled_usd),
             max_open_orders: raw.max_open_orders,
+            max_orders_per_minute: raw.max_orders_per_minute,
+            max_rejections: raw.max_rejections,
+            max_failed_settlements: raw.max_failed_settlements,
+            max_dying_baskets: raw.max_dying_baskets,
             orders_per_second: raw.orders_per_second,
             order_burst: raw.order_burst,
             cancels_per_second: raw.cancels_per_second,
@@ -209,6 +229,10 @@ impl TryFrom<&RawRisk> for Limits {
             ("stop_cooldown_secs", raw.stop_cooldown_secs),
             ("max_losses_in_a_row", u64::from(raw.max_losses_in_a_row)),
             ("max_open_orders", u64::from(raw.max_open_orders)),
+            ("max_orders_per_minute", u64::from(raw.max_orders_per_minute)),
+            ("max_rejections", u64::from(raw.max_rejections)),
+            ("max_failed_settlements", u64::from(raw.max_failed_settlements)),
+            ("max_dying_baskets", u64::from(raw.max_dying_baskets)),
             ("orders_per_second", u64::from(raw.orders_per_second)),
             ("order_burst", u64::from(raw.order_burst)),
             ("cancels_per_second", u64::from(raw.cancels_per_second)),

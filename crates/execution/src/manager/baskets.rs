@@ -10,6 +10,7 @@ use polydesk_domain::{
     Price, Purpose, Reason, Record, Shares, Side, Signal, Size, StrategyId, Tif, Token, Usdc,
 };
 
+use super::loops::DYING_LEGS;
 use super::{Context, Manager};
 use crate::gate::Ask;
 use crate::state::{
@@ -201,7 +202,7 @@ impl Manager {
         let Some(basket) = self.state.baskets.get(&id) else { return Ok(()) };
         let (sets, legs) = (basket.sets, basket.legs.len());
         let wanted: Vec<_> = basket.legs.iter().map(|leg| (leg.leg, sets)).collect();
-        let admitted = self.admit_legs(ctx, id, &wanted)?;
+        let admitted = self.admit_legs(ctx, id, &wanted, out)?;
         if let Some(basket) = self.state.baskets.get_mut(&id) {
             for (leg, order) in basket.legs.iter_mut().zip(&admitted) {
                 leg.orders.push(*order);
@@ -219,11 +220,12 @@ impl Manager {
         ctx: &Context<'_>,
         id: BasketId,
         wanted: &[(Leg, Shares)],
+        out: &mut Outbox,
     ) -> Result<Vec<ClientOrderId>, Reason> {
         let mut admitted = Vec::with_capacity(wanted.len());
         for (leg, sets) in wanted {
             let order = self.leg_order(ctx, id, *leg, *sets);
-            match order.and_then(|order| self.admit(ctx, order)) {
+            match order.and_then(|order| self.admit(ctx, order, out)) {
                 Ok(order) => admitted.push(order),
                 Err(reason) => {
                     admitted.into_iter().for_each(|order| self.state.orders.roll_back(order));
@@ -366,7 +368,7 @@ impl Manager {
         if again.is_empty() || cost + self.fees_of(ctx, basket) > payout {
             return false;
         }
-        match self.admit_legs(ctx, id, &again) {
+        match self.admit_legs(ctx, id, &again, out) {
             Ok(admitted) => {
                 if let Some(basket) = self.state.baskets.get_mut(&id) {
                     for (i, order) in lagging.into_iter().zip(&admitted) {
@@ -647,6 +649,9 @@ impl Manager {
         out: &mut Outbox,
     ) {
         let Some(basket) = self.state.baskets.remove(&id) else { return };
+        if basket.unwinding {
+            self.failed(ctx, DYING_LEGS, out);
+        }
         out.record(Record::BasketEnded(BasketEnd {
             id,
             strategy: basket.strategy,

@@ -7,6 +7,7 @@ mod account;
 mod baskets;
 mod cash;
 mod exits;
+mod loops;
 mod operator;
 mod quotes;
 mod schedule;

@@ -65,6 +65,9 @@ impl Manager {
                 self.unblock(ctx, Cause::Token(token), &detail, out);
             }
             OperatorCommand::ReleaseBlocker(cause) if cause.releasable() => {
+                if let Cause::Runaway(code) = cause {
+                    self.forget_loop(code);
+                }
                 self.unblock(ctx, cause, &detail, out);
             }
             OperatorCommand::ReleaseBlocker(cause) => {
@@ -89,6 +92,7 @@ impl Manager {
                     }
                 }
                 Cause::Drawdown => self.state.equity.get_mut().high = now,
+                Cause::Runaway(code) => self.forget_loop(code),
                 _ => {}
             }
             self.unblock(ctx, cause, detail, out);

@@ -118,7 +118,7 @@ impl Manager {
         let mut order = draft.order();
         order.exit = quote.exit;
         order.edge = desired.edge;
-        match self.admit(ctx, order) {
+        match self.admit(ctx, order, out) {
             Ok(id) => Some(id),
             Err(reason) => {
                 let about = (Some(quote.token.market()), Some(desired.signal));

@@ -145,7 +145,7 @@ impl Manager {
                     self.put(due, at, now);
                 }
                 Due::Exit(strategy, token) => self.schedule_exit(strategy, token, now),
-                Due::Forget | Due::Streak => {}
+                Due::Forget | Due::Streak | Due::Loops => {}
             }
         }
         let forget = self.state.orders.first_settled().map(|at| at + Orders::KEPT + Span::nanos(1));
@@ -154,6 +154,7 @@ impl Manager {
         let streak = losses >= self.limits.max_losses_in_a_row;
         let cool = last.filter(|_| streak).map(|at| at + self.limits.loss_cooldown);
         self.put(Due::Streak, cool, now);
+        self.put(Due::Loops, self.loops_at(), now);
     }
 
     /// Makes all deadlines again.

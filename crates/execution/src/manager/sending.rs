@@ -24,7 +24,7 @@ impl Manager {
         out: &mut Outbox,
     ) -> Option<ClientOrderId> {
         let (strategy, market, signal) = (order.strategy, order.token.market(), order.signal);
-        match self.admit(ctx, order) {
+        match self.admit(ctx, order, out) {
             Ok(id) => {
                 self.place(ctx, &[id], out);
                 Some(id)
@@ -41,6 +41,7 @@ impl Manager {
         &mut self,
         ctx: &Context<'_>,
         mut order: Order,
+        out: &mut Outbox,
     ) -> Result<ClientOrderId, Reason> {
         let key = order.token.market();
         let absurd = match order.size {
@@ -85,6 +86,9 @@ impl Manager {
         // An exit uses the budget up but does not wait for it.
         if !self.state.budgets.get_mut().orders.take(ctx.now) && !ask.reduces {
             return Err(Reason::new("order_rate"));
+        }
+        if !ask.reduces {
+            self.keep_pace(ctx, order.strategy, out)?;
         }
         order.id = self.next_id();
         let id = order.id;

@@ -39,6 +39,7 @@ impl Manager {
                 Due::Exit(_, token) => self.exits(ctx, token.market(), out),
                 Due::Forget => self.forget(ctx.now),
                 Due::Streak => self.state.ledger.reset_streak(),
+                Due::Loops => self.lift_loops(ctx, out),
             }
         }
         if !second {

@@ -2,13 +2,14 @@
 
 use polydesk_domain::{
     Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel,
-    OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Shares, Side, Span,
+    OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Shares, Side,
     StrategyId, TradeStatus,
 };
 
+use super::loops::FAILING_SETTLEMENTS;
 use super::{Context, Manager};
 use crate::state::order::update_name;
-use crate::state::{FillChange, Rejections, TradeChange, Violation, is_ordinary, sane_fill};
+use crate::state::{FillChange, TradeChange, Violation, is_ordinary, sane_fill};
 
 impl Manager {
     /// Takes in an update of one of our orders.
@@ -87,51 +88,6 @@ impl Manager {
         self.anomaly("reopened_order", text, out);
         self.cancel(ctx.now, id, out);
         self.query(ctx.now, id, out);
-    }
-
-    /// The venue refused an entry: the next one of this strategy in this market waits, twice as long with
-    /// every refusal for the same reason, and so many of them stop everything.
-    fn refused(
-        &mut self,
-        ctx: &Context<'_>,
-        id: ClientOrderId,
-        reason: &RejectReason,
-        out: &mut Outbox,
-    ) {
-        let Some(order) = self.state.orders.get(id) else { return };
-        if order.purpose.reduces() || *reason == RejectReason::Duplicate {
-            return;
-        }
-        let key = (order.strategy, order.token.market());
-        let code = Code::literal(reason.code());
-        let before = self.state.rejections.get(&key).filter(|known| known.code == code);
-        let count = before.map_or(1, |known| known.count + 1);
-        // A market that moved away twice is no loop yet.
-        let patience =
-            if matches!(reason, RejectReason::FakKilled | RejectReason::FokKilled) { 2 } else { 0 };
-        let pause = Span::secs(if count > patience { 1 << (count - patience).min(6) } else { 0 });
-        let until = ctx.now + pause;
-        self.state.rejections.insert(key, Rejections { code, count, until });
-        if let Some(desired) = self.state.quotes.get(&key)
-            && desired.retry_at < until
-            && let Some(desired) = self.state.quotes.get_mut(&key)
-        {
-            desired.retry_at = until;
-        }
-        if count == RUNAWAY {
-            let text = format!("orders of {} were refused {count} times in a row: {code}", key.0);
-            out.note(NoteLevel::Critical, "runaway", text.clone());
-            self.block(ctx, Cause::Runaway(code), text, out);
-        }
-    }
-
-    /// The venue took an order: what was refused before is over.
-    fn accepted(&mut self, id: ClientOrderId) {
-        let Some(order) = self.state.orders.get(id) else { return };
-        let key = (order.strategy, order.token.market());
-        if !order.purpose.reduces() {
-            self.state.rejections.remove(&key);
-        }
     }
 
     /// An order is over: what it was for goes on. `update` is what ended it; `None`: its fills.
@@ -341,6 +297,9 @@ impl Manager {
             }
             _ => {}
         }
+        if change.trade == TradeChange::Failed {
+            self.failed(ctx, FAILING_SETTLEMENTS, out);
+        }
         invariant
     }
 
@@ -402,9 +361,6 @@ impl Manager {
         })));
     }
 }
-
-/// Equal refusals in a row after which nothing new is tried before a person resumes.
-const RUNAWAY: u32 = 20;
 
 fn exit_reason(purpose: Purpose) -> ExitReason {
     match purpose {

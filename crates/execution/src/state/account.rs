@@ -59,16 +59,40 @@ pub struct Budgets {
     pub cancels: Budget,
 }
 
-/// Refusals of the venue for one reason in a row.
+/// Refusals of the venue in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rejections {
-    /// The reason.
+    /// The last reason.
     pub code: Code,
-    /// How many.
+    /// How many; one that nobody understands counts twice.
     pub count: u32,
     /// No entry of the strategy in the market before this.
     pub until: Time,
+}
+
+/// When something failed lately.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recent {
+    /// Oldest first.
+    pub at: Vec<Time>,
+}
+
+/// Orders of a strategy within a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// When the minute began.
+    pub since: Time,
+    /// How many it sent since.
+    pub orders: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { since: Time::MIN, orders: 0 }
+    }
 }
 
 /// Tries of something that failed.
@@ -110,6 +134,9 @@ impl Venue for Cause {
 }
 
 plain!(
+    Code,
+    Recent,
+    Pace,
     Rejections,
     Attempts,
     EarlyRedemption,

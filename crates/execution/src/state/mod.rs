@@ -19,7 +19,8 @@ mod tracked;
 mod wanted;
 
 pub use account::{
-    Attempts, Budgets, Counters, EarlyRedemption, Equity, EquityMarks, MarketEntry, Rejections,
+    Attempts, Budgets, Counters, EarlyRedemption, Equity, EquityMarks, MarketEntry, Pace, Recent,
+    Rejections,
 };
 pub(crate) use account::{concerns, sane_fill, sane_money};
 pub use basket::{BasketLeg, OpenBasket, Stage};
@@ -40,8 +41,8 @@ pub use wanted::{Desired, PendingAsk, PendingConversion};
 use std::ops::Bound;
 
 use polydesk_domain::{
-    AskId, BasketId, Blocker, Cause, ConditionId, ConversionId, Market, MarketKey, MarketState,
-    StrategyId, Time, Token, Universe, Usdc,
+    AskId, BasketId, Blocker, Cause, Code, ConditionId, ConversionId, Market, MarketKey,
+    MarketState, StrategyId, Time, Token, Universe, Usdc,
 };
 use polydesk_signals::HighWater;
 use sha2::{Digest, Sha256};
@@ -88,6 +89,12 @@ pub struct State {
     pub rounding: Tracked<Token, i64>,
     /// Refusals of the venue in a row, by strategy and market.
     pub rejections: Tracked<(StrategyId, MarketKey), Rejections>,
+    /// Refusals in a row by strategy, over all markets, of orders that were not merely late.
+    pub refused: Tracked<StrategyId, u64>,
+    /// Failures that count together, by kind.
+    pub failures: Tracked<Code, Recent>,
+    /// Orders of each strategy within this minute.
+    pub pace: Tracked<StrategyId, Pace>,
     /// Redemptions that failed.
     pub redemptions: Tracked<MarketKey, Attempts>,
     /// Redemption money that came before the resolution.
@@ -117,7 +124,8 @@ macro_rules! tables {
             "exits" => positions.exits, "ledger" => ledger.balances, "days" => ledger.days,
             "baskets" => baskets, "conversions" => conversions, "quotes" => quotes,
             "blockers" => blockers, "emitted" => emitted, "signals" => signals, "asks" => asks,
-            "remember" => remember, "rejections" => rejections, "redemptions" => redemptions, "early" => early,
+            "remember" => remember, "rejections" => rejections, "refused" => refused,
+            "failures" => failures, "pace" => pace, "redemptions" => redemptions, "early" => early,
             "stopped" => stopped, "window" => window, "rounding" => rounding, "off" => off, "operator" => operator;
             "totals" => ledger.totals, "equity" => equity, "limits" => limits,
             "counters" => counters, "budgets" => budgets)
@@ -170,6 +178,9 @@ impl State {
             asks: Tracked::default(),
             remember: Tracked::default(),
             rejections: Tracked::default(),
+            refused: Tracked::default(),
+            failures: Tracked::default(),
+            pace: Tracked::default(),
             redemptions: Tracked::default(),
             early: Tracked::default(),
             stopped: Tracked::default(),

@@ -21,6 +21,8 @@ pub(in crate::manager) enum Due {
     Forget,
     /// A losing streak's cool-down ends.
     Streak,
+    /// A stopped loop may go on.
+    Loops,
 }
 
 /// Deadlines in order.
