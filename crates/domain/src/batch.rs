@@ -247,6 +247,16 @@ impl Books {
         self.open.truncate(kept);
     }
 
+    /// The clock was wrong and went back: what is dated later counts as of now.
+    pub fn turn_back(&mut self, now: Time) {
+        for slot in &mut self.slots {
+            let MarketBook { opened_at, changed_at, proven_at, .. } = slot;
+            for time in [opened_at, changed_at, proven_at] {
+                *time = (*time).min(now);
+            }
+        }
+    }
+
     /// When the oldest open batch is taken as complete; [`Time::MAX`] if none is open.
     #[inline]
     pub fn next_timeout(&self) -> Time {

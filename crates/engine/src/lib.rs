@@ -152,11 +152,16 @@ impl Engine {
 
     /// Takes one event in and appends what it gives rise to.
     pub fn handle(&mut self, stamped: &Stamped, out: &mut Outbox) {
-        self.now = self.now.max(stamped.at);
+        let before = self.now;
+        let back = before - CLOCK_SLACK > stamped.at;
+        self.now = if back { stamped.at } else { before.max(stamped.at) };
         out.begin(self.now, stamped.seq);
         if self.touched {
             self.manager.clear_changes();
             self.touched = false;
+        }
+        if back {
+            self.turn_back(before, out);
         }
         self.books.close_due(stamped, &mut self.done);
         if !self.done.is_empty() {
@@ -180,6 +185,15 @@ impl Engine {
             Event::World(event) => self.world(stamped, event, out),
             Event::Control(event) => self.control(stamped, event, out),
         }
+    }
+
+    /// The clock was wrong: it goes on at the time of the event, or nothing would be due for as long as it was
+    /// ahead.
+    #[cold]
+    fn turn_back(&mut self, before: Time, out: &mut Outbox) {
+        self.timer_at = self.timer_at.min(self.now);
+        self.books.turn_back(self.now);
+        self.execute(|manager, ctx| manager.turn_back(ctx, before, out));
     }
 
     /// The stream is over: batches still open are complete.
@@ -393,6 +407,9 @@ impl Engine {
         result
     }
 }
+
+/// Events are late by so much without a word; time waits for them.
+const CLOCK_SLACK: Span = Span::secs(5);
 
 /// The whole second that a time falls into.
 fn second_of(at: Time) -> i64 {

@@ -55,6 +55,8 @@ impl Engine {
             listed.push((key, market));
         }
         self.manager.load(entries, &self.universe, self.now)?;
+        // An event that is much older shows that the clock was wrong.
+        self.now = self.now.max(self.manager.latest());
         for slot in self.slots.iter_mut() {
             let (run, signals, asks) = self.manager.counters_of(slot.id);
             slot.counter = polydesk_strategies::Counter { run, signals, asks };

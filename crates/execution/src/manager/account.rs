@@ -322,5 +322,6 @@ impl Manager {
         state.sums.delist(market);
         self.marks.retain(|token, _| token.market() != market);
         self.exit_memory.remove(&market);
+        self.blind.remove(&market);
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod baskets;
 mod cash;
+mod clock;
 mod exits;
 mod loops;
 mod operator;
@@ -81,6 +82,9 @@ pub struct Manager {
     pub(crate) marks: BTreeMap<Token, (u64, Time)>,
     /// What exits remember of the books of what is held: soft.
     pub(crate) exit_memory: BTreeMap<MarketKey, BTreeMap<(StrategyId, Token), ExitMemory>>,
+    /// Markets in which something is held and whose book cannot be relied on, since when, and whether people
+    /// know: soft.
+    blind: BTreeMap<MarketKey, (Time, bool)>,
     schedule: schedule::Schedule,
     /// What the timer under way took out of the schedule.
     retaken: Vec<schedule::Due>,
@@ -110,6 +114,7 @@ impl Manager {
             stopping: false,
             marks: BTreeMap::new(),
             exit_memory: BTreeMap::new(),
+            blind: BTreeMap::new(),
             schedule: schedule::Schedule::default(),
             retaken: Vec::new(),
         }

@@ -54,6 +54,29 @@ impl Manager {
             }
             self.exits(ctx, market, out);
         }
+        self.watch_books(ctx, out);
+    }
+
+    /// Tells people once when there is no book to sell what is held into for long.
+    fn watch_books(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+        let positions = &self.state.positions;
+        self.blind.retain(|market, _| positions.occupied(*market));
+        for market in positions.markets() {
+            let trades = ctx.states.get(market.index()).is_some_and(|state| state.trades());
+            if !trades || (ctx.books.trusted(market) && ctx.books.verified(market)) {
+                self.blind.remove(&market);
+                continue;
+            }
+            let (since, noted) = self.blind.entry(market).or_insert((ctx.now, false));
+            if !*noted && since.until(ctx.now) >= BLIND {
+                *noted = true;
+                let condition = ctx.universe.market(market).condition;
+                let text = format!(
+                    "no book of market {condition} since {since}: what is held in it is not sold and not marked"
+                );
+                out.note(NoteLevel::Critical, "no_book", text);
+            }
+        }
     }
 
     /// Whether the passing of seconds changes anything: something is held.
@@ -145,12 +168,17 @@ impl Manager {
             marks.day_open = worth;
         }
         self.state.equity.put(marks);
-        let rolling = self.roll(now, worth) - worth;
+        let minute = minute_of(now);
+        // A clock that jumps ahead is no time that passed: what is old is forgotten, and a latch ends, only
+        // where time went on before.
+        let steady =
+            self.state.window.keys().next_back().is_none_or(|last| minute - last <= STEADY);
+        let rolling = self.roll(minute, worth, steady) - worth;
         let (daily, drawdown) = (marks.day_open - worth, marks.high - worth);
         let lost = daily.max(rolling);
         if lost >= self.limits.daily_loss {
             self.latch(ctx, Cause::DailyLoss, lost, out);
-        } else if self.limits.loss_latch == LossLatch::Window {
+        } else if steady && self.limits.loss_latch == LossLatch::Window {
             // A mark that recovers within the day opens nothing.
             let since = self.state.blockers.get(&Cause::DailyLoss).map(|latch| latch.since);
             if since.is_some_and(|since| since.day() < now.day()) {
@@ -163,10 +191,12 @@ impl Manager {
     }
 
     /// Keeps a point of equity for each minute of the last 24 hours; equity at the start of that window.
-    fn roll(&mut self, now: Time, worth: Usdc) -> Usdc {
-        let minute = minute_of(now);
-        if !self.state.window.contains_key(&minute) {
+    fn roll(&mut self, minute: i64, worth: Usdc, steady: bool) -> Usdc {
+        let new = !self.state.window.contains_key(&minute);
+        if new {
             self.state.window.insert(minute, worth);
+        }
+        if new && steady {
             let old = self.state.window.keys().take_while(|at| **at < minute - WINDOW);
             for at in old.copied().collect::<Vec<_>>() {
                 self.state.window.remove(&at);
@@ -251,8 +281,12 @@ impl Manager {
     }
 }
 
+/// Minutes between two marks that are a jump of the clock, or a long pause.
+const STEADY: i64 = 10;
 /// Minutes of the window of losses.
 const WINDOW: i64 = 1_440;
+/// So long without a book of something that is held is reported.
+const BLIND: Span = Span::secs(600);
 /// A mark older than this counts half.
 const MARK_AGE: Span = Span::secs(300);
 

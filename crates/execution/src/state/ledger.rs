@@ -172,6 +172,13 @@ impl Ledger {
         totals.closing = None;
     }
 
+    /// The clock went back: a loss that is dated later counts as of now.
+    pub(crate) fn turn_back(&mut self, now: Time) {
+        if self.totals.get().last_loss_at.is_some_and(|at| at > now) {
+            self.totals.get_mut().last_loss_at = Some(now);
+        }
+    }
+
     /// Realised results by (strategy, UTC day since 1970).
     pub fn days(&self) -> impl Iterator<Item = (&(StrategyId, i64), &Tally)> {
         self.days.iter()

@@ -6,6 +6,7 @@
 
 mod account;
 mod basket;
+mod clock;
 mod codec;
 mod exposure;
 mod fills;
