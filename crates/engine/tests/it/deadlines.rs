@@ -1038,8 +1038,9 @@ fn quotes_that_are_not_renewed_are_cancelled_when_their_signal_ends() {
 
 #[test]
 fn a_resting_intent_expires_at_the_venue_where_its_minimum_life_allows() {
-    // The venue removes a GTD order a minute before what it states, and wants three minutes at least.
-    for (ttl, gtd) in [(119, false), (121, true), (3_600, true)] {
+    // The venue removes a GTD order a minute before what it states, and wants three minutes at least when it
+    // arrives.
+    for (ttl, gtd) in [(129, false), (131, true), (3_600, true)] {
         let mut story = Story::new();
         story.ttl.store(ttl, Ordering::Relaxed);
         story.say("", rest(30, 10));

@@ -166,8 +166,9 @@ impl Manager {
 
 /// The venue removes a GTD order this long before its stated expiration.
 const GTD_EARLY: Span = Span::secs(60);
-/// The venue wants the stated expiration at least this far ahead.
-const GTD_LEAST: Span = Span::secs(180);
+/// The venue wants the stated expiration three minutes ahead when the order arrives; it may be on its way for
+/// ten seconds.
+const GTD_LEAST: Span = Span::secs(190);
 
 /// How a resting order lives until its signal ends: the venue removes it where that is far enough away,
 /// else the timer cancels it.
