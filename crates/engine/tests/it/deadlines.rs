@@ -16,46 +16,46 @@ use polydesk_execution::{LedgerAccount, LossLatch};
 
 use crate::harness::*;
 
-const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub const SECOND: i64 = 1_000;
+pub const MINUTE: i64 = 60 * SECOND;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
 
 /// How many lines of the story begin with this, indentation apart.
-fn lines(story: &Story, start: &str) -> usize {
+pub fn lines(story: &Story, start: &str) -> usize {
     story.told.lines().filter(|line| line.trim().starts_with(start)).count()
 }
 
-fn blockers(story: &Story) -> Vec<Cause> {
+pub fn blockers(story: &Story) -> Vec<Cause> {
     story.engine.manager().state().blockers.keys().copied().collect()
 }
 
-fn free(story: &Story) -> Usdc {
+pub fn free(story: &Story) -> Usdc {
     story.engine.manager().free_cash()
 }
 
-fn state(story: &Story, id: u64) -> OrderState {
+pub fn state(story: &Story, id: u64) -> OrderState {
     story.engine.manager().orders().get(ClientOrderId(id)).unwrap().state
 }
 
-fn usd(text: &str) -> Usdc {
+pub fn usd(text: &str) -> Usdc {
     text.parse().unwrap()
 }
 
-fn sell_all(floor: u16) -> Action {
+pub fn sell_all(floor: u16) -> Action {
     let floor = Price::cents(floor);
     Action::Close(Close { token: YES, fraction_ppm: 1_000_000, floor })
 }
 
-fn killed(matched: u64) -> OrderUpdate {
+pub fn killed(matched: u64) -> OrderUpdate {
     OrderUpdate::Cancelled { reason: CancelReason::Killed, matched: Shares::whole(matched) }
 }
 
-fn cancelled(matched: u64) -> OrderUpdate {
+pub fn cancelled(matched: u64) -> OrderUpdate {
     OrderUpdate::Cancelled { reason: CancelReason::Requested, matched: Shares::whole(matched) }
 }
 
-fn settled(story: &mut Story, id: u64, token: Token, side: Side, shares: u64, cents: u16) {
+pub fn settled(story: &mut Story, id: u64, token: Token, side: Side, shares: u64, cents: u16) {
     for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
         story.fill(id, u128::from(id), token, side, shares, cents, status);
     }
@@ -63,7 +63,7 @@ fn settled(story: &mut Story, id: u64, token: Token, side: Side, shares: u64, ce
 }
 
 /// The answer to a conversion.
-fn converted(story: &mut Story, kind: CashKind, id: u64, dollars: i64, shares: [u64; 2]) {
+pub fn converted(story: &mut Story, kind: CashKind, id: u64, dollars: i64, shares: [u64; 2]) {
     let cash = Cash {
         kind,
         conversion: Some(ConversionId(id)),
@@ -87,12 +87,12 @@ fn flow(story: &mut Story, kind: CashKind, dollars: i64) {
     story.hear("", Event::cash(cash));
 }
 
-fn resolved(story: &mut Story, payout: Payout) {
+pub fn resolved(story: &mut Story, payout: Payout) {
     let (market, state) = (MarketKey(0), MarketState::Resolved(payout));
     story.hear("resolved", MarketEvent::State { market, state }.into());
 }
 
-fn pair(kind: BasketKind, side: Side, yes: u16, no: u16) -> Action {
+pub fn pair(kind: BasketKind, side: Side, yes: u16, no: u16) -> Action {
     let leg = |token, cents| Leg { token, side, limit: Price::cents(cents) };
     Action::Basket(Basket {
         kind,
@@ -103,7 +103,7 @@ fn pair(kind: BasketKind, side: Side, yes: u16, no: u16) -> Action {
 }
 
 /// 20 YES at 0.40 and 20 NO at 0.50 on their way, as #1 and #2.
-fn buying_a_pair() -> Story {
+pub fn buying_a_pair() -> Story {
     let mut story = Story::new();
     story.book(50, 40);
     story.say("", pair(BasketKind::BuyPair, Side::Buy, 40, 50));

@@ -3,6 +3,7 @@
 mod deadlines;
 mod exits;
 mod exposure;
+mod guards;
 mod harness;
 mod seams;
 mod stories;

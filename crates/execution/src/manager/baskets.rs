@@ -649,7 +649,7 @@ impl Manager {
         out: &mut Outbox,
     ) {
         let Some(basket) = self.state.baskets.remove(&id) else { return };
-        if basket.unwinding {
+        if basket.unwinding || matches!(code, "split_failed" | "merge_failed") {
             self.failed(ctx, DYING_LEGS, out);
         }
         out.record(Record::BasketEnded(BasketEnd {

@@ -23,6 +23,9 @@ const MAKE_ROOM: Span = Span::secs(3);
 const LEAST_SETS: Shares = Shares::whole(5);
 /// The longest pause between two tries.
 const LONGEST: Span = Span::secs(60);
+/// An immediate order without an answer does not hold up what it cannot take for longer than this: it rests
+/// nowhere, and by then it has arrived or never will.
+const UNANSWERED: Span = Span::secs(10);
 /// An exit that waits longer than this is reported.
 const PATIENCE: Span = Span::secs(60);
 
@@ -278,14 +281,16 @@ impl Manager {
         let (strategy, token) = held;
         let Some(exit_ctx) = exit_context(ctx, token) else { return Leaving::default() };
         let open = self.exit_orders(held);
-        if let Some(order) = open.iter().find(|order| !order.tif.rests()) {
-            // One at a time: what it leaves is known when it is over.
+        if let Some(order) = open.iter().find(|order| under_way(order, ctx.now)) {
+            // One at a time: what it leaves is known when it is over. One that is never answered keeps its own
+            // shares and no others.
             let exit = self.state.positions.exit(strategy, token);
             let lots = exit.and_then(|exit| exit.orders.get(&order.id)).cloned();
             return Leaving { lots: lots.unwrap_or_default(), waits: false };
         }
+        let resting = open.iter().filter(|order| order.tif.rests());
         let resting: Vec<(ClientOrderId, Price)> =
-            open.iter().map(|order| (order.id, order.price)).collect();
+            resting.map(|order| (order.id, order.price)).collect();
         let exit = self.state.positions.exit(strategy, token);
         let tries = exit.map(|exit| exit.tries.clone()).unwrap_or_default();
         let paced = exit.and_then(|exit| exit.taken_at).map(|at| at + ExitState::PACE);
@@ -503,6 +508,7 @@ impl Manager {
             .orders
             .open_in(token.market())
             .filter(|o| crosses(token, Side::Sell, price, o.token, o.side, o.price))
+            .filter(|o| o.tif.rests() || under_way(o, ctx.now))
             .map(|o| (o.id, o.strategy, o.token, o.purpose))
             .collect();
         for (id, owner, of, purpose) in &own {
@@ -638,6 +644,11 @@ impl Manager {
             out.note(NoteLevel::Warning, "exit_finds_nobody", text);
         }
     }
+}
+
+/// Whether an immediate order may still arrive.
+fn under_way(order: &Order, now: Time) -> bool {
+    !order.tif.rests() && order.placed_at.until(now) < UNANSWERED
 }
 
 /// What an exit looks at.
