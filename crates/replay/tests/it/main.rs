@@ -1,5 +1,6 @@
 //! Whole runs: properties of every tape and every strategy, and no look-ahead.
 
+mod clock;
 mod common;
 mod expiry;
 mod exposure;
