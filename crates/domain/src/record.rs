@@ -276,7 +276,8 @@ pub struct BasketEnd {
     pub id: BasketId,
     /// Strategy that it is booked to.
     pub strategy: StrategyId,
-    /// What a complete set of it becomes.
+    /// What a complete set of it becomes. Not `kind` in JSON: a line of the event log has one of its own.
+    #[serde(rename = "basket")]
     pub kind: BasketKind,
     /// The market of its first leg.
     pub market: ConditionId,

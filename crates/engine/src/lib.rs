@@ -64,6 +64,10 @@ pub struct Engine {
     touched: bool,
     /// The last timer.
     timer_at: Time,
+    /// The manager's next deadline, kept: it changes only where the manager does something.
+    due: Time,
+    /// The next whole second that matters as of then.
+    second: Time,
 }
 
 impl Engine {
@@ -89,6 +93,8 @@ impl Engine {
             stopped: false,
             touched: false,
             timer_at: Time::MIN,
+            due: Time::MAX,
+            second: Time::MIN,
         })
     }
 
@@ -137,17 +143,28 @@ impl Engine {
     /// later is no harm: it does what is due then.
     #[inline]
     pub fn next_wake(&self) -> Time {
-        let due = self.next_due();
+        let second = if self.second > self.now { self.second } else { self.next_second() };
+        self.next_due().min(second)
+    }
+
+    /// Keeps the parts of the next wake that only the manager and the strategies in use change.
+    pub(crate) fn keep_wake(&mut self) {
+        self.due = self.manager.next_due();
+        self.second = self.next_second();
+    }
+
+    /// The next whole second, where its passing matters; [`Time::MAX`] where not.
+    fn next_second(&self) -> Time {
         if self.manager.wants_seconds() || self.slots.mask(Kinds::TIMER, None) != 0 {
-            return due.min(Time::from_secs(second_of(self.now.max(self.timer_at)) + 1));
+            return Time::from_secs(second_of(self.now.max(self.timer_at)) + 1);
         }
-        due
+        Time::MAX
     }
 
     /// The same without the seconds that strategies ask for, or that pass while something is held.
     #[inline]
     pub fn next_due(&self) -> Time {
-        self.manager.next_due().min(self.books.next_timeout())
+        self.due.min(self.books.next_timeout())
     }
 
     /// Takes one event in and appends what it gives rise to.
@@ -317,6 +334,7 @@ impl Engine {
             ControlEvent::Strategy { id, run } => {
                 self.execute(|manager, ctx| manager.on_switch(ctx, *id, *run, out));
                 self.slots.switch(*id, *run);
+                self.second = self.next_second();
             }
             ControlEvent::Operator(order) => {
                 if order.command == polydesk_domain::OperatorCommand::Kill {
@@ -391,6 +409,7 @@ impl Engine {
         if let Some(Err(error)) = self.slots.reconfigure(strategy, toml, &self.universe) {
             out.note(NoteLevel::Warning, "params_refused", error.to_string());
         }
+        self.second = self.next_second();
     }
 
     fn execute<R>(&mut self, act: impl FnOnce(&mut Manager, &Context<'_>) -> R) -> R {
@@ -404,6 +423,7 @@ impl Engine {
         let result = act(&mut self.manager, &ctx);
         self.manager.refresh_sums();
         self.manager.reschedule(self.now);
+        self.keep_wake();
         result
     }
 }

@@ -65,6 +65,7 @@ impl Engine {
         for strategy in off {
             self.slots.switch(strategy, false);
         }
+        self.keep_wake();
         Ok(listed)
     }
 
@@ -113,6 +114,7 @@ impl Engine {
             })
             .collect();
         self.manager.set_exit_memory(exits);
+        self.keep_wake();
         refused
     }
 

@@ -2,15 +2,17 @@
 //! every record of the engine.
 //!
 //! Market data are in the tape and repeated only on request ([`EventLog::with_rows`]). Dense tokens never appear: lines carry the
-//! venue's ids. The SHA-256 of all lines identifies a run; keys are sorted, so equal runs are equal
+//! venue's ids. The SHA-256 of all lines identifies a run; keys have a fixed order, so equal runs are equal
 //! bytes.
 
 use std::io::Write;
 
 use polydesk_domain::{
-    AccountEvent, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey, PlaceOrder,
-    Query, Record, Recorded, Size, Stamped, Tif, Time, Token, Universe, WorldEvent,
+    AccountEvent, BasketId, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey,
+    OrderUpdate, PlaceOrder, Price, Query, Record, Recorded, Shares, Side, SignalId, Size, Stamped,
+    StrategyId, Tif, Time, Token, Universe, Usdc, WorldEvent,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -20,12 +22,14 @@ pub struct EventLog {
     hash: Sha256,
     lines: u64,
     rows: bool,
+    /// Room for one line.
+    buffer: Vec<u8>,
 }
 
 impl EventLog {
     /// Hashes only.
     pub fn hash_only() -> EventLog {
-        EventLog { to: None, hash: Sha256::new(), lines: 0, rows: false }
+        EventLog { to: None, hash: Sha256::new(), lines: 0, rows: false, buffer: Vec::new() }
     }
 
     /// Writes every line to `to` as well.
@@ -59,12 +63,24 @@ impl EventLog {
     fn line(&mut self, at: Time, kind: &str, mut body: Value) -> std::io::Result<()> {
         body["at"] = json!(at.nanos());
         body["kind"] = json!(kind);
-        let mut text = body.to_string();
-        text.push('\n');
-        self.hash.update(text.as_bytes());
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, &body)?;
+        self.end_line()
+    }
+
+    /// One of the frequent lines: a struct instead of a map of strings.
+    fn struct_line(&mut self, line: &impl Serialize) -> std::io::Result<()> {
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, line)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> std::io::Result<()> {
+        self.buffer.push(b'\n');
+        self.hash.update(&self.buffer);
         self.lines += 1;
         match &mut self.to {
-            Some(to) => to.write_all(text.as_bytes()),
+            Some(to) => to.write_all(&self.buffer),
             None => Ok(()),
         }
     }
@@ -75,7 +91,8 @@ impl EventLog {
         match &stamped.event {
             Event::Account(event) => match event.as_ref() {
                 AccountEvent::Order { id, update } => {
-                    self.line(at, "order", json!({ "id": id.0, "news": update }))
+                    let (at, id) = (at.nanos(), id.0);
+                    self.struct_line(&OrderLine { at, id, kind: "order", news: update })
                 }
                 AccountEvent::Trade(trade) => self.line(
                     at,
@@ -275,7 +292,7 @@ impl EventLog {
         match command {
             Command::Place(orders) => {
                 for order in orders {
-                    self.line(at, "place", place(universe, order))?;
+                    self.struct_line(&place(universe, at, order))?;
                 }
                 Ok(())
             }
@@ -321,28 +338,75 @@ impl EventLog {
         if repeats {
             return Ok(());
         }
-        let mut body = json!(recorded.record);
-        let kind = body.as_object_mut().and_then(|body| body.remove("record"));
-        let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("record").to_owned();
-        self.line(recorded.at, &kind, body)
+        // A record's name is its first key; here it is the line's `kind`.
+        self.buffer.clear();
+        write!(self.buffer, "{{\"at\":{},\"kind\"", recorded.at.nanos())?;
+        let begin = self.buffer.len();
+        serde_json::to_writer(&mut self.buffer, &recorded.record)?;
+        let name = b"{\"record\"";
+        debug_assert!(self.buffer[begin..].starts_with(name));
+        self.buffer.drain(begin..begin + name.len());
+        self.end_line()
     }
 }
 
-fn place(universe: &Universe, order: &PlaceOrder) -> Value {
-    let (unit, size) = match order.size {
-        Size::Shares(shares) => ("shares", shares.to_string()),
-        Size::Spend(spend) => ("spend", spend.to_string()),
+#[derive(Serialize)]
+struct OrderLine<'a> {
+    at: i64,
+    id: u64,
+    kind: &'static str,
+    news: &'a OrderUpdate,
+}
+
+#[derive(Serialize)]
+struct PlaceLine {
+    at: i64,
+    basket: Option<BasketId>,
+    data_at: Time,
+    expires: Time,
+    gtd: Option<Time>,
+    id: u64,
+    kind: &'static str,
+    post_only: bool,
+    price: Price,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shares: Option<Shares>,
+    side: Side,
+    signal: Option<SignalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spend: Option<Usdc>,
+    strategy: StrategyId,
+    tif: &'static str,
+    token: String,
+}
+
+fn place(universe: &Universe, at: Time, order: &PlaceOrder) -> PlaceLine {
+    let (shares, spend) = match order.size {
+        Size::Shares(shares) => (Some(shares), None),
+        Size::Spend(spend) => (None, Some(spend)),
     };
     let gtd = match order.tif {
         Tif::Gtd { expires } => Some(expires),
         _ => None,
     };
-    json!({
-        "id": order.id.0, "strategy": order.strategy, "signal": order.signal,
-        "token": token(universe, order.token), "side": order.side, "price": order.price,
-        unit: size, "tif": order.tif.name(), "gtd": gtd, "post_only": order.post_only,
-        "basket": order.basket, "data_at": order.data_at, "expires": order.expires,
-    })
+    PlaceLine {
+        at: at.nanos(),
+        basket: order.basket,
+        data_at: order.data_at,
+        expires: order.expires,
+        gtd,
+        id: order.id.0,
+        kind: "place",
+        post_only: order.post_only,
+        price: order.price,
+        shares,
+        side: order.side,
+        signal: order.signal,
+        spend,
+        strategy: order.strategy,
+        tif: order.tif.name(),
+        token: token(universe, order.token),
+    }
 }
 
 fn token(universe: &Universe, token: Token) -> String {

@@ -130,11 +130,15 @@ impl Sim {
         }
         let (row, now) = (self.rows, self.now);
         let Sim { books, slots, .. } = self;
-        books.apply(stamped, |key, level| {
-            if let Some(slot) = slots.get_mut(key.index()) {
-                slot.touched(level, row, now);
-            }
-        });
+        books.apply(
+            stamped,
+            #[inline(always)]
+            |key, level| {
+                if let Some(slot) = slots.get_mut(key.index()) {
+                    slot.touched(level, row, now);
+                }
+            },
+        );
     }
 
     /// A level that a defective snapshot names twice changes once, from its size before to its last size:

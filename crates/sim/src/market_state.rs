@@ -131,6 +131,7 @@ impl MarketSlot {
     }
 
     /// Consumed shares have left the displayed level.
+    #[inline(never)]
     pub(crate) fn forget(&mut self, ladder: Outcome, price: Price, gone: Shares) {
         if let Some(consumed) = self.consumed.get_mut(&(ladder, price)) {
             *consumed = consumed.saturating_sub(gone);
@@ -141,7 +142,7 @@ impl MarketSlot {
     }
 
     /// A level of the book changed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn touched(&mut self, level: Touched, row: u64, at: Time) {
         let Some(mut gone) = level.before.checked_sub(level.after).filter(|gone| !gone.is_zero())
         else {
@@ -168,6 +169,7 @@ impl MarketSlot {
     }
 
     /// Takes off a decrease what earlier prints at the level explain.
+    #[inline(never)]
     fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
         for earlier in &mut self.recent {
             if earlier.kind == MoveKind::Print
