@@ -8,7 +8,7 @@ pub const CYCLES: &[modules::Allowed] = &[
     (
         "crates/local-exchange",
         &[
-            "levers.rs",
+            "faults.rs",
             "scenario.rs",
             "server/answer.rs",
             "server/hub.rs",
@@ -23,7 +23,7 @@ pub const CYCLES: &[modules::Allowed] = &[
             "venue/markets.rs",
             "venue/matching.rs",
             "venue/mod.rs",
-            "venue/news.rs",
+            "venue/updates.rs",
             "venue/settle.rs",
             "venue/tape.rs",
             "wire/clob.rs",

@@ -27,7 +27,7 @@ struct Cli {
     /// Recorded history as the other traders: a tape's folder.
     #[arg(long)]
     tape: Option<PathBuf>,
-    /// Levers to pull (docs/scenarios.md).
+    /// Faults to pull (docs/scenarios.md).
     #[arg(long)]
     scenario: Option<PathBuf>,
     /// Markets to list instead of the demo ones (docs/scenarios.md, "Market files").

@@ -24,7 +24,7 @@
 //! ```
 
 mod chance;
-mod levers;
+mod faults;
 mod limits;
 mod market_file;
 mod running;

@@ -30,11 +30,11 @@ use crate::setup::{Listing, made_up_condition, made_up_tokens};
 
 /// A market file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("market file, {place}: {rule}; {mend}")]
+#[error("market file, {place}: {rule}; {fix}")]
 pub struct MarketFileError {
     place: String,
     rule: String,
-    mend: &'static str,
+    fix: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ struct Raw {
 /// Reads markets to list. Ids are made up from their position.
 ///
 /// # Errors
-/// The place, the rule it breaks, and how to mend it.
+/// The place, the rule it breaks, and how to fix it.
 pub fn market_file(text: &str) -> Result<Vec<Listing>, MarketFileError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
@@ -72,15 +72,15 @@ pub fn market_file(text: &str) -> Result<Vec<Listing>, MarketFileError> {
         MarketFileError {
             place: format!("line {}", line + 1),
             rule: error.message().to_owned(),
-            mend: "see \"Market files\" in docs/scenarios.md",
+            fix: "see \"Market files\" in docs/scenarios.md",
         }
     })?;
     let mut listings = Vec::new();
     for (index, raw) in file.market.into_iter().enumerate() {
-        let fail = |field: &str, value: &str, mend: &'static str| MarketFileError {
+        let fail = |field: &str, value: &str, fix: &'static str| MarketFileError {
             place: format!("market[{index}].{field}"),
             rule: format!("{value:?} cannot be"),
-            mend,
+            fix,
         };
         let number = 1_000 + index as u64;
         let mut market = Market::plain(number, &raw.slug);
@@ -94,13 +94,13 @@ pub fn market_file(text: &str) -> Result<Vec<Listing>, MarketFileError> {
         }
         if let Some(text) = raw.tick {
             let tick = text.parse::<Decimal>().ok().and_then(|tick| Tick::try_from(tick).ok());
-            let mend = "use 0.1, 0.01, 0.005, 0.0025, 0.001 or 0.0001";
-            market.tick = tick.ok_or_else(|| fail("tick", &text, mend))?;
+            let fix = "use 0.1, 0.01, 0.005, 0.0025, 0.001 or 0.0001";
+            market.tick = tick.ok_or_else(|| fail("tick", &text, fix))?;
         }
         if let Some(text) = raw.min_size {
             let size = text.parse::<Decimal>().ok().and_then(|size| Shares::try_from(size).ok());
-            let mend = "use a number of shares with at most six decimals";
-            market.min_size = size.ok_or_else(|| fail("min_size", &text, mend))?;
+            let fix = "use a number of shares with at most six decimals";
+            market.min_size = size.ok_or_else(|| fail("min_size", &text, fix))?;
         }
         if let Some(text) = raw.fee_rate {
             let ppm = text.parse::<Decimal>().ok().map(|rate| rate * Decimal::from(1_000_000));
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistakes_are_named_with_place_rule_and_mend() {
+    fn mistakes_are_named_with_place_rule_and_fix() {
         for (text, want) in [
             ("[[market]]\nslug = \"a\"\ntick = \"0.02\"", "market[0].tick: \"0.02\" cannot be"),
             ("[[market]]\nslug = \"a\"\nfee_rate = \"2\"", "use 0 to 1"),

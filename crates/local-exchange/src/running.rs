@@ -106,7 +106,7 @@ impl LocalExchange {
                     .collect(),
             })
             .collect();
-        venue.take_news();
+        venue.take_updates();
         let (stop, stopped) = watch::channel(false);
         let inner = Inner::new(venue, &setup, ticker);
         let shared = Shared::new(inner, stopped);
@@ -169,7 +169,7 @@ impl Running {
     }
 
     /// Calls a function on the venue itself: places orders without signatures, resolves markets, bans
-    /// accounts. News of it goes out on the sockets.
+    /// accounts. The resulting updates are sent on the sockets.
     pub fn venue<R>(&self, act: impl FnOnce(&mut Venue) -> R) -> R {
         self.shared.with(|inner| act(&mut inner.venue))
     }
@@ -218,7 +218,7 @@ impl Running {
     }
 
     /// Activates the fault rules of a scenario; their times count from now.
-    pub fn pull(&self, scenario: &Scenario) {
+    pub fn inject(&self, scenario: &Scenario) {
         self.shared.with(|inner| inner.arm(scenario));
     }
 
@@ -226,8 +226,8 @@ impl Running {
     ///
     /// # Errors
     /// As [`Scenario::parse`].
-    pub fn pull_toml(&self, text: &str) -> Result<(), ScenarioError> {
-        self.pull(&Scenario::parse(text)?);
+    pub fn inject_toml(&self, text: &str) -> Result<(), ScenarioError> {
+        self.inject(&Scenario::parse(text)?);
         Ok(())
     }
 

@@ -14,16 +14,16 @@ use crate::limits::{Enforcement, Tier};
 use crate::server::hub::Channel;
 use crate::venue::Ending;
 
-/// A scenario that cannot be used: where, which rule, and how to mend it.
+/// A scenario that cannot be used: where, which rule, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("scenario {place}: {rule}; {mend}")]
+#[error("scenario {place}: {rule}; {fix}")]
 pub struct ScenarioError {
     /// File and place in it.
     pub place: String,
     /// What is wrong.
     pub rule: String,
-    /// What to do.
-    pub mend: String,
+    /// How to fix it.
+    pub fix: String,
 }
 
 /// A length of time: `"250ms"`, `"5s"`, `"2min"`.
@@ -145,7 +145,7 @@ pub enum AnswerAct {
 /// A fault rule for responses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AnswerLever {
+pub struct AnswerFault {
     /// Method and path, as in `GET /book`.
     pub endpoint: Endpoint,
     /// Only requests of this EOA (`POLY_ADDRESS`).
@@ -240,7 +240,7 @@ pub enum Pays {
 /// A fault rule for the matching engine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EngineLever {
+pub struct EngineFault {
     /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
@@ -269,7 +269,7 @@ pub struct EngineLever {
 /// A fault rule for settlement.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SettlementLever {
+pub struct SettlementFault {
     /// Which trades, counted over all or those of the account.
     #[serde(default)]
     pub trades: Which,
@@ -317,7 +317,7 @@ pub enum StreamAct {
 /// A fault rule for streams.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StreamLever {
+pub struct StreamFault {
     /// Which channel.
     pub channel: Channel,
     /// The fault.
@@ -363,7 +363,7 @@ pub struct StreamLever {
 /// A change of the rate limits. Absent fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LimitLever {
+pub struct LimitFault {
     /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
@@ -403,7 +403,7 @@ pub enum HeartbeatAct {
 /// A fault rule for heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HeartbeatLever {
+pub struct HeartbeatFault {
     /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
@@ -436,7 +436,7 @@ pub enum ReadAct {
 /// A fault rule for reads.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ReadLever {
+pub struct ReadFault {
     /// Method and path, as in `GET /book`.
     pub endpoint: Endpoint,
     /// Only requests of this EOA.
@@ -464,7 +464,7 @@ pub struct ReadLever {
 /// A fault rule for the venue's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TimeLever {
+pub struct TimeFault {
     /// Start, counted from the activation.
     #[serde(default)]
     pub at: Length,
@@ -475,35 +475,35 @@ pub struct TimeLever {
     pub skew: Length,
 }
 
-/// A set of fault rules.
+/// Faults that pull themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
     /// Seed of its chances; the exchange's if absent.
     pub seed: Option<u64>,
     /// The venue's clock.
-    pub time: Vec<TimeLever>,
+    pub time: Vec<TimeFault>,
     /// Requests and answers.
-    pub answers: Vec<AnswerLever>,
+    pub answers: Vec<AnswerFault>,
     /// The engine.
-    pub engine: Vec<EngineLever>,
+    pub engine: Vec<EngineFault>,
     /// Settlement.
-    pub settlement: Vec<SettlementLever>,
+    pub settlement: Vec<SettlementFault>,
     /// Streams.
-    pub streams: Vec<StreamLever>,
+    pub streams: Vec<StreamFault>,
     /// Limits.
-    pub limits: Vec<LimitLever>,
+    pub limits: Vec<LimitFault>,
     /// Heartbeats.
-    pub heartbeat: Vec<HeartbeatLever>,
+    pub heartbeat: Vec<HeartbeatFault>,
     /// Reads.
-    pub reads: Vec<ReadLever>,
+    pub reads: Vec<ReadFault>,
 }
 
 impl Scenario {
     /// Reads a scenario from TOML.
     ///
     /// # Errors
-    /// The place, the rule it breaks, and how to mend it.
+    /// The place, the rule it breaks, and how to fix it.
     pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
         let scenario: Scenario = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
@@ -511,7 +511,7 @@ impl Scenario {
             ScenarioError {
                 place: line.map_or("file".to_owned(), |line| format!("line {line}")),
                 rule: error.message().to_owned(),
-                mend: "docs/scenarios.md lists every lever and its fields".to_owned(),
+                fix: "docs/scenarios.md lists every fault and its fields".to_owned(),
             }
         })?;
         scenario.check()?;
@@ -527,30 +527,30 @@ impl Scenario {
         let text = std::fs::read_to_string(path).map_err(|error| ScenarioError {
             place: file.clone(),
             rule: error.to_string(),
-            mend: "name a TOML file that can be read".to_owned(),
+            fix: "name a TOML file that can be read".to_owned(),
         })?;
         Scenario::parse(&text)
             .map_err(|error| ScenarioError { place: format!("{file}, {}", error.place), ..error })
     }
 
     fn check(&self) -> Result<(), ScenarioError> {
-        let wrong = |place: String, rule: &str, mend: &str| {
-            Err(ScenarioError { place, rule: rule.to_owned(), mend: mend.to_owned() })
+        let wrong = |place: String, rule: &str, fix: &str| {
+            Err(ScenarioError { place, rule: rule.to_owned(), fix: fix.to_owned() })
         };
-        for (i, lever) in self.answers.iter().enumerate() {
+        for (i, fault) in self.answers.iter().enumerate() {
             let place = format!("answers[{i}]");
-            if lever.status.is_some_and(|status| !(100..1_000).contains(&status)) {
+            if fault.status.is_some_and(|status| !(100..1_000).contains(&status)) {
                 return wrong(place, "status is no HTTP status", "use 100 to 999");
             }
-            if lever.chance_ppm > 1_000_000 {
+            if fault.chance_ppm > 1_000_000 {
                 return wrong(place, "chance_ppm is above one", "use 0 to 1000000");
             }
             let header = |(name, value): (&String, &String)| {
                 name.parse::<http::HeaderName>().is_ok()
                     && value.parse::<http::HeaderValue>().is_ok()
             };
-            let content = lever.content_type.iter().all(|t| t.parse::<http::HeaderValue>().is_ok());
-            if !lever.headers.iter().all(header) || !content {
+            let content = fault.content_type.iter().all(|t| t.parse::<http::HeaderValue>().is_ok());
+            if !fault.headers.iter().all(header) || !content {
                 return wrong(
                     place,
                     "a header cannot be written",
@@ -558,20 +558,20 @@ impl Scenario {
                 );
             }
         }
-        for (i, lever) in self.engine.iter().enumerate() {
+        for (i, fault) in self.engine.iter().enumerate() {
             let place = format!("engine[{i}]");
             let tick =
-                || lever.tick.as_ref().and_then(|tick| tick.parse::<rust_decimal::Decimal>().ok());
-            let missing = match lever.act {
+                || fault.tick.as_ref().and_then(|tick| tick.parse::<rust_decimal::Decimal>().ok());
+            let missing = match fault.act {
                 EngineAct::SetTick
                     if tick().and_then(|tick| Tick::try_from(tick).ok()).is_none() =>
                 {
                     "tick"
                 }
-                EngineAct::Resolve if lever.pays.is_none() => "pays",
-                EngineAct::Version if lever.version.is_none() => "version",
+                EngineAct::Resolve if fault.pays.is_none() => "pays",
+                EngineAct::Version if fault.version.is_none() => "version",
                 EngineAct::Ban | EngineAct::ClosedOnly | EngineAct::Unapprove
-                    if lever.account.is_none() =>
+                    if fault.account.is_none() =>
                 {
                     "account"
                 }
@@ -583,19 +583,19 @@ impl Scenario {
                 "state it (a tick is one of 0.1, 0.01, 0.005, 0.0025, 0.001, 0.0001)",
             );
         }
-        for (i, lever) in self.streams.iter().enumerate() {
+        for (i, fault) in self.streams.iter().enumerate() {
             let place = format!("streams[{i}]");
-            let missing = match lever.act {
-                StreamAct::Delay if lever.delay.is_none() => "delay",
-                StreamAct::Hold if lever.lasts.is_none() => "for",
-                StreamAct::Alter if lever.replace.is_empty() => "replace",
-                _ if lever.chance_ppm > 1_000_000 => "chance_ppm of at most 1000000",
+            let missing = match fault.act {
+                StreamAct::Delay if fault.delay.is_none() => "delay",
+                StreamAct::Hold if fault.lasts.is_none() => "for",
+                StreamAct::Alter if fault.replace.is_empty() => "replace",
+                _ if fault.chance_ppm > 1_000_000 => "chance_ppm of at most 1000000",
                 _ => continue,
             };
             return wrong(place, &format!("this act needs `{missing}`"), "state it");
         }
-        for (i, lever) in self.limits.iter().enumerate() {
-            if lever.tier.as_ref().is_some_and(|tier| Tier::named(tier).is_none()) {
+        for (i, fault) in self.limits.iter().enumerate() {
+            if fault.tier.as_ref().is_some_and(|tier| Tier::named(tier).is_none()) {
                 return wrong(
                     format!("limits[{i}].tier"),
                     "no tier has this name",
@@ -603,21 +603,21 @@ impl Scenario {
                 );
             }
         }
-        for (i, lever) in self.reads.iter().enumerate() {
-            let (missing, mend) = match lever.act {
-                ReadAct::Stale | ReadAct::HideNew if lever.lag.is_none() => {
+        for (i, fault) in self.reads.iter().enumerate() {
+            let (missing, fix) = match fault.act {
+                ReadAct::Stale | ReadAct::HideNew if fault.lag.is_none() => {
                     ("this act needs `lag`", "state it: lag = \"5s\"")
                 }
-                ReadAct::Page if lever.rows.is_none_or(|rows| rows == 0) => {
+                ReadAct::Page if fault.rows.is_none_or(|rows| rows == 0) => {
                     ("this act needs `rows` of at least 1", "state it: rows = 2")
                 }
-                ReadAct::Contradict if lever.replace.is_empty() => (
+                ReadAct::Contradict if fault.replace.is_empty() => (
                     "this act needs `replace`",
                     "state it: replace = [[\"\\\"status\\\":\\\"LIVE\\\"\", \"\\\"status\\\":\\\"MATCHED\\\"\"]]",
                 ),
                 _ => continue,
             };
-            return wrong(format!("reads[{i}]"), missing, mend);
+            return wrong(format!("reads[{i}]"), missing, fix);
         }
         Ok(())
     }

@@ -216,7 +216,7 @@ pub struct Setup {
     pub settlement: SettlementSetup,
     /// Limits.
     pub limits: LimitSetup,
-    /// A set of fault rules.
+    /// Faults that pull themselves.
     pub scenario: Scenario,
     /// Listeners.
     pub ports: Ports,

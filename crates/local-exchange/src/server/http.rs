@@ -71,7 +71,7 @@ pub(crate) async fn listen(shared: Shared, service: Service, listener: TcpListen
 
 /// A connection that is closed without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("a lever closed the connection")]
+#[error("a fault closed the connection")]
 struct Closed;
 
 async fn respond(
@@ -97,13 +97,13 @@ async fn respond(
         body,
     };
     let takes_gzip = req.header("accept-encoding").is_some_and(|all| all.contains("gzip"));
-    let (answer, fate) = shared.serve(req).await.map_err(|broken| {
+    let (answer, outcome) = shared.serve(req).await.map_err(|broken| {
         reset.set(broken.reset);
         Closed
     })?;
-    reset.set(fate.reset && fate.cut.is_some());
+    reset.set(outcome.reset && outcome.cut.is_some());
     let answer = if takes_gzip { compressed(answer) } else { answer };
-    Ok(Reply::response(answer, fate.cut))
+    Ok(Reply::response(answer, outcome.cut))
 }
 
 /// Larger responses are compressed if the client accepts it, as at the venue's edge.
@@ -171,7 +171,7 @@ impl Body for Reply {
             Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
             None if self.cut => {
                 self.cut = false;
-                let error = std::io::Error::other("a lever cut the answer");
+                let error = std::io::Error::other("a fault cut the answer");
                 Poll::Ready(Some(Err(error)))
             }
             None => Poll::Ready(None),

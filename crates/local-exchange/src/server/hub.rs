@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use crate::levers::{Levers, Passage};
-use crate::venue::{News, Venue};
+use crate::faults::{Faults, Passage};
+use crate::venue::{Venue, VenueUpdate};
 use crate::wire;
 
 /// What a writer puts on the wire.
@@ -46,7 +46,7 @@ pub(crate) enum Wants {
     Unsaid,
     /// Tokens, and whether the optional events as well.
     Market { tokens: BTreeSet<Token>, custom: bool },
-    /// An EOA's account events, of some markets or all.
+    /// An EOA's update, of some markets or all.
     User { signer: Address, key: Uuid, markets: Option<BTreeSet<MarketKey>> },
     /// Price feeds; their subscriptions are kept by the feeds.
     Prices,
@@ -189,10 +189,10 @@ impl Hub {
     }
 
     /// Sends a frame after applying the fault rules.
-    pub(crate) fn send(&mut self, id: u64, marked: &Marked, levers: &mut Levers, now: Time) {
+    pub(crate) fn send(&mut self, id: u64, marked: &Marked, faults: &mut Faults, now: Time) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (channel, number) = (connection.channel, connection.number);
-        for passage in levers.pass(id, channel, number, marked, now) {
+        for passage in faults.pass(id, channel, number, marked, now) {
             match passage {
                 Passage::Now(text) => self.put(id, Out::Text(text)),
                 Passage::At(at, text) => self.put_at(id, at, Out::Text(text)),
@@ -202,24 +202,24 @@ impl Hub {
         }
     }
 
-    /// Sends one update to every subscribed connection.
-    pub(crate) fn publish(&mut self, venue: &Venue, levers: &mut Levers, news: &News) {
+    /// Gives one piece of update to everyone who wants it.
+    pub(crate) fn publish(&mut self, venue: &Venue, faults: &mut Faults, update: &VenueUpdate) {
         let ids: Vec<u64> = self.connections.keys().copied().collect();
         for id in ids {
             let Some(connection) = self.connections.get(&id) else { continue };
-            for marked in frames(venue, news, &connection.wants) {
-                self.send(id, &marked, levers, venue.now());
+            for marked in frames(venue, update, &connection.wants) {
+                self.send(id, &marked, faults, venue.now());
             }
         }
     }
 }
 
-/// The frames of one update for one connection.
-fn frames(venue: &Venue, news: &News, wants: &Wants) -> Vec<Marked> {
+/// The frames of one piece of update for one connection.
+fn frames(venue: &Venue, update: &VenueUpdate, wants: &Wants) -> Vec<Marked> {
     match wants {
-        Wants::Market { tokens, custom } => market_frames(venue, news, tokens, *custom),
+        Wants::Market { tokens, custom } => market_frames(venue, update, tokens, *custom),
         Wants::User { signer, key, markets } => {
-            user_frame(venue, news, signer, *key, markets.as_ref()).into_iter().collect()
+            user_frame(venue, update, signer, *key, markets.as_ref()).into_iter().collect()
         }
         Wants::Unsaid | Wants::Prices => Vec::new(),
     }
@@ -227,7 +227,7 @@ fn frames(venue: &Venue, news: &News, wants: &Wants) -> Vec<Marked> {
 
 fn market_frames(
     venue: &Venue,
-    news: &News,
+    update: &VenueUpdate,
     tokens: &BTreeSet<Token>,
     custom: bool,
 ) -> Vec<Marked> {
@@ -238,31 +238,31 @@ fn market_frames(
         tokens.into_iter().filter(wanted).collect::<Vec<_>>()
     };
     let one = |token: Token, value: Value| vec![Marked::new(vec![token], &value)];
-    match news {
-        News::Levels { market, at, changes } => {
+    match update {
+        VenueUpdate::Levels { market, at, changes } => {
             let mine = changes.iter().filter(|change| wanted(&change.token));
             let frame = wire::levels_frame(mine, *at, universe);
             frame.map(|value| Marked::new(both(market), &value)).into_iter().collect()
         }
-        News::Print { token, price, size, side, at } if wanted(token) => {
+        VenueUpdate::Print { token, price, size, side, at } if wanted(token) => {
             one(*token, wire::print_frame(*token, *price, *size, *side, *at, universe))
         }
-        News::Book(view) if wanted(&view.token) => one(view.token, wire::book_frame(view)),
-        News::Tick { market, old, new, at } => {
+        VenueUpdate::Book(view) if wanted(&view.token) => one(view.token, wire::book_frame(view)),
+        VenueUpdate::Tick { market, old, new, at } => {
             let frame = |token| {
                 Marked::new(vec![token], &wire::tick_frame(token, *old, *new, *at, universe))
             };
             both(market).into_iter().map(frame).collect()
         }
-        News::Top { token, bid, ask, at } if custom && wanted(token) => {
+        VenueUpdate::Top { token, bid, ask, at } if custom && wanted(token) => {
             one(*token, wire::top_frame(*token, *bid, *ask, *at, universe))
         }
-        News::Listed { market, at } if custom => {
+        VenueUpdate::Listed { market, at } if custom => {
             let view = venue.market_view(*market);
             let frame = view.map(|view| Marked::new(Vec::new(), &wire::listed_frame(&view, *at)));
             frame.into_iter().collect()
         }
-        News::Resolved { market, winner, at } if custom && !both(market).is_empty() => {
+        VenueUpdate::Resolved { market, winner, at } if custom && !both(market).is_empty() => {
             let view = venue.market_view(*market);
             let frame = view
                 .map(|view| Marked::new(both(market), &wire::resolved_frame(&view, *winner, *at)));
@@ -274,19 +274,21 @@ fn market_frames(
 
 fn user_frame(
     venue: &Venue,
-    news: &News,
+    update: &VenueUpdate,
     signer: &Address,
     key: Uuid,
     markets: Option<&BTreeSet<MarketKey>>,
 ) -> Option<Marked> {
     let universe = venue.universe();
     let wanted = |token: Token| markets.is_none_or(|markets| markets.contains(&token.market()));
-    match news {
-        News::Order { what, order, at } if order.signer == *signer && wanted(order.token) => {
+    match update {
+        VenueUpdate::Order { what, order, at }
+            if order.signer == *signer && wanted(order.token) =>
+        {
             let value = wire::order_frame(*what, order, *at, universe);
             Some(Marked::new(vec![order.token], &value))
         }
-        News::Trade { trade, at } if trade.concerns(signer) && wanted(trade.token) => {
+        VenueUpdate::Trade { trade, at } if trade.concerns(signer) && wanted(trade.token) => {
             let value = wire::trade_frame(trade, signer, key, *at, universe);
             Some(Marked::new(vec![trade.token], &value))
         }

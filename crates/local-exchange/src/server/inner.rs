@@ -15,10 +15,10 @@ use super::Service;
 use super::answer::{Answer, Req};
 use super::hub::{Hub, Marked};
 use super::recent::Recent;
-use crate::levers::{Fate, Levers};
+use crate::faults::{Faults, RequestOutcome};
 use crate::limits::{Enforcement, Limits};
 use crate::setup::{Clock, Setup};
-use crate::venue::{BookView, Caller, News, OrderNews, Venue};
+use crate::venue::{BookView, Caller, OrderChange, Venue, VenueUpdate};
 use crate::{text, wire};
 
 /// What a ticking clock is made of.
@@ -122,7 +122,7 @@ pub(crate) struct Inner {
     pub(crate) venue: Venue,
     pub(crate) hub: Hub,
     pub(crate) limits: Limits,
-    pub(crate) levers: Levers,
+    pub(crate) faults: Faults,
     pub(crate) ticker: Ticker,
     pub(crate) received: Vec<Received>,
     /// How many of the oldest are gone.
@@ -152,7 +152,7 @@ impl Inner {
         Inner {
             hub: Hub::new(setup.rules.ping_timeout, setup.seed),
             limits: Limits::new(setup.limits.clone()),
-            levers: Levers::new(setup.seed, start),
+            faults: Faults::new(setup.seed, start),
             ticker,
             received: Vec::new(),
             forgotten: 0,
@@ -177,7 +177,7 @@ impl Inner {
 
     /// The venue's stated time, which a fault rule can skew.
     pub(crate) fn shown_now(&self) -> Time {
-        self.venue.now() + self.levers.skew()
+        self.venue.now() + self.faults.skew()
     }
 
     fn next_due(&self) -> Option<Time> {
@@ -185,7 +185,7 @@ impl Inner {
         let dues = [
             self.venue.next_due(),
             self.hub.next_due(),
-            self.levers.next_due(),
+            self.faults.next_due(),
             self.feeds.next_due(),
             waiter,
             self.snapshots.keys().next().map(|(at, _)| *at),
@@ -198,9 +198,9 @@ impl Inner {
         while let Some(due) = self.next_due().filter(|due| *due <= to) {
             self.venue.advance(due);
             self.publish();
-            self.pull_due(due);
+            self.trigger_due(due);
             self.publish();
-            self.feeds.advance(due, &mut self.hub, &mut self.levers);
+            self.feeds.advance(due, &mut self.hub, &mut self.faults);
             self.hub.advance(due);
             while let Some(entry) = self.snapshots.first_entry().filter(|e| e.key().0 <= due) {
                 let (id, token) = entry.remove();
@@ -212,7 +212,7 @@ impl Inner {
             }
         }
         self.venue.advance(to);
-        self.levers.pass_time(to);
+        self.faults.pass_time(to);
         self.publish();
     }
 
@@ -229,27 +229,27 @@ impl Inner {
     fn send_book(&mut self, id: u64, token: Token) {
         if let Some(view) = self.venue.book(token) {
             let marked = Marked::new(vec![token], &wire::book_frame(&view));
-            self.hub.send(id, &marked, &mut self.levers, self.venue.now());
+            self.hub.send(id, &marked, &mut self.faults, self.venue.now());
         }
     }
 
-    /// Sends the venue's updates to the sockets and to the notifications.
+    /// Hands the venue's update to the sockets and notes.
     pub(crate) fn publish(&mut self) {
-        for news in self.venue.take_news() {
-            self.note(&news);
-            self.hub.publish(&self.venue, &mut self.levers, &news);
+        for update in self.venue.take_updates() {
+            self.note(&update);
+            self.hub.publish(&self.venue, &mut self.faults, &update);
         }
     }
 
     /// Fills are noted once they have a transaction, cancels at once.
-    fn note(&mut self, news: &News) {
+    fn note(&mut self, update: &VenueUpdate) {
         let universe = self.venue.universe();
         let mut notes = Vec::new();
-        match news {
-            News::Order { what: OrderNews::Cancellation, order, .. } => {
+        match update {
+            VenueUpdate::Order { what: OrderChange::Cancellation, order, .. } => {
                 notes.push((order.signer, 1, wire::notification(order, None, universe)));
             }
-            News::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
+            VenueUpdate::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
                 let taker = (trade.order, trade.shares(), wire::price_of(trade));
                 let makers =
                     trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
@@ -289,12 +289,12 @@ impl Inner {
     }
 
     /// What will become of a request, before it is looked at.
-    fn receive(&mut self, req: &Req) -> (usize, Fate, Option<Answer>) {
+    fn receive(&mut self, req: &Req) -> (usize, RequestOutcome, Option<Answer>) {
         let account = req.header("POLY_ADDRESS").and_then(wire::address);
         let number = self.record(req, account);
-        let mut fate = self.levers.fate(req, account);
-        let edge = self.edge(req, &mut fate);
-        (number, fate, edge)
+        let mut outcome = self.faults.decide(req, account);
+        let edge = self.edge(req, &mut outcome);
+        (number, outcome, edge)
     }
 
     /// Keeps a request for tests to read; its number.
@@ -325,14 +325,14 @@ impl Inner {
     }
 
     /// The edge refuses a request or lets it wait.
-    fn edge(&mut self, req: &Req, fate: &mut Fate) -> Option<Answer> {
+    fn edge(&mut self, req: &Req, outcome: &mut RequestOutcome) -> Option<Answer> {
         if self.limits.blocked {
             return Some(Answer::block_page());
         }
         let now = self.venue.now();
         let wait = self.limits.edge(req.service.name(), &req.method, &req.path, now)?;
         if self.limits.setup.ip == Enforcement::Queue {
-            fate.before = fate.before + wait;
+            outcome.before = outcome.before + wait;
             return None;
         }
         let seconds = super::trading::whole_seconds(wait).max(1);
@@ -349,7 +349,7 @@ impl Inner {
             Service::Relayer => self.relayer(req),
             Service::Polybolt | Service::Rtds => Answer::not_found(),
         };
-        self.levers.alter_read(req, answer)
+        self.faults.alter_read(req, answer)
     }
 
     pub(super) fn read_book(&self, token: Token) -> Option<BookView> {
@@ -445,14 +445,14 @@ impl Shared {
 
     /// Waits until the exchange's clock shows a time, or it stops.
     pub(crate) async fn wait_until(&self, at: Time) {
-        let (tell, told) = oneshot::channel();
+        let (notify, notified) = oneshot::channel();
         let waits = {
             let mut inner = self.lock();
             let waits = at > inner.ticker.now();
             if waits {
                 inner.next_waiter += 1;
                 let key = (at, inner.next_waiter);
-                inner.waiters.insert(key, tell);
+                inner.waiters.insert(key, notify);
             }
             waits
         };
@@ -460,7 +460,7 @@ impl Shared {
             self.changed.notify_one();
             let mut stop = self.stop.clone();
             tokio::select! {
-                _ = told => {}
+                _ = notified => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }
@@ -487,36 +487,36 @@ impl Shared {
     }
 
     /// Serves a request; an error if no response is sent.
-    pub(crate) async fn serve(&self, req: Req) -> Result<(Answer, Fate), Broken> {
-        let (number, fate, edge) = self.with(|inner| inner.receive(&req));
+    pub(crate) async fn serve(&self, req: Req) -> Result<(Answer, RequestOutcome), Broken> {
+        let (number, outcome, edge) = self.with(|inner| inner.receive(&req));
         let now = self.look(|inner| inner.venue.now());
-        self.wait_until(now + fate.before).await;
-        if fate.lose_request {
-            return Err(self.vanish(&fate).await);
+        self.wait_until(now + outcome.before).await;
+        if outcome.lose_request {
+            return Err(self.drop_connection(&outcome).await);
         }
         let answer = match edge {
             Some(answer) => answer,
-            None if fate.page => Answer::block_page(),
+            None if outcome.page => Answer::block_page(),
             None => self.with(|inner| inner.answer(&req)),
         };
-        let answer = fate.dress(answer);
+        let answer = outcome.apply_to(answer);
         let now = self.with(|inner| {
             inner.answered(number, answer.status);
             inner.venue.now()
         });
-        self.wait_until(now + fate.after).await;
-        if fate.lose_answer {
-            return Err(self.vanish(&fate).await);
+        self.wait_until(now + outcome.after).await;
+        if outcome.lose_answer {
+            return Err(self.drop_connection(&outcome).await);
         }
-        Ok((answer, fate))
+        Ok((answer, outcome))
     }
 
     /// Sends no response: closes the connection at once, or stays silent.
-    async fn vanish(&self, fate: &Fate) -> Broken {
-        if fate.silence {
+    async fn drop_connection(&self, outcome: &RequestOutcome) -> Broken {
+        if outcome.silence {
             let mut stop = self.stop.clone();
             let _ = stop.wait_for(|stop| *stop).await;
         }
-        Broken { reset: fate.reset }
+        Broken { reset: outcome.reset }
     }
 }

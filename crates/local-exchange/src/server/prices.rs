@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::hub::{Channel, Hub, Marked, Out, Wants};
 use super::inner::Inner;
 use crate::chance::Chance;
-use crate::levers::Levers;
+use crate::faults::Faults;
 use crate::{text, wire};
 
 /// Prices come once a second.
@@ -31,7 +31,7 @@ struct Subscription {
 
 /// A price in millionths and its recent past.
 #[derive(Debug, Clone)]
-struct Walk {
+struct PriceWalk {
     micros: i64,
     past: VecDeque<(Time, i64)>,
 }
@@ -41,7 +41,7 @@ struct Walk {
 pub(crate) struct Feeds {
     chance: Chance,
     subscriptions: Vec<Subscription>,
-    walks: BTreeMap<String, Walk>,
+    walks: BTreeMap<String, PriceWalk>,
     next: Time,
 }
 
@@ -64,7 +64,7 @@ impl Feeds {
         micros + chance.below(2 * most as u64 + 1) as i64 - most
     }
 
-    fn walk(&mut self, symbol: &str, now: Time) -> &mut Walk {
+    fn walk(&mut self, symbol: &str, now: Time) -> &mut PriceWalk {
         let chance = &mut self.chance;
         self.walks.entry(symbol.to_owned()).or_insert_with(|| {
             let mut micros = match symbol {
@@ -77,12 +77,12 @@ impl Feeds {
                 micros = Feeds::step(chance, micros);
                 past.push_back((now - Span::secs(second), micros));
             }
-            Walk { micros, past }
+            PriceWalk { micros, past }
         })
     }
 
     /// Sends the prices of the seconds up to now.
-    pub(crate) fn advance(&mut self, now: Time, hub: &mut Hub, levers: &mut Levers) {
+    pub(crate) fn advance(&mut self, now: Time, hub: &mut Hub, faults: &mut Faults) {
         self.subscriptions.retain(|subscription| hub.get(subscription.connection).is_some());
         if self.subscriptions.is_empty() || self.next > now {
             return;
@@ -104,7 +104,7 @@ impl Feeds {
                 tokens: Vec::new(),
                 text: frame.to_string(),
             };
-            hub.send(subscription.connection, &marked, levers, now);
+            hub.send(subscription.connection, &marked, faults, now);
         }
     }
 
@@ -166,7 +166,7 @@ impl Inner {
     pub(super) fn hear_polybolt(&mut self, id: u64, value: &Value) {
         let rid = &value["rid"];
         match value["op"].as_str() {
-            Some("ping") if self.levers.mutes_pong(Channel::Polybolt) => {}
+            Some("ping") if self.faults.mutes_pong(Channel::Polybolt) => {}
             Some("ping") => self.say(id, &json!({ "op": "pong" })),
             Some("auth") => {
                 let auth = &value["auth"];

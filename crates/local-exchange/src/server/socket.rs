@@ -52,7 +52,7 @@ pub(super) fn upgrade(
     };
     let refused = shared.with(|inner| {
         let number = inner.record(&req, None);
-        let refused = inner.levers.refuses(channel, inner.venue.now());
+        let refused = inner.faults.refuses(channel, inner.venue.now());
         inner.answered(number, if refused { 403 } else { 101 });
         refused
     });
@@ -163,7 +163,7 @@ impl Inner {
         tracing::debug!(id, ?channel, bytes = message.len(), "heard");
         if channel != Channel::Polybolt && message == b"PING" {
             connection.last_ping = now;
-            if !self.levers.mutes_pong(channel) {
+            if !self.faults.mutes_pong(channel) {
                 self.hub.put(id, Out::Text("PONG".to_owned()));
             }
             return;
@@ -173,7 +173,7 @@ impl Inner {
             return;
         };
         let number = connection.number;
-        if self.levers.ignores(channel, number) {
+        if self.faults.ignores(channel, number) {
             return;
         }
         match channel {

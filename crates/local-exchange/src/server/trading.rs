@@ -9,7 +9,7 @@ use super::answer::{Answer, Req};
 use super::inner::Inner;
 use crate::limits::{Enforcement, Verdict};
 use crate::typed::Contract;
-use crate::venue::{Caller, Mode, Order, Placed, Refusal, Status};
+use crate::venue::{Caller, Order, Placed, Refusal, Status, VenueMode};
 use crate::wallets::WalletKind;
 use crate::{text, wire};
 
@@ -163,7 +163,7 @@ impl Inner {
 
     /// A refusal as an answer of its own; modes carry how long they last.
     fn refusal(&self, refusal: Refusal) -> Answer {
-        let Mode::PostOnly { until } = self.venue.mode() else { return refusal.into() };
+        let VenueMode::PostOnly { until } = self.venue.mode() else { return refusal.into() };
         if refusal.status != 503 {
             return refusal.into();
         }
@@ -207,7 +207,7 @@ impl Inner {
     }
 
     fn post_only_mode(&self) -> bool {
-        matches!(self.venue.mode(), Mode::PostOnly { .. })
+        matches!(self.venue.mode(), VenueMode::PostOnly { .. })
     }
 
     fn delete_order(&mut self, caller: &Caller, req: &Req) -> Answer {
@@ -293,7 +293,7 @@ impl Inner {
             .collect();
         orders.sort_by_key(|order| (order.created, order.id));
         let rows = orders.iter().map(|order| wire::order(order, universe)).collect();
-        let size = self.levers.page(req).unwrap_or(PAGE);
+        let size = self.faults.page(req).unwrap_or(PAGE);
         Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
     }
 
@@ -325,7 +325,7 @@ impl Inner {
                 && before.is_none_or(|before| at <= before)
         });
         let rows = wanted.map(|trade| wire::trade(trade, &caller.signer, universe)).collect();
-        let size = self.levers.page(req).unwrap_or(PAGE);
+        let size = self.faults.page(req).unwrap_or(PAGE);
         Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn place(outcome: Outcome, side: Side, price: Price) -> (Outcome, Pri
 }
 
 /// Whether bids of opposite ladders trade: together they pay for a complete set.
-pub(crate) fn meets(one: Price, other: Price) -> bool {
+pub(crate) fn crosses(one: Price, other: Price) -> bool {
     one.units() + other.units() >= 10_000
 }
 

@@ -7,7 +7,7 @@ use polydesk_domain::{MarketKey, OrderHash, Token};
 
 use super::intake::Refusal;
 use super::order::Status;
-use super::{Mode, Venue};
+use super::{Venue, VenueMode};
 
 /// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,8 +25,8 @@ impl Venue {
     /// The engine restarts or trading is disabled.
     pub fn takes_cancels(&self) -> Result<(), Refusal> {
         match self.mode {
-            Mode::Restart => Err(Refusal::new(425, "the matching engine is restarting")),
-            Mode::Disabled => Err(Refusal::new(
+            VenueMode::Restart => Err(Refusal::new(425, "the matching engine is restarting")),
+            VenueMode::Disabled => Err(Refusal::new(
                 503,
                 "Trading is currently disabled. Check polymarket.com for updates",
             )),

@@ -8,7 +8,7 @@ use polydesk_domain::{
 use uuid::Uuid;
 
 use super::order::{Order, Status};
-use super::{Caller, Mode, Venue};
+use super::{Caller, Venue, VenueMode};
 use crate::text;
 use crate::typed::{Contract, OrderMessage, SignatureError, recover_order};
 use crate::wallets::WalletKind;
@@ -231,19 +231,19 @@ impl Venue {
 
     fn takes(&self, post_only: bool) -> Result<(), Refusal> {
         match self.mode {
-            Mode::Normal => Ok(()),
-            Mode::PostOnly { .. } if post_only => Ok(()),
-            Mode::PostOnly { .. } => Err(Refusal::new(
+            VenueMode::Normal => Ok(()),
+            VenueMode::PostOnly { .. } if post_only => Ok(()),
+            VenueMode::PostOnly { .. } => Err(Refusal::new(
                 503,
                 "post-only mode: only post-only orders and cancels are allowed",
             )),
-            Mode::Restart => Err(Refusal::new(425, "the matching engine is restarting")),
-            Mode::CancelOnly => Err(Refusal::new(
+            VenueMode::Restart => Err(Refusal::new(425, "the matching engine is restarting")),
+            VenueMode::CancelOnly => Err(Refusal::new(
                 503,
                 "Trading is currently cancel-only. New orders are not accepted, but cancels are \
                  allowed.",
             )),
-            Mode::Disabled => Err(Refusal::new(
+            VenueMode::Disabled => Err(Refusal::new(
                 503,
                 "Trading is currently disabled. Check polymarket.com for updates",
             )),

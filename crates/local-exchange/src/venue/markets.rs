@@ -7,8 +7,8 @@ use polydesk_domain::{
     Shares, Side, Tick, Time, Token, TokenId, Usdc, book_hash,
 };
 
-use super::book::{Ladders, meets, place};
-use super::news::{LevelNews, News};
+use super::book::{Ladders, crosses, place};
+use super::updates::{LevelUpdate, VenueUpdate};
 use super::{Due, Status, Venue};
 use crate::setup::Listing;
 use crate::text;
@@ -98,7 +98,7 @@ impl Listed {
 
     pub(crate) fn crossed(&self) -> bool {
         let best = Outcome::BOTH.map(|ladder| self.book.best(ladder));
-        matches!(best, [Some(yes), Some(no)] if meets(yes, no))
+        matches!(best, [Some(yes), Some(no)] if crosses(yes, no))
     }
 
     pub(crate) fn levels(&self, outcome: Outcome, side: Side) -> Vec<(Price, Shares)> {
@@ -217,7 +217,7 @@ impl Venue {
             frozen: false,
             tops: [(None, None); 2],
         });
-        self.tell(News::Listed { market: key, at: self.now });
+        self.tell(VenueUpdate::Listed { market: key, at: self.now });
         Ok(())
     }
 
@@ -304,7 +304,7 @@ impl Venue {
                     Some(book) => book.size_at(*ladder, Side::Buy, *bid),
                 };
                 let (best_bid, best_ask) = listed.top(outcome);
-                changes.push(LevelNews {
+                changes.push(LevelUpdate {
                     token: key.token(outcome),
                     side,
                     price,
@@ -316,7 +316,7 @@ impl Venue {
             }
         }
         let at = self.now;
-        self.tell(News::Levels { market: key, at, changes });
+        self.tell(VenueUpdate::Levels { market: key, at, changes });
         self.tell_tops(key);
     }
 
@@ -327,7 +327,7 @@ impl Venue {
                 self.listed[key.index()].tops[outcome.index()] = top;
                 let (bid, ask) = top;
                 let (token, at) = (key.token(outcome), self.now);
-                self.tell(News::Top { token, bid, ask, at });
+                self.tell(VenueUpdate::Top { token, bid, ask, at });
             }
         }
     }
@@ -335,7 +335,7 @@ impl Venue {
     pub(super) fn tell_books(&mut self, key: MarketKey) {
         for outcome in Outcome::BOTH {
             if let Some(view) = self.book(key.token(outcome)) {
-                self.tell(News::Book(Box::new(view)));
+                self.tell(VenueUpdate::Book(Box::new(view)));
             }
         }
     }
@@ -358,7 +358,7 @@ impl Venue {
             self.end(id, Status::Invalid);
         }
         let at = self.now;
-        self.tell(News::Tick { market: key, old, new: tick, at });
+        self.tell(VenueUpdate::Tick { market: key, old, new: tick, at });
         self.listed[key.index()].changed = at;
         self.tell_books(key);
     }
@@ -446,7 +446,7 @@ impl Venue {
         let pays_all = |outcome: &Outcome| payout.per_share(*outcome) == 1_000_000;
         let winner = Outcome::BOTH.into_iter().find(pays_all).map(|outcome| key.token(outcome));
         let at = self.now;
-        self.tell(News::Resolved { market: key, winner, at });
+        self.tell(VenueUpdate::Resolved { market: key, winner, at });
         self.ledger.check();
     }
 

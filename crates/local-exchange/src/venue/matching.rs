@@ -2,10 +2,10 @@
 
 use polydesk_domain::{FeeRate, OrderHash, Price, Shares, Side, Span, Tif, TradeStatus, Usdc};
 
-use super::book::meets;
+use super::book::crosses;
 use super::intake::{LEAST_MARKETABLE, Placed, Refusal, too_small};
-use super::news::{News, OrderNews};
 use super::order::{How, Leg, Order, Status, Trade};
+use super::updates::{OrderChange, VenueUpdate};
 use super::{Due, Venue};
 
 /// Less than a cent of a share left ends an order: amounts are cut at cents.
@@ -124,7 +124,7 @@ impl Venue {
             return plan;
         }
         'levels: for (other, level) in listed.book.best_first(ladder.other()) {
-            if !meets(bid, other) {
+            if !crosses(bid, other) {
                 break;
             }
             // What the level costs in the taker's own token.
@@ -174,7 +174,7 @@ impl Venue {
         } else if rests {
             let (ladder, bid) = order.place();
             self.listed[key.index()].book.add(ladder, bid, id, order.open);
-            self.tell_order(OrderNews::Placement, order);
+            self.tell_order(OrderChange::Placement, order);
             self.tell_levels(key, &[(ladder, bid)]);
         } else {
             // FAK: what matched stays, the rest is gone.
@@ -237,7 +237,7 @@ impl Venue {
         let key = trade.token.market();
         for maker in updates {
             let order = self.orders[&maker].clone();
-            self.tell_order(OrderNews::Update, order);
+            self.tell_order(OrderChange::Update, order);
         }
         for (price, _, notional) in by_price(&trade) {
             self.note_print(trade.token, price, trade.side, notional);
@@ -246,7 +246,7 @@ impl Venue {
         self.tell_levels(key, &touched);
         for (price, size, _) in by_price(&trade) {
             let (token, side, at) = (trade.token, trade.side, self.now);
-            self.tell(News::Print { token, price, size, side, at });
+            self.tell(VenueUpdate::Print { token, price, size, side, at });
         }
         if self.rules.book_after_trade {
             self.tell_books(key);
@@ -359,7 +359,7 @@ impl Venue {
         let (key, open, (ladder, bid)) = (order.token.market(), order.open, order.place());
         self.finish(id, status);
         let order = self.orders[&id].clone();
-        self.tell_order(OrderNews::Cancellation, order);
+        self.tell_order(OrderChange::Cancellation, order);
         if self.tape.is_some() {
             return;
         }
@@ -374,7 +374,7 @@ impl Venue {
         let id = order.id;
         order.status = Status::Canceled(reason.to_owned());
         self.orders.insert(id, order.clone());
-        self.tell_order(OrderNews::Cancellation, order);
+        self.tell_order(OrderChange::Cancellation, order);
         Refusal { order: Some(id), ..Refusal::bad(reason) }
     }
 

@@ -1,7 +1,8 @@
 //! The venue itself as a plain state machine: accounts, keys, books, matching, settlement, time.
 //!
-//! Time is given in, chance comes from the seed, and everything that others may hear of is left as
-//! [`News`]. There is no socket, no JSON and no clock here, so the same calls always give the same venue.
+//! Time is an argument, random draws come from the seed, and everything that is published is queued as
+//! [`VenueUpdate`]. There is no socket, no JSON and no clock here, so the same calls always give the same
+//! venue.
 
 mod accounts;
 mod book;
@@ -11,10 +12,10 @@ mod intake;
 mod ledger;
 mod markets;
 mod matching;
-mod news;
 mod order;
 mod settle;
 mod tape;
+mod updates;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,10 +29,10 @@ pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
 pub use ledger::{Holding, Ledger, Wallet};
 pub use markets::{BookView, MarketView};
-pub use news::{LevelNews, News, OrderNews};
 pub use order::{How, Leg, Order, Status, Trade};
-pub use settle::{Ending, Walk, WalkRule};
+pub use settle::{Ending, SettlementPath, SettlementRule};
 pub use tape::TapeError;
+pub use updates::{LevelUpdate, OrderChange, VenueUpdate};
 
 use crate::chance::Chance;
 use crate::setup::{Rules, SettlementSetup, Setup};
@@ -39,7 +40,7 @@ use markets::Listed;
 
 /// The trading mode of the venue: which requests it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
+pub enum VenueMode {
     /// Accepts everything.
     #[default]
     Normal,
@@ -70,7 +71,7 @@ pub(crate) enum Due {
     /// A game starts.
     GameStart(MarketKey),
     /// A mode ends.
-    ModeOver(Mode),
+    ModeOver(VenueMode),
     /// The next rows of the tape.
     Tape,
     /// A relayed transaction is mined.
@@ -108,11 +109,11 @@ pub struct Venue {
     ledger: Ledger,
     orders: BTreeMap<OrderHash, Order>,
     trades: Vec<Trade>,
-    walks: Vec<WalkRule>,
+    settlement_rules: Vec<SettlementRule>,
     steps: BTreeMap<u64, VecDeque<(polydesk_domain::Span, polydesk_domain::TradeStatus)>>,
     settlement: SettlementSetup,
-    mode: Mode,
-    news: Vec<News>,
+    mode: VenueMode,
+    updates: Vec<VenueUpdate>,
     sweeping: bool,
     tape: Option<Box<tape::TapeEngine>>,
     house: Option<Uuid>,
@@ -140,11 +141,11 @@ impl Venue {
             ledger: Ledger::default(),
             orders: BTreeMap::new(),
             trades: Vec::new(),
-            walks: Vec::new(),
+            settlement_rules: Vec::new(),
             steps: BTreeMap::new(),
             settlement: setup.settlement,
-            mode: Mode::Normal,
-            news: Vec::new(),
+            mode: VenueMode::Normal,
+            updates: Vec::new(),
             sweeping: false,
             tape: None,
             house: None,
@@ -163,7 +164,7 @@ impl Venue {
         if setup.liquidity && setup.tape.is_none() {
             venue.quote_everything();
         }
-        venue.news.clear();
+        venue.updates.clear();
         Ok(venue)
     }
 
@@ -200,7 +201,7 @@ impl Venue {
             Due::GameStart(market) => self.game_starts(market),
             Due::ModeOver(mode) => {
                 if self.mode == mode {
-                    self.mode = Mode::Normal;
+                    self.mode = VenueMode::Normal;
                 }
             }
             Due::Tape => self.tape_step(),
@@ -215,23 +216,23 @@ impl Venue {
     }
 
     /// Updates published since the last call.
-    pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    pub fn take_updates(&mut self) -> Vec<VenueUpdate> {
+        std::mem::take(&mut self.updates)
     }
 
     /// The trading mode.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> VenueMode {
         self.mode
     }
 
     /// Changes the trading mode. A restart is followed by two minutes of post-only.
-    pub fn set_mode(&mut self, mode: Mode) {
-        if self.mode == Mode::Restart && mode == Mode::Normal {
-            self.mode = Mode::PostOnly { until: self.now + Span::secs(120) };
+    pub fn set_mode(&mut self, mode: VenueMode) {
+        if self.mode == VenueMode::Restart && mode == VenueMode::Normal {
+            self.mode = VenueMode::PostOnly { until: self.now + Span::secs(120) };
         } else {
             self.mode = mode;
         }
-        if let Mode::PostOnly { until } = self.mode {
+        if let VenueMode::PostOnly { until } = self.mode {
             self.schedule(until, Due::ModeOver(self.mode));
         }
     }
@@ -280,7 +281,7 @@ impl Venue {
         if let Some(rule) = self.ledger.broken() {
             return Err(rule.to_owned());
         }
-        self.check_desks()?;
+        self.check_sims()?;
         let mut cash: BTreeMap<_, Usdc> = BTreeMap::new();
         let mut shares: BTreeMap<_, Shares> = BTreeMap::new();
         for order in self.orders.values() {

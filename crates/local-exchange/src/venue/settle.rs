@@ -1,4 +1,4 @@
-//! Trades become final, or do not: each walks its own way, and balances move only in a block.
+//! Settlement of trades: each trade follows its settlement path, and balances change only in a block.
 
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ pub enum Ending {
 
 /// The settlement path of one trade. Absent values come from the settlement settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Walk {
+pub struct SettlementPath {
     /// From the match until it is in a block.
     pub mined: Option<Delay>,
     /// From there until it is final.
@@ -40,7 +40,7 @@ pub struct Walk {
 
 /// A rule that assigns a settlement path to trades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WalkRule {
+pub struct SettlementRule {
     /// First trade, counted from 1 over those the rule's account is in.
     pub first: u64,
     /// Last one.
@@ -48,7 +48,7 @@ pub struct WalkRule {
     /// Only trades of this EOA.
     pub signer: Option<Address>,
     /// The path.
-    pub walk: Walk,
+    pub path: SettlementPath,
 }
 
 /// One party of one leg, with the shares and money that it gives or receives.
@@ -86,21 +86,21 @@ fn parties(trade: &Trade) -> Vec<Party> {
 
 impl Venue {
     /// Assigns a settlement path to future trades; the first matching rule applies.
-    pub fn walk_as(&mut self, rule: WalkRule) {
-        self.walks.push(rule);
+    pub fn add_settlement_rule(&mut self, rule: SettlementRule) {
+        self.settlement_rules.push(rule);
     }
 
     pub(super) fn begin_settlement(&mut self, trade: Trade) {
-        let walk = self.walk_of(&trade);
+        let path = self.path_of(&trade);
         let mut steps = VecDeque::new();
         let settlement = self.settlement;
         let mut draw =
             |delay: Option<Delay>, usual: Delay| self.chance.delay(delay.unwrap_or(usual));
-        let mined = draw(walk.mined, settlement.mined);
-        let confirmed = draw(walk.confirmed, settlement.confirmed);
+        let mined = draw(path.mined, settlement.mined);
+        let confirmed = draw(path.confirmed, settlement.confirmed);
         let retry = draw(None, settlement.retry);
         use TradeStatus::{Confirmed, Failed, Mined, Retrying};
-        let way: &[(Span, TradeStatus)] = match walk.ending {
+        let way: &[(Span, TradeStatus)] = match path.ending {
             Ending::Confirm => &[(mined, Mined), (confirmed, Confirmed)],
             Ending::Retry => &[(mined, Retrying), (retry, Mined), (confirmed, Confirmed)],
             Ending::Reorg => {
@@ -116,22 +116,22 @@ impl Venue {
         self.next_step(number, steps);
     }
 
-    fn walk_of(&mut self, trade: &Trade) -> Walk {
+    fn path_of(&mut self, trade: &Trade) -> SettlementPath {
         let mut ending = Ending::Confirm;
         if self.chance.happens(self.settlement.fail_ppm) {
             ending = Ending::Fail;
         } else if self.chance.happens(self.settlement.retry_ppm) {
             ending = Ending::Retry;
         }
-        let usual = Walk { mined: None, confirmed: None, ending };
-        for rule in &self.walks {
+        let usual = SettlementPath { mined: None, confirmed: None, ending };
+        for rule in &self.settlement_rules {
             let concerns = |other: &&Trade| rule.signer.is_none_or(|of| other.concerns(&of));
             if !concerns(&trade) {
                 continue;
             }
             let number = self.trades.iter().filter(concerns).count() as u64 + 1;
             if (rule.first..=rule.last).contains(&number) {
-                return rule.walk;
+                return rule.path;
             }
         }
         usual

@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use super::intake::{Placed, Refusal};
 use super::matching::{FAK_KILLED, FOK_KILLED};
-use super::news::{News, OrderNews};
 use super::order::{How, Leg, Order, Status, Trade};
+use super::updates::{OrderChange, VenueUpdate};
 use super::{Due, SetupError, Venue};
 use crate::setup::{Listing, TapeSetup};
 
@@ -51,7 +51,7 @@ pub enum TapeError {
 
 /// A wallet's own exchange over the tape.
 #[derive(Debug)]
-struct Desk {
+struct WalletSim {
     sim: Sim,
     next: u64,
     orders: BTreeMap<ClientOrderId, OrderHash>,
@@ -62,7 +62,7 @@ struct Desk {
 pub(crate) struct TapeEngine {
     reader: TapeReader,
     pending: VecDeque<Stamped>,
-    desks: BTreeMap<Address, Desk>,
+    sims: BTreeMap<Address, WalletSim>,
     ids: BTreeMap<OrderHash, (Address, ClientOrderId)>,
     config: SimConfig,
     seed: u64,
@@ -74,14 +74,14 @@ impl fmt::Debug for TapeEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TapeEngine")
             .field("pending", &self.pending.len())
-            .field("desks", &self.desks)
+            .field("sims", &self.sims)
             .finish_non_exhaustive()
     }
 }
 
-/// What a desk heard at once of an order that just entered.
+/// The immediate updates of an order that was just submitted to a simulator.
 #[derive(Debug, Default)]
-struct FirstNews {
+struct FirstUpdates {
     refused: Option<RejectReason>,
     delayed: bool,
     answered: bool,
@@ -111,7 +111,7 @@ impl Venue {
         self.tape = Some(Box::new(TapeEngine {
             reader,
             pending,
-            desks: BTreeMap::new(),
+            sims: BTreeMap::new(),
             ids: BTreeMap::new(),
             config: tape.sim,
             seed,
@@ -147,30 +147,30 @@ impl Venue {
             if matches!(row.event, Event::Market(MarketEvent::Delisted { .. })) {
                 continue;
             }
-            for (wallet, desk) in &mut tape.desks {
-                let mut news = Vec::new();
-                desk.sim.advance(at - Span::nanos(1), &mut news);
-                desk.sim.on_market(&row);
-                self.desk_news(*wallet, desk, news);
+            for (wallet, wallet_sim) in &mut tape.sims {
+                let mut events = Vec::new();
+                wallet_sim.sim.advance(at - Span::nanos(1), &mut events);
+                wallet_sim.sim.on_market(&row);
+                self.apply_sim_events(*wallet, wallet_sim, events);
             }
             self.tape_row(&row, &mut touched);
         }
         self.flush(&mut touched);
-        for (wallet, desk) in &mut tape.desks {
-            let mut news = Vec::new();
-            desk.sim.advance(now, &mut news);
-            self.desk_news(*wallet, desk, news);
+        for (wallet, wallet_sim) in &mut tape.sims {
+            let mut events = Vec::new();
+            wallet_sim.sim.advance(now, &mut events);
+            self.apply_sim_events(*wallet, wallet_sim, events);
         }
         self.tape = Some(tape);
         self.wake_tape();
     }
 
-    /// Schedules the next moment at which the tape or a desk has something to do.
+    /// Schedules the next row of the tape or the next action of a simulator.
     fn wake_tape(&mut self) {
         let Some(tape) = &mut self.tape else { return };
         let row = tape.pending.front().map(|row| row.at);
-        let desks = tape.desks.values().filter_map(|desk| desk.sim.next_due());
-        let Some(next) = desks.chain(row).min() else { return };
+        let sims = tape.sims.values().filter_map(|wallet_sim| wallet_sim.sim.next_due());
+        let Some(next) = sims.chain(row).min() else { return };
         if tape.woken_for.is_none_or(|at| next < at) {
             tape.woken_for = Some(next);
             self.schedule(next, Due::Tape);
@@ -235,7 +235,7 @@ impl Venue {
                 book.load(outcome, &snapshot.bids, &snapshot.asks, |_| ());
                 listed.changed = row.at;
                 if let Some(view) = self.book(snapshot.token) {
-                    self.tell(News::Book(Box::new(view)));
+                    self.tell(VenueUpdate::Book(Box::new(view)));
                 }
                 self.tell_tops(key);
             }
@@ -245,7 +245,7 @@ impl Venue {
                 }
                 let notional = print.price.notional_floor(print.size);
                 self.note_print(print.token, print.price, print.side, notional);
-                self.tell(News::Print {
+                self.tell(VenueUpdate::Print {
                     token: print.token,
                     price: print.price,
                     size: print.size,
@@ -267,20 +267,20 @@ impl Venue {
 
     fn tape_state(&mut self, key: MarketKey, state: MarketState) {
         if let MarketState::Resolved(payout) = state {
-            // The desks end their own orders.
+            // The sims end their own orders.
             return self.resolve(key, payout);
         }
         self.set_accepting(key, state.trades());
     }
 
     /// The simulator of a wallet, made with its first order: it starts with the current books.
-    fn desk(&mut self, tape: &mut TapeEngine, wallet: Address) -> Result<(), Refusal> {
-        if tape.desks.contains_key(&wallet) {
+    fn wallet_sim(&mut self, tape: &mut TapeEngine, wallet: Address) -> Result<(), Refusal> {
+        if tape.sims.contains_key(&wallet) {
             return Ok(());
         }
         let mut config = tape.config;
         config.starting_cash = self.ledger.wallet(&wallet).map_or(Usdc::ZERO, |wallet| wallet.cash);
-        let seed = tape.seed.wrapping_add(tape.desks.len() as u64 + 1);
+        let seed = tape.seed.wrapping_add(tape.sims.len() as u64 + 1);
         let failed = |error: polydesk_sim::SimError| Refusal::new(500, error.to_string());
         let mut sim = Sim::new(config, seed).map_err(failed)?;
         let row = |event: MarketEvent| {
@@ -297,15 +297,16 @@ impl Venue {
             let snapshot = BookSnapshot { token, bids, asks };
             sim.on_market(&row(MarketEvent::Snapshot(Arc::new(snapshot))));
         }
-        let desk = Desk { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
-        tape.desks.insert(wallet, desk);
+        let wallet_sim =
+            WalletSim { sim, next: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
+        tape.sims.insert(wallet, wallet_sim);
         Ok(())
     }
 
     pub(super) fn tape_enter(&mut self, order: Order) -> Result<Placed, Refusal> {
         let Some(mut tape) = self.tape.take() else { return Err(Refusal::bad("no tape")) };
-        let entered = self.desk(&mut tape, order.wallet).and_then(|()| {
-            let (id, first) = self.send_to_desk(&mut tape, order);
+        let entered = self.wallet_sim(&mut tape, order.wallet).and_then(|()| {
+            let (id, first) = self.send_to_sim(&mut tape, order);
             self.first_answer(id, first)
         });
         self.tape = Some(tape);
@@ -313,7 +314,7 @@ impl Venue {
         entered
     }
 
-    fn send_to_desk(&mut self, tape: &mut TapeEngine, order: Order) -> (OrderHash, FirstNews) {
+    fn send_to_sim(&mut self, tape: &mut TapeEngine, order: Order) -> (OrderHash, FirstUpdates) {
         let (id, wallet) = (order.id, order.wallet);
         let tick = self.market(order.token.market()).tick;
         // Amounts of immediate orders can mean a price between two ticks; the worse tick is equivalent.
@@ -327,11 +328,11 @@ impl Venue {
         } else {
             Size::Shares(order.original())
         };
-        let mut first = FirstNews::default();
-        let Some(desk) = tape.desks.get_mut(&wallet) else { return (id, first) };
-        desk.next += 1;
-        let name = ClientOrderId(desk.next);
-        desk.orders.insert(name, id);
+        let mut first = FirstUpdates::default();
+        let Some(wallet_sim) = tape.sims.get_mut(&wallet) else { return (id, first) };
+        wallet_sim.next += 1;
+        let name = ClientOrderId(wallet_sim.next);
+        wallet_sim.orders.insert(name, id);
         tape.ids.insert(id, (wallet, name));
         let place = PlaceOrder {
             id: name,
@@ -349,10 +350,10 @@ impl Venue {
             expires: Time::MAX,
         };
         self.orders.insert(id, order);
-        desk.sim.submit(self.now, &Command::Place(vec![place]));
-        let mut news = Vec::new();
-        desk.sim.advance(self.now, &mut news);
-        for (_, event) in &news {
+        wallet_sim.sim.submit(self.now, &Command::Place(vec![place]));
+        let mut events = Vec::new();
+        wallet_sim.sim.advance(self.now, &mut events);
+        for (_, event) in &events {
             let Event::Account(event) = event else { continue };
             let AccountEvent::Order { id: of, update } = &**event else { continue };
             if *of != name {
@@ -365,11 +366,11 @@ impl Venue {
                 _ => {}
             }
         }
-        self.desk_news(wallet, desk, news);
+        self.apply_sim_events(wallet, wallet_sim, events);
         (id, first)
     }
 
-    fn first_answer(&mut self, id: OrderHash, first: FirstNews) -> Result<Placed, Refusal> {
+    fn first_answer(&mut self, id: OrderHash, first: FirstUpdates) -> Result<Placed, Refusal> {
         if let Some(reason) = first.refused {
             let Some(order) = self.orders.remove(&id) else {
                 return Err(Refusal::bad("Invalid order payload"));
@@ -392,7 +393,7 @@ impl Venue {
         }
         let order = self.orders[&id].clone();
         if status == "live" {
-            self.tell_order(OrderNews::Placement, order.clone());
+            self.tell_order(OrderChange::Placement, order.clone());
         }
         let trades = order.trades.clone();
         Ok(Placed { status, trades, shares: order.matched, money: order.matched_money, order })
@@ -442,12 +443,12 @@ impl Venue {
     pub(super) fn tape_cancel(&mut self, id: OrderHash) -> Result<(), &'static str> {
         let Some(mut tape) = self.tape.take() else { return Err("Order not found") };
         if let Some((wallet, name)) = tape.ids.get(&id).copied()
-            && let Some(desk) = tape.desks.get_mut(&wallet)
+            && let Some(wallet_sim) = tape.sims.get_mut(&wallet)
         {
-            desk.sim.submit(self.now, &Command::Cancel(name));
-            let mut news = Vec::new();
-            desk.sim.advance(self.now, &mut news);
-            self.desk_news(wallet, desk, news);
+            wallet_sim.sim.submit(self.now, &Command::Cancel(name));
+            let mut events = Vec::new();
+            wallet_sim.sim.advance(self.now, &mut events);
+            self.apply_sim_events(wallet, wallet_sim, events);
         }
         self.tape = Some(tape);
         self.wake_tape();
@@ -458,23 +459,28 @@ impl Venue {
         }
     }
 
-    /// What a desk's exchange told becomes what the venue tells.
-    fn desk_news(&mut self, wallet: Address, desk: &mut Desk, news: Vec<(Time, Event)>) {
-        for (_, event) in news {
+    /// Applies the events of a wallet's simulator to the venue's orders and trades.
+    fn apply_sim_events(
+        &mut self,
+        wallet: Address,
+        wallet_sim: &mut WalletSim,
+        events: Vec<(Time, Event)>,
+    ) {
+        for (_, event) in events {
             let Event::Account(event) = event else { continue };
             match *event {
                 AccountEvent::Order { id, update } => {
-                    if let Some(id) = desk.orders.get(&id).copied() {
-                        self.desk_order(id, &update);
+                    if let Some(id) = wallet_sim.orders.get(&id).copied() {
+                        self.apply_order_update(id, &update);
                     }
                 }
-                AccountEvent::Trade(trade) => self.desk_trade(wallet, desk, &trade),
+                AccountEvent::Trade(trade) => self.apply_trade(wallet, wallet_sim, &trade),
                 _ => {}
             }
         }
     }
 
-    fn desk_order(&mut self, id: OrderHash, update: &OrderUpdate) {
+    fn apply_order_update(&mut self, id: OrderHash, update: &OrderUpdate) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let ended = order.status.ended();
         match update {
@@ -482,7 +488,7 @@ impl Venue {
                 order.status = Status::Live;
                 let order = order.clone();
                 if order.tif.rests() {
-                    self.tell_order(OrderNews::Placement, order);
+                    self.tell_order(OrderChange::Placement, order);
                 }
             }
             OrderUpdate::Filled { .. } if !ended => order.status = Status::Matched,
@@ -499,20 +505,20 @@ impl Venue {
                 };
                 let order = order.clone();
                 if order.status != Status::Matched {
-                    self.tell_order(OrderNews::Cancellation, order);
+                    self.tell_order(OrderChange::Cancellation, order);
                 }
             }
             OrderUpdate::Expired { .. } if !ended => {
                 order.status = Status::Canceled(String::new());
                 let order = order.clone();
-                self.tell_order(OrderNews::Cancellation, order);
+                self.tell_order(OrderChange::Cancellation, order);
             }
             _ => {}
         }
     }
 
-    fn desk_trade(&mut self, _wallet: Address, desk: &mut Desk, own: &OwnTrade) {
-        if let Some(number) = desk.trades.get(&own.trade) {
+    fn apply_trade(&mut self, _wallet: Address, wallet_sim: &mut WalletSim, own: &OwnTrade) {
+        if let Some(number) = wallet_sim.trades.get(&own.trade) {
             let transaction = match own.status {
                 TradeStatus::Mined => Some(self.chance.bytes()),
                 _ => None,
@@ -524,9 +530,9 @@ impl Venue {
             let trade = trade.clone();
             return self.tell_trade(trade);
         }
-        let Some(id) = desk.orders.get(&own.order) else { return };
+        let Some(id) = wallet_sim.orders.get(&own.order) else { return };
         let (trade_id, number) = (self.chance.uuid(), self.trades.len() as u64);
-        let stranger = OrderHash::from_bytes(self.chance.bytes());
+        let counterparty = OrderHash::from_bytes(self.chance.bytes());
         let Some(order) = self.orders.get_mut(id) else { return };
         order.matched += own.fill.shares;
         order.matched_money += own.fill.notional;
@@ -534,10 +540,10 @@ impl Venue {
         order.trades.push(trade_id);
         let price = own.fill.level.unwrap_or(order.limit);
         let order = order.clone();
-        let trade = recorded_trade(&order, own, price, trade_id, number, stranger, self.now);
-        desk.trades.insert(own.trade, number);
+        let trade = recorded_trade(&order, own, price, trade_id, number, counterparty, self.now);
+        wallet_sim.trades.insert(own.trade, number);
         if own.role == Role::Maker {
-            self.tell_order(OrderNews::Update, order);
+            self.tell_order(OrderChange::Update, order);
         }
         self.trades.push(trade.clone());
         self.tell_trade(trade);
@@ -545,16 +551,16 @@ impl Venue {
 
     /// pUSD of a wallet on the chain.
     pub fn cash_of(&self, wallet: &Address) -> Usdc {
-        match self.tape.as_ref().and_then(|tape| tape.desks.get(wallet)) {
-            Some(desk) => desk.sim.account().cash(),
+        match self.tape.as_ref().and_then(|tape| tape.sims.get(wallet)) {
+            Some(wallet_sim) => wallet_sim.sim.account().cash(),
             None => self.ledger.wallet(wallet).map_or(Usdc::ZERO, |wallet| wallet.cash),
         }
     }
 
     /// Shares of a wallet on the chain.
     pub fn shares_of(&self, wallet: &Address) -> BTreeMap<Token, Shares> {
-        if let Some(desk) = self.tape.as_ref().and_then(|tape| tape.desks.get(wallet)) {
-            let tokens = desk.sim.account().tokens;
+        if let Some(wallet_sim) = self.tape.as_ref().and_then(|tape| tape.sims.get(wallet)) {
+            let tokens = wallet_sim.sim.account().tokens;
             let held = tokens.iter().enumerate();
             return held
                 .map(|(index, view)| (Token(index as u32), view.settled()))
@@ -566,24 +572,24 @@ impl Venue {
         held.filter(|(_, shares)| !shares.is_zero()).collect()
     }
 
-    /// Checks the sums of every desk.
-    pub(super) fn check_desks(&self) -> Result<(), String> {
+    /// Checks the invariants of every simulator.
+    pub(super) fn check_sims(&self) -> Result<(), String> {
         let Some(tape) = &self.tape else { return Ok(()) };
-        for (wallet, desk) in &tape.desks {
-            desk.sim.check_conservation().map_err(|broken| format!("{wallet}: {broken}"))?;
+        for (wallet, wallet_sim) in &tape.sims {
+            wallet_sim.sim.check_conservation().map_err(|broken| format!("{wallet}: {broken}"))?;
         }
         Ok(())
     }
 }
 
-/// A trade of ours with a stranger of the recording.
+/// A trade of ours with a counterparty of the recording.
 fn recorded_trade(
     order: &Order,
     own: &OwnTrade,
     price: Price,
     id: Uuid,
     number: u64,
-    stranger: OrderHash,
+    counterparty: OrderHash,
     now: Time,
 ) -> Trade {
     let fill = own.fill;
@@ -594,7 +600,7 @@ fn recorded_trade(
     let us = (order.key, order.signer, order.wallet);
     let (taking, making) = if taker { (us, nobody) } else { (nobody, us) };
     let leg = Leg {
-        order: if taker { stranger } else { order.id },
+        order: if taker { counterparty } else { order.id },
         key: making.0,
         signer: making.1,
         wallet: making.2,
@@ -610,7 +616,7 @@ fn recorded_trade(
     Trade {
         id,
         number,
-        order: if taker { order.id } else { stranger },
+        order: if taker { order.id } else { counterparty },
         key: taking.0,
         signer: taking.1,
         wallet: taking.2,

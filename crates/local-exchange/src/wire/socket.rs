@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{book, number, order, side, trade};
 use crate::text;
-use crate::venue::{BookView, LevelNews, MarketView, Order, OrderNews, Status, Trade};
+use crate::venue::{BookView, LevelUpdate, MarketView, Order, OrderChange, Status, Trade};
 
 fn stamp(at: Time) -> String {
     at.millis().to_string()
@@ -31,7 +31,7 @@ pub(crate) fn book_frame(view: &BookView) -> Value {
 
 /// Changed levels of the tokens a connection wants.
 pub(crate) fn levels_frame<'a>(
-    changes: impl Iterator<Item = &'a LevelNews>,
+    changes: impl Iterator<Item = &'a LevelUpdate>,
     at: Time,
     universe: &Universe,
 ) -> Option<Value> {
@@ -176,13 +176,13 @@ pub(crate) fn resolved_frame(view: &MarketView, winner: Option<Token>, at: Time)
 }
 
 /// An `order` event. A killed FOK has neither matched size nor creation time, as captured.
-pub(crate) fn order_frame(what: OrderNews, of: &Order, at: Time, universe: &Universe) -> Value {
+pub(crate) fn order_frame(what: OrderChange, of: &Order, at: Time, universe: &Universe) -> Value {
     let mut value = order(of, universe);
     value["event_type"] = json!("order");
     value["type"] = json!(match what {
-        OrderNews::Placement => "PLACEMENT",
-        OrderNews::Update => "UPDATE",
-        OrderNews::Cancellation => "CANCELLATION",
+        OrderChange::Placement => "PLACEMENT",
+        OrderChange::Update => "UPDATE",
+        OrderChange::Cancellation => "CANCELLATION",
     });
     value["order_owner"] = json!(of.key);
     value["timestamp"] = json!(stamp(at));

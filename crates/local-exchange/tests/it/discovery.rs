@@ -386,7 +386,7 @@ fn prices_walk_on_both_price_sockets() {
         let mut forged = Socket::open(&running.urls().polybolt).await.unwrap();
         forged.say(&json!({ "op": "auth", "rid": "a1", "auth": {} }).to_string()).await;
         assert_eq!(forged.json().await, fixture("polybolt_error_auth_invalid.json"));
-        assert_eq!(forged.next().await, Heard::Close(4001, "auth failed".to_owned()));
+        assert_eq!(forged.next().await, Incoming::Close(4001, "auth failed".to_owned()));
 
         let mut rtds = Socket::open(&running.urls().rtds).await.unwrap();
         let wants = |topic: &str, filters: &str| {
@@ -408,7 +408,7 @@ fn prices_walk_on_both_price_sockets() {
             &["symbol", "value", "full_accuracy_value"],
         );
         running
-            .pull_toml("[[streams]]\nchannel = \"rtds\"\nact = \"drop\"\nfor = \"10s\"")
+            .inject_toml("[[streams]]\nchannel = \"rtds\"\nact = \"drop\"\nfor = \"10s\"")
             .unwrap();
         running.advance(Span::secs(5));
         assert_eq!(rtds.drain().await.len(), 0, "a feed that is alive and silent");

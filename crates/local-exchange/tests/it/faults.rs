@@ -1,4 +1,4 @@
-//! Levers: what goes wrong, when, and to whom.
+//! Faults: what goes wrong, when, and to whom.
 
 use crate::common::*;
 use polydesk_domain::{Side, Span};
@@ -105,7 +105,7 @@ fn a_delayed_answer_waits_for_the_exchanges_clock() {
     run(async {
         let running = exchange().await;
         running
-            .pull_toml("[[answers]]\nendpoint = \"GET /time\"\nbefore = \"2s\"\nafter = \"3s\"")
+            .inject_toml("[[answers]]\nendpoint = \"GET /time\"\nbefore = \"2s\"\nafter = \"3s\"")
             .unwrap();
         let client = http();
         let url = format!("{}/time", running.urls().clob);
@@ -133,7 +133,7 @@ fn modes_refuse_in_their_own_way_and_end_by_themselves() {
         let ask = Ask::limit(&running, rain, Side::Buy, 3_000, 1_000);
         let mode = |act: &str, seconds: u32| {
             running
-                .pull_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"{seconds}s\""))
+                .inject_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"{seconds}s\""))
                 .unwrap();
         };
         mode("restart", 1);
@@ -229,9 +229,9 @@ fn frames_are_lost_doubled_swapped_altered_held_and_late() {
         let mut socket = Socket::market(&running, &[&id], false).await;
         socket.drain().await;
         let mut price = 100;
-        let mut change = async |lever: &str| {
-            running.pull_toml(&format!(
-                "[[streams]]\nchannel = \"market\"\nevent = \"price_change\"\nfor = \"1s\"\n{lever}"
+        let mut change = async |fault: &str| {
+            running.inject_toml(&format!(
+                "[[streams]]\nchannel = \"market\"\nevent = \"price_change\"\nfor = \"1s\"\n{fault}"
             )).unwrap();
             for _ in 0..3 {
                 price += 100;
@@ -271,35 +271,35 @@ fn connections_are_muted_closed_and_refused() {
         let mut second = Socket::market(&running, &[&id], false).await;
         second.drain().await;
         running
-            .pull_toml(
+            .inject_toml(
                 "[[streams]]\nchannel = \"market\"\nact = \"close\"\nat = \"1s\"\n\
             connections = \"1\"\ncode = 1012\nreason = \"restart\"",
             )
             .unwrap();
         running.advance(Span::secs(1));
-        assert_eq!(first.next().await, Heard::Close(1012, "restart".to_owned()));
+        assert_eq!(first.next().await, Incoming::Close(1012, "restart".to_owned()));
         second.drain().await;
         running
-            .pull_toml("[[streams]]\nchannel = \"market\"\nact = \"refuse\"\nfor = \"1s\"")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nact = \"refuse\"\nfor = \"1s\"")
             .unwrap();
         assert_eq!(Socket::open(&running.urls().market_socket).await.err(), Some(403));
         running.advance(Span::secs(1));
         assert!(Socket::open(&running.urls().market_socket).await.is_ok());
         running
-            .pull_toml("[[streams]]\nchannel = \"market\"\nact = \"mute\"\nfor = \"1s\"")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nact = \"mute\"\nfor = \"1s\"")
             .unwrap();
         second.say("PING").await;
         second.say(&json!({ "operation": "unsubscribe", "assets_ids": [id] }).to_string()).await;
         second.say(&json!({ "operation": "subscribe", "assets_ids": [id] }).to_string()).await;
         second.say("nonsense").await;
         // Neither PONG nor the book came; what is no frame of a stream did.
-        assert_eq!(second.next().await, Heard::Text("INVALID OPERATION".to_owned()));
+        assert_eq!(second.next().await, Incoming::Text("INVALID OPERATION".to_owned()));
         running
-            .pull_toml("[[streams]]\nchannel = \"market\"\nact = \"cut\"\nconnections = \"2\"")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nact = \"cut\"\nconnections = \"2\"")
             .unwrap();
-        assert_eq!(second.next().await, Heard::Gone, "no close frame");
+        assert_eq!(second.next().await, Incoming::Gone, "no close frame");
         running
-            .pull_toml("[[streams]]\nchannel = \"market\"\nact = \"drop\"\nevent = \"book\"")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nact = \"drop\"\nevent = \"book\"")
             .unwrap();
         running.advance(Span::secs(1));
         let mut third = Socket::market(&running, &[&id], false).await;
@@ -355,7 +355,7 @@ fn limits_refuse_tell_and_forgive() {
                 usize::from(reply.status == 429 && reply.header("retry-after") == Some("10"));
         }
         assert_eq!(refused, 3, "a tenth of the quota of 100, of which 95 % are usable");
-        running.pull_toml("[[limits]]\nip = \"queue\"").unwrap();
+        running.inject_toml("[[limits]]\nip = \"queue\"").unwrap();
         let asked = tokio::spawn(async move { get(&client, url).await.status });
         running.arrived("GET", "/ok", 13).await;
         assert!(!asked.is_finished(), "the edge lets it wait");
@@ -400,7 +400,7 @@ fn a_heartbeat_that_stops_cancels_everything() {
         assert_eq!(bob.orders().await.len(), 1);
         alice.place(&ask).await;
         running
-            .pull_toml(&format!("[[heartbeat]]\naccount = \"{}\"\nact = \"lapse\"", alice.owner))
+            .inject_toml(&format!("[[heartbeat]]\naccount = \"{}\"\nact = \"lapse\"", alice.owner))
             .unwrap();
         assert_eq!(alice.orders().await.len(), 0);
         running.check().unwrap();
@@ -414,7 +414,7 @@ fn reads_lag_hide_repeat_and_freeze() {
         let rain = token(&running, "rain-tomorrow", 0);
         let mut alice = trader(&running, 0);
         let ask = Ask::limit(&running, rain, Side::Buy, 3_000, 1_000);
-        running.pull_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"hide_new\"\nlag = \"5s\"\nfor = \"10s\"").unwrap();
+        running.inject_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"hide_new\"\nlag = \"5s\"\nfor = \"10s\"").unwrap();
         alice.place(&ask).await;
         assert_eq!(alice.orders().await.len(), 0);
         running.advance(Span::secs(5));
@@ -423,7 +423,9 @@ fn reads_lag_hide_repeat_and_freeze() {
         running.advance(Span::secs(5));
         alice.at(&running);
         running
-            .pull_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"freeze\"\nfor = \"1s\"")
+            .inject_toml(
+                "[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"freeze\"\nfor = \"1s\"",
+            )
             .unwrap();
         assert_eq!(alice.orders().await.len(), 1);
         alice.place(&ask).await;
@@ -432,13 +434,15 @@ fn reads_lag_hide_repeat_and_freeze() {
         alice.at(&running);
         assert_eq!(alice.orders().await.len(), 2);
         running
-            .pull_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"repeat\"\nfor = \"1s\"")
+            .inject_toml(
+                "[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"repeat\"\nfor = \"1s\"",
+            )
             .unwrap();
         assert_eq!(alice.orders().await.len(), 4);
         running.advance(Span::secs(1));
         alice.at(&running);
         running
-            .pull_toml("[[reads]]\nendpoint = \"GET /data/*\"\nact = \"hide\"\nfor = \"1s\"")
+            .inject_toml("[[reads]]\nendpoint = \"GET /data/*\"\nact = \"hide\"\nfor = \"1s\"")
             .unwrap();
         assert_eq!(alice.orders().await.len(), 0);
     });
@@ -449,7 +453,7 @@ fn a_clock_that_is_ahead_refuses_what_seems_old() {
     run(async {
         let running = exchange().await;
         let alice = trader(&running, 0);
-        running.pull_toml("[[time]]\nskew = \"61s\"\nfor = \"1s\"").unwrap();
+        running.inject_toml("[[time]]\nskew = \"61s\"\nfor = \"1s\"").unwrap();
         let url = format!("{}/time", running.urls().clob);
         assert_eq!(get(&alice.http, url).await.json(), json!(1_795_521_661));
         assert_eq!(alice.call("GET", "/data/orders", "").await.status, 401);
@@ -475,7 +479,7 @@ fn connections_break_with_a_reset_or_close_in_order() {
                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         let cut = "[[streams]]\nchannel = \"market\"\nact = \"cut\"\nat = \"1s\"";
         let answers = |act: &str| format!("[[answers]]\nendpoint = \"GET /time\"\nact = \"{act}\"");
-        for (words, lever) in [
+        for (words, fault) in [
             (get, answers("lose_request")),
             (get, answers("lose_answer")),
             (get, answers("cut")),
@@ -483,7 +487,7 @@ fn connections_break_with_a_reset_or_close_in_order() {
         ] {
             for reset in [false, true] {
                 let running = exchange().await;
-                running.pull_toml(&format!("{lever}\nreset = {reset}")).unwrap();
+                running.inject_toml(&format!("{fault}\nreset = {reset}")).unwrap();
                 let address = running.urls().clob.trim_start_matches("http://").to_owned();
                 let ending = tokio::spawn(async move { to_the_end(&address, words).await });
                 while !ending.is_finished() {
@@ -494,8 +498,8 @@ fn connections_break_with_a_reset_or_close_in_order() {
                 }
                 let end = ending.await.unwrap().map_err(|error| error.kind());
                 match reset {
-                    true => assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset), "{lever}"),
-                    false => assert!(end.is_ok(), "{lever}: {end:?}"),
+                    true => assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset), "{fault}"),
+                    false => assert!(end.is_ok(), "{fault}: {end:?}"),
                 }
             }
         }
@@ -513,7 +517,7 @@ fn reads_come_in_small_pages_and_contradict_each_other() {
         }
         let lists = "endpoint = \"GET /data/orders\"";
         running
-            .pull_toml(&format!("[[reads]]\n{lists}\nact = \"page\"\nrows = 2\nfor = \"5s\""))
+            .inject_toml(&format!("[[reads]]\n{lists}\nact = \"page\"\nrows = 2\nfor = \"5s\""))
             .unwrap();
         let (mut cursor, mut sizes, mut seen) = ("MA==".to_owned(), Vec::new(), Vec::new());
         while cursor != "LTE=" {
@@ -529,7 +533,7 @@ fn reads_come_in_small_pages_and_contradict_each_other() {
         let all: Vec<_> = alice.orders().await.iter().map(|row| row["id"].clone()).collect();
         assert_eq!(seen, all);
         running
-            .pull_toml(&format!(
+            .inject_toml(&format!(
                 "[[reads]]\n{lists}\nact = \"contradict\"\nreplace = [['LIVE', 'MATCHED']]"
             ))
             .unwrap();
@@ -545,8 +549,8 @@ fn a_subscription_can_be_ignored_and_a_snapshot_late() {
     run(async {
         let running = exchange().await;
         let rain = token_id(&running, token(&running, "rain-tomorrow", 0));
-        let lever = "[[streams]]\nchannel = \"market\"\nact = \"ignore\"\nframes = \"1\"";
-        running.pull_toml(lever).unwrap();
+        let fault = "[[streams]]\nchannel = \"market\"\nact = \"ignore\"\nframes = \"1\"";
+        running.inject_toml(fault).unwrap();
         let mut socket = Socket::market(&running, &[&rain], false).await;
         assert_eq!(socket.drain().await, Vec::<Value>::new(), "nobody says so");
         let again = json!({ "operation": "subscribe", "assets_ids": [rain] });
@@ -554,7 +558,7 @@ fn a_subscription_can_be_ignored_and_a_snapshot_late() {
         assert_eq!(socket.json().await["event_type"], "book");
         // Late: the book alone is held back.
         running
-            .pull_toml("[[streams]]\nchannel = \"market\"\nevent = \"book\"\nact = \"delay\"\ndelay = \"3s\"")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nevent = \"book\"\nact = \"delay\"\ndelay = \"3s\"")
             .unwrap();
         let mut late = Socket::market(&running, &[&rain], false).await;
         assert_eq!(late.drain().await, Vec::<Value>::new());

@@ -245,7 +245,7 @@ fn damaged_socket_messages_leave_the_connection_or_end_it() {
             socket.say(&message).await;
             socket.say("PING").await;
             // It says something or ends; it does not fall silent.
-            if !matches!(socket.next().await, Heard::Text(_)) {
+            if !matches!(socket.next().await, Incoming::Text(_)) {
                 over += 1;
             }
         }

@@ -5,7 +5,9 @@ use crate::common::{Socket, get, http, run, send};
 use alloy::primitives::{Address, hex};
 use polydesk_domain::{MarketKey, Outcome, Payout, Price, Shares, Side, Size, Span, Tif, Usdc};
 use polydesk_local_exchange::typed::{Contract, OrderMessage, recover_order};
-use polydesk_local_exchange::venue::{Ending, OrderSpec, Status, Venue, Walk, WalkRule};
+use polydesk_local_exchange::venue::{
+    Ending, OrderSpec, SettlementPath, SettlementRule, Status, Venue,
+};
 use polydesk_local_exchange::wallets::{TEST_ADDRESSES, WalletKind};
 use polydesk_local_exchange::{LocalExchange, Scenario, Setup, TEST_START};
 use proptest::prelude::*;
@@ -18,7 +20,7 @@ enum Act {
     Wait { millis: i64 },
     Split { account: usize, market: u32, size: u64 },
     Merge { account: usize, market: u32, size: u64 },
-    Walk { ending: u8 },
+    SettlementPath { ending: u8 },
     Tick { market: u32, fine: bool },
     Freeze { market: u32, frozen: bool },
     Resolve { market: u32, pays: u8 },
@@ -40,7 +42,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(account, market, size)| Act::Split { account, market, size }),
         1 => (account.clone(), market.clone(), 1..50_000_000u64)
             .prop_map(|(account, market, size)| Act::Merge { account, market, size }),
-        2 => (0..6u8).prop_map(|ending| Act::Walk { ending }),
+        2 => (0..6u8).prop_map(|ending| Act::SettlementPath { ending }),
         1 => (market.clone(), any::<bool>()).prop_map(|(market, fine)| Act::Tick { market, fine }),
         1 => (market.clone(), any::<bool>())
             .prop_map(|(market, frozen)| Act::Freeze { market, frozen }),
@@ -91,7 +93,7 @@ fn play(venue: &mut Venue, act: &Act) {
         Act::Merge { account, market, size } => {
             venue.merge(&owner(account), MarketKey(market), Shares::new(size));
         }
-        Act::Walk { ending } => {
+        Act::SettlementPath { ending } => {
             let ending = [
                 Ending::Confirm,
                 Ending::Retry,
@@ -101,8 +103,13 @@ fn play(venue: &mut Venue, act: &Act) {
                 Ending::Stall,
             ][usize::from(ending)];
             let next = venue.trades().len() as u64 + 1;
-            let walk = Walk { mined: None, confirmed: None, ending };
-            venue.walk_as(WalkRule { first: next, last: next + 1, signer: None, walk });
+            let path = SettlementPath { mined: None, confirmed: None, ending };
+            venue.add_settlement_rule(SettlementRule {
+                first: next,
+                last: next + 1,
+                signer: None,
+                path,
+            });
         }
         Act::Tick { market, fine } => {
             let tick =
@@ -165,7 +172,7 @@ proptest! {
         let runs = [0, 1].map(|_| {
             let mut venue = Venue::new(&Setup::test(), TEST_START).unwrap();
             acts.iter().for_each(|act| play(&mut venue, act));
-            format!("{:?} {:?}", venue.take_news(), venue.trades())
+            format!("{:?} {:?}", venue.take_updates(), venue.trades())
         });
         prop_assert_eq!(&runs[0], &runs[1]);
     }

@@ -112,7 +112,7 @@ fn subscriptions_are_added_removed_and_forced() {
         alice.place(&Ask::limit(&running, rain, Side::Buy, 4_000, 1_000)).await;
         assert_eq!(socket.drain().await.len(), 0);
         socket.say("not json").await;
-        assert_eq!(socket.next().await, Heard::Text("INVALID OPERATION".to_owned()));
+        assert_eq!(socket.next().await, Incoming::Text("INVALID OPERATION".to_owned()));
         let mut quiet = Socket::open(&running.urls().market_socket).await.unwrap();
         let wants = json!({ "type": "market", "assets_ids": [a, "1"], "initial_dump": false });
         quiet.say(&wants.to_string()).await;
@@ -160,7 +160,7 @@ fn a_socket_that_does_not_ping_is_closed() {
         running.advance(Span::secs(124));
         socket.drain().await;
         running.advance(Span::secs(125));
-        assert_eq!(socket.next().await, Heard::Close(1008, "no ping received".to_owned()));
+        assert_eq!(socket.next().await, Incoming::Close(1008, "no ping received".to_owned()));
         assert_eq!(running.connections(Channel::Market), 0);
     });
 }
@@ -222,7 +222,7 @@ fn a_user_socket_needs_credentials_and_may_choose_markets() {
         let alice = trader(&running, 0);
         let mut stranger = Socket::open(&running.urls().user_socket).await.unwrap();
         stranger.say(&json!({ "type": "user", "auth": { "apiKey": "x" } }).to_string()).await;
-        assert_eq!(stranger.next().await, Heard::Close(1008, "invalid credentials".to_owned()));
+        assert_eq!(stranger.next().await, Incoming::Close(1008, "invalid credentials".to_owned()));
         let own = &alice.credentials;
         let mut socket = Socket::open(&running.urls().user_socket).await.unwrap();
         // As the Rust client writes it.

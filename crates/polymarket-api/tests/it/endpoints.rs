@@ -32,7 +32,7 @@ use serde_json::Value;
 enum Proof {
     /// Called over sockets: the local exchange answers.
     Local,
-    /// Called too, but a lever gives the answer, from `fixtures/wire/`: the local exchange has nothing true
+    /// Called too, but a fault rule gives the response, from `fixtures/wire/`: the local exchange has nothing true
     /// to say.
     Fixture(&'static str),
     /// Another form of the same, never sent: `method` names the call that does it.
@@ -260,11 +260,11 @@ fn fixture(name: &str) -> Value {
 
 /// The next answer of an endpoint is a fixture.
 fn answer_with(world: &World, endpoint: &str, name: &str) {
-    let lever = format!(
+    let fault = format!(
         "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nstatus = 200\nbody = '''{}'''\n",
         fixture(name)
     );
-    world.exchange.pull_toml(&lever).unwrap_or_else(|error| panic!("{name}: {error}"));
+    world.exchange.inject_toml(&fault).unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
 fn decimal(text: &str) -> Decimal {
@@ -416,7 +416,7 @@ async fn clob_keys(world: &World) {
     // An answer that cannot be read may have made a key; what it says is not repeated.
     let broken = "[[answers]]\nendpoint = \"POST /auth/builder-api-key\"\ncalls = \"1\"\n\
                   body = '{\"key\":\"k\",\"secret\":\"hunter2\"'\n";
-    world.exchange.pull_toml(broken).unwrap();
+    world.exchange.inject_toml(broken).unwrap();
     match clob.create_builder_key().await {
         Err(ApiError::Unknown(text)) => assert!(!text.contains("hunter2"), "{text}"),
         other => panic!("{other:?}"),
@@ -498,7 +498,7 @@ async fn clob_private(world: &World, condition: &ConditionId) {
     assert!(clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty());
     clob.heartbeat("").await.unwrap();
 
-    // A trade, for everything that tells of trades. The house has the better bid.
+    // A trade, for every endpoint that lists trades. The house account has the better bid.
     let sold = trader.place(&ask(&rain, 0, Side::Sell, 45, 20, Tif::Fok)).await.unwrap();
     let filter = TradeFilter { market: Some(*condition), ..TradeFilter::default() };
     let trades = clob.trades(&filter).await.unwrap();

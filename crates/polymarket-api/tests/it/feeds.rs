@@ -236,7 +236,9 @@ fn a_resolution_and_a_tick_change_arrive_as_events() {
         consumer.until(|c| differing(&world, c, &tokens).is_empty()).await;
         world
             .exchange
-            .pull_toml("[[engine]]\nact = \"set_tick\"\nmarket = \"ada-wins\"\ntick = \"0.001\"\n")
+            .inject_toml(
+                "[[engine]]\nact = \"set_tick\"\nmarket = \"ada-wins\"\ntick = \"0.001\"\n",
+            )
             .unwrap();
         let ada = world.token("ada-wins", 0).market();
         consumer
@@ -250,7 +252,9 @@ fn a_resolution_and_a_tick_change_arrive_as_events() {
         consumer.until(|c| differing(&world, c, &tokens).is_empty()).await;
         world
             .exchange
-            .pull_toml("[[engine]]\nact = \"resolve\"\nmarket = \"rain-tomorrow\"\npays = \"no\"\n")
+            .inject_toml(
+                "[[engine]]\nact = \"resolve\"\nmarket = \"rain-tomorrow\"\npays = \"no\"\n",
+            )
             .unwrap();
         let rain = world.token("rain-tomorrow", 0).market();
         consumer.until(|c| c.states.get(&rain.0) == Some(&MarketState::Resolved(Payout::NO))).await;
@@ -268,7 +272,7 @@ fn a_token_that_falls_silent_while_its_book_moves_is_noticed() {
         // The socket is up and answers pings; frames of one market never come again by themselves.
         world
             .exchange
-            .pull_toml("[[streams]]\nchannel = \"market\"\nmarket = \"rain-tomorrow\"\nact = \"drop\"\nfor = \"30s\"\n")
+            .inject_toml("[[streams]]\nchannel = \"market\"\nmarket = \"rain-tomorrow\"\nact = \"drop\"\nfor = \"30s\"\n")
             .unwrap();
         let maker = world.trader(0, WalletKind::Eoa);
         let market = world.market("rain-tomorrow");
@@ -333,7 +337,7 @@ fn own_orders_and_trades_are_heard_and_a_lost_connection_is_told() {
         }
         assert_eq!(kinds[0], "PLACEMENT");
         assert_eq!(states, [TradeState::Matched, TradeState::Mined, TradeState::Confirmed]);
-        world.exchange.pull_toml("[[streams]]\nchannel = \"user\"\nact = \"close\"\ncode = 1012\nreason = \"restart\"\n").unwrap();
+        world.exchange.inject_toml("[[streams]]\nchannel = \"user\"\nact = \"close\"\ncode = 1012\nreason = \"restart\"\n").unwrap();
         let gone = items.recv().await.unwrap();
         assert!(
             matches!(&gone, UserItem::Disconnected { reason, .. } if reason.contains("1012")),
@@ -440,7 +444,7 @@ fn soak() {
             trouble += &format!("[[streams]]\nchannel = \"market\"\nconnections = \"{n}\"\nact = \"mute\"\nat = \"{}min\"\nfor = \"90s\"\n", n * 2);
         }
         trouble += "[[streams]]\nchannel = \"market\"\nact = \"close\"\nat = \"7min\"\ncode = 1012\nreason = \"restart\"\n";
-        world.exchange.pull_toml(&trouble).unwrap();
+        world.exchange.inject_toml(&trouble).unwrap();
 
         let account = world.exchange.accounts()[0].clone();
         let (key, wallet) = (account.credentials.unwrap().key, account.owner);

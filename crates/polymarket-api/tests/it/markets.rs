@@ -241,7 +241,7 @@ fn discovery_lists_what_the_exchange_trades() {
         taker.place(&ask(&rain, 0, Side::Sell, 45, 20, Tif::Fok)).await.unwrap();
         world.exchange.advance(Span::secs(60));
         let data = Data::new(world.http.clone(), &world.endpoints.data, world.limits.clone());
-        // The house has the better bid: the seller is the one who traded.
+        // The house account has the better bid: the seller is the one who traded.
         let wallet = taker.signer.maker().to_string();
         let positions = data.positions(&wallet, Vec::new()).await.unwrap();
         assert!(positions.iter().any(|position| position.asset == rain.tokens[0].to_string()));

@@ -225,7 +225,7 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
             let signed = trader.sign(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc));
             say(format!("{signed:?}"));
             say(format!("{:?}", trader.post(&signed).await));
-            for lever in [
+            for fault in [
                 "act = \"cut\"",
                 "status = 401\nbody = '{\"error\":\"Invalid API key\"}'",
                 "act = \"lose_answer\"",
@@ -234,8 +234,8 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
                 for endpoint in ["POST /order", "GET /data/orders", "GET /auth/derive-api-key"] {
                     world
                         .exchange
-                        .pull_toml(&format!(
-                            "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\n{lever}\n"
+                        .inject_toml(&format!(
+                            "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\n{fault}\n"
                         ))
                         .unwrap();
                 }

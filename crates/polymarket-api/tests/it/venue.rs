@@ -355,21 +355,21 @@ fn a_lost_answer_is_unknown_and_never_sent_again() {
             ("body = 'null'", true),
             ("act = \"silence_after\"", true),
         ];
-        for (lever, exists) in cases {
+        for (fault, exists) in cases {
             let sent = world.exchange.count("POST", "/order");
             world
                 .exchange
-                .pull_toml(&format!(
-                    "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\n{lever}\n"
+                .inject_toml(&format!(
+                    "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\n{fault}\n"
                 ))
                 .unwrap();
             let signed = trader.sign(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc));
             let outcome = trader.post(&signed).await;
-            assert!(matches!(outcome, Err(ApiError::Unknown(_))), "{lever}: {outcome:?}");
-            assert_eq!(world.exchange.count("POST", "/order"), sent + 1, "{lever}: sent again");
+            assert!(matches!(outcome, Err(ApiError::Unknown(_))), "{fault}: {outcome:?}");
+            assert_eq!(world.exchange.count("POST", "/order"), sent + 1, "{fault}: sent again");
             // The id computed before sending tells what became of it.
             let found = trader.clob.order(&signed.id()).await.unwrap();
-            assert_eq!(found.is_some(), exists, "{lever}");
+            assert_eq!(found.is_some(), exists, "{fault}");
             trader.clob.cancel_all().await.unwrap();
             world.exchange.advance(Span::secs(1));
         }
@@ -385,7 +385,7 @@ fn reads_and_cancels_are_repeated_orders_are_not() {
         let placed = trader.place(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap();
         world
             .exchange
-            .pull_toml("[[answers]]\nendpoint = \"GET /book\"\ncalls = \"1..2\"\nact = \"lose_answer\"\n[[answers]]\nendpoint = \"DELETE /order\"\ncalls = \"1\"\nact = \"lose_request\"\n")
+            .inject_toml("[[answers]]\nendpoint = \"GET /book\"\ncalls = \"1..2\"\nact = \"lose_answer\"\n[[answers]]\nendpoint = \"DELETE /order\"\ncalls = \"1\"\nact = \"lose_request\"\n")
             .unwrap();
         let books = world.exchange.count("GET", "/book");
         trader.clob.book(&market.tokens[0]).await.unwrap();
@@ -413,7 +413,7 @@ fn modes_of_the_engine_are_states_the_caller_sees() {
             let resting = trader.place(&order).await.unwrap();
             world
                 .exchange
-                .pull_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"10s\"\n"))
+                .inject_toml(&format!("[[engine]]\nact = \"{act}\"\nfor = \"10s\"\n"))
                 .unwrap();
             let refused = trader.place(&order).await.unwrap_err();
             assert!(!refused.may_have_taken_effect(), "{act}: {refused}");
@@ -437,7 +437,7 @@ fn modes_of_the_engine_are_states_the_caller_sees() {
 fn the_venues_clock_is_measured_and_used() {
     run(async {
         let world = World::new(Setup::test()).await;
-        world.exchange.pull_toml("[[time]]\nskew = \"2min\"\n").unwrap();
+        world.exchange.inject_toml("[[time]]\nskew = \"2min\"\n").unwrap();
         let trader = world.trader(0, WalletKind::Eoa);
         let stale = trader.clob.open_orders(&OrderFilter::default()).await;
         assert!(matches!(stale, Err(ApiError::Unauthorised(_))), "{stale:?}");
@@ -455,7 +455,7 @@ fn a_throttled_venue_is_left_alone_for_as_long_as_it_says() {
         let trader = world.trader(0, WalletKind::Eoa);
         world
             .exchange
-            .pull_toml("[[limits]]\nsigner = \"on\"\nfigures = { orders = 1, order_burst = 2, cancels = 1, cancel_burst = 2, debt = false }\n")
+            .inject_toml("[[limits]]\nsigner = \"on\"\nfigures = { orders = 1, order_burst = 2, cancels = 1, cancel_burst = 2, debt = false }\n")
             .unwrap();
         let mut throttled = None;
         for _ in 0..4 {
@@ -537,7 +537,9 @@ fn stale_and_partial_reads_are_read_as_they_are() {
         let placed = trader.place(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap();
         world
             .exchange
-            .pull_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"hide\"\nfor = \"5s\"\n")
+            .inject_toml(
+                "[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"hide\"\nfor = \"5s\"\n",
+            )
             .unwrap();
         assert!(trader.clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty());
         // A hidden order is still known by its id: absence from a list proves nothing.
@@ -618,29 +620,29 @@ fn an_answer_to_a_cancel_counts_for_what_it_says_only() {
         let market = world.market("rain-tomorrow");
         let trader = world.trader(0, WalletKind::Eoa);
         let order = trader.place(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap().id;
-        let lever = |endpoint: &str, body: &str| {
+        let fault = |endpoint: &str, body: &str| {
             let toml =
                 format!("[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nbody = '{body}'\n");
-            world.exchange.pull_toml(&toml).unwrap();
+            world.exchange.inject_toml(&toml).unwrap();
         };
         // Neither list: it is no answer, and certainly not "nothing was open".
         for body in ["{}", "{\"error\":\"x\"}", "null", "\"OK\"", "[]", "<html>"] {
-            lever("DELETE /cancel-all", body);
+            fault("DELETE /cancel-all", body);
             let nothing = trader.clob.cancel_all().await;
             assert!(matches!(nothing, Err(ApiError::Malformed { .. })), "{body}: {nothing:?}");
         }
         for body in ["{\"canceled\":[]}", "{\"canceled\":null,\"not_canceled\":null}"] {
-            lever("DELETE /cancel-all", body);
+            fault("DELETE /cancel-all", body);
             assert_eq!(trader.clob.cancel_all().await.unwrap(), Default::default(), "{body}");
             // Asked for by name and not named in the answer.
-            lever("DELETE /order", body);
+            fault("DELETE /order", body);
             assert_eq!(trader.clob.cancel(&order).await.unwrap().unanswered, [order], "{body}");
         }
         let other = OrderHash::from_bytes([7; 32]);
         let asked = [order, other];
         let named =
             format!("{{\"canceled\":[],\"not_canceled\":{{\"{other}\":\"Order not found\"}}}}");
-        lever("DELETE /orders", &named);
+        fault("DELETE /orders", &named);
         let report = trader.clob.cancel_orders(&asked).await.unwrap();
         assert_eq!(report.unanswered, [order]);
         assert_eq!(report.not_canceled, [(other, NotCanceled::NotFound)]);
@@ -669,7 +671,7 @@ fn rows_of_a_batch_that_name_each_others_orders_tell_nothing() {
         );
         let toml =
             format!("[[answers]]\nendpoint = \"POST /orders\"\ncalls = \"1\"\nbody = '{body}'\n");
-        world.exchange.pull_toml(&toml).unwrap();
+        world.exchange.inject_toml(&toml).unwrap();
         let owner = &trader.credentials.key;
         let batch: Vec<_> = signed.iter().map(|order| (order.id(), order.body(owner))).collect();
         let outcomes = trader.clob.place_batch(&batch).await.unwrap();
@@ -699,7 +701,7 @@ fn only_an_acknowledgement_is_a_heartbeat() {
             for endpoint in ["POST /v1/heartbeats", "POST /heartbeats"] {
                 world
                     .exchange
-                    .pull_toml(&format!(
+                    .inject_toml(&format!(
                         "[[answers]]\nendpoint = \"{endpoint}\"\ncalls = \"1\"\nstatus = 200\nbody = '{body}'\n"
                     ))
                     .unwrap();

@@ -356,7 +356,7 @@ pub struct Socket(WebSocket<TokioIo<Upgraded>>);
 
 /// What comes from a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum Incoming {
     Text(String),
     Close(u16, String),
     Gone,
@@ -395,12 +395,12 @@ impl Socket {
         self.0.flush().await.unwrap();
     }
 
-    pub async fn next(&mut self) -> Heard {
+    pub async fn next(&mut self) -> Incoming {
         loop {
-            let Ok(frame) = self.0.read_frame().await else { return Heard::Gone };
+            let Ok(frame) = self.0.read_frame().await else { return Incoming::Gone };
             match frame.opcode {
                 OpCode::Text => {
-                    return Heard::Text(String::from_utf8(frame.payload.to_vec()).unwrap());
+                    return Incoming::Text(String::from_utf8(frame.payload.to_vec()).unwrap());
                 }
                 OpCode::Close => {
                     let code = frame
@@ -408,7 +408,7 @@ impl Socket {
                         .get(..2)
                         .map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
                     let reason = String::from_utf8_lossy(frame.payload.get(2..).unwrap_or(&[]));
-                    return Heard::Close(code, reason.into_owned());
+                    return Incoming::Close(code, reason.into_owned());
                 }
                 _ => {}
             }
@@ -418,7 +418,7 @@ impl Socket {
     /// The next frame as JSON.
     pub async fn json(&mut self) -> Value {
         match self.next().await {
-            Heard::Text(text) => {
+            Incoming::Text(text) => {
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
             }
             other => panic!("{other:?}"),
@@ -431,8 +431,8 @@ impl Socket {
         let mut frames = Vec::new();
         loop {
             match self.next().await {
-                Heard::Text(text) if text == "PONG" => return frames,
-                Heard::Text(text) => frames.push(serde_json::from_str(&text).unwrap()),
+                Incoming::Text(text) if text == "PONG" => return frames,
+                Incoming::Text(text) => frames.push(serde_json::from_str(&text).unwrap()),
                 other => panic!("{other:?} after {frames:?}"),
             }
         }

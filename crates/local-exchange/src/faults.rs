@@ -10,17 +10,17 @@ use serde_json::Value;
 use crate::chance::Chance;
 use crate::limits::{LimitSetup, Tier};
 use crate::scenario::{
-    AnswerAct, AnswerLever, EngineAct, EngineLever, HeartbeatAct, HeartbeatLever, LimitLever, Pays,
-    ReadAct, ReadLever, Scenario, StreamAct, StreamLever, TimeLever,
+    AnswerAct, AnswerFault, EngineAct, EngineFault, HeartbeatAct, HeartbeatFault, LimitFault, Pays,
+    ReadAct, ReadFault, Scenario, StreamAct, StreamFault, TimeFault,
 };
 use crate::server::answer::{Answer, Req};
 use crate::server::hub::{Channel, Marked, Out};
 use crate::server::inner::Inner;
-use crate::venue::{Mode, Walk, WalkRule};
+use crate::venue::{SettlementPath, SettlementRule, VenueMode};
 
 /// The decided treatment of a request and its response.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fate {
+pub(crate) struct RequestOutcome {
     pub(crate) before: Span,
     pub(crate) after: Span,
     pub(crate) lose_request: bool,
@@ -30,31 +30,31 @@ pub(crate) struct Fate {
     pub(crate) page: bool,
     /// Connections are closed by RST.
     pub(crate) reset: bool,
-    lever: Option<AnswerLever>,
+    fault: Option<AnswerFault>,
 }
 
-impl Fate {
+impl RequestOutcome {
     /// Applies the fault rule to a response.
-    pub(crate) fn dress(&self, answer: Answer) -> Answer {
+    pub(crate) fn apply_to(&self, answer: Answer) -> Answer {
         if self.page {
             return Answer::block_page();
         }
-        let Some(lever) = &self.lever else { return answer };
+        let Some(fault) = &self.fault else { return answer };
         let mut answer = answer;
-        if let Some(status) = lever.status {
+        if let Some(status) = fault.status {
             answer.status = status;
         }
-        if let Some(body) = &lever.body {
+        if let Some(body) = &fault.body {
             answer.body = Bytes::from(body.clone());
         }
-        if !lever.replace.is_empty() {
+        if !fault.replace.is_empty() {
             let text = String::from_utf8_lossy(&answer.body).into_owned();
-            answer.body = Bytes::from(replaced(text, &lever.replace));
+            answer.body = Bytes::from(replaced(text, &fault.replace));
         }
-        if let Some(content_type) = &lever.content_type {
+        if let Some(content_type) = &fault.content_type {
             answer.content_type = content_type.clone();
         }
-        for (name, value) in &lever.headers {
+        for (name, value) in &fault.headers {
             answer = answer.with(name, value.clone());
         }
         answer
@@ -96,7 +96,7 @@ impl Window {
 
 #[derive(Debug)]
 struct StreamState {
-    lever: StreamLever,
+    fault: StreamFault,
     window: Window,
     token_market: Option<MarketKey>,
     seen: u64,
@@ -106,7 +106,7 @@ struct StreamState {
 
 #[derive(Debug)]
 struct ReadState {
-    lever: ReadLever,
+    fault: ReadFault,
     window: Window,
     cached: BTreeMap<String, (Time, Answer)>,
 }
@@ -114,19 +114,19 @@ struct ReadState {
 /// A timed action of a scenario.
 #[derive(Debug, Clone)]
 enum Timed {
-    Engine(EngineLever, bool),
-    Limits(LimitLever),
+    Engine(EngineFault, bool),
+    Limits(LimitFault),
     RestoreLimits(LimitSetup, bool),
-    Heartbeat(HeartbeatLever),
+    Heartbeat(HeartbeatFault),
     Skew(Span),
-    CloseStreams(StreamLever),
+    CloseStreams(StreamFault),
 }
 
 /// All active fault rules.
 #[derive(Debug)]
-pub(crate) struct Levers {
+pub(crate) struct Faults {
     chance: Chance,
-    answers: Vec<(AnswerLever, u64)>,
+    answers: Vec<(AnswerFault, u64)>,
     streams: Vec<StreamState>,
     reads: Vec<ReadState>,
     timeline: BTreeMap<(Time, u64), Timed>,
@@ -135,9 +135,9 @@ pub(crate) struct Levers {
     now: Time,
 }
 
-impl Levers {
-    pub(crate) fn new(seed: u64, now: Time) -> Levers {
-        Levers {
+impl Faults {
+    pub(crate) fn new(seed: u64, now: Time) -> Faults {
+        Faults {
             chance: Chance::new(seed, 2),
             answers: Vec::new(),
             streams: Vec::new(),
@@ -167,38 +167,38 @@ impl Levers {
     }
 
     /// Decides the treatment of a request. The first fault rule that matches, by number and by chance, applies.
-    pub(crate) fn fate(&mut self, req: &Req, account: Option<Address>) -> Fate {
-        let mut fate = Fate::default();
+    pub(crate) fn decide(&mut self, req: &Req, account: Option<Address>) -> RequestOutcome {
+        let mut outcome = RequestOutcome::default();
         let mut decided = false;
-        for (lever, seen) in &mut self.answers {
-            let fits = lever.endpoint.is(&req.method, &req.path)
-                && lever.account.is_none_or(|of| Some(of) == account);
+        for (fault, seen) in &mut self.answers {
+            let fits = fault.endpoint.is(&req.method, &req.path)
+                && fault.account.is_none_or(|of| Some(of) == account);
             if !fits {
                 continue;
             }
             *seen += 1;
-            if decided || !lever.calls.has(*seen) || !self.chance.happens(lever.chance_ppm) {
+            if decided || !fault.calls.has(*seen) || !self.chance.happens(fault.chance_ppm) {
                 continue;
             }
             decided = true;
             let mut draw =
                 |delay: Option<_>| delay.map_or(Span::ZERO, |delay| self.chance.delay(delay));
-            fate = Fate {
-                before: draw(lever.before),
-                after: draw(lever.after),
+            outcome = RequestOutcome {
+                before: draw(fault.before),
+                after: draw(fault.after),
                 lose_request: matches!(
-                    lever.act,
+                    fault.act,
                     AnswerAct::LoseRequest | AnswerAct::SilenceBefore
                 ),
-                lose_answer: matches!(lever.act, AnswerAct::LoseAnswer | AnswerAct::SilenceAfter),
-                silence: matches!(lever.act, AnswerAct::SilenceBefore | AnswerAct::SilenceAfter),
-                cut: (lever.act == AnswerAct::Cut).then(|| lever.cut.unwrap_or(usize::MAX)),
-                page: lever.act == AnswerAct::BlockPage,
-                reset: lever.reset,
-                lever: Some(lever.clone()),
+                lose_answer: matches!(fault.act, AnswerAct::LoseAnswer | AnswerAct::SilenceAfter),
+                silence: matches!(fault.act, AnswerAct::SilenceBefore | AnswerAct::SilenceAfter),
+                cut: (fault.act == AnswerAct::Cut).then(|| fault.cut.unwrap_or(usize::MAX)),
+                page: fault.act == AnswerAct::BlockPage,
+                reset: fault.reset,
+                fault: Some(fault.clone()),
             };
         }
-        fate
+        outcome
     }
 
     /// Decides how a frame of a connection is delivered.
@@ -215,7 +215,7 @@ impl Levers {
         let mut copies = 1;
         let mut after = Vec::new();
         for state in &mut self.streams {
-            let lever = &state.lever;
+            let fault = &state.fault;
             if state.window.until <= now
                 && let Some(earlier) = state.waiting.remove(&id)
             {
@@ -223,17 +223,17 @@ impl Levers {
                 after.push(earlier);
             }
             let market = |key: MarketKey| marked.tokens.iter().any(|t: &Token| t.market() == key);
-            let fits = lever.channel == channel
-                && lever.connections.has(number)
+            let fits = fault.channel == channel
+                && fault.connections.has(number)
                 && state.window.has(now)
-                && lever.event.as_ref().is_none_or(|event| *event == marked.event)
-                && (lever.market.is_none() || state.token_market.is_some_and(market));
+                && fault.event.as_ref().is_none_or(|event| *event == marked.event)
+                && (fault.market.is_none() || state.token_market.is_some_and(market));
             if !fits {
                 continue;
             }
             state.seen += 1;
-            let chosen = lever.frames.has(state.seen) && self.chance.happens(lever.chance_ppm);
-            if lever.act == StreamAct::Reorder
+            let chosen = fault.frames.has(state.seen) && self.chance.happens(fault.chance_ppm);
+            if fault.act == StreamAct::Reorder
                 && let Some(earlier) = state.waiting.remove(&id)
             {
                 after.push(earlier);
@@ -242,11 +242,11 @@ impl Levers {
             if !chosen {
                 continue;
             }
-            match lever.act {
+            match fault.act {
                 StreamAct::Drop | StreamAct::Mute => return Vec::new(),
                 StreamAct::Duplicate => copies += 1,
                 StreamAct::Delay => {
-                    let extra = lever.delay.map_or(Span::ZERO, |d| self.chance.delay(d));
+                    let extra = fault.delay.map_or(Span::ZERO, |d| self.chance.delay(d));
                     delay = delay + extra;
                 }
                 StreamAct::Hold => delay = delay.max(now.until(state.window.until)),
@@ -254,12 +254,12 @@ impl Levers {
                     state.waiting.insert(id, text);
                     return Vec::new();
                 }
-                StreamAct::Alter => text = replaced(text, &lever.replace),
+                StreamAct::Alter => text = replaced(text, &fault.replace),
                 StreamAct::Close => {
-                    let reason = lever.reason.clone().unwrap_or_default();
-                    return vec![Passage::Close(lever.code.unwrap_or(1_012), reason)];
+                    let reason = fault.reason.clone().unwrap_or_default();
+                    return vec![Passage::Close(fault.code.unwrap_or(1_012), reason)];
                 }
-                StreamAct::Cut => return vec![Passage::Cut { reset: lever.reset }],
+                StreamAct::Cut => return vec![Passage::Cut { reset: fault.reset }],
                 StreamAct::Refuse | StreamAct::Ignore => {}
             }
         }
@@ -274,8 +274,8 @@ impl Levers {
     /// Whether new connections of a channel are refused.
     pub(crate) fn refuses(&self, channel: Channel, now: Time) -> bool {
         self.streams.iter().any(|state| {
-            state.lever.channel == channel
-                && state.lever.act == StreamAct::Refuse
+            state.fault.channel == channel
+                && state.fault.act == StreamAct::Refuse
                 && state.window.has(now)
         })
     }
@@ -283,8 +283,8 @@ impl Levers {
     /// Whether a channel's keep-alive is not answered.
     pub(crate) fn mutes_pong(&self, channel: Channel) -> bool {
         self.streams.iter().any(|state| {
-            state.lever.channel == channel
-                && state.lever.act == StreamAct::Mute
+            state.fault.channel == channel
+                && state.fault.act == StreamAct::Mute
                 && state.window.has(self.now)
         })
     }
@@ -294,30 +294,30 @@ impl Levers {
         let now = self.now;
         let chance = &mut self.chance;
         self.streams.iter_mut().any(|state| {
-            let lever = &state.lever;
-            let fits = lever.act == StreamAct::Ignore
-                && lever.channel == channel
-                && lever.connections.has(number)
+            let fault = &state.fault;
+            let fits = fault.act == StreamAct::Ignore
+                && fault.channel == channel
+                && fault.connections.has(number)
                 && state.window.has(now);
             if !fits {
                 return false;
             }
             state.seen += 1;
-            lever.frames.has(state.seen) && chance.happens(lever.chance_ppm)
+            fault.frames.has(state.seen) && chance.happens(fault.chance_ppm)
         })
     }
 
     /// Rows on a page of a list, if a fault rule sets them.
     pub(crate) fn page(&self, req: &Req) -> Option<usize> {
         let account = req.header("POLY_ADDRESS").and_then(crate::wire::address);
-        let fits = |lever: &ReadLever| {
-            lever.act == ReadAct::Page
-                && lever.endpoint.is(&req.method, &req.path)
-                && lever.account.is_none_or(|of| Some(of) == account)
+        let fits = |fault: &ReadFault| {
+            fault.act == ReadAct::Page
+                && fault.endpoint.is(&req.method, &req.path)
+                && fault.account.is_none_or(|of| Some(of) == account)
         };
         let now = self.now;
         let mut states = self.reads.iter();
-        states.find(|state| state.window.has(now) && fits(&state.lever))?.lever.rows
+        states.find(|state| state.window.has(now) && fits(&state.fault))?.fault.rows
     }
 
     /// Applies the fault rules of reads to a response.
@@ -326,12 +326,12 @@ impl Levers {
         let now = self.now;
         let state = self.reads.iter_mut().find(|state| {
             state.window.has(now)
-                && state.lever.endpoint.is(&req.method, &req.path)
-                && state.lever.account.is_none_or(|of| Some(of) == account)
+                && state.fault.endpoint.is(&req.method, &req.path)
+                && state.fault.account.is_none_or(|of| Some(of) == account)
         });
         let Some(state) = state.filter(|_| answer.status == 200) else { return answer };
-        let lag = state.lever.lag.map_or(Span::MAX, |lag| lag.0);
-        match state.lever.act {
+        let lag = state.fault.lag.map_or(Span::MAX, |lag| lag.0);
+        match state.fault.act {
             ReadAct::Freeze | ReadAct::Stale => {
                 let key = format!("{} {:?} {account:?}", req.path, req.query);
                 let cached = state.cached.get(&key).filter(|(at, _)| at.until(now) < lag);
@@ -348,7 +348,7 @@ impl Levers {
             ReadAct::Contradict => {
                 let text = String::from_utf8_lossy(&answer.body).into_owned();
                 let text = state
-                    .lever
+                    .fault
                     .replace
                     .iter()
                     .fold(text, |text, [from, to]| text.replace(from, to));
@@ -386,61 +386,65 @@ impl Inner {
     pub(crate) fn arm(&mut self, scenario: &Scenario) {
         let now = self.venue.now();
         if let Some(seed) = scenario.seed {
-            self.levers.chance = Chance::new(seed, 2);
+            self.faults.chance = Chance::new(seed, 2);
         }
-        self.levers.now = now;
-        for lever in &scenario.answers {
-            self.levers.answers.push((lever.clone(), 0));
+        self.faults.now = now;
+        for fault in &scenario.answers {
+            self.faults.answers.push((fault.clone(), 0));
         }
-        for lever in &scenario.settlement {
-            self.venue.walk_as(WalkRule {
-                first: lever.trades.first,
-                last: lever.trades.last,
-                signer: lever.account,
-                walk: Walk { mined: lever.mined, confirmed: lever.confirmed, ending: lever.ending },
+        for fault in &scenario.settlement {
+            self.venue.add_settlement_rule(SettlementRule {
+                first: fault.trades.first,
+                last: fault.trades.last,
+                signer: fault.account,
+                path: SettlementPath {
+                    mined: fault.mined,
+                    confirmed: fault.confirmed,
+                    ending: fault.ending,
+                },
             });
         }
-        for lever in &scenario.streams {
-            let window = Window::new(now, lever.at.0, lever.lasts.map(|lasts| lasts.0));
-            let no_frame = lever.event.is_none() && lever.market.is_none();
-            if matches!(lever.act, StreamAct::Close | StreamAct::Cut) && no_frame {
-                self.levers.at(window.from, Timed::CloseStreams(lever.clone()));
+        for fault in &scenario.streams {
+            let window = Window::new(now, fault.at.0, fault.lasts.map(|lasts| lasts.0));
+            let no_frame = fault.event.is_none() && fault.market.is_none();
+            if matches!(fault.act, StreamAct::Close | StreamAct::Cut) && no_frame {
+                self.faults.at(window.from, Timed::CloseStreams(fault.clone()));
                 continue;
             }
-            let token_market = lever.market.as_ref().and_then(|slug| self.by_slug(slug));
-            self.levers.streams.push(StreamState {
-                lever: lever.clone(),
+            let token_market = fault.market.as_ref().and_then(|slug| self.by_slug(slug));
+            self.faults.streams.push(StreamState {
+                fault: fault.clone(),
                 window,
                 token_market,
                 seen: 0,
                 waiting: BTreeMap::new(),
             });
         }
-        for lever in &scenario.reads {
-            let window = Window::new(now, lever.at.0, lever.lasts.map(|lasts| lasts.0));
-            let state = ReadState { lever: lever.clone(), window, cached: BTreeMap::new() };
-            self.levers.reads.push(state);
+        for fault in &scenario.reads {
+            let window = Window::new(now, fault.at.0, fault.lasts.map(|lasts| lasts.0));
+            let state = ReadState { fault: fault.clone(), window, cached: BTreeMap::new() };
+            self.faults.reads.push(state);
         }
-        for lever in &scenario.engine {
-            self.levers.at(now + lever.at.0, Timed::Engine(lever.clone(), true));
-            if let Some(lasts) = lever.lasts {
-                let end = now + lever.at.0 + lasts.0;
-                self.levers.at(end, Timed::Engine(lever.clone(), false));
+        for fault in &scenario.engine {
+            self.faults.at(now + fault.at.0, Timed::Engine(fault.clone(), true));
+            if let Some(lasts) = fault.lasts {
+                let end = now + fault.at.0 + lasts.0;
+                self.faults.at(end, Timed::Engine(fault.clone(), false));
             }
         }
-        for lever in &scenario.limits {
-            self.levers.at(now + lever.at.0, Timed::Limits(lever.clone()));
+        for fault in &scenario.limits {
+            self.faults.at(now + fault.at.0, Timed::Limits(fault.clone()));
         }
-        for lever in &scenario.heartbeat {
-            self.levers.at(now + lever.at.0, Timed::Heartbeat(lever.clone()));
+        for fault in &scenario.heartbeat {
+            self.faults.at(now + fault.at.0, Timed::Heartbeat(fault.clone()));
         }
-        for TimeLever { at, lasts, skew } in &scenario.time {
-            self.levers.at(now + at.0, Timed::Skew(skew.0));
+        for TimeFault { at, lasts, skew } in &scenario.time {
+            self.faults.at(now + at.0, Timed::Skew(skew.0));
             if let Some(lasts) = lasts {
-                self.levers.at(now + at.0 + lasts.0, Timed::Skew(Span::ZERO));
+                self.faults.at(now + at.0 + lasts.0, Timed::Skew(Span::ZERO));
             }
         }
-        self.pull_due(now);
+        self.trigger_due(now);
     }
 
     fn by_slug(&self, slug: &str) -> Option<MarketKey> {
@@ -449,32 +453,32 @@ impl Inner {
     }
 
     /// Triggers the timed actions that are due.
-    pub(crate) fn pull_due(&mut self, now: Time) {
-        self.levers.now = self.levers.now.max(now);
+    pub(crate) fn trigger_due(&mut self, now: Time) {
+        self.faults.now = self.faults.now.max(now);
         while let Some(entry) =
-            self.levers.timeline.first_entry().filter(|entry| entry.key().0 <= now)
+            self.faults.timeline.first_entry().filter(|entry| entry.key().0 <= now)
         {
             match entry.remove() {
-                Timed::Engine(lever, begins) => self.pull_engine(&lever, begins),
-                Timed::Limits(lever) => self.pull_limits(&lever, now),
+                Timed::Engine(fault, begins) => self.apply_engine(&fault, begins),
+                Timed::Limits(fault) => self.apply_limits(&fault, now),
                 Timed::RestoreLimits(setup, blocked) => {
                     (self.limits.setup, self.limits.blocked) = (setup, blocked);
                 }
-                Timed::Heartbeat(lever) => match lever.act {
-                    HeartbeatAct::Lapse => self.venue.lapse(&lever.account),
-                    HeartbeatAct::Rotate => self.venue.rotate_beat(&lever.account),
+                Timed::Heartbeat(fault) => match fault.act {
+                    HeartbeatAct::Lapse => self.venue.lapse(&fault.account),
+                    HeartbeatAct::Rotate => self.venue.rotate_beat(&fault.account),
                 },
-                Timed::Skew(skew) => self.levers.skew = skew,
-                Timed::CloseStreams(lever) => {
-                    let reason = lever.reason.clone().unwrap_or_default();
-                    for (id, number) in self.hub.of(lever.channel) {
-                        if !lever.connections.has(number) {
+                Timed::Skew(skew) => self.faults.skew = skew,
+                Timed::CloseStreams(fault) => {
+                    let reason = fault.reason.clone().unwrap_or_default();
+                    for (id, number) in self.hub.of(fault.channel) {
+                        if !fault.connections.has(number) {
                             continue;
                         }
-                        if lever.act == StreamAct::Cut {
-                            self.hub.put(id, Out::Cut { reset: lever.reset });
+                        if fault.act == StreamAct::Cut {
+                            self.hub.put(id, Out::Cut { reset: fault.reset });
                         } else {
-                            self.hub.close(id, lever.code.unwrap_or(1_012), &reason);
+                            self.hub.close(id, fault.code.unwrap_or(1_012), &reason);
                         }
                     }
                 }
@@ -482,49 +486,49 @@ impl Inner {
         }
     }
 
-    fn pull_limits(&mut self, lever: &LimitLever, now: Time) {
+    fn apply_limits(&mut self, fault: &LimitFault, now: Time) {
         let before = (self.limits.setup.clone(), self.limits.blocked);
-        if let Some(lasts) = lever.lasts {
-            self.levers.at(now + lasts.0, Timed::RestoreLimits(before.0, before.1));
+        if let Some(lasts) = fault.lasts {
+            self.faults.at(now + lasts.0, Timed::RestoreLimits(before.0, before.1));
         }
-        self.limits.blocked = lever.blocked;
+        self.limits.blocked = fault.blocked;
         let setup = &mut self.limits.setup;
-        setup.ip = lever.ip.unwrap_or(setup.ip);
-        setup.ip_percent = lever.ip_percent.unwrap_or(setup.ip_percent);
-        setup.signer = lever.signer.unwrap_or(setup.signer);
-        if let Some(name) = &lever.tier {
+        setup.ip = fault.ip.unwrap_or(setup.ip);
+        setup.ip_percent = fault.ip_percent.unwrap_or(setup.ip_percent);
+        setup.signer = fault.signer.unwrap_or(setup.signer);
+        if let Some(name) = &fault.tier {
             setup.tier_name = name.clone();
             setup.tier = Tier::named(name).unwrap_or(setup.tier);
         }
-        setup.tier = lever.figures.unwrap_or(setup.tier);
+        setup.tier = fault.figures.unwrap_or(setup.tier);
     }
 
-    fn pull_engine(&mut self, lever: &EngineLever, begins: bool) {
+    fn apply_engine(&mut self, fault: &EngineFault, begins: bool) {
         let now = self.venue.now();
-        let mode = match lever.act {
-            EngineAct::Restart => Some(Mode::Restart),
+        let mode = match fault.act {
+            EngineAct::Restart => Some(VenueMode::Restart),
             EngineAct::PostOnly => {
-                let lasts = lever.lasts.map_or(Span::secs(120), |lasts| lasts.0);
-                Some(Mode::PostOnly { until: now + lasts })
+                let lasts = fault.lasts.map_or(Span::secs(120), |lasts| lasts.0);
+                Some(VenueMode::PostOnly { until: now + lasts })
             }
-            EngineAct::CancelOnly => Some(Mode::CancelOnly),
-            EngineAct::Disabled => Some(Mode::Disabled),
+            EngineAct::CancelOnly => Some(VenueMode::CancelOnly),
+            EngineAct::Disabled => Some(VenueMode::Disabled),
             _ => None,
         };
         if let Some(mode) = mode {
-            self.venue.set_mode(if begins { mode } else { Mode::Normal });
+            self.venue.set_mode(if begins { mode } else { VenueMode::Normal });
             return;
         }
-        let markets = match &lever.market {
+        let markets = match &fault.market {
             Some(slug) => self.by_slug(slug).into_iter().collect(),
             None => self.venue.universe().keys().collect::<Vec<_>>(),
         };
         for key in markets {
-            match lever.act {
+            match fault.act {
                 EngineAct::Freeze => self.venue.freeze(key, begins),
                 EngineAct::Pause => self.venue.set_accepting(key, !begins),
                 EngineAct::SetTick if begins => {
-                    let tick = lever.tick.as_ref().and_then(|tick| tick.parse().ok());
+                    let tick = fault.tick.as_ref().and_then(|tick| tick.parse().ok());
                     let tick =
                         tick.and_then(|tick: rust_decimal::Decimal| Tick::try_from(tick).ok());
                     if let Some(tick) = tick {
@@ -532,7 +536,7 @@ impl Inner {
                     }
                 }
                 EngineAct::Resolve if begins => {
-                    let payout = match lever.pays {
+                    let payout = match fault.pays {
                         Some(Pays::No) => Payout::NO,
                         Some(Pays::Half) => Payout::HALF,
                         _ => Payout::YES,
@@ -543,8 +547,8 @@ impl Inner {
                 _ => {}
             }
         }
-        if let Some(account) = lever.account {
-            match lever.act {
+        if let Some(account) = fault.account {
+            match fault.act {
                 EngineAct::Ban => self.venue.signer_mut(account).banned = begins,
                 EngineAct::ClosedOnly => self.venue.signer_mut(account).closed_only = begins,
                 EngineAct::Unapprove => {
@@ -556,8 +560,8 @@ impl Inner {
                 _ => {}
             }
         }
-        if lever.act == EngineAct::Version {
-            self.version = if begins { lever.version.unwrap_or(2) } else { 2 };
+        if fault.act == EngineAct::Version {
+            self.version = if begins { fault.version.unwrap_or(2) } else { 2 };
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{BookView, Order, Trade, Venue};
 
 /// A changed level of one token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LevelNews {
+pub struct LevelUpdate {
     /// Token of the book.
     pub token: Token,
     /// Bids or asks.
@@ -26,7 +26,7 @@ pub struct LevelNews {
 
 /// The kind of an order update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderNews {
+pub enum OrderChange {
     /// Resting.
     Placement,
     /// Partly matched as a maker.
@@ -35,9 +35,9 @@ pub enum OrderNews {
     Cancellation,
 }
 
-/// One published update.
+/// One piece of update.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum VenueUpdate {
     /// Levels of one market changed together.
     Levels {
         /// Which market.
@@ -45,7 +45,7 @@ pub enum News {
         /// Venue time.
         at: Time,
         /// Both tokens' levels.
-        changes: Vec<LevelNews>,
+        changes: Vec<LevelUpdate>,
     },
     /// A trade.
     Print {
@@ -103,7 +103,7 @@ pub enum News {
     /// An order changed.
     Order {
         /// How.
-        what: OrderNews,
+        what: OrderChange,
         /// As it is now.
         order: Box<Order>,
         /// Venue time.
@@ -119,17 +119,17 @@ pub enum News {
 }
 
 impl Venue {
-    pub(super) fn tell(&mut self, news: News) {
-        self.news.push(news);
+    pub(super) fn tell(&mut self, update: VenueUpdate) {
+        self.updates.push(update);
     }
 
-    pub(super) fn tell_order(&mut self, what: OrderNews, order: Order) {
+    pub(super) fn tell_order(&mut self, what: OrderChange, order: Order) {
         let at = self.now;
-        self.tell(News::Order { what, order: Box::new(order), at });
+        self.tell(VenueUpdate::Order { what, order: Box::new(order), at });
     }
 
     pub(super) fn tell_trade(&mut self, trade: Trade) {
         let at = self.now;
-        self.tell(News::Trade { trade: Box::new(trade), at });
+        self.tell(VenueUpdate::Trade { trade: Box::new(trade), at });
     }
 }
