@@ -45,7 +45,7 @@ pub const CYCLES: &[modules::Allowed] = &[
     ),
     (
         "crates/polymarket-api",
-        &["ws/market/books.rs", "ws/market/manage.rs", "ws/market/mod.rs", "ws/market/shard.rs"],
+        &["ws/market/manage.rs", "ws/market/mod.rs", "ws/market/shard.rs", "ws/market/streams.rs"],
     ),
 ];
 

@@ -47,7 +47,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let clock = ServerClock::system();
     let rpc = Rpc::new(&http, &endpoints.rpc, &chain, clock, RpcConfig::default())?;
     if rpc.single() {
-        println!("one endpoint: nobody contradicts it");
+        println!("one endpoint: its results are not verified");
     }
     let snapshot = rpc.snapshot(&chain).await?;
     println!("pUSD   {} millionths", snapshot.collateral(wallet).await?);

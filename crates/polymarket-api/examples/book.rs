@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("{venue_at} trade {} at {}", print.size, print.price)
             }
             MarketEvent::Interrupted(_) => {
-                println!("{received_at} the book is void until the next whole one")
+                println!("{received_at} the book is invalidated until the next snapshot")
             }
             _ => {}
         }

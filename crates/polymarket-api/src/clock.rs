@@ -88,7 +88,7 @@ impl ServerClock {
         Span::nanos(self.offset.load(Ordering::Relaxed))
     }
 
-    /// Takes a measurement: the venue said `server` (whole seconds) to a request that left at `sent` and
+    /// Takes a measurement: the venue stated `server` (whole seconds) in the response to a request sent at `sent` and
     /// came back at `received`, local times. Within the error of the measurement (half a second and the
     /// way) the present offset is kept, so that it does not jitter.
     pub fn measured(&self, sent: Time, server: Time, received: Time) -> Span {

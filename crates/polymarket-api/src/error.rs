@@ -1,4 +1,4 @@
-//! Errors that say what to do next.
+//! Errors that state what to do next.
 
 use core::time::Duration;
 
@@ -7,8 +7,8 @@ use polydesk_domain::RejectReason;
 /// What went wrong, by what the caller should do.
 ///
 /// [`ApiError::Unknown`] may have taken effect, and after [`ApiError::Duplicate`] an earlier request has. For
-/// everything else nothing happened, but for a cancel whose answer was lost: it is told as unreachable, for
-/// it can be sent again without harm, and it may have cancelled.
+/// every other error nothing happened, except for a cancel whose response was lost: it is reported as
+/// unreachable, because it can be sent again without harm, and it may have cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -61,7 +61,7 @@ pub enum ApiError {
     /// Credentials, signature or account were not accepted.
     #[error("unauthorised: {0}")]
     Unauthorised(String),
-    /// There is no such thing.
+    /// Not found.
     #[error("not found: {0}")]
     NotFound(String),
     /// The request cannot be made: configuration or arguments are wrong.
@@ -72,7 +72,7 @@ pub enum ApiError {
     Malformed {
         /// Which request.
         to: String,
-        /// What the parser said.
+        /// The parser's error.
         error: String,
         /// The beginning of the answer.
         excerpt: String,
@@ -113,7 +113,7 @@ pub enum Refusal {
     Banned,
     /// The address may only reduce.
     ClosedOnly,
-    /// Off the price grid: read the tick again.
+    /// No multiple of the tick size: read the tick size again.
     Tick,
     /// Below the market's least size.
     BelowMinimum,
@@ -121,7 +121,7 @@ pub enum Refusal {
     BelowMarketableMinimum,
     /// Too many decimals.
     Accuracy,
-    /// The same order exists. It is told as [`ApiError::Duplicate`], never inside a refusal.
+    /// The same order exists. It is reported as [`ApiError::Duplicate`], never inside a refusal.
     Duplicate,
     /// A post-only order would have crossed.
     PostOnlyWouldCross,
@@ -205,7 +205,7 @@ impl Refusal {
         TEXTS.iter().find(|(part, _)| text.contains(part)).map_or(Refusal::Other, |(_, why)| *why)
     }
 
-    /// As the engine says it; `text` is kept for what it has no word for.
+    /// The reason as the engine's type; `text` is kept for reasons that it does not have.
     pub fn reject_reason(self, text: &str) -> RejectReason {
         match self {
             Refusal::Tick => RejectReason::Tick,
@@ -253,7 +253,7 @@ impl ApiError {
     }
 }
 
-/// What a request does to the world if it is processed: decides how a lost answer is told.
+/// The effect of a processed request; it decides how a lost response is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing: it may be repeated.
@@ -264,7 +264,7 @@ pub enum Effect {
     Once,
 }
 
-/// Reads a refusal from an HTTP answer that is not 2xx. `json` says whether the body claims to be JSON.
+/// Reads a refusal from an HTTP answer that is not 2xx. `json`: whether the content type is JSON.
 pub(crate) fn from_answer(
     effect: Effect,
     status: u16,
@@ -303,7 +303,7 @@ pub(crate) fn from_answer(
         retry_after
             .or(json.as_ref().and_then(|b| b.retry_after_seconds).map(Duration::from_secs))
             .unwrap_or(Duration::from_secs(default))
-            // What the venue asks for is believed within reason.
+            // The pause that the venue asks for is capped.
             .min(Duration::from_secs(3600))
     };
     let lost = |text: String| match effect {
@@ -336,7 +336,7 @@ pub(crate) fn from_answer(
             }
         }
         400 | 405 | 409 | 413 | 415 | 422 if json.is_some() => {
-            // "Delayed" is no refusal: the order may match a moment later.
+            // "Delayed" is no refusal: the order may match shortly after.
             if effect == Effect::Once && Refusal::read(&text) == Refusal::DelayedByMarket {
                 return lost(text);
             }
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn the_venues_pause_is_believed_within_reason() {
+    fn the_venues_pause_is_capped() {
         let error = from_answer(Effect::Once, 429, Some(Duration::from_secs(u64::MAX)), b"{}", "x");
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     }

@@ -7,7 +7,8 @@
 //! - [`signing`] (feature `signer`): keys, orders of every wallet type, wallet addresses;
 //! - [`Limits`], [`ServerClock`], [`Http`]: what all of it travels on.
 //!
-//! Every error says what to do next ([`ApiError`]), and nothing is ever sent twice that could act twice.
+//! Every error states what to do next ([`ApiError`]), and a request that could take effect twice is never
+//! sent twice.
 //! Only configured hosts are reached ([`Egress`]). Without the feature `signer` there is no key, no chain
 //! and no way to move money: market data, discovery and (with API credentials) reading and cancelling.
 //!
@@ -186,11 +187,11 @@
 //! | adapters for split and merge | the pair in force since 2026 | [`signing::Contracts`] |
 //! | page size of Gamma's lists | 100 | the filter `limit` |
 //! | who signs the end of a builder key | the builder key | [`clob::Clob::delete_builder_key_of_account`] |
-//! | what `/markets/live-activity` gives | a market, as the documents say; older clients call it trades | |
+//! | what `/markets/live-activity` gives | a market, as documented; older clients call it trades | |
 //! | quotas of Data v2 | the lower figure, 800 in ten seconds together with v1 | [`LimitsConfig::quotas`] |
 //! | source of `price.crypto` | none assumed: each price names its own | [`ws::PriceSubscription`] `provider` |
 //! | whether hashes of both tokens carry one last trade price | they do, as far as samples show | `hash_check_ms = 0` switches the check off |
-//! | `payouts` of [`data::Resolution`] | as sent | millionths, says the official Python client |
+//! | `payouts` of [`data::Resolution`] | as sent | millionths, according to the official Python client |
 
 mod auth;
 #[cfg(feature = "signer")]

@@ -1,11 +1,11 @@
-//! Our own rate limits, so that the venue's are never met: leaky buckets per group of endpoints, and per
+//! Client-side rate limits that stay below the venue's: leaky buckets per group of endpoints, and per
 //! signer for orders and cancels.
 //!
 //! Sources: the venue's table of IP limits (sliding windows of 10 s and 10 min) and of per-signer buckets.
 //! Refusals were measured from 95 % of a quota on, so [`LimitsConfig::share_percent`] keeps below it.
-//! Cancels have buckets of their own in every respect and never wait behind orders. Cancelling everything
-//! asks nobody's leave: ordinary cancels use only a part of the signer's bucket, so that the venue still has
-//! room for it. What the venue tells of a signer's bucket empties ours when it is fuller.
+//! Cancels have buckets of their own in every respect and never wait behind orders. Cancel-all bypasses the
+//! client-side rate limiter: ordinary cancels use only a part of the signer's bucket, so that the venue still
+//! has room for it. The venue's figures for a signer's bucket lower ours when it is fuller.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -139,14 +139,14 @@ pub struct SignerQuota {
 pub struct LimitsConfig {
     /// How much of each quota to use, 1 to 100.
     pub share_percent: u32,
-    /// How long a request may wait for its turn before it is told to come back, in milliseconds.
+    /// How long a request may wait for its turn before it is refused with a retry time, in milliseconds.
     pub patience_ms: u64,
     /// The same for orders: an order that waits is an old decision.
     pub order_patience_ms: u64,
     /// Part of the signer's cancel bucket that ordinary cancels leave alone, 0 to 90 per cent: it is there
     /// for cancelling everything.
     pub cancel_reserve_percent: u32,
-    /// The signer's tier; the standard one unless the venue says otherwise.
+    /// The signer's tier; the standard one unless the venue states another.
     pub signer: SignerQuota,
     /// Quotas that differ from the known ones.
     pub quotas: BTreeMap<Group, Quota>,
@@ -264,7 +264,7 @@ pub enum SignerCost {
     Emergency,
 }
 
-/// What the venue last said about the signer's bucket.
+/// The venue's latest figures for the signer's bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SignerState {
     /// `Poly-RateLimit-Remaining`, as text: can be negative or fractional.
@@ -366,10 +366,10 @@ impl Limits {
         })
     }
 
-    /// Waits for the request's turn, or says how long to stay away. Nothing is taken on an error of the
+    /// Waits for the request's turn, or returns how long to wait. Nothing is taken on an error of the
     /// first check; a request that could never fit is a mistake, not a wait.
     pub async fn admit(&self, group: Group, cost: SignerCost) -> Result<(), ApiError> {
-        // Cancelling everything asks nobody's leave.
+        // Cancel-all bypasses the client-side rate limiter.
         if cost != SignerCost::Emergency
             && let Some(until) = self.lock_paused().get(&group)
         {
@@ -450,11 +450,11 @@ impl Limits {
     /// Takes note of the `Poly-RateLimit-*` headers of an answer to a request of this cost. A bucket of ours
     /// that is fuller than the venue's is emptied to it: something else signs with this key, or the tier is
     /// a lower one than configured.
-    pub fn heard(&self, cost: SignerCost, state: SignerState) {
+    pub fn record(&self, cost: SignerCost, state: SignerState) {
         if state.warned {
             tracing::warn!(remaining = %state.remaining, tier = %state.tier, "the venue warns: over the signer's rate limit");
         }
-        // Fractions and negative numbers occur; what is no number says nothing.
+        // Fractions and negative numbers occur; text that is no number is ignored.
         let left = state.remaining.trim().parse::<f64>().ok().filter(|left| left.is_finite());
         if let Some(left) = left.map(|left| left.max(0.0) as usize) {
             match cost {
@@ -468,15 +468,15 @@ impl Limits {
         *self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
     }
 
-    /// One request took so many orders down, and each counts as a cancel. Where the venue tells what is left
-    /// in the bucket, that is counted already.
+    /// One request cancelled so many orders, and each counts as a cancel. Where the venue states what is left
+    /// in the bucket, they are already counted.
     pub fn cancelled_at_once(&self, orders: usize) {
         if self.signer_state().remaining.is_empty() {
             lower(&self.cancels, self.cancels.balance().saturating_sub(orders));
         }
     }
 
-    /// What the venue last said about the signer's bucket.
+    /// The venue's latest figures for the signer's bucket.
     pub fn signer_state(&self) -> SignerState {
         self.signer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -497,7 +497,7 @@ fn room_in(bucket: &RateLimiter, n: usize) -> Duration {
 fn lower(bucket: &RateLimiter, left: usize) {
     let over = bucket.balance().saturating_sub(left);
     if over > 0 {
-        // Taken meanwhile by somebody else: then it is lower anyway.
+        // Taken meanwhile by another request: then it is lower anyway.
         bucket.try_acquire(over);
     }
 }
@@ -617,7 +617,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_bucket_is_never_fuller_than_the_venues() {
-        // What the venue says is left, and how many go at once after it: burst 60 (orders) and 120 of which
+        // The venue's stated balance, and how many requests pass at once after it: burst 60 (orders) and 120 of which
         // 36 are kept (cancels), a share of 85 %.
         let cases: [(&str, usize, usize); 8] = [
             ("60", 51, 24),
@@ -635,14 +635,14 @@ mod tests {
                 order_patience_ms: 0,
                 ..LimitsConfig::default()
             });
-            let said = SignerState { remaining: remaining.into(), ..SignerState::default() };
-            limits.heard(SignerCost::Orders(1), said.clone());
+            let state = SignerState { remaining: remaining.into(), ..SignerState::default() };
+            limits.record(SignerCost::Orders(1), state.clone());
             let mut went = 0;
             while limits.admit(Group::Order, SignerCost::Orders(1)).await.is_ok() {
                 went += 1;
             }
             assert_eq!(went, orders, "orders after {remaining:?}");
-            limits.heard(SignerCost::Emergency, said);
+            limits.record(SignerCost::Emergency, state);
             let mut went = 0;
             while limits.admit(Group::Cancel, SignerCost::Cancels(1)).await.is_ok() {
                 went += 1;
@@ -661,8 +661,8 @@ mod tests {
         limits.admit(Group::CancelAll, SignerCost::Emergency).await.unwrap();
         // The venue's own count is not counted twice.
         let limits = super::tests::limits(LimitsConfig::default());
-        let said = SignerState { remaining: "70".into(), ..SignerState::default() };
-        limits.heard(SignerCost::Emergency, said);
+        let state = SignerState { remaining: "70".into(), ..SignerState::default() };
+        limits.record(SignerCost::Emergency, state);
         limits.cancelled_at_once(50);
         assert_eq!(limits.cancels.balance(), 70 - 36);
     }

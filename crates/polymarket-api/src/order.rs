@@ -1,6 +1,6 @@
 //! What an order asks for, checked before anything is signed.
 //!
-//! [`OrderArgs`] speaks integers; [`OrderText`] is the same order as people and files write it. Both
+//! [`OrderArgs`] speaks integers; [`OrderText`] is the same order as written in files and by operators. Both
 //! end in [`Amounts`], the two integers of the signed order, or in a [`Refused`] that names the rule.
 
 use polydesk_domain::{
@@ -48,7 +48,7 @@ pub struct OrderArgs {
     pub tif: Tif,
     /// Refuse rather than take; only for orders that rest.
     pub post_only: bool,
-    /// The market's price grid.
+    /// The market's tick size.
     pub tick: Tick,
     /// Which contract settles it.
     pub exchange: Exchange,
@@ -57,14 +57,14 @@ pub struct OrderArgs {
 /// Why no order was made. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Off the grid, or outside `[tick, 1 − tick]`.
+    /// No multiple of the tick size, or outside `[tick, 1 − tick]`.
     #[error(
         "price {price} is not tradable at tick {tick}: it must be a multiple of the tick from one tick to one dollar less one tick"
     )]
     Price {
         /// The price asked for.
         price: Price,
-        /// The grid.
+        /// The tick size.
         tick: Tick,
     },
     /// Nothing left after rounding down to what the venue takes.
@@ -73,7 +73,7 @@ pub enum Refused {
     /// Sized in the wrong unit.
     #[error("resting orders and sells are sized in shares, immediate buys in pUSD")]
     Unit,
-    /// More than a signed order can say.
+    /// More than a signed order can encode.
     #[error("the amounts overflow")]
     Overflow,
     /// Post-only means resting.
@@ -100,7 +100,7 @@ pub enum Refused {
     Text {
         /// Which input.
         field: &'static str,
-        /// What it said, cut to 100 characters.
+        /// Its text, cut to 100 characters.
         text: String,
         /// What it must be.
         rule: &'static str,
@@ -175,14 +175,14 @@ impl OrderArgs {
     }
 }
 
-/// An order as people and files write it. Every field is checked, none is guessed.
+/// An order as text. Every field is checked, none is guessed.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderText<'a> {
     /// Decimal token id.
     pub token: &'a str,
     /// `BUY` or `SELL`.
     pub side: &'a str,
-    /// Decimal, on the grid.
+    /// Decimal, a multiple of the tick size.
     pub price: &'a str,
     /// Decimal: shares, or pUSD for an immediate buy. Finer than a millionth is floored.
     pub size: &'a str,
@@ -230,7 +230,7 @@ impl OrderText<'_> {
             decimal(self.price).and_then(|price| Price::try_from(price).ok()).ok_or_else(|| {
                 wrong("price", self.price, "a decimal from 0 to 1 with at most four decimals")
             })?;
-        // Finer than a millionth cannot be said on the wire; the venue's clients floor, so do we.
+        // Finer than a millionth cannot be encoded on the wire; the venue's clients floor, so do we.
         let size = decimal(self.size)
             .filter(|size| size.is_sign_positive() && !size.is_zero())
             .map(|size| size.trunc_with_scale(6))

@@ -45,7 +45,7 @@ fn each<T: DeserializeOwned>(text: &str) -> Result<BTreeSet<String>, String> {
     Ok(dropped)
 }
 
-/// The keys without which nothing that is read changes: dropped, or said by another one too.
+/// The keys that change no read value when removed: ignored, or redundant with another one.
 fn left_out(value: &Value, read: &dyn Fn(&str) -> Vec<String>) -> BTreeSet<String> {
     fn walk(
         whole: &Value,

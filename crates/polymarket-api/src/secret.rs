@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// A secret text: an API secret, a passphrase, a password.
 ///
-/// There is no `Display` and no `Serialize`; `Debug` says that something is hidden.
+/// There is no `Display` and no `Serialize`; `Debug` prints a placeholder.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

@@ -493,7 +493,7 @@ impl Dial {
     }
 }
 
-/// Name, TCP and TLS within one limit: a server that takes a connection and then says nothing is one that
+/// Name, TCP and TLS within one limit: a server that accepts a connection and then stays silent is one that
 /// was not reached, and nothing was sent to it.
 #[derive(Clone)]
 struct Within {

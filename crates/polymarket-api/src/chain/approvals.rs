@@ -26,12 +26,12 @@ pub enum Scope {
 pub enum Allowance {
     /// 2^256 − 1, as the official client sets it.
     Unlimited,
-    /// At most so much, in millionths of pUSD; set anew when less than `renew_below` is left. An allowance
+    /// At most so much, in millionths of pUSD; renewed when less than `renew_below` is left. An allowance
     /// above the cap is lowered to it.
     Capped {
         /// What is allowed.
         cap: U256,
-        /// When it is allowed anew.
+        /// Remaining allowance below which it is renewed.
         renew_below: U256,
     },
 }
@@ -134,7 +134,7 @@ impl Scope {
 pub struct Step {
     /// What is asked for.
     pub need: Need,
-    /// What the chain says now, in words.
+    /// The current state on the chain, as text.
     pub now: String,
     /// What to do.
     pub call: Call,

@@ -1,8 +1,8 @@
 //! The bridge: money from and to other chains and tokens. It needs no key.
 //!
-//! Its host is not among the endpoints of a bot: whoever wants it adds it to `http.allow_hosts`.
+//! Its host is not among the endpoints of a bot: it has to be added to `http.allow_hosts`.
 //!
-//! It hands out addresses; whoever sends to them trusts the service with that money. Nothing is sent from
+//! It hands out addresses; money sent to them is in the hands of the service. Nothing is sent from
 //! here, and no address of an answer is ever paid by the bot itself.
 
 use std::sync::Arc;
@@ -156,7 +156,7 @@ pub struct WithdrawRequest {
     pub to_chain_id: String,
     /// To which token.
     pub to_token_address: String,
-    /// To whom.
+    /// Recipient.
     pub recipient_addr: String,
 }
 

@@ -1,4 +1,4 @@
-//! Calls as data: what a wallet should do, with words a person can check.
+//! Calls as data: what a wallet should do, with a description that an operator can check.
 //!
 //! Amounts are in the token's smallest unit: pUSD, USDC.e and shares have 6 decimals. Nothing is sent here.
 

@@ -2,8 +2,8 @@
 //! receipt that is deep enough.
 //!
 //! A signed transaction is known by its hash before it leaves. When an answer is lost, that hash is looked
-//! up and the same bytes are sent again; the call is never signed anew under another nonce, for both could
-//! be mined. What happens to the money behind a call is the caller's to check.
+//! up and the same bytes are sent again; the call is never signed again under another nonce, because both
+//! could be mined. What happens to the money behind a call is the caller's to check.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -116,7 +116,7 @@ struct Sent {
     versions: Vec<(B256, Bytes)>,
     /// Whether any version may have reached a node.
     left: bool,
-    /// Whether somebody waits for it now.
+    /// Whether a caller waits for it now.
     followed: bool,
 }
 
@@ -199,8 +199,8 @@ impl EoaSender {
     /// signed.
     pub async fn send(&self, call: &Call) -> Result<Mined, ChainError> {
         self.settle().await?;
-        // Nonce too low: somebody else sends with this key. As nobody took our bytes and the nonce is
-        // used up, they can never be mined, and only so may the call be signed anew.
+        // Nonce too low: another program sends with this key. No node took our bytes and the nonce is used
+        // up, so they can never be mined, and the call may be signed again.
         for _ in 0..3 {
             let following = self.prepare(call).await?;
             match self.follow(&following).await {
@@ -211,7 +211,7 @@ impl EoaSender {
         }
         Err(ChainError::refused(
             &call.words,
-            "the nonce was used by somebody else three times; another program sends with this key",
+            "the nonce was used by another transaction three times; another program sends with this key",
         ))
     }
 
@@ -245,7 +245,7 @@ impl EoaSender {
 
     async fn prepare(&self, call: &Call) -> Result<Following<'_>, ChainError> {
         let head = self.rpc.head().await?;
-        // Both endpoints must say that it works; one alone may lie about the estimate, which the caps bound.
+        // Both endpoints must accept the call; the estimate of one alone can be wrong, which the caps bound.
         self.rpc.call(&head, Some(self.address()), call).await?;
         let estimate = self.rpc.estimate_gas(self.address(), call).await?;
         let margin = (estimate / 100).saturating_mul(self.config.gas_margin_percent);
@@ -443,7 +443,7 @@ impl EoaSender {
         }
     }
 
-    /// Gives the newest version to the nodes. `Some` says why it is not sure that one of them has it.
+    /// Sends the newest version to the nodes. `Some` is the reason why none of them surely has it.
     async fn publish(&self, sent: &Sent) -> Result<Option<String>, Ended> {
         let Some((_, raw)) = sent.versions.last() else { return Err(Ended::NonceTaken) };
         let published = self.rpc.publish(raw).await;
@@ -484,7 +484,7 @@ impl EoaSender {
             Published::Refused(text) => {
                 state.sent.remove(&sent.nonce);
                 state.nonces.give_back(sent.nonce);
-                // "replacement …": a stranger's transaction holds this nonce in the pool.
+                // "replacement …": an unknown transaction holds this nonce in the pool.
                 let resync = text.to_ascii_lowercase().contains("replacement");
                 let error = ChainError::refused(&sent.call.words, text);
                 Noted::Gone { resync, ended: Ended::Error(error) }
@@ -570,7 +570,7 @@ impl EoaSender {
 
 /// How following a transaction ended without it.
 enum Ended {
-    /// Its nonce is gone and its bytes reached nobody: the call may be signed anew.
+    /// Its nonce is used up and its bytes reached no node: the call may be signed again.
     NonceTaken,
     Error(ChainError),
 }

@@ -41,7 +41,7 @@ pub enum ChainError {
         /// The limit and its key.
         cap: String,
     },
-    /// It may have taken effect. Never do it anew: look for the named things first.
+    /// It may have taken effect. Never repeat it before looking for the named transactions.
     #[error("{what}: outcome unknown ({reason}); look for {}", look_for.join(", "))]
     Unknown {
         /// What was tried.
@@ -59,14 +59,16 @@ pub enum ChainError {
     Throttled {
         /// How long to wait at least.
         pause: Duration,
-        /// By whom.
+        /// The endpoint or service that refused.
         by: ThrottledBy,
     },
     /// The relayer still works on this wallet's last transaction. Nothing took effect; try later.
     #[error("the wallet is busy at the relayer: {0}")]
     Busy(String),
-    /// The two RPC endpoints say different things. Decide nothing until they agree.
-    #[error("the RPC endpoints disagree about {what}: rpc[0] says {first}, rpc[1] says {second}")]
+    /// The two RPC endpoints disagree. Decide nothing until they agree.
+    #[error(
+        "the RPC endpoints disagree about {what}: rpc[0] returned {first}, rpc[1] returned {second}"
+    )]
     Disagreement {
         /// About what, and at which block.
         what: String,
@@ -142,7 +144,7 @@ impl ChainError {
     }
 }
 
-/// At most 300 characters of somebody else's text.
+/// At most 300 characters of untrusted text.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(300).collect()
 }

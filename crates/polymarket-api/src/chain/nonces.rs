@@ -18,12 +18,12 @@ impl Nonces {
         self.floor.is_none()
     }
 
-    /// The chain's next nonce; what it says can only raise what is known.
+    /// Takes the chain's next nonce; it can only raise the known one.
     pub(super) fn chain_says(&mut self, next: u64) {
         self.floor = Some(self.floor.map_or(next, |floor| floor.max(next)));
     }
 
-    /// The lowest nonce nobody has. It is filled first, for a gap holds up everything above it.
+    /// The lowest unused nonce. It is used first, because a missing nonce blocks every higher one.
     pub(super) fn take(&mut self) -> Option<u64> {
         let mut nonce = self.floor?;
         while self.out.contains(&nonce) {
@@ -39,7 +39,7 @@ impl Nonces {
         self.chain_says(nonce.saturating_add(1));
     }
 
-    /// Its transaction surely reached nobody: it is free again.
+    /// Its transaction surely reached no node: it is free again.
     pub(super) fn give_back(&mut self, nonce: u64) {
         self.out.remove(&nonce);
     }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(nonces.take(), None);
         nonces.chain_says(7);
         assert_eq!([nonces.take(), nonces.take(), nonces.take()], [Some(7), Some(8), Some(9)]);
-        // 8 reached nobody: it is the next one, before 10.
+        // 8 reached no node: it is the next one, before 10.
         nonces.give_back(8);
         nonces.used(7);
         assert_eq!([nonces.take(), nonces.take()], [Some(8), Some(10)]);

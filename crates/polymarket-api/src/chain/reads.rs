@@ -190,7 +190,7 @@ impl Snapshot<'_> {
         let words = format!("whether {wallet} accepts a signature");
         let call = Call::new(wallet, &call, words);
         match self.rpc.call(&self.at, None, &call).await {
-            // The answer fills a word; a wallet that says no may also answer with anything else.
+            // The response fills a word; a wallet that refuses may also return anything else.
             Ok(answer) => Ok(answer.len() >= 4 && answer[..4] == MAGIC),
             Err(ChainError::Reverted { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -198,10 +198,10 @@ impl Snapshot<'_> {
     }
 
     /// Asks a deposit wallet which form of an order's signature it accepts: the wrapped one first, which
-    /// most sources name. For other wallets the answer is the default and nobody is asked.
+    /// most sources name. For other wallets the result is the default without a request.
     ///
     /// The order that is signed for the question buys shares of a token that does not exist for one
-    /// millionth of a dollar, so that nobody who sees it has anything of it.
+    /// millionth of a dollar, so that it is worthless to any third party.
     pub async fn choose_form(&self, signer: &OrderSigner) -> Result<SignatureForm, ChainError> {
         let crate::signing::Wallet::Deposit(wallet) = signer.wallet() else {
             return Ok(SignatureForm::default());

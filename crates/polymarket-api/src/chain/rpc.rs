@@ -1,4 +1,4 @@
-//! One or two JSON-RPC endpoints, and what may be believed of them.
+//! One or two JSON-RPC endpoints whose results are compared.
 //!
 //! alloy speaks over the crate's own [`Http`], so the list of allowed hosts and the one TLS stack cover the
 //! chain too. Errors call the endpoints `rpc[0]` and `rpc[1]`: their URLs may hold keys and are never shown.
@@ -59,7 +59,7 @@ pub struct Head {
     pub base_fee_per_gas: Option<U128>,
 }
 
-/// A mined transaction as an endpoint tells of it.
+/// A mined transaction as reported by an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
@@ -89,7 +89,7 @@ pub struct Rpc {
 
 impl Rpc {
     /// Endpoints from URLs (`Endpoints::rpc`), which `http` must be allowed to reach. With two, every read
-    /// is made on both and compared; with one there is nobody to contradict it: see [`single`](Rpc::single).
+    /// is made on both and compared; with one its results are not verified: see [`single`](Rpc::single).
     pub fn new(
         http: &Http,
         urls: &[String],
@@ -261,8 +261,8 @@ impl Rpc {
         answers.into_iter().map(|nonce| nonce.map(|nonce| nonce.to())).collect()
     }
 
-    /// Gives signed bytes to every endpoint and says what they made of it together. Sending the same bytes
-    /// again can never do anything twice.
+    /// Sends signed bytes to every endpoint and returns their combined result. Sending the same bytes again
+    /// has no further effect.
     pub(crate) async fn publish(&self, raw: &Bytes) -> Published {
         let answers = join_all(self.endpoints.iter().map(|endpoint| endpoint.publish(raw))).await;
         let mut refusal = None;
@@ -388,7 +388,7 @@ fn disagreement(what: &str, first: String, second: String) -> ChainError {
     ChainError::Disagreement { what: what.to_owned(), first, second }
 }
 
-/// The largest answer; an error only if nobody answered or a contract refused.
+/// The largest result; an error only if no endpoint responded or a contract refused.
 fn most<T: Ord>(answers: Vec<Result<T, ChainError>>) -> Result<T, ChainError> {
     let mut best = None;
     let mut failure = None;
@@ -420,7 +420,7 @@ pub(crate) enum Seen {
 /// What became of signed bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// It is in somebody's pool, or was already.
+    /// It is in the pool of at least one node.
     Accepted,
     /// Nobody took it, for its nonce is used up.
     NonceTooLow,
@@ -496,7 +496,7 @@ impl Endpoint {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.read_error(error, what),
             };
-            // A node of a pool that has not seen the pinned block yet says so in many words.
+            // A node that has not seen the pinned block yet reports it in various texts.
             let behind = matches!(&error, ChainError::Refused { reason, .. } if BEHIND.iter().any(|words| reason.to_ascii_lowercase().contains(words)));
             let again = behind
                 || matches!(error, ChainError::Unreachable(_) | ChainError::Throttled { .. });
@@ -519,25 +519,25 @@ impl Endpoint {
             Ok(_) => return Published::Accepted,
             Err(error) => error,
         };
-        let RpcError::ErrorResp(said) = &error else {
+        let RpcError::ErrorResp(refusal) = &error else {
             return Published::Lost(self.read_error(error, "sending").to_string());
         };
-        let said = format!("{}: {}", self.name, self.clean(&said.message));
-        let words = said.to_ascii_lowercase();
+        let refusal = format!("{}: {}", self.name, self.clean(&refusal.message));
+        let words = refusal.to_ascii_lowercase();
         let any = |list: &[&str]| list.iter().any(|part| words.contains(part));
         if any(&["already known", "known transaction", "already imported", "already exists"]) {
             Published::Accepted
         } else if any(&["nonce too low", "nonce is too low", "old nonce"]) {
             Published::NonceTooLow
         } else if any(DEFINITE) {
-            Published::Refused(said)
+            Published::Refused(refusal)
         } else {
-            // Words nobody knows prove nothing: the transaction may be on its way.
-            Published::Lost(said)
+            // An unknown text proves nothing: the transaction may be in flight.
+            Published::Lost(refusal)
         }
     }
 
-    /// What the node said, without what its URL must not tell.
+    /// The node's text, without the secrets of its URL.
     fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
@@ -548,15 +548,15 @@ impl Endpoint {
 
     fn read_error(&self, error: TransportError, what: &str) -> ChainError {
         match error {
-            RpcError::ErrorResp(said) => {
-                let data = said
+            RpcError::ErrorResp(refusal) => {
+                let data = refusal
                     .data
                     .as_ref()
                     .and_then(|data| serde_json::from_str::<Bytes>(data.get()).ok())
-                    .or_else(|| said.as_revert_data());
-                let message = said.message.to_ascii_lowercase();
-                let text = self.clean(&said.message);
-                if said.code == 3
+                    .or_else(|| refusal.as_revert_data());
+                let message = refusal.message.to_ascii_lowercase();
+                let text = self.clean(&refusal.message);
+                if refusal.code == 3
                     || message.contains("revert")
                     || message.contains("invalid opcode")
                 {
@@ -566,7 +566,7 @@ impl Endpoint {
                         hash: None,
                     };
                 }
-                if said.code == -32005 || message.contains("rate limit") {
+                if refusal.code == -32005 || message.contains("rate limit") {
                     let by = ThrottledBy::Venue;
                     return ChainError::Throttled { pause: Duration::from_secs(1), by };
                 }
@@ -606,11 +606,11 @@ impl Endpoint {
     }
 }
 
-/// How nodes say that they do not know a block yet.
+/// Texts with which nodes report an unknown block.
 const BEHIND: &[&str] =
     &["header not found", "unknown block", "block not found", "missing trie node"];
 
-/// Refusals after which a transaction is surely in nobody's pool.
+/// Refusals after which a transaction is surely in no pool.
 const DEFINITE: &[&str] = &[
     "insufficient funds",
     "nonce too high",
@@ -693,7 +693,7 @@ impl Wire {
             gzip: false,
         };
         let answer = self.http.send(request).await.map_err(TransportErrorKind::custom)?;
-        // Some nodes put JSON-RPC errors under 4xx: what the body says counts first.
+        // Some nodes send JSON-RPC errors with 4xx: the body takes precedence.
         let packet = serde_json::from_slice(&answer.body);
         if answer.ok() {
             return packet.map_err(|error| TransportError::deser_err(error, "(not shown)"));
@@ -738,11 +738,11 @@ mod tests {
             attempts: 1,
             pause: Duration::ZERO,
         };
-        let said = endpoint.clean(&format!(
+        let refusal = endpoint.clean(&format!(
             "cannot reach {url}; shiny-cold-sea.quiknode.pro is down; key 0123456789abcdef; topsecret"
         ));
         for part in ["hunter22", "shiny", "0123456789abcdef", "topsecret"] {
-            assert!(!said.contains(part), "{part} in {said}");
+            assert!(!refusal.contains(part), "{part} in {refusal}");
         }
         assert_eq!(format!("{endpoint:?}"), "rpc[0]");
     }

@@ -42,7 +42,7 @@ pub(crate) use own::{plausible_shares, side};
 use request::{AuthKind, Request};
 pub use rewards::*;
 
-/// What the venue takes at present, as its last answers to orders said.
+/// The venue's trading mode, as inferred from its last responses to orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VenueMode {
     /// Everything, as far as known.
@@ -63,7 +63,7 @@ pub enum VenueMode {
 pub enum PlacedStatus {
     /// Resting.
     Live,
-    /// Executed at least partly: the trades say how much.
+    /// Executed at least partly: the trades carry the amounts.
     Matched,
     /// Held back; cannot be cancelled.
     Delayed,
@@ -89,7 +89,7 @@ pub struct Cancelled {
     pub canceled: Vec<OrderHash>,
     /// Not cancelled, and why.
     pub not_canceled: Vec<(OrderHash, NotCanceled)>,
-    /// Ids that could not be read; they belong to somebody's other client.
+    /// Ids that could not be read; they belong to another client.
     pub unreadable: Vec<String>,
     /// Asked for by id and in no list of the answer: whether they rest is not known. Cancel them again.
     pub unanswered: Vec<OrderHash>,
@@ -98,12 +98,12 @@ pub struct Cancelled {
     pub incomplete: Option<ApiError>,
 }
 
-/// A mode and until when it is believed, by [`ServerClock::steady`].
+/// A mode and the time until which it is assumed, by [`ServerClock::steady`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModeNote {
-    /// What the venue was heard to take.
+    /// The inferred mode.
     pub mode: VenueMode,
-    /// From then on it counts as [`VenueMode::Normal`].
+    /// From this time on it counts as [`VenueMode::Normal`].
     pub until: Time,
 }
 
@@ -123,7 +123,7 @@ pub struct Clob {
     clock: ServerClock,
     auth: Option<Arc<L2Auth>>,
     mode: Arc<watch::Sender<ModeNote>>,
-    /// When the last restriction was heard (steady nanoseconds): older requests do not lift it.
+    /// When the last restriction was received (steady nanoseconds): older requests do not reset it.
     restricted: Arc<std::sync::atomic::AtomicI64>,
 }
 
@@ -174,13 +174,13 @@ impl Clob {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
-    /// What the venue takes at present. A restriction is believed for as long as the venue said, or for half
-    /// a minute; then somebody may try again.
+    /// The venue's trading mode. A restriction is assumed for as long as the venue stated, or for half a
+    /// minute; then orders may be tried again.
     pub fn mode(&self) -> VenueMode {
         self.mode.borrow().at(self.clock.steady())
     }
-    /// Wakes whenever a restriction is heard, or lifted by an order that was taken. That it runs out wakes
-    /// nobody: the note says when.
+    /// Wakes whenever a restriction is received, or reset by an accepted order. Its expiry does not wake: the
+    /// note carries that time.
     pub fn watch_mode(&self) -> watch::Receiver<ModeNote> {
         self.mode.subscribe()
     }
@@ -283,7 +283,7 @@ impl Clob {
         }
         let outcomes: Vec<_> =
             orders.iter().zip(answers).map(|((id, _), answer)| placed(*id, answer)).collect();
-        // A restriction told by any leg counts more than the others' success.
+        // A restriction reported for any leg outweighs the success of the others.
         let worst = outcomes.iter().position(|o| {
             matches!(
                 o,
@@ -310,7 +310,7 @@ impl Clob {
                 Ok(part) => part,
                 Err(error) if report == Cancelled::default() => return Err(error),
                 Err(error) => {
-                    // What was done is told, and that the rest was not.
+                    // Reports what was done, and that the rest was not.
                     report.incomplete = Some(error);
                     return Ok(report);
                 }
@@ -376,10 +376,10 @@ impl Clob {
                 Err(_) => report.unreadable.push(id),
             }
         }
-        let told = |order: &OrderHash| {
+        let reported = |order: &OrderHash| {
             report.canceled.contains(order) || report.not_canceled.iter().any(|(o, _)| o == order)
         };
-        let unanswered = asked.iter().filter(|order| !told(order)).copied().collect();
+        let unanswered = asked.iter().filter(|order| !reported(order)).copied().collect();
         report.unanswered = unanswered;
         Ok(report)
     }
@@ -494,7 +494,7 @@ impl Clob {
         })
     }
 
-    /// Waits for its turn, signs, sends, and takes note of what the headers say.
+    /// Waits for its turn, signs, sends, and records the limits in the headers.
     async fn send(&self, request: &Request) -> Result<HttpAnswer, ApiError> {
         self.send_body(request, request.body.clone().unwrap_or_default()).await
     }
@@ -547,7 +547,7 @@ impl Clob {
                 warned: text("poly-ratelimit-warning")
                     .is_some_and(|word| word.eq_ignore_ascii_case("true")),
             };
-            self.limits.heard(request.cost, state);
+            self.limits.record(request.cost, state);
         }
         if answer.status == 429 {
             let until_reset = || {
@@ -566,8 +566,8 @@ impl Clob {
     }
 
     /// Takes note of what an answer to an order shows that left at `left` (steady). A post-only order that is
-    /// taken shows nothing about a post-only window; a business refusal shows nothing, for it may come before
-    /// the mode is looked at; and an order that left before a restriction was heard does not lift it.
+    /// taken shows nothing about a post-only window; a business refusal shows nothing, because it may come before
+    /// the mode is checked; and an order sent before a restriction was received does not reset it.
     fn note_mode<T>(&self, outcome: &Result<T, ApiError>, post_only: bool, left: Time) {
         use std::sync::atomic::Ordering::Relaxed;
         let half_a_minute = Duration::from_secs(30);
@@ -605,8 +605,8 @@ impl Clob {
 fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
     let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
     if !error.is_empty() {
-        // A refusal is believed when nothing beside it says that the order exists: no id (or a text that is
-        // known to mean a kill or a refusal), and no status of a living order (likewise).
+        // A refusal counts when nothing beside it shows that the order exists: no id (or a text that is
+        // known to mean a kill or a refusal), and no status of an open order (likewise).
         let why = Refusal::read(&error);
         let known = !matches!(why, Refusal::Other | Refusal::DelayedByMarket);
         let lives = matches!(status.as_str(), "live" | "matched");

@@ -40,7 +40,7 @@ pub struct Book {
     /// Least order size in shares, as text.
     #[serde(default, deserialize_with = "wire::text")]
     pub min_order_size: String,
-    /// Price grid, as text.
+    /// Tick size, as text.
     #[serde(default, deserialize_with = "wire::text")]
     pub tick_size: String,
     /// Whether the market belongs to a neg-risk group.
@@ -119,7 +119,7 @@ impl Book {
 /// `{"price": …}` with or without a side.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct LastTrade {
-    /// pUSD per share. Without any trade the venue says 0.5 and an empty side.
+    /// pUSD per share. Without any trade the venue states 0.5 and an empty side.
     #[serde(deserialize_with = "wire::num")]
     pub price: Decimal,
     /// `BUY` or `SELL`; empty when there was no trade.
@@ -245,7 +245,7 @@ pub struct MarketInfo {
     /// Tokens in the order of the outcomes.
     #[serde(rename = "t", default, deserialize_with = "wire::vec")]
     pub tokens: Vec<InfoToken>,
-    /// Price grid.
+    /// Tick size.
     #[serde(rename = "mts", default, deserialize_with = "wire::opt")]
     pub tick: Option<Decimal>,
     /// Least order size in shares.
@@ -370,7 +370,7 @@ pub struct ClobMarket {
     /// Least order size in shares.
     #[serde(default, deserialize_with = "wire::opt")]
     pub minimum_order_size: Option<Decimal>,
-    /// Price grid.
+    /// Tick size.
     #[serde(default, deserialize_with = "wire::opt")]
     pub minimum_tick_size: Option<Decimal>,
     /// Nominal end.

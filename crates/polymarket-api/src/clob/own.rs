@@ -36,7 +36,7 @@ impl OrderStatus {
     /// Whether the order is out of the book for good. Free text after `CANCELED_` counts.
     pub fn cancelled(&self) -> bool {
         match self {
-            // `UNMATCHED` says that a delay passed without a match: the order may well be resting.
+            // `UNMATCHED` means that a delay passed without a match: the order may be resting.
             OrderStatus::Live
             | OrderStatus::Matched
             | OrderStatus::Delayed
@@ -72,7 +72,7 @@ words! {
 }
 
 impl TradeState {
-    /// As `domain` says it; `None` for a word this client does not know (treat as not settled).
+    /// The status as `domain`'s type; `None` for an unknown one (treat as not settled).
     pub fn status(&self) -> Option<polydesk_domain::TradeStatus> {
         use polydesk_domain::TradeStatus;
         match self {
@@ -411,7 +411,7 @@ impl From<RawOrderAnswer> for OrderAnswer {
     }
 }
 
-/// What a cancel did. HTTP 200 even when nothing was cancelled; but an answer with neither list says nothing,
+/// What a cancel did. HTTP 200 even when nothing was cancelled; but a response with neither list proves nothing,
 /// and is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawCancelAnswer")]

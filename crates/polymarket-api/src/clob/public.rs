@@ -74,7 +74,7 @@ impl Clob {
         at_most(tokens.len(), 500, "tokens")?;
         self.get(request::last_trades_prices(tokens)).await
     }
-    /// The price grid.
+    /// The tick size.
     pub async fn tick_size(&self, token: &TokenId) -> Result<Tick, ApiError> {
         let tick = self.get::<TickAnswer>(request::tick_size(token)).await?.minimum_tick_size;
         Tick::try_from(tick).map_err(|_| {

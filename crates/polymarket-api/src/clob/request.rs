@@ -1,4 +1,4 @@
-//! Every request of the CLOB as data: method, path, query, body, who signs it, what it costs, what it does.
+//! Every request of the CLOB as data: method, path, query, body, signer, rate-limit cost and effect.
 //!
 //! Nothing is sent here; the official clients' recorded requests are compared with these.
 

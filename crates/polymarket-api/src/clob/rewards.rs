@@ -48,7 +48,7 @@ impl Clob {
         self.get(request::orders_scoring(orders)).await
     }
     /// Rewards of the account on a day (`YYYY-MM-DD`).
-    /// `signature_type` says which of the account's wallets.
+    /// `signature_type` selects one of the account's wallets.
     pub async fn rewards_user(
         &self,
         date: &str,

@@ -1,4 +1,4 @@
-//! Markets seen from outside: who holds them, how much is in them, what they cost and how they end.
+//! Public market data: holders, open interest, prices and resolutions.
 
 use futures_util::Stream;
 use polydesk_domain::{ConditionId, Time, TokenId};
@@ -15,9 +15,9 @@ use crate::{ApiError, wire};
 pub enum Window {
     /// `max`, `all`, `1m` (a **month**), `1w`, `1d`, `6h`, `1h`.
     Interval(&'static str),
-    /// From a moment on, up to another or to now: at most 15 days.
+    /// From a time on, up to another or to now: at most 15 days.
     Since(Time, Option<Time>),
-    /// The last price before a moment.
+    /// The last price before a time.
     AsOf(Time),
 }
 
@@ -114,7 +114,7 @@ impl Data {
             }
             Window::AsOf(time) => query.push(("as_of".into(), secs(time))),
         }
-        // One moment takes neither.
+        // A single time takes neither.
         if !matches!(window, Window::AsOf(_)) {
             query.extend(bucket_seconds.map(|step| ("bucket_seconds".into(), step.to_string())));
             query.push(("limit".into(), "10000".into()));

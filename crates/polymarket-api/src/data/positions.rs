@@ -309,7 +309,7 @@ pub struct MarketPositions {
     pub positions: Vec<MarketPosition>,
 }
 
-/// A position of somebody in a market (v1).
+/// A public position in a market (v1).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct MarketPosition {
     /// The wallet.

@@ -1,4 +1,4 @@
-//! A wallet's books at one moment: a ZIP archive of two CSV files, read here.
+//! A wallet's account at one time: a ZIP archive of two CSV files.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -16,7 +16,7 @@ const PATH: &str = "/v1/accounting/snapshot";
 const LARGEST: u64 = 64 << 20;
 
 impl Data {
-    /// What a wallet holds and is worth, all of it at the same moment (`positions.csv`, `equity.csv`).
+    /// What a wallet holds and is worth, all at the same time (`positions.csv`, `equity.csv`).
     pub async fn accounting_snapshot(&self, wallet: &str) -> Result<AccountingSnapshot, ApiError> {
         let query = with_user(wallet, Vec::new());
         let (http, limits) = (&self.http, &self.limits);
@@ -29,7 +29,7 @@ impl Data {
     }
 }
 
-/// A wallet's books at one moment.
+/// A wallet's account at one time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AccountingSnapshot {
     /// What it holds.
@@ -183,7 +183,7 @@ fn unpack(archive: &[u8], name: &'static str) -> Result<String, SnapshotError> {
         let bytes = archive.get(at..)?.get(..4)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     };
-    // The end record is the last thing but a comment.
+    // The end record is last, except for a comment.
     let end = archive.windows(4).rposition(|bytes| bytes == b"PK\x05\x06");
     let end = end.ok_or(bad("no central directory"))?;
     let entries = short(end + 10).ok_or_else(cut)?;
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_says_why() {
+    fn a_file_that_is_no_archive_is_refused_with_the_reason() {
         let whole = sample();
         let mut renamed = whole.clone();
         let at = renamed.windows(10).rposition(|bytes| bytes == b"equity.csv").unwrap();

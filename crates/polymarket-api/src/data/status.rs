@@ -26,7 +26,7 @@ pub struct Freshness {
     /// What answers are made from.
     #[serde(default)]
     pub serving: Serving,
-    /// What is read from the chain. It looks well when everything stands still: `serving` tells that.
+    /// What is read from the chain. It looks healthy when everything stands still: `serving` shows that.
     #[serde(default)]
     pub ingestion: Ingestion,
 }

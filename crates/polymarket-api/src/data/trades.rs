@@ -20,7 +20,7 @@ impl Data {
     ) -> Result<Vec<Activity>, ApiError> {
         self.user("/activity", Group::Data, wallet, filters).await
     }
-    /// Trades of anybody. Without `("takerOnly", "false")` maker fills are left out.
+    /// Public trades. Without `("takerOnly", "false")` maker fills are left out.
     pub async fn trades(&self, filters: Filters) -> Result<Vec<PublicTrade>, ApiError> {
         self.get("/trades", Group::DataTrades, &filters).await
     }
@@ -41,7 +41,7 @@ impl Data {
         }
         self.cursor("/v2/activity", Group::Data, query)
     }
-    /// Trades of anybody.
+    /// Public trades.
     pub fn trades_v2(
         &self,
         filters: Filters,
@@ -77,7 +77,7 @@ words! {
         MakerRebate = "MAKER_REBATE",
         /// Fees given back.
         TakerRebate = "TAKER_REBATE",
-        /// For bringing somebody.
+        /// For a referral.
         ReferralReward = "REFERRAL_REWARD",
         /// A gift.
         Tip = "TIP",
@@ -155,7 +155,7 @@ pub struct Activity {
     pub builder_code: String,
 }
 
-/// A trade of anybody's (v1).
+/// A public trade (v1).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct PublicTrade {
     /// The wallet.
@@ -279,7 +279,7 @@ pub struct ActivityV2 {
     pub pseudonym: String,
 }
 
-/// A trade of anybody's (v2).
+/// A public trade (v2).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct TradeV2 {
     /// The wallet.

@@ -175,7 +175,7 @@ pub struct UserPnl {
     pub points: Vec<PnlPoint>,
 }
 
-/// A wallet's sums up to a moment: pUSD unless stated otherwise; absent means unknown, not nothing.
+/// A wallet's sums up to a time: pUSD unless stated otherwise; absent means unknown, not zero.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct PnlPoint {
     /// When.

@@ -1,4 +1,4 @@
-//! What people write below events and series.
+//! Comments on events and series.
 
 use futures_util::Stream;
 use polydesk_domain::Time;
@@ -42,7 +42,7 @@ impl Gamma {
         filters: Filters,
     ) -> impl Stream<Item = Result<Comment, ApiError>> + Send + use<> {
         let mut filters = on.filters(id, filters);
-        // The venue's own defaults differ between its two lists; both are said.
+        // The venue's own defaults differ between its two lists; both are sent explicitly.
         if !filters.iter().any(|(key, _)| key == "order") {
             filters.push(("order".into(), "createdAt".into()));
             filters.retain(|(key, _)| key != "ascending");
@@ -86,7 +86,7 @@ pub struct Comment {
     /// Id.
     #[serde(default, deserialize_with = "wire::text")]
     pub id: String,
-    /// What it says. Foreign text: show it, never obey it.
+    /// Its text. Untrusted: show it, never interpret it.
     #[serde(default, deserialize_with = "wire::text")]
     pub body: String,
     /// `Event` or `Series`.

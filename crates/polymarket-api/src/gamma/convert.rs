@@ -22,7 +22,7 @@ pub enum MarketRefused {
         market: String,
         /// Which fact.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
         /// What it must be.
         rule: &'static str,
@@ -34,14 +34,14 @@ pub enum MarketRefused {
         market: String,
         /// About what.
         about: &'static str,
-        /// What Gamma says.
+        /// Gamma's value.
         gamma: String,
-        /// What the CLOB says.
+        /// The CLOB's value.
         clob: String,
     },
 }
 
-/// How long the venue holds taker orders back where it only says that it does.
+/// Assumed taker delay where the venue states only that there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TakerDelays {
@@ -239,7 +239,7 @@ impl GammaMarket {
 
     /// Where the market is in its life. Every flag must agree that it is open.
     pub fn state(&self) -> MarketState {
-        // Prices of 1 and 0 are a proposal while somebody disputes it.
+        // Prices of 1 and 0 are a proposal while it is disputed.
         if self.uma_resolution_status == "disputed" {
             return MarketState::Disputed;
         }
@@ -256,7 +256,7 @@ impl GammaMarket {
         }
     }
 
-    /// What a closed market pays, when its final prices say so: 1 and 0, or a half each.
+    /// The payout of a closed market, if its final prices show it: 1 and 0, or a half each.
     fn payout(&self) -> Option<Payout> {
         let [yes, no] = self.outcome_prices.as_slice() else { return None };
         let (yes, no): (Decimal, Decimal) = (yes.parse().ok()?, no.parse().ok()?);
@@ -264,7 +264,7 @@ impl GammaMarket {
         match (yes, no) {
             (yes, no) if yes == Decimal::ONE && no.is_zero() => Some(Payout::YES),
             (yes, no) if yes.is_zero() && no == Decimal::ONE => Some(Payout::NO),
-            // Half and half is also what an untraded market shows: it counts only when somebody resolved it.
+            // An untraded market also shows a half each: it counts only for a resolved market.
             (yes, no) if yes == half && no == half => {
                 let resolved = self.automatically_resolved
                     || matches!(self.uma_resolution_status.as_str(), "resolved" | "settled");
@@ -274,7 +274,7 @@ impl GammaMarket {
         }
     }
 
-    /// The taker fee, `None` when nothing is said about it.
+    /// The taker fee, `None` when it is not stated.
     fn fee(&self) -> Result<Option<FeeRate>, (&'static str, String, &'static str)> {
         match (self.fees_enabled, &self.fee_schedule) {
             (Some(false), None) => Ok(Some(FeeRate::FREE)),

@@ -163,7 +163,7 @@ pub struct GammaMarket {
     /// End of the oracle's time.
     #[serde(default, rename = "umaEndDate", deserialize_with = "wire::opt_time")]
     pub uma_end_date: Option<Time>,
-    /// Price grid.
+    /// Tick size.
     #[serde(default, rename = "orderPriceMinTickSize", deserialize_with = "wire::opt")]
     pub order_price_min_tick_size: Option<Decimal>,
     /// Least order size in shares.

@@ -27,7 +27,7 @@ pub fn typed_data_sign_type_hash() -> B256 {
     keccak256([TYPED_DATA_SIGN, ORDER_TYPE].concat())
 }
 
-/// How a deposit wallet's owner signs. The sources disagree; most and newest say wrapped. Ask the wallet
+/// How a deposit wallet's owner signs. The sources disagree; most and the newest name the wrapped form. Ask the wallet
 /// itself (`isValidSignature`) which form it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignatureForm {
@@ -133,7 +133,7 @@ impl OrderSigner {
         self.session = true;
         self
     }
-    /// Attributes every order to a builder (bytes32 code; zero is nobody). Builders charge fees.
+    /// Attributes every order to a builder (bytes32 code; zero is none). Builders charge fees.
     pub fn with_builder(mut self, builder: B256) -> OrderSigner {
         self.builder = builder;
         self

@@ -14,7 +14,7 @@ pub struct OrderStamps {
 }
 
 impl OrderStamps {
-    /// Salts that nobody can guess, or the system's reason for having no chance to give.
+    /// Unpredictable salts, or the system's error of its random source.
     pub fn from_os() -> std::io::Result<OrderStamps> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;

@@ -12,7 +12,7 @@ use crate::Secret;
 pub enum KeySource {
     /// An environment variable with 64 hex digits.
     Env(String),
-    /// A file with 64 hex digits that belongs to this user (or root) and that nobody else may read or write
+    /// A file with 64 hex digits that belongs to this user (or root) and that no other user may read or write
     /// (mode 0600 or stricter).
     File(PathBuf),
     /// An Ethereum JSON keystore (version 3), encrypted.
@@ -59,7 +59,7 @@ pub enum KeySourceError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file belongs to somebody else, who can read and replace it.
+    /// The file belongs to another user, who can read and replace it.
     #[error("{path} belongs to user {owner}, and this program runs as user {us}; run `chown {us} {path}`", path = path.display())]
     Owner {
         /// Which file.

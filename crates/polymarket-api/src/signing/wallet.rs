@@ -50,8 +50,8 @@ pub struct DerivedWallets {
 }
 
 impl DerivedWallets {
-    /// What kind of wallet of this owner `address` is; `None` for a stranger's (then the key may be a
-    /// session key of somebody's deposit wallet).
+    /// What kind of wallet of this owner `address` is; `None` for an unknown one (then the key may
+    /// be a session key of another deposit wallet).
     pub fn kind_of(&self, address: Address) -> Option<Wallet> {
         if address == self.proxy {
             Some(Wallet::Proxy(address))

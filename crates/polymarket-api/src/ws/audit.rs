@@ -15,10 +15,10 @@ pub(crate) struct Constants {
     pub min_order_size: Option<String>,
     pub neg_risk: Option<bool>,
     pub last_trade_price: Option<String>,
-    /// Venue time of the last change of the grid.
+    /// Venue time of the last tick size change.
     pub tick_at: Option<polydesk_domain::Time>,
-    /// The grid the consumer was told, by an event or by its first book.
-    pub told: Option<polydesk_domain::Tick>,
+    /// Tick size reported to the consumer, by an event or by its first book.
+    pub reported_tick: Option<polydesk_domain::Tick>,
 }
 
 /// What a check found.
@@ -39,7 +39,7 @@ type Texts = (Box<str>, Box<str>);
 pub(crate) struct TextBook {
     bids: BTreeMap<u16, Texts>,
     asks: BTreeMap<u16, Texts>,
-    /// The last hash heard and its timestamp; the buffers are reused.
+    /// The last hash received and its timestamp; the buffers are reused.
     timestamp: String,
     hash: String,
     waits: bool,
@@ -93,7 +93,7 @@ impl TextBook {
     pub fn waits(&self) -> bool {
         self.waits
     }
-    /// The last hash heard, checked or not; empty when none was.
+    /// The last hash received, checked or not; empty when none was.
     pub fn last_hash(&self) -> &str {
         &self.hash
     }

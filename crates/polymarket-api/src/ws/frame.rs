@@ -68,7 +68,7 @@ pub struct LevelRow {
     pub size_text: Span,
 }
 
-/// What a frame says, borrowed from it and from the parser.
+/// A decoded frame, borrowed from it and from the parser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Message<'f> {
     /// Levels have new totals.
@@ -96,12 +96,12 @@ pub enum Message<'f> {
         asks: &'f [LevelRow],
         /// Hash, where carried.
         hash: &'f str,
-        /// The grid, where carried.
+        /// The tick size, where carried.
         tick: Option<Tick>,
         /// The last trade's price as printed, where carried.
         last_trade_price: &'f str,
     },
-    /// A trade of anybody's.
+    /// A public trade.
     Print {
         /// Whose book.
         token: Token,
@@ -125,13 +125,13 @@ pub enum Message<'f> {
         /// Best prices.
         top: Top,
     },
-    /// The grid changed.
+    /// The tick size changed.
     Tick {
         /// Whose market.
         token: Token,
         /// Venue time.
         at: Time,
-        /// The new grid.
+        /// The new tick size.
         tick: Tick,
     },
     /// A market resolved.
@@ -348,7 +348,7 @@ impl FrameParser {
         }
         let kind = match fields.kind.of(frame) {
             b"" if has_changes => b"price_change".as_slice(),
-            // Captures without a kind: told by their fields, the slow way.
+            // Captures without a kind: it is inferred from their fields, on the slow path.
             b"" => return None,
             kind => kind,
         };
@@ -495,7 +495,7 @@ impl FrameParser {
         Some(())
     }
 
-    /// The same with simd-json. `tail` says that `frame` is the rest of an array whose beginning was read.
+    /// The same with simd-json. `tail`: `frame` is the rest of an array whose beginning was read.
     #[cold]
     fn slow(
         &mut self,
@@ -676,7 +676,7 @@ struct Fields {
 
 impl Fields {
     /// Reads `"key":"value"` of the keys that most messages have, without blanks; the place after it.
-    /// `None` says nothing about the frame: it is left to the careful way.
+    /// `None` is no error: the slow path reads the frame.
     #[inline]
     fn plain(&mut self, frame: &[u8], at: usize) -> Option<usize> {
         let (slot, start) = match frame.get(at + 1)? {
@@ -950,7 +950,7 @@ fn plain_size(frame: &[u8], at: usize) -> Option<(Shares, Span, usize)> {
 }
 
 /// An entry of a `price_change` as the venue writes them: known keys in any order, no blanks, plain
-/// numbers, a token that was asked for. `None` says nothing about the frame: it is left to the careful way.
+/// numbers, a subscribed token. `None` is no error: the slow path reads the frame.
 #[inline]
 fn entry(frame: &[u8], at: usize, tokens: &TokenTable) -> Option<(ChangeRow, usize)> {
     let (mut token, mut side, mut price, mut size) = (None, None, None, None);
@@ -1100,7 +1100,7 @@ fn levels(frame: &[u8], at: usize, to: &mut Vec<LevelRow>) -> Option<usize> {
     }
 }
 
-/// A decimal scaled by a power of ten; `None` for anything finer, larger or stranger.
+/// A decimal scaled by a power of ten; `None` for anything finer, larger or malformed.
 #[inline]
 fn scaled(text: &[u8], decimals: u32) -> Option<u64> {
     if text.is_empty() || text.len() > 24 {
@@ -1112,7 +1112,7 @@ fn scaled(text: &[u8], decimals: u32) -> Option<u64> {
             b'0'..=b'9' => {
                 let digit = u64::from(byte - b'0');
                 if point && after == decimals {
-                    // Finer than the grain only when it says nothing.
+                    // More decimals are accepted only if they are zero.
                     if digit != 0 {
                         return None;
                     }

@@ -118,7 +118,7 @@ impl Link {
                         }
                     }
                     OpCode::Ping => {
-                        // Never waits: a full queue means that the writer is stuck anyway.
+                        // Never waits: a full queue means that the writer is blocked.
                         let _ = answers.try_send(Outgoing::Pong(frame.payload.to_vec()));
                         Incoming::Ping
                     }
@@ -158,13 +158,13 @@ impl Link {
         Link { incoming, outgoing, tasks: [reader, writer] }
     }
 
-    /// The next news; after [`Incoming::Closed`] there is none.
+    /// The next incoming item; [`Incoming::Closed`] is the last one.
     pub(crate) async fn next(&mut self) -> Incoming {
         let gone = || Incoming::Closed { code: 0, reason: "the connection is gone".into() };
         self.incoming.recv().await.unwrap_or_else(gone)
     }
 
-    /// Sends a text frame. An error means that the connection is over; the reader will say why.
+    /// Sends a text frame. An error means that the connection is over; the reader returns the reason.
     pub(crate) async fn send(&self, text: String) -> Result<(), ()> {
         self.outgoing.send(Outgoing::Text(text)).await.map_err(|_| ())
     }

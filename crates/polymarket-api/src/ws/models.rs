@@ -62,7 +62,7 @@ pub struct NewMarket {
     /// Start of the game.
     #[serde(deserialize_with = "wire::opt_time")]
     pub game_start_time: Option<Time>,
-    /// Price grid.
+    /// Tick size.
     #[serde(deserialize_with = "wire::opt")]
     pub order_price_min_tick_size: Option<Decimal>,
     /// Name within its event.
@@ -98,7 +98,7 @@ pub struct NewMarketEvent {
     pub description: String,
 }
 
-/// News of an order of ours. Taker orders get no news of matching here: their trades say it.
+/// An update of one of our orders. Taker orders get no update of a match here: their trades carry it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct UserOrder {
@@ -173,7 +173,7 @@ impl UserOrder {
     pub fn side(&self) -> Option<Side> {
         side(&self.side)
     }
-    /// Shares matched over its life; nothing said is nothing matched only on a cancellation.
+    /// Total shares matched; an absent value means zero only on a cancellation.
     pub fn matched(&self) -> Option<Shares> {
         match self.size_matched {
             Some(size) => crate::clob::plausible_shares(size),

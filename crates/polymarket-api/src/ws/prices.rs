@@ -23,7 +23,7 @@ use crate::{Credentials, Http, ServerClock, wire};
 pub struct PricesConfig {
     /// How often to send a ping, in milliseconds.
     pub ping_ms: u64,
-    /// A connection that heard nothing for so long is opened anew (milliseconds).
+    /// A connection without a message for so long is reopened (milliseconds).
     pub dead_ms: u64,
     /// The first pause before connecting again, in milliseconds; it doubles.
     pub retry_first_ms: u64,
@@ -74,7 +74,7 @@ pub enum PriceItem {
         channel: String,
         /// Symbol.
         symbol: String,
-        /// Who measured it, as the service says.
+        /// Source of the price as stated by the service.
         source: String,
         /// US dollars.
         value: Decimal,
@@ -138,11 +138,11 @@ impl PriceFeed {
                 subscriptions.len()
             )));
         }
-        // Each subscription is numbered on its own: two that look alike would show gaps that are none.
+        // Each subscription has its own sequence numbers: two equal ones would show false sequence gaps.
         for (i, one) in subscriptions.iter().enumerate() {
             if subscriptions[i + 1..].iter().any(|other| one.is_like(other)) {
                 return Err(crate::ApiError::Misconfigured(format!(
-                    "two price subscriptions of {} {} cannot be told apart; name a different provider for each",
+                    "two price subscriptions of {} {} cannot be distinguished; name a different provider for each",
                     one.channel, one.symbol
                 )));
             }
@@ -184,7 +184,7 @@ struct Session {
 
 enum End {
     Lost(String),
-    /// The service said not to come back at once.
+    /// The service asked for a pause before reconnecting.
     Policy(String),
 }
 
@@ -235,7 +235,7 @@ impl Session {
     async fn session(&self, mut link: Link) -> End {
         let millis = Duration::from_millis;
         if self.items.send(PriceItem::Connected { at: self.clock.local() }).await.is_err() {
-            return End::Lost("nobody listens".into());
+            return End::Lost("the receiver is dropped".into());
         }
         // Frames still to be sent, spaced.
         let mut waiting: std::collections::VecDeque<String> = self.opening().into();
@@ -257,7 +257,7 @@ impl Session {
                 }
                 _ = ping.tick() => {
                     if last_sign.elapsed() > millis(self.config.dead_ms) {
-                        return End::Lost(format!("nothing heard for {} ms", self.config.dead_ms));
+                        return End::Lost(format!("no message for {} ms", self.config.dead_ms));
                     }
                     let frame = match self.service {
                         Service::Polybolt { .. } => "{\"op\":\"ping\"}",
@@ -286,7 +286,7 @@ impl Session {
                             };
                             for item in read.items {
                                 if self.items.send(item).await.is_err() {
-                                    return End::Lost("nobody listens".into());
+                                    return End::Lost("the receiver is dropped".into());
                                 }
                             }
                             if let Some(gap) = read.gap
@@ -370,7 +370,7 @@ pub(crate) struct Stream {
 }
 
 impl PriceSubscription {
-    /// Whether it is the one that brings this stream. What a frame does not say does not tell them apart.
+    /// Whether frames of this stream belong to it. Fields that a frame lacks are not compared.
     fn brings(&self, stream: &Stream) -> bool {
         let window = (self.window_seconds, stream.window_seconds);
         let provider = self.provider.as_deref().unwrap_or_default();
@@ -381,7 +381,7 @@ impl PriceSubscription {
                 || provider.eq_ignore_ascii_case(&stream.source))
     }
 
-    /// Whether nothing in a frame would tell which of the two brought it.
+    /// Whether frames of the two cannot be distinguished.
     fn is_like(&self, other: &PriceSubscription) -> bool {
         self.brings(&Stream {
             channel: other.channel.clone(),
@@ -392,7 +392,7 @@ impl PriceSubscription {
     }
 }
 
-/// What a frame of a price service says.
+/// A decoded frame of a price service.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
     pub items: Vec<PriceItem>,
@@ -430,7 +430,7 @@ struct Point {
     timestamp: Option<Time>,
 }
 
-/// `wei` says that the accurate value is an integer times 10^18.
+/// `wei`: the accurate value is an integer times 10^18.
 fn accurate(full: &str, rounded: Option<Decimal>, wei: bool) -> Option<Decimal> {
     if full.is_empty() {
         return rounded;
@@ -532,7 +532,7 @@ pub(crate) fn rtds(frame: &[u8], now: Time) -> Read {
         tracing::warn!(frame = %String::from_utf8_lossy(&frame[..frame.len().min(200)]), "price socket: malformed message");
         return Read::default();
     };
-    // Snapshots of the Chainlink topics are labelled `crypto_prices`: their symbols tell them.
+    // Snapshots of the Chainlink topics are labelled `crypto_prices`: their symbols identify them.
     let slash = frame.payload.as_ref().is_some_and(|payload| payload.symbol.contains('/'));
     let wei = slash || frame.topic.contains("chainlink") || frame.topic.contains("twap");
     let items =
@@ -540,7 +540,7 @@ pub(crate) fn rtds(frame: &[u8], now: Time) -> Read {
     Read { items, gap: None }
 }
 
-/// What a frame of either service says, for tests of recorded frames.
+/// A decoded frame of either service, for tests of recorded frames.
 #[cfg(test)]
 pub(crate) fn read_price_frame(frame: &[u8]) -> Vec<PriceItem> {
     let now = Time::from_secs(0);
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_that_cannot_be_told_apart_are_known() {
+    fn subscriptions_that_cannot_be_distinguished_are_detected() {
         for (one, other, alike) in [
             ((None, "pyth"), (None, "chainlink"), false),
             ((None, "pyth"), (None, "pyth"), true),

@@ -140,7 +140,7 @@ fn equal(held: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// First and last eight digits and the length tell ids apart; equality is checked on the whole text.
+/// First and last eight digits and the length distinguish ids; equality is checked on the whole text.
 #[inline]
 fn hash(text: &[u8]) -> u64 {
     let part = |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));

@@ -1,8 +1,8 @@
-//! The user channel: news of our own orders and trades.
+//! The user channel: updates of our own orders and trades.
 //!
-//! It can lag, lose messages, and bring a fill before the answer to the order that made it: everything is
-//! handed over by id, and every (re)connection says so, because what happened meanwhile must be read over
-//! REST. Wrong credentials show as a connection that closes or stays silent.
+//! It can lag, lose messages, and deliver a fill before the response to its order: every item carries ids,
+//! and every (re)connection is reported, because updates in the meantime have to be read over REST. Wrong
+//! credentials appear as a connection that closes or stays silent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,25 +28,25 @@ pub enum UserItem {
         /// Local time.
         at: Time,
     },
-    /// The connection is gone: nothing will be heard until the next [`UserItem::Connected`].
+    /// The connection is lost: no updates until the next [`UserItem::Connected`].
     Disconnected {
         /// Local time.
         at: Time,
         /// Why.
         reason: String,
     },
-    /// News of an order.
+    /// An order update.
     Order {
         /// Local time.
         at: Time,
-        /// The news.
+        /// The order with its new state.
         order: Box<UserOrder>,
     },
-    /// News of a trade: one per change of status, with the same id.
+    /// A trade update: one per change of status, with the same id.
     Trade {
         /// Local time.
         at: Time,
-        /// The news.
+        /// The trade with its new status.
         trade: Box<Trade>,
     },
     /// A message that cannot be read. It may have been a fill: reconcile over REST.
@@ -61,7 +61,7 @@ pub enum UserItem {
 /// One message of the user channel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UserMessage {
-    /// News of an order.
+    /// An order update.
     Order(Box<UserOrder>),
     /// News of a trade.
     Trade(Box<Trade>),
@@ -95,7 +95,7 @@ pub fn parse_user_frame(frame: &[u8]) -> Vec<UserMessage> {
         .map(|object| {
             let text = object.get();
             let Ok(peek) = serde_json::from_str::<Peek>(text) else { return unreadable(text) };
-            // Some captures lack the kind: told by their fields.
+            // Some captures lack the kind: it is inferred from their fields.
             let kind = match peek.event_type.as_deref() {
                 Some(kind) if !kind.is_empty() => kind.to_owned(),
                 _ if peek.taker_order_id.is_some() => "trade".to_owned(),
@@ -118,7 +118,7 @@ pub struct UserFeed {
 }
 
 impl UserFeed {
-    /// Connects and stays connected; news comes on the returned channel. Empty `markets` are all.
+    /// Connects and stays connected; items come on the returned channel. Empty `markets` are all.
     pub fn start(
         config: FeedConfig,
         http: Http,
@@ -179,7 +179,7 @@ impl Session {
         if link.send(self.opening()).await.is_err() {
             return "closed before the subscription".into();
         }
-        let mut heard = false;
+        let mut received = false;
         let mut ping = tokio::time::interval(millis(self.config.ping_ms.max(1)));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_sign = Instant::now();
@@ -188,24 +188,24 @@ impl Session {
                 biased;
                 _ = ping.tick() => {
                     if last_sign.elapsed() > millis(self.config.dead_ms) {
-                        return format!("nothing heard for {} ms", self.config.dead_ms);
+                        return format!("no message for {} ms", self.config.dead_ms);
                     }
                     if link.send("PING".into()).await.is_err() {
                         return "closed while pinging".into();
                     }
                 }
-                news = link.next() => {
+                incoming = link.next() => {
                     last_sign = Instant::now();
                     let at = self.clock.local();
                     // Nothing acknowledges a subscription. What the server answers after it shows that it
                     // has read it: our first ping goes out right behind.
-                    if !heard && matches!(news, Incoming::Message(_)) {
-                        heard = true;
+                    if !received && matches!(incoming, Incoming::Message(_)) {
+                        received = true;
                         if self.items.send(UserItem::Connected { at }).await.is_err() {
-                            return "nobody listens".into();
+                            return "the receiver is dropped".into();
                         }
                     }
-                    match news {
+                    match incoming {
                         Incoming::Ping => {}
                         Incoming::Closed { code, reason } => return format!("closed with {code} {reason}"),
                         Incoming::Message(bytes) if bytes == b"PONG" => {}
@@ -224,7 +224,7 @@ impl Session {
                                     }
                                 };
                                 if self.items.send(item).await.is_err() {
-                                    return "nobody listens".into();
+                                    return "the receiver is dropped".into();
                                 }
                             }
                         }

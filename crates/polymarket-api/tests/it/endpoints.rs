@@ -364,7 +364,7 @@ async fn clob_public(world: &World) -> ConditionId {
     let missing = clob.live_activity(&ConditionId::from_bytes([7; 32])).await;
     assert!(matches!(missing, Err(ApiError::NotFound(_))), "{missing:?}");
 
-    // One market has rewards. The search finds it by its words and tells more than the list.
+    // One market has rewards. The search finds it by its words and returns more than the list.
     let current = clob.rewards_current().await.unwrap();
     assert_eq!(clob.rewards_market(&rain.condition).await.unwrap(), current);
     let filter = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
@@ -413,7 +413,7 @@ async fn clob_keys(world: &World) {
         keys.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| key.key).collect()
     };
     assert_eq!(active(clob).await, [made[0].key.clone(), made[1].key.clone()]);
-    // An answer that cannot be read may have made a key; what it says is not repeated.
+    // An unreadable response may have made a key; its text is not repeated.
     let broken = "[[answers]]\nendpoint = \"POST /auth/builder-api-key\"\ncalls = \"1\"\n\
                   body = '{\"key\":\"k\",\"secret\":\"hunter2\"'\n";
     world.exchange.inject_toml(broken).unwrap();
@@ -560,7 +560,7 @@ async fn gamma(world: &World) {
     assert!(page.is_empty());
     assert!(gamma.comment_thread("101").await.unwrap().is_empty());
     assert!(gamma.comments_of(&wallet, 40, 0).await.unwrap().is_empty());
-    // What the venue's two lists take for granted differs, so it is said.
+    // The defaults of the venue's two lists differ, so they are sent explicitly.
     let asked = world.exchange.received();
     let asked = asked.iter().find(|request| request.path == "/comments/keyset").unwrap();
     let query: BTreeMap<_, _> = asked.query.iter().cloned().collect();
@@ -601,7 +601,7 @@ async fn data(world: &World, condition: &ConditionId) {
     let sized: Vec<_> = of_market[0].positions.iter().map(|position| position.size).collect();
     assert!(sized.is_sorted_by(|a, b| a >= b), "{sized:?}");
 
-    // Pairs of shares are worth a dollar each, and both versions say so.
+    // Pairs of shares are worth a dollar each in both versions.
     let one = data.open_interest(&[*condition]).await.unwrap();
     let two = data.open_interest_v2(&[*condition]).await.unwrap();
     assert_eq!((&one[0].market, one[0].value), (&two[0].condition_id, two[0].value));

@@ -54,7 +54,7 @@ struct Consumer {
     items: Receiver<FeedItem>,
     states: BTreeMap<u32, MarketState>,
     prints: usize,
-    gaps: usize,
+    interruptions: usize,
     seq: u64,
 }
 
@@ -64,14 +64,14 @@ impl Consumer {
         for key in world.universe.keys() {
             books.list(key, world.universe.market(key).tick);
         }
-        Consumer { books, items, states: BTreeMap::new(), prints: 0, gaps: 0, seq: 0 }
+        Consumer { books, items, states: BTreeMap::new(), prints: 0, interruptions: 0, seq: 0 }
     }
 
     fn take(&mut self, item: FeedItem) {
         let FeedItem::Market { received_at, venue_at, event } = item else { return };
         match &event {
             MarketEvent::Print(_) => self.prints += 1,
-            MarketEvent::Interrupted(_) => self.gaps += 1,
+            MarketEvent::Interrupted(_) => self.interruptions += 1,
             MarketEvent::State { market, state } => {
                 self.states.insert(market.0, *state);
             }
@@ -196,7 +196,7 @@ fn books_follow_the_venue_and_their_hashes_agree() {
         }
         assert_eq!(stats.hashes_wrong.load(Ordering::Relaxed), 0);
         assert_eq!(stats.malformed.load(Ordering::Relaxed), 0);
-        assert_eq!(consumer.gaps, 0);
+        assert_eq!(consumer.interruptions, 0);
     });
 }
 
@@ -248,7 +248,7 @@ fn a_resolution_and_a_tick_change_arrive_as_events() {
                     .is_some_and(|book| book.tick() == polydesk_domain::Tick::Thousandth)
             })
             .await;
-        // The grid's change voids the book; the next whole one brings it back.
+        // The tick size change invalidates the book; the next snapshot restores it.
         consumer.until(|c| differing(&world, c, &tokens).is_empty()).await;
         world
             .exchange
@@ -294,7 +294,7 @@ fn a_token_that_falls_silent_while_its_book_moves_is_noticed() {
             }
             turn().await;
         }
-        assert!(consumer.gaps > 0);
+        assert!(consumer.interruptions > 0);
     });
 }
 
@@ -505,7 +505,7 @@ fn soak() {
             turn().await;
         }
         let stats: &FeedStats = feed.stats();
-        println!("{} connections, {} items, {} gaps, {stats:?}", feed.connections(), consumer.seq, consumer.gaps);
+        println!("{} connections, {} items, {} interruptions, {stats:?}", feed.connections(), consumer.seq, consumer.interruptions);
         assert_eq!(feed.connections(), connections);
         for counter in [&stats.disconnects, &stats.hashes_equal, &stats.hashes_wrong, &stats.resyncs] {
             assert!(counter.load(Ordering::Relaxed) > 0, "nothing was tried: {stats:?}");

@@ -110,7 +110,7 @@ fn what_is_not_understood_is_refused_by_name() {
     }
     let complete = gamma(neg(json!(false))).to_market(None, TakerDelays::default()).unwrap();
     assert!(!complete.neg_risk.unwrap().augmented);
-    // An unknown shape of the group counts as augmented, and is said.
+    // An unknown shape of the group counts as augmented, and is reported.
     let mut orphan = neg(json!(false));
     orphan["events"] = json!([]);
     let orphan = gamma(orphan).to_market(None, TakerDelays::default()).unwrap();
@@ -167,7 +167,7 @@ fn the_life_of_a_market_is_read_from_all_its_flags() {
                     "outcomePrices": "[\"1\", \"0\"]" }),
             MarketState::Disputed,
         ),
-        // Closed while it still says that it takes orders: seen in production.
+        // Closed while `acceptingOrders` is still set: seen in production.
         (json!({ "closed": true }), MarketState::Closed),
         (
             json!({ "closed": true, "outcomePrices": "[\"1\",\"0\"]" }),

@@ -46,7 +46,7 @@ fn assert_clean(what: &str, text: &str, secrets: &[String]) {
     for secret in secrets {
         for form in forms(secret) {
             assert!(!text.contains(form.as_str()), "{what} holds a secret");
-            // A part of it is enough to help somebody.
+            // A part of it already helps an attacker.
             let part = &form[..form.len().min(24)];
             assert!(
                 part.len() < 16 || !text.contains(part),
@@ -102,7 +102,7 @@ fn keys_come_from_private_places_only() {
             assert!(matches!(error, KeySourceError::Owner { owner: 54_321, .. }), "{error}");
             assert!(error.to_string().contains("chown"), "{error}");
         }
-        Err(_) => eprintln!("not root: a file of somebody else's is not tested"),
+        Err(_) => eprintln!("not root: a file of another user is not tested"),
     }
     let missing = KeySource::File(folder.path().join("none")).load().unwrap_err();
     assert!(matches!(missing, KeySourceError::Read { .. }));
@@ -185,7 +185,7 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
         TEST_KEYS[..2].iter().map(|key| key.trim_start_matches("0x").to_owned()).collect();
     tracing::subscriber::with_default(subscriber, || {
         run(async {
-            // A proxy's password is a secret too: nobody listens there.
+            // A proxy's password is a secret too: its port is closed.
             let proxy = HttpConfig {
                 proxy: Some("http://user:hunter2hunter2hunter2@127.0.0.1:9".into()),
                 ..http_config()
@@ -255,7 +255,7 @@ fn nothing_that_is_printed_logged_or_returned_holds_a_secret() {
             let first = items.recv().await;
             assert!(matches!(first, Some(UserItem::Connected { .. })));
             say(format!("{first:?}"));
-            // Bad credentials are told without being quoted.
+            // Bad credentials are reported without being quoted.
             for (key, secret, passphrase) in [
                 ("not-a-uuid", KEY, "p"),
                 ("11111111-2222-4333-8444-555555555555", "!!hunter2hunter2hunter2!!", "p"),

@@ -22,7 +22,7 @@ fn run(test: impl std::future::Future<Output = ()>) {
     });
 }
 
-/// A TLS server that says how it was asked.
+/// A TLS server that reports the request it received.
 async fn tls_server(
     folder: &tempfile::TempDir,
 ) -> (SocketAddr, std::path::PathBuf, Arc<AtomicUsize>) {
@@ -115,12 +115,12 @@ fn tls_is_checked_and_both_versions_of_http_are_spoken() {
             )
             .unwrap()
         };
-        // A certificate nobody vouches for: nothing was sent.
-        let stranger =
+        // An untrusted certificate: nothing was sent.
+        let untrusted =
             http(false, Vec::new()).send(request(url.clone(), Effect::Once, false)).await;
         assert!(
-            matches!(&stranger, Err(ApiError::Unreachable(text)) if text.contains("UnknownIssuer")),
-            "{stranger:?}"
+            matches!(&untrusted, Err(ApiError::Unreachable(text)) if text.contains("UnknownIssuer")),
+            "{untrusted:?}"
         );
         for (http2, version) in [(false, "HTTP/1.1"), (true, "HTTP/2.0")] {
             let before = connections.load(Ordering::SeqCst);
@@ -205,7 +205,7 @@ fn a_proxy_carries_everything_and_learns_its_password_only() {
     });
 }
 
-/// A server that answers every connection with these bytes and then does as told.
+/// A server that answers every connection with these bytes and then acts as configured.
 async fn raw(answer: &'static [u8], stay: bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

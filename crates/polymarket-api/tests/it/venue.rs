@@ -263,7 +263,7 @@ fn refusals_are_typed() {
             why(trader.place(&ask(&market, 0, Side::Sell, 99, 50, Tif::Fok)).await),
             Refusal::FokKilled
         );
-        // A price that has fallen off the grid since it was signed for.
+        // A price that is no multiple of the tick size since a change after signing.
         let mut fine = ask(&market, 0, Side::Buy, 10, 10, Tif::Gtc);
         (fine.tick, fine.price) = (polydesk_domain::Tick::Thousandth, "0.105".parse().unwrap());
         assert_eq!(why(trader.place(&fine).await), Refusal::Tick);
@@ -271,7 +271,7 @@ fn refusals_are_typed() {
         let mut wrong = ask(&market, 0, Side::Buy, 10, 10, Tif::Gtc);
         wrong.exchange = polydesk_polymarket_api::Exchange::NegRisk;
         assert_eq!(why(trader.place(&wrong).await), Refusal::Signature);
-        // With somebody else's credentials: the owner is not theirs.
+        // With another account's credentials: the owner does not match.
         let other = world.trader(1, WalletKind::Eoa);
         let signed = trader.sign(&ask(&market, 0, Side::Buy, 10, 10, Tif::Gtc));
         let outcome = other.clob.place(signed.id(), signed.body(&other.credentials.key)).await;
@@ -294,11 +294,11 @@ fn batches_have_an_outcome_for_each_order() {
         let bodies: Vec<(OrderHash, Vec<u8>)> =
             orders.iter().map(|order| (order.id(), order.body(&trader.credentials.key))).collect();
         let outcomes = trader.clob.place_batch(&bodies).await.unwrap();
-        let told: Vec<_> = outcomes
+        let results: Vec<_> = outcomes
             .iter()
             .map(|o| o.as_ref().map(|p| p.status).map_err(|e| e.to_string()))
             .collect();
-        assert!(told[0].is_ok() && told[2].is_ok() && told[1].is_err(), "{told:?}");
+        assert!(results[0].is_ok() && results[2].is_ok() && results[1].is_err(), "{results:?}");
         let too_many = vec![bodies[0].clone(); 16];
         assert!(matches!(
             trader.clob.place_batch(&too_many).await,
@@ -367,7 +367,7 @@ fn a_lost_answer_is_unknown_and_never_sent_again() {
             let outcome = trader.post(&signed).await;
             assert!(matches!(outcome, Err(ApiError::Unknown(_))), "{fault}: {outcome:?}");
             assert_eq!(world.exchange.count("POST", "/order"), sent + 1, "{fault}: sent again");
-            // The id computed before sending tells what became of it.
+            // The id computed before sending finds its state.
             let found = trader.clob.order(&signed.id()).await.unwrap();
             assert_eq!(found.is_some(), exists, "{fault}");
             trader.clob.cancel_all().await.unwrap();
@@ -574,9 +574,9 @@ fn a_session_key_trades_from_its_registration_to_its_revocation() {
         let key = Key::from_hex(TEST_KEYS[2]).unwrap();
         let session = key.address();
         let signer = OrderSigner::new(key, wallet, &Chain::polygon()).with_session_key();
-        let desk = Trader { signer, ..own };
+        let delegate = Trader { signer, ..own };
         let asked = ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc);
-        let refused = desk.place(&asked).await;
+        let refused = delegate.place(&asked).await;
         assert!(
             matches!(&refused, Err(ApiError::Refused { why: Refusal::Signer, .. })),
             "{refused:?}"
@@ -598,15 +598,15 @@ fn a_session_key_trades_from_its_registration_to_its_revocation() {
         registering.await.unwrap().unwrap();
         let listed = owner.clob.session_signers().await.unwrap();
         assert_eq!(listed.signers[0].scopes, ["CLOB"]);
-        let placed = desk.place(&asked).await.unwrap();
-        assert_eq!(desk.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
-        desk.clob.cancel(&placed.id).await.unwrap();
+        let placed = delegate.place(&asked).await.unwrap();
+        assert_eq!(delegate.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
+        delegate.clob.cancel(&placed.id).await.unwrap();
 
         let gone = relayer.revoke_session(session).await.unwrap();
         assert!(gone.fenced);
         assert!(owner.clob.session_signers().await.unwrap().signers.is_empty());
         assert!(matches!(
-            desk.place(&asked).await,
+            delegate.place(&asked).await,
             Err(ApiError::Refused { why: Refusal::Signer, .. })
         ));
         world.exchange.check().unwrap();

@@ -153,7 +153,7 @@ pub(super) fn safe(
         )
             .abi_encode(),
     );
-    // Safes tell signatures over eth_sign messages by v + 4.
+    // Safes recognise signatures over eth_sign messages by v + 4.
     let mut signature = key.sign_message_hash(&typed_digest(domain, content));
     signature[64] += 4;
     let mut body = json!({

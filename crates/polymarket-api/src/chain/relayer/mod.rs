@@ -1,10 +1,10 @@
 //! Gasless transactions of proxy, Safe and deposit wallets: sign, submit, follow.
 //!
-//! The relayer pays the gas and is not believed where the chain can be asked: what it calls confirmed or failed is
-//! looked up under the hash it names, where RPC endpoints are given. Without them, and where it names no hash, its
-//! word is all there is. Whatever leaves is [`Effect::Once`]: a lost answer is
+//! The relayer pays the gas. Its states are verified on the chain: a transaction that it calls confirmed or failed
+//! is looked up under the hash it names, where RPC endpoints are given. Without them, or without a hash, its state
+//! is taken as it is. Every submission is [`Effect::Once`]: a lost answer is
 //! [`ChainError::Unknown`], and nothing more is signed for the wallet until there is proof of what became of
-//! it. One transaction of a wallet is under way at a time, for the relayer takes no more.
+//! it. One transaction of a wallet is in flight at a time, because the relayer takes no more.
 
 mod bodies;
 mod sessions;
@@ -28,7 +28,7 @@ use crate::{ApiError, Credentials, CredentialsError, Http, L2Auth, Secret, Serve
 use bodies::{Batch, Relay};
 pub use sessions::{Revocation, SessionScope};
 
-/// How we show the relayer who pays it.
+/// The credentials of the paying account at the relayer.
 #[derive(Clone)]
 pub enum RelayerAuth {
     /// `RELAYER_API_KEY` headers.
@@ -155,7 +155,7 @@ impl<'de> Deserialize<'de> for RelayState {
     }
 }
 
-/// A relayed transaction as the relayer tells of it.
+/// A relayed transaction as reported by the relayer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawRelayed")]
 pub struct Relayed {
@@ -374,8 +374,8 @@ impl Relayer {
         outcome
     }
 
-    /// Looks after a transaction of unknown outcome, if there is one. An error says that it stays unknown;
-    /// otherwise it is decided, and the chain says how: read balances and approvals before going on.
+    /// Resolves a transaction of unknown outcome, if there is one. On an error it stays unknown; otherwise it
+    /// is decided on the chain: read balances and approvals before going on.
     pub async fn settle(&self) -> Result<(), ChainError> {
         let mut open = self.open.lock().await;
         self.settle_open(&mut open).await
@@ -427,10 +427,10 @@ impl Relayer {
         calls: &[Call],
         note: &str,
     ) -> Result<Relayed, ChainError> {
-        let mut told = None;
+        let mut onchain_nonce = None;
         let mut attempt = 0;
         loop {
-            let (body, leaving) = self.sign(calls, note, told.take()).await?;
+            let (body, leaving) = self.sign(calls, note, onchain_nonce.take()).await?;
             *open = Some(leaving.clone());
             let error = match self.post(&body, leaving).await {
                 Ok(submitted) => {
@@ -450,7 +450,7 @@ impl Relayer {
             let pause = match &error {
                 // The chain is further than the relayer knew: the right nonce is known at once.
                 Submitting::StaleNonce { onchain, .. } => {
-                    told = Some(*onchain);
+                    onchain_nonce = Some(*onchain);
                     Duration::ZERO
                 }
                 Submitting::Busy(_) => pause,
@@ -469,7 +469,7 @@ impl Relayer {
         }
     }
 
-    /// What the relayer says of a transaction.
+    /// The relayer's state of a transaction.
     pub async fn transaction(&self, id: &str) -> Result<Relayed, ChainError> {
         let mut path = "/v1/account/transactions/".to_owned();
         crate::transport::encode(id, &mut path);
@@ -498,7 +498,8 @@ impl Relayer {
                     Err(error) => doubt = error.to_string(),
                 },
                 RelayState::Failed | RelayState::Invalid if self.contradicted(&seen).await => {
-                    doubt = "the relayer says that it failed, and the chain shows it done".into();
+                    doubt =
+                        "the relayer reports that it failed, and the chain shows it done".into();
                 }
                 RelayState::Failed => {
                     let reason = reason(&seen, "it failed");
@@ -538,7 +539,7 @@ impl Relayer {
             Some(receipt) if receipt.status.to::<u64>() == 1 => Ok(true),
             Some(_) => Err(ChainError::Reverted {
                 what: what.to_owned(),
-                reason: "the relayer calls it confirmed, its receipt says failed".into(),
+                reason: "the relayer reports it confirmed, its receipt shows that it failed".into(),
                 hash: Some(hash),
             }),
         }
@@ -549,12 +550,12 @@ impl Relayer {
         &self,
         calls: &[Call],
         note: &str,
-        told: Option<U256>,
+        onchain_nonce: Option<U256>,
     ) -> Result<(Value, Open), ChainError> {
         let (key, chain) = (&self.key, &self.chain);
         let (body, nonce) = match self.wallet {
             Wallet::Deposit(wallet) => {
-                let nonce = match told {
+                let nonce = match onchain_nonce {
                     Some(nonce) => nonce,
                     None => self.params().await?.1,
                 };
@@ -643,7 +644,7 @@ impl Relayer {
         send.await.map_err(|error| ChainError::of(what, error, &[]))
     }
 
-    /// Submits. An error also says whether the answer was lost.
+    /// Submits. An error also states whether the response was lost.
     async fn post(&self, body: &Value, leaving: Open) -> Result<Relayed, (Submitting, bool)> {
         let send = async {
             self.submits.acquire(1).await;
@@ -733,7 +734,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_of_submissions_are_told_apart() {
+    fn refusals_of_submissions_are_distinguished() {
         let read = |text: &str| match Submitting::read("x", ApiError::refused(text, None), &[]) {
             Submitting::Busy(_) => "busy".to_owned(),
             Submitting::StaleNonce { onchain, .. } => format!("stale, {onchain}"),
@@ -773,10 +774,10 @@ mod tests {
         .unwrap();
         assert_eq!(both.id, "a-1");
         assert!(serde_json::from_str::<Relayed>(r#"{"state":"STATE_NEW"}"#).is_err());
-        let odd: Relayed = serde_json::from_str(
+        let unknown: Relayed = serde_json::from_str(
             r#"{"transaction_id":"a","state":"STATE_X","transaction_hash":null}"#,
         )
         .unwrap();
-        assert_eq!(odd.state, RelayState::Other("STATE_X".into()));
+        assert_eq!(unknown.state, RelayState::Other("STATE_X".into()));
     }
 }

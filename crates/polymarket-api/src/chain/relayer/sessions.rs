@@ -200,7 +200,7 @@ impl Relayer {
         let path = format!("/v1/session-signers/{path}");
         let http = self.http.patient(Duration::from_millis(self.config.session_timeout_ms));
         *open = Some(leaving.clone());
-        // Whether an answer was lost: then it may have been processed, whatever the last answer says.
+        // Whether a response was lost: then it may have been processed, whatever the last response states.
         let mut lost = false;
         let mut sent = 0;
         let error = loop {

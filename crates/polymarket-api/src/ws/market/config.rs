@@ -13,9 +13,9 @@ pub struct FeedConfig {
     pub custom_features: bool,
     /// How often to send `PING`, in milliseconds. The venue closes without them.
     pub ping_ms: u64,
-    /// A connection that heard nothing at all, not even `PONG`, for so long is opened anew (milliseconds).
+    /// A connection without any message, `PONG` included, for so long is reopened (milliseconds).
     pub dead_ms: u64,
-    /// A token that heard nothing for so long is compared with the book over REST (milliseconds).
+    /// A token without a message for so long is compared with the book over REST (milliseconds).
     pub silence_ms: u64,
     /// The first pause before connecting again, in milliseconds; it doubles.
     pub retry_first_ms: u64,

@@ -7,25 +7,25 @@ use crate::ws::NewMarket;
 /// How many are remembered: the copies of all connections come within seconds.
 const REMEMBERED: usize = 1_024;
 
-/// The markets told last.
+/// The markets emitted last.
 #[derive(Debug, Default)]
 pub(super) struct Created {
-    told: VecDeque<String>,
+    emitted: VecDeque<String>,
 }
 
 impl Created {
-    /// Whether this is the first time it is heard of.
+    /// Whether the market is new.
     pub(super) fn first(&mut self, market: &NewMarket) -> bool {
         let names = [&market.market, &market.condition_id, &market.id];
-        // Without any name nothing tells it from another: better twice than never.
+        // Without any id it cannot be distinguished from another: a duplicate is better than a loss.
         let Some(name) = names.into_iter().find(|name| !name.is_empty()) else { return true };
-        if self.told.contains(name) {
+        if self.emitted.contains(name) {
             return false;
         }
-        if self.told.len() == REMEMBERED {
-            self.told.pop_front();
+        if self.emitted.len() == REMEMBERED {
+            self.emitted.pop_front();
         }
-        self.told.push_back(name.clone());
+        self.emitted.push_back(name.clone());
         true
     }
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_market_is_told_once_and_the_oldest_are_forgotten() {
+    fn each_market_is_emitted_once_and_the_oldest_are_dropped() {
         let market =
             |name: usize| NewMarket { market: format!("0x{name}"), ..NewMarket::default() };
         let mut created = Created::default();

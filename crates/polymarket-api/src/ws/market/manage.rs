@@ -1,4 +1,4 @@
-//! Which connection follows which token, and that each connection goes on.
+//! Assigns tokens to connections and restarts connections that panicked.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,7 +13,7 @@ use super::shard::Shard;
 use super::{FeedItem, FeedStats, Order, Shared};
 use crate::ServerClock;
 
-/// Keeps the shards until nobody orders or nobody listens any more.
+/// Runs the shards until the feed's handle or its receiver is dropped.
 pub(super) async fn manage(
     shared: Shared,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -49,8 +49,8 @@ impl Places {
 
     /// The place of a token that has none yet.
     ///
-    /// Both outcomes are one book, and a gap is told of the market: they share a connection. So a market
-    /// takes two places with its first token, whether or not the second ever comes.
+    /// Both outcomes are one book, and an interruption is reported per market: they share a connection. So a
+    /// market takes two places with its first token, whether or not the second ever comes.
     fn settle(&mut self, id: TokenId, token: Token) -> Option<usize> {
         if self.homes.contains_key(&id) {
             return None;
@@ -112,7 +112,7 @@ struct Keeper<M> {
     members: Vec<Option<Member>>,
     tasks: JoinSet<()>,
     make: M,
-    /// Before a connection that ended by a defect is begun anew.
+    /// Pause before a connection that panicked is restarted.
     pause: Duration,
     items: mpsc::Sender<FeedItem>,
     clock: ServerClock,
@@ -141,7 +141,7 @@ where
                         self.revive(error.id()).await;
                     }
                 }
-                // Nobody takes what the connections bring: they end with this task.
+                // The receiver is gone: the connections end with this task.
                 () = listened.closed() => break,
             }
             count.send_replace(self.members.iter().flatten().count());
@@ -223,15 +223,14 @@ where
         self.members[place] = Some(Member { orders, task: task.id() });
     }
 
-    /// A connection ended by a defect of ours: nobody keeps its books, so the consumer must not go on
-    /// trading on them.
+    /// Restarts a connection that panicked. Its books are no longer maintained, so they are invalidated.
     async fn revive(&mut self, task: Id) {
         let ours = |member: &Option<Member>| member.as_ref().is_some_and(|m| m.task == task);
-        // Its place may have been given up since, or be another's.
+        // Its place may be free by now, or belong to another connection.
         let Some(place) = self.members.iter().position(ours) else { return };
         tracing::error!(
             shard = place,
-            "market socket: the task of a connection panicked; begun anew"
+            "market socket: the task of a connection panicked; restarting it"
         );
         self.stats.add(|s| &s.panics, 1);
         let tokens = self.places.tokens(place);
@@ -285,22 +284,22 @@ mod tests {
         assert_eq!(places.leave(&no.0), Some(0));
         assert_eq!(settle(&mut places, 901), Some(0));
         assert_eq!(settle(&mut places, 902), Some(2));
-        // A place nobody has is taken before a new one.
+        // A free place is taken before a new one.
         assert_eq!(places.leave(&token(902, Outcome::Yes).0), Some(2));
         assert!(places.is_free(2));
         assert_eq!(settle(&mut places, 903), Some(2));
     }
 
     #[test]
-    fn a_connection_that_panics_voids_its_books_and_is_begun_anew_with_its_tokens() {
+    fn a_connection_that_panics_invalidates_its_books_and_is_restarted_with_its_tokens() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // Without a second beginning it would wait for ever.
+        // Without a restart it would wait for ever.
         let limit = Duration::from_secs(30);
         let story = async {
             let (items, mut out) = mpsc::channel(16);
             let (orders, inbox) = mpsc::unbounded_channel();
             let (count, shards) = watch::channel(0);
-            let (heard, mut hears) = mpsc::unbounded_channel();
+            let (received, mut receive) = mpsc::unbounded_channel();
             let stats = Arc::new(FeedStats::default());
             let keeper = Keeper {
                 places: Places::new(4),
@@ -311,11 +310,11 @@ mod tests {
                 clock: ServerClock::over(|| Time::from_secs(1)),
                 stats: stats.clone(),
                 make: move |place, mut inbox: mpsc::UnboundedReceiver<Order>| {
-                    let heard = heard.clone();
+                    let received = received.clone();
                     async move {
                         while let Some(order) = inbox.recv().await {
                             match order {
-                                Order::Subscribe(tokens) => heard.send((place, tokens)).unwrap(),
+                                Order::Subscribe(tokens) => received.send((place, tokens)).unwrap(),
                                 _ => panic!("as asked"),
                             }
                         }
@@ -326,11 +325,11 @@ mod tests {
             let both = |n| vec![token(n, Outcome::Yes), token(n, Outcome::No)];
             let all: Vec<_> = (0..3).flat_map(both).collect();
             orders.send(Order::Subscribe(all.clone())).ok().unwrap();
-            assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
-            assert_eq!(hears.recv().await, Some((1, all[4..].to_vec())));
+            assert_eq!(receive.recv().await, Some((0, all[..4].to_vec())));
+            assert_eq!(receive.recv().await, Some((1, all[4..].to_vec())));
             for round in 1..=2 {
                 orders.send(Order::Resync(Some(vec![all[0].0]))).ok().unwrap();
-                assert_eq!(hears.recv().await, Some((0, all[..4].to_vec())));
+                assert_eq!(receive.recv().await, Some((0, all[..4].to_vec())));
                 for market in [0, 1] {
                     let Some(FeedItem::Market { event, .. }) = out.recv().await else { panic!() };
                     assert_eq!(
@@ -341,13 +340,13 @@ mod tests {
                 assert_eq!(stats.panics.load(Ordering::Relaxed), round);
             }
             assert_eq!(*shards.borrow(), 2);
-            // Nobody listens any more: everything ends, without an order.
+            // The receiver is dropped: everything ends, without an order.
             drop(out);
             kept.await.unwrap();
             assert_eq!(*shards.borrow(), 0);
         };
         runtime
             .block_on(async { tokio::time::timeout(limit, story).await })
-            .expect("it was not begun anew");
+            .expect("it was not restarted");
     }
 }

@@ -2,15 +2,15 @@
 //! feed can make no other events.
 //!
 //! Each connection (shard) is one task that owns the state of its tokens. A token begins with a whole
-//! book; changes before it, and changes older than it, are dropped. Whatever breaks that (a
-//! disconnection, a wrong hash, a silent token, a tick change) voids the token's book with
-//! [`MarketEvent::Interrupted`] and asks for a new one, so that no consumer trades on an unverified book.
+//! book; changes before it, and changes older than it, are dropped. A disconnection, a hash mismatch, a
+//! silent token or a tick size change invalidates the token's book with [`MarketEvent::Interrupted`] and
+//! requests a new one, so that no consumer trades on an unverified book.
 
-mod books;
 mod config;
 mod created;
 mod manage;
 mod shard;
+mod streams;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,33 +24,32 @@ use super::NewMarket;
 use crate::clob::Clob;
 use crate::{ApiError, Http, ServerClock};
 
-/// What the feed hands over.
+/// An item of the feed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedItem {
     /// A market event.
     Market {
         /// Local time at which its frame was read.
         received_at: Time,
-        /// What the venue said; it can run backwards.
+        /// The venue's timestamp; it can run backwards.
         venue_at: Time,
         /// What happened.
         event: MarketEvent,
     },
-    /// A market was created anywhere on the venue. Every connection hears of it; it is handed over once.
+    /// A market was created anywhere on the venue. Every connection receives it; it is emitted once.
     NewMarket(Box<NewMarket>),
-    /// The book of a token cannot be verified: its hashes, or the best prices told with it, were not the
-    /// venue's three times in a row, each time after a new book. Books are not voided for it any more until
-    /// they agree again or a new connection begins; do not trust this one with more than you would an
-    /// unchecked feed.
+    /// Verification of a token's book is disabled: its hashes, or the best prices carried with it, differed
+    /// from the venue's three times in a row, each time after a new book. Mismatches do not invalidate the
+    /// book until they agree again or a new connection begins; until then it is an unchecked feed.
     Unverified {
-        /// Which.
+        /// Token of the book.
         token: Token,
-        /// Local time at which checking was given up.
+        /// Local time at which verification was disabled.
         at: Time,
     },
 }
 
-/// What happened to the feed as a whole.
+/// Counters of the whole feed.
 #[derive(Debug, Default)]
 pub struct FeedStats {
     /// Connections opened.
@@ -84,7 +83,7 @@ pub struct FeedStats {
     pub resyncs: AtomicU64,
     /// Tokens found silent while the venue's book moved.
     pub frozen: AtomicU64,
-    /// Tasks of connections that ended by a defect of this client and were begun anew.
+    /// Tasks of connections that panicked and were restarted.
     pub panics: AtomicU64,
 }
 
@@ -157,12 +156,11 @@ impl MarketFeed {
     pub fn unsubscribe(&self, tokens: Vec<TokenId>) {
         let _ = self.orders.send(Order::Unsubscribe(tokens));
     }
-    /// Voids all books and asks for new ones: after a restart of the venue's engine.
+    /// Invalidates all books and requests new ones: after a restart of the venue's engine.
     pub fn resync_all(&self) {
         let _ = self.orders.send(Order::Resync(None));
     }
-    /// The same for some tokens, when a consumer does not believe their books; tokens not followed are left
-    /// out.
+    /// The same for some tokens, when a consumer finds their books wrong; unknown tokens are ignored.
     pub fn resync(&self, tokens: Vec<TokenId>) {
         let _ = self.orders.send(Order::Resync(Some(tokens)));
     }

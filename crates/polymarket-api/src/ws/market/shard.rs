@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::books::Books;
+use super::streams::TokenStreams;
 use super::{FeedItem, Order, Shared};
 use crate::ApiError;
 use crate::clob::Book;
@@ -24,14 +24,14 @@ pub(super) struct Shard {
     shared: Shared,
     place: usize,
     orders: mpsc::UnboundedReceiver<Order>,
-    books: Books,
+    streams: TokenStreams,
 }
 
-/// Why a connection was given up.
+/// Why a connection ended.
 enum End {
     /// The feed is over.
     Stopped,
-    /// To be opened anew.
+    /// The connection is to be reopened.
     Lost(String),
 }
 
@@ -41,8 +41,8 @@ impl Shard {
         place: usize,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Shard {
-        let books = Books::new(&shared.config, shared.clock.clone(), shared.stats.clone());
-        Shard { shared, place, orders, books }
+        let streams = TokenStreams::new(&shared.config, shared.clock.clone(), shared.stats.clone());
+        Shard { shared, place, orders, streams }
     }
 
     pub(super) async fn run(mut self) {
@@ -54,7 +54,7 @@ impl Shard {
             self.place as u64,
         );
         loop {
-            while self.books.is_empty() {
+            while self.streams.is_empty() {
                 match self.orders.recv().await {
                     Some(order) => drop(self.order(order)),
                     None => return,
@@ -68,7 +68,7 @@ impl Shard {
                     self.shared.stats.add(|s| &s.connects, 1);
                     let since = Instant::now();
                     let end = self.session(link).await;
-                    self.books.end();
+                    self.streams.end();
                     self.flush().await;
                     match end {
                         End::Stopped => return,
@@ -100,8 +100,8 @@ impl Shard {
     async fn session(&mut self, mut link: Link) -> End {
         let config = self.shared.config.clone();
         let millis = Duration::from_millis;
-        self.books.begin();
-        let first = subscription("type", "market", &self.books.ids(), config.custom_features);
+        self.streams.begin();
+        let first = subscription("type", "market", &self.streams.ids(), config.custom_features);
         if link.send(first).await.is_err() {
             return End::Lost("closed before the subscription".into());
         }
@@ -127,30 +127,30 @@ impl Shard {
                 }
                 _ = ping.tick() => {
                     if last_sign.elapsed() > millis(config.dead_ms) {
-                        return End::Lost(format!("nothing heard for {} ms", config.dead_ms));
+                        return End::Lost(format!("no message for {} ms", config.dead_ms));
                     }
                     if link.send("PING".into()).await.is_err() {
                         return End::Lost("closed while pinging".into());
                     }
                 }
                 _ = watch.tick() => {
-                    self.books.watch();
+                    self.streams.watch();
                     self.flush().await;
                 }
                 Some(done) = asked.join_next() => {
                     if let Ok((tokens, answer)) = done {
-                        let anew = self.books.compare(tokens, answer);
-                        if !anew.is_empty() {
+                        let resubscribe = self.streams.compare(tokens, answer);
+                        if !resubscribe.is_empty() {
                             let again =
-                                subscription("operation", "subscribe", &anew, config.custom_features);
-                            for frame in [unsubscription(&anew), again] {
+                                subscription("operation", "subscribe", &resubscribe, config.custom_features);
+                            for frame in [unsubscription(&resubscribe), again] {
                                 if link.send(frame).await.is_err() {
                                     return End::Lost("closed while subscribing again".into());
                                 }
                             }
                         }
                         self.flush().await;
-                        if let Some(id) = self.books.stuck() {
+                        if let Some(id) = self.streams.unusable() {
                             return End::Lost(format!("token {id} stays silent while its book moves"));
                         }
                     }
@@ -159,7 +159,7 @@ impl Shard {
                     last_sign = Instant::now();
                     match news {
                         Incoming::Message(bytes) => {
-                            self.books.message(&bytes);
+                            self.streams.message(&bytes);
                             self.flush().await;
                         }
                         Incoming::Ping => {}
@@ -170,7 +170,7 @@ impl Shard {
                 }
             }
             while asked.len() < ASKING
-                && let Some((tokens, ids)) = self.books.ask()
+                && let Some((tokens, ids)) = self.streams.ask()
             {
                 let clob = self.shared.clob.clone();
                 asked.spawn(async move {
@@ -188,16 +188,16 @@ impl Shard {
     fn order(&mut self, order: Order) -> Option<String> {
         match order {
             Order::Subscribe(tokens) => {
-                let ids = self.books.add(tokens);
+                let ids = self.streams.add(tokens);
                 let custom = self.shared.config.custom_features;
                 Some(subscription("operation", "subscribe", &ids, custom))
             }
             Order::Unsubscribe(ids) => {
-                self.books.remove(&ids);
+                self.streams.remove(&ids);
                 Some(unsubscription(&ids))
             }
             Order::Resync(tokens) => {
-                self.books.resync(tokens.as_deref());
+                self.streams.resync(tokens.as_deref());
                 None
             }
         }
@@ -205,7 +205,7 @@ impl Shard {
 
     async fn flush(&mut self) {
         let mut handed = 0;
-        for item in self.books.told() {
+        for item in self.streams.drain() {
             if let FeedItem::NewMarket(market) = &item {
                 let created = self.shared.created.lock();
                 if !created.unwrap_or_else(PoisonError::into_inner).first(market) {
@@ -213,7 +213,7 @@ impl Shard {
                 }
             }
             handed += 1;
-            // When nobody listens, whoever keeps the shards ends this one.
+            // When the receiver is gone, the manager of the shards ends this one.
             let _ = self.shared.items.send(item).await;
         }
         self.shared.stats.add(|s| &s.messages, handed);

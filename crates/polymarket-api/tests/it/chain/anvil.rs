@@ -94,7 +94,7 @@ impl Anvil {
                 break format!("http://{place}");
             }
         };
-        // It would stop when nobody reads what it prints.
+        // It would block if its output were not read.
         std::thread::spawn(move || lines.for_each(drop));
         let http = http(std::slice::from_ref(&url), None);
         Some(Anvil { child, url, http, _home: home })

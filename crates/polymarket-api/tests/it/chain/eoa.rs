@@ -43,7 +43,7 @@ async fn too_dear_is_not_sent() {
     let error = try_with(quick()).await;
     assert!(matches!(error, ChainError::TooExpensive { .. }), "{error}");
     assert_eq!(world.anvil.count(OWNER).await, 0);
-    // Wrong configuration is told before anything.
+    // Wrong configuration is reported before any request.
     let wrong = EoaConfig { bump_percent: 5, ..quick() };
     let error =
         polydesk_polymarket_api::chain::EoaSender::new(world.rpc(), &super::anvil::key(), wrong);
@@ -88,7 +88,7 @@ async fn nonces_used_by_somebody_else_are_recovered_from() {
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_and_nothing_is_signed_anew() {
     let Some(world) = World::start().await else { return };
-    // The node takes it and hangs up; or hangs up twice before it takes it; or says something strange.
+    // The node takes it and hangs up; or hangs up twice before it takes it; or returns an unknown text.
     for lies in [[1, 0, 0], [2, 2, 0], [3, 0, 0]] {
         let before = world.anvil.count(OWNER).await;
         let count = AtomicU32::new(0);

@@ -64,7 +64,7 @@ async fn a_wallet_is_asked_which_form_it_accepts() {
     let Some(world) = World::start().await else { return };
     let wrapped = world.anvil.deploy("WrappedWallet", &[OWNER]).await;
     let plain = world.anvil.deploy("PlainWallet", &[OWNER]).await;
-    let strangers = world.anvil.deploy("WrappedWallet", &[OTHER]).await;
+    let foreign = world.anvil.deploy("WrappedWallet", &[OTHER]).await;
     let rpc = world.rpc();
     let snapshot = rpc.snapshot(&world.chain).await.unwrap();
     let ask = async |wallet: Address| {
@@ -73,15 +73,15 @@ async fn a_wallet_is_asked_which_form_it_accepts() {
     };
     assert_eq!(ask(wrapped).await, Ok(SignatureForm::Wrapped));
     assert_eq!(ask(plain).await, Ok(SignatureForm::Plain));
-    let refused = ask(strangers).await.unwrap_err();
+    let refused = ask(foreign).await.unwrap_err();
     assert!(
         matches!(&refused, ChainError::Refused { reason, .. } if reason.contains(&OTHER.to_string())),
         "{refused}"
     );
-    let nobody = ask(Address::repeat_byte(1)).await.unwrap_err();
+    let undeployed = ask(Address::repeat_byte(1)).await.unwrap_err();
     assert!(
-        matches!(&nobody, ChainError::Misconfigured(text) if text.contains("not deployed")),
-        "{nobody}"
+        matches!(&undeployed, ChainError::Misconfigured(text) if text.contains("not deployed")),
+        "{undeployed}"
     );
     assert_eq!(snapshot.wallet_owner(wrapped).await, Ok(OWNER));
     assert_eq!(snapshot.beacon().await, Ok(Some(world.c().deposit_factory)));
@@ -172,7 +172,7 @@ async fn money_is_conserved_through_wrap_split_merge_redeem_and_convert() {
         snapshot.shares(id, OWNER).await.unwrap().to::<u64>() / 1_000_000
     };
 
-    // Wrapping needs its own approval; without it the simulation says so and nothing is sent.
+    // Wrapping needs its own approval; without it the simulation fails and nothing is sent.
     let before = world.anvil.count(OWNER).await;
     let error = run(Call::wrap(c, OWNER, usd(500))).await.unwrap_err();
     assert!(
@@ -277,7 +277,7 @@ async fn two_endpoints_that_disagree_decide_nothing() {
     let error = snapshot.collateral(OWNER).await.unwrap_err();
     assert!(matches!(error, ChainError::Disagreement { .. }), "{error}");
 
-    // One says the call fails.
+    // One endpoint reports that the call fails.
     let liar = over(|method, _| match method {
         "eth_call" => Lie::Error(3, "execution reverted"),
         _ => Lie::No,
@@ -357,7 +357,7 @@ async fn a_hiccup_of_a_read_is_repeated_and_keys_in_urls_are_never_told() {
     for _ in 0..3 {
         assert_eq!(snapshot.collateral(OWNER).await, Ok(usd(1000)));
     }
-    // What the gateway in front of a node says.
+    // The text of a gateway in front of a node.
     for (status, expected) in [(401, "refuses us"), (429, "throttled"), (502, "HTTP 502")] {
         let gate = node(&world.anvil.url, move |_, _| Lie::Http(status, json!("<html>"))).await;
         let error = world.rpc_over(&[gate]).head().await.unwrap_err().to_string();

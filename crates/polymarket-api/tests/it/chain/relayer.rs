@@ -151,13 +151,13 @@ impl Double {
         let script =
             Script { nonce: 3, submits: submits.into(), looks: looks.into(), ..Script::default() };
         let script = Arc::new(Mutex::new(script));
-        let told = Arc::clone(&script);
+        let shared = Arc::clone(&script);
         let url = serve(move |asked: Asked| {
-            let told = Arc::clone(&told);
+            let shared = Arc::clone(&shared);
             Box::pin(async move {
                 // Every request shows who pays.
                 check_builder(&asked);
-                let mut script = told.lock().unwrap();
+                let mut script = shared.lock().unwrap();
                 script.asked.push(format!("{} {}", asked.method, asked.path));
                 let path = asked.path.split('?').next().unwrap();
                 match (asked.method.as_str(), path) {
@@ -633,7 +633,7 @@ async fn a_relayer_that_calls_a_failure_confirmed_is_not_believed() {
         .await;
     let missing = json!(HASH);
     for (hash, expected) in
-        [(failed, "its receipt says failed"), (missing, "the chain does not show it yet")]
+        [(failed, "its receipt shows that it failed"), (missing, "the chain does not show it yet")]
     {
         let look = Some((
             200,

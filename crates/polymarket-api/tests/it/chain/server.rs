@@ -91,7 +91,7 @@ pub enum Lie {
     Block(u64),
 }
 
-/// A node in front of `real` that lies as `lie` says, by method and params.
+/// A node in front of `real` with false results by `lie`, by method and params.
 pub async fn node(real: &str, lie: impl Fn(&str, &Value) -> Lie + Send + Sync + 'static) -> String {
     let real = real.to_owned();
     let http = anvil::http(std::slice::from_ref(&real), None);

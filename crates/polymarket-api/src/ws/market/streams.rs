@@ -1,7 +1,7 @@
-//! What one connection knows of its tokens: which book is in force, and whether it may be believed.
+//! The token streams of one connection: which snapshot each book is based on, and whether it is verified.
 //!
-//! No sockets and no tasks here: frames, answers and the passing of time go in, items and tokens whose book
-//! must be asked for come out.
+//! No sockets and no tasks here: the input is frames, responses and time, the output is items and the
+//! tokens whose book has to be requested.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,93 +18,93 @@ use crate::ws::frame::{FrameParser, LevelRow, Message};
 use crate::ws::{NewMarket, TokenTable};
 use crate::{ApiError, ServerClock};
 
-/// How far the venue's time may be ahead of ours before it is not believed.
+/// Most that the venue's time may be ahead of ours; messages beyond it are dropped.
 const FUTURE: Span = Span::secs(3_600);
-/// How long a frame may be under way before it counts as missing.
+/// Most time in flight of a frame before it counts as missing.
 const UNDER_WAY: Span = Span::secs(2);
-/// A token without a book is asked about this often.
-const UNBASED: Span = Span::secs(5);
+/// Interval between book requests of a token without a book.
+const WITHOUT_BOOK: Span = Span::secs(5);
 /// How long best prices may differ from the book: within a batch they do.
 const CROSSING: Span = Span::secs(1);
 /// How long a book is quiet before its hash is checked without waiting for the next batch.
 const SETTLED: Span = Span::millis(500);
-/// Books asked for in one request.
+/// Books per request.
 const ASKED_AT_ONCE: usize = 200;
 
-/// How many findings in a row against one token are believed: beyond that something else in the hash (or in
-/// the best prices) is not known here, and books are not voided for it.
-const BELIEVED: u32 = 3;
-/// How long such a token's findings are left alone.
-const REST: Span = Span::secs(600);
-/// After how many answers in a row that gave a token no book the connection is given up; after twice as
-/// many again, and so on: it may be of no use, and the other tokens lose their books with it.
-const FRUITLESS: u32 = 4;
+/// Trusted mismatches in a row for one token. After that the cause is an unknown input of the hash (or of the
+/// best prices), and further mismatches do not invalidate the book.
+const TRUSTED_MISMATCHES: u32 = 3;
+/// How long verification of such a token is disabled.
+const DISABLED_FOR: Span = Span::secs(600);
+/// Failed resyncs of a token in a row after which the connection is replaced; again after twice as many, and
+/// so on, because the other tokens lose their books with the connection.
+const FAILED_RESYNCS: u32 = 4;
 
-/// One token's place in its stream.
+/// The state of one token's stream.
 struct TokenState {
     id: TokenId,
     token: Token,
     text: Box<str>,
-    /// Venue time of the book in force; `None` while there is none.
-    based: Option<Time>,
-    /// Latest venue time heard of it.
+    /// Venue time of the current snapshot; `None` while there is none.
+    snapshot_at: Option<Time>,
+    /// Latest venue time of any message for the token.
     latest: Time,
-    /// Latest venue time of its book and its changes only: prints and best prices may run ahead of them.
+    /// Latest venue time of snapshots and changes only: prints and best prices can run ahead of them.
     changed: Time,
-    /// Steady time at which anything was heard of it (or the connection began).
-    heard: Time,
-    /// Whether a REST comparison is under way.
+    /// Steady time of the last message for the token (or of the start of the connection).
+    last_message_at: Time,
+    /// Whether a REST comparison is in flight.
     asked: bool,
-    /// How often in a row it was found frozen.
+    /// Number of times in a row that it was frozen.
     frozen: u32,
-    /// How often in a row a book was asked for and none came of it.
-    fruitless: u32,
+    /// Book requests in a row that gave no usable book.
+    failed_resyncs: u32,
     book: TextBook,
-    hash: Trust,
-    best: Trust,
-    /// The best prices the venue told last, and since when (steady) the book has not had them.
-    told: Option<Top>,
+    hash: CheckState,
+    best: CheckState,
+    /// The best prices carried last, and since when (steady) the book's differ.
+    carried_best: Option<Top>,
     differs_since: Option<Time>,
     /// The last print, to recognise it when it comes again.
     print: Option<(Time, Price, Shares, Side)>,
 }
 
-/// How far one kind of check is believed for a token.
+/// The state of one kind of check for a token.
 #[derive(Debug, Default)]
-struct Trust {
+struct CheckState {
     checked: Option<Time>,
     wrong_in_a_row: u32,
 }
 
-impl Trust {
-    /// Whether it is time to look again.
+impl CheckState {
+    /// Whether the next check is due.
     fn due(&self, now: Time, pause: Span) -> bool {
-        let pause = if self.given_up() { REST } else { pause };
+        let pause = if self.disabled() { DISABLED_FOR } else { pause };
         self.checked.is_none_or(|checked| checked + pause <= now)
     }
     fn agreed(&mut self, now: Time) {
         (self.checked, self.wrong_in_a_row) = (Some(now), 0);
     }
-    /// Whether the finding is to be acted on.
+    /// Counts a mismatch; whether it invalidates the book.
     fn wrong(&mut self, now: Time) -> bool {
         self.checked = Some(now);
         self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
-        self.wrong_in_a_row <= BELIEVED
+        self.wrong_in_a_row <= TRUSTED_MISMATCHES
     }
-    /// Whether findings are left alone for now.
-    fn given_up(&self) -> bool {
-        self.wrong_in_a_row >= BELIEVED
+    /// Whether verification is disabled for now.
+    fn disabled(&self) -> bool {
+        self.wrong_in_a_row >= TRUSTED_MISMATCHES
     }
 }
 
-/// The two times of a moment: what is told, and what waits are measured by.
+/// The same instant on two clocks: local time for events, steady time for timeouts.
 #[derive(Clone, Copy)]
 struct Now {
     local: Time,
     steady: Time,
 }
 
-pub(super) struct Books {
+pub(super) struct TokenStreams {
     clock: ServerClock,
     stats: Arc<FeedStats>,
     hashes: bool,
@@ -120,16 +120,20 @@ pub(super) struct Books {
     wanted: Vec<Token>,
     /// Tokens whose book was found wrong just now.
     wrong: Vec<Token>,
-    /// A token for which this connection is of no use.
-    stuck: Option<TokenId>,
+    /// A token for which this connection is unusable.
+    unusable: Option<TokenId>,
     reports: u64,
 }
 
-impl Books {
-    pub(super) fn new(config: &FeedConfig, clock: ServerClock, stats: Arc<FeedStats>) -> Books {
+impl TokenStreams {
+    pub(super) fn new(
+        config: &FeedConfig,
+        clock: ServerClock,
+        stats: Arc<FeedStats>,
+    ) -> TokenStreams {
         let millis =
             |millis: u64| Span::millis(i64::try_from(millis).unwrap_or(i64::MAX / 2_000_000));
-        Books {
+        TokenStreams {
             clock,
             stats,
             hashes: config.hash_check_ms > 0,
@@ -142,7 +146,7 @@ impl Books {
             out: Vec::with_capacity(256),
             wanted: Vec::new(),
             wrong: Vec::new(),
-            stuck: None,
+            unusable: None,
             reports: 0,
         }
     }
@@ -155,15 +159,15 @@ impl Books {
     pub(super) fn ids(&self) -> Vec<TokenId> {
         self.table.iter().map(|(id, _)| *id).collect()
     }
-    /// Takes what there is to tell.
-    pub(super) fn told(&mut self) -> impl ExactSizeIterator<Item = FeedItem> + '_ {
+    /// Drains the queued items.
+    pub(super) fn drain(&mut self) -> impl ExactSizeIterator<Item = FeedItem> + '_ {
         self.out.drain(..)
     }
-    /// A token found frozen more than once on this connection, or one that gets no book on it.
-    pub(super) fn stuck(&mut self) -> Option<TokenId> {
-        self.stuck.take()
+    /// A token for which this connection is unusable: frozen more than once, or without a book.
+    pub(super) fn unusable(&mut self) -> Option<TokenId> {
+        self.unusable.take()
     }
-    /// Takes the tokens whose books are to be asked for over REST, with their ids; as many as one request
+    /// Takes the tokens whose books are to be requested over REST, with their ids; as many as one request
     /// holds.
     pub(super) fn ask(&mut self) -> Option<(Vec<Token>, Vec<TokenId>)> {
         if self.wanted.is_empty() {
@@ -180,44 +184,43 @@ impl Books {
         Now { local: self.clock.local(), steady: self.clock.steady() }
     }
 
-    /// A connection begins: silence counts from here, and so does the order of times and what is believed of
-    /// the venue's hashes.
+    /// A connection begins: resets silence timers, message times and the state of checks.
     pub(super) fn begin(&mut self) {
         let now = self.clock.steady();
-        self.stuck = None;
+        self.unusable = None;
         for state in self.states.values_mut() {
-            (state.heard, state.frozen, state.asked) = (now, 0, false);
+            (state.last_message_at, state.frozen, state.asked) = (now, 0, false);
             (state.latest, state.changed) = (Time::MIN, Time::MIN);
-            (state.hash, state.best) = (Trust::default(), Trust::default());
+            (state.hash, state.best) = (CheckState::default(), CheckState::default());
         }
     }
 
-    /// A connection is over: no book may be believed.
+    /// A connection ended: invalidates every book.
     pub(super) fn end(&mut self) {
-        self.void_tokens(&self.tokens());
+        self.invalidate_tokens(&self.tokens());
         self.wanted.clear();
     }
 
     /// Follows further tokens; their ids.
     pub(super) fn add(&mut self, tokens: Vec<(TokenId, Token)>) -> Vec<TokenId> {
-        let heard = self.clock.steady();
+        let last_message_at = self.clock.steady();
         for (id, token) in &tokens {
             self.table.insert(*id, *token);
             let state = TokenState {
                 id: *id,
                 token: *token,
                 text: id.to_string().into(),
-                based: None,
+                snapshot_at: None,
                 latest: Time::MIN,
                 changed: Time::MIN,
-                heard,
+                last_message_at,
                 asked: false,
                 frozen: 0,
-                fruitless: 0,
+                failed_resyncs: 0,
                 book: TextBook::default(),
-                hash: Trust::default(),
-                best: Trust::default(),
-                told: None,
+                hash: CheckState::default(),
+                best: CheckState::default(),
+                carried_best: None,
                 differs_since: None,
                 print: None,
             };
@@ -239,7 +242,7 @@ impl Books {
         }
     }
 
-    /// Voids the books of these tokens, or of all, and wants them anew.
+    /// Invalidates the books of these tokens, or of all, and requests them again.
     pub(super) fn resync(&mut self, ids: Option<&[TokenId]>) {
         let tokens = match ids {
             None => self.tokens(),
@@ -247,7 +250,7 @@ impl Books {
                 ids.iter().filter_map(|id| self.table.get(id.decimal().as_bytes())).collect()
             }
         };
-        self.void_tokens(&tokens);
+        self.invalidate_tokens(&tokens);
         self.wanted.extend(tokens);
         self.tidy();
     }
@@ -256,13 +259,13 @@ impl Books {
         self.states.keys().copied().collect()
     }
 
-    fn void_tokens(&mut self, tokens: &[Token]) {
+    fn invalidate_tokens(&mut self, tokens: &[Token]) {
         let now = self.clock.local();
-        tokens.iter().for_each(|token| self.void(*token, now));
+        tokens.iter().for_each(|token| self.invalidate(*token, now));
     }
 
-    /// The book of a token is not to be trusted any more.
-    fn void(&mut self, token: Token, now: Time) {
+    /// Invalidates the book of a token.
+    fn invalidate(&mut self, token: Token, now: Time) {
         let Some(state) = self.states.get_mut(&token) else { return };
         if !state.forget() {
             return;
@@ -272,26 +275,26 @@ impl Books {
             venue_at: now,
             event: MarketEvent::Interrupted(Interruption { market: Some(token.market()) }),
         });
-        // Both outcomes are one book: the other token's frames cannot be trusted on half of it.
-        self.void_sibling(token);
+        // Both outcomes are one book: the other token's frames cannot repair half of it.
+        self.invalidate_sibling(token);
     }
 
-    fn void_sibling(&mut self, token: Token) {
+    fn invalidate_sibling(&mut self, token: Token) {
         let sibling = token.sibling();
         if self.states.get_mut(&sibling).is_some_and(TokenState::forget) {
             self.wanted.push(sibling);
         }
     }
 
-    /// Voids the books that were found wrong and asks for new ones.
-    fn void_wrong(&mut self) {
+    /// Invalidates the books that were found wrong and requests new ones.
+    fn resync_wrong(&mut self) {
         if self.wrong.is_empty() {
             return;
         }
         let mut wrong = std::mem::take(&mut self.wrong);
         wrong.sort_unstable();
         wrong.dedup();
-        self.void_tokens(&wrong);
+        self.invalidate_tokens(&wrong);
         self.wanted.append(&mut wrong);
         self.tidy();
     }
@@ -321,7 +324,7 @@ impl Books {
         let after = parser.counts();
         if after.malformed > before.malformed {
             self.stats.add(|s| &s.malformed, after.malformed - before.malformed);
-            // Whatever it said of these tokens is missing from their books now.
+            // Its content for these tokens is missing from their books.
             let words = bytes.split(|byte| *byte == b'"');
             self.wrong.extend(words.filter_map(|word| self.table.get(word)));
             self.reports += 1;
@@ -335,19 +338,19 @@ impl Books {
         }
         self.stats.add(|s| &s.unknown_kinds, after.unknown_kinds - before.unknown_kinds);
         self.parser = parser;
-        self.void_wrong();
+        self.resync_wrong();
     }
 
-    fn tell(&mut self, now: Now, at: Time, event: MarketEvent) {
+    fn emit(&mut self, now: Now, at: Time, event: MarketEvent) {
         self.out.push(FeedItem::Market { received_at: now.local, venue_at: at, event });
     }
 
     fn apply(&mut self, message: Message<'_>, frame: &[u8], now: Now) {
-        // One wild time would make everything after it look old: the token would stand still for good.
+        // A time far in the future would make every later message look old and stop the token for good.
         if message.at() > now.local + self.clock.offset() + FUTURE {
             self.stats.add(|s| &s.malformed, 1);
             tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
-            // What it said is missing from here on, as with a malformed one.
+            // Its content is missing from the books, as with a malformed one.
             match message {
                 Message::Changes { rows, .. } => {
                     self.wrong.extend(rows.iter().map(|row| row.token));
@@ -366,9 +369,9 @@ impl Books {
                 for row in rows {
                     let Some(state) = self.states.get_mut(&row.token) else { continue };
                     let newest = at >= state.latest;
-                    state.heard = now.steady;
+                    state.last_message_at = now.steady;
                     state.latest = state.latest.max(at);
-                    match state.based {
+                    match state.snapshot_at {
                         None => {
                             // A book from before it would lack it.
                             state.changed = state.changed.max(at);
@@ -379,8 +382,8 @@ impl Books {
                             self.stats.add(|s| &s.stale, 1);
                             continue;
                         }
-                        // A newer change is in the book already: of the levels both touch, nobody can say
-                        // what they are, and the older hash may even describe the wrong book.
+                        // A newer change is already in the book: the levels that both touch are unknown, and
+                        // the older hash can describe the wrong book.
                         Some(_) if at < state.changed => {
                             self.stats.add(|s| &s.reordered, 1);
                             self.wrong.push(row.token);
@@ -400,7 +403,7 @@ impl Books {
                         state.book.change(bid, row.price.units(), row.size.is_zero(), price, size);
                         state.book.expect(timestamp, row.hash.text(frame));
                         if newest {
-                            state.told = row.top;
+                            state.carried_best = row.top;
                         }
                     }
                     let change = LevelChange {
@@ -437,15 +440,15 @@ impl Books {
                 last_trade_price,
             } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
-                state.heard = now.steady;
-                // Older than what the stream has told since: a late or repeated book would roll it back, or
+                state.last_message_at = now.steady;
+                // Older than what the stream has sent since: a late or repeated book would roll it back, or
                 // begin without a change that was dropped for want of a book.
-                if at < state.changed || (state.based.is_some() && at < state.latest) {
+                if at < state.changed || (state.snapshot_at.is_some() && at < state.latest) {
                     self.stats.add(|s| &s.stale, 1);
                     return;
                 }
                 let constants = self.constants.entry(token.market()).or_default();
-                // A book from before the grid changed is a book of the old grid.
+                // A book from before a tick size change has the old tick size.
                 if constants.tick_at.is_some_and(|changed| at < changed) {
                     self.stats.add(|s| &s.stale, 1);
                     return;
@@ -454,20 +457,23 @@ impl Books {
                     constants.market = market.to_owned();
                 }
                 if let Some(tick) = tick
-                    && constants.told.replace(tick).is_some_and(|told| told != tick)
+                    && constants
+                        .reported_tick
+                        .replace(tick)
+                        .is_some_and(|carried_best| carried_best != tick)
                 {
-                    // The grid changed, and the book says so before the announcement: the other
-                    // outcome's book is void with it.
+                    // The book carries the tick size change before its announcement: the other
+                    // outcome's book is invalidated too.
                     constants.tick_at = Some(at);
-                    self.tell(now, at, MarketEvent::Tick { market: token.market(), tick });
-                    self.void_sibling(token);
+                    self.emit(now, at, MarketEvent::Tick { market: token.market(), tick });
+                    self.invalidate_sibling(token);
                 }
                 let Some(state) = self.states.get_mut(&token) else { return };
                 state.forget();
                 state.latest = state.latest.max(at);
-                (state.based, state.changed) = (Some(at), at);
+                (state.snapshot_at, state.changed) = (Some(at), at);
                 state.asked = false;
-                (state.frozen, state.fruitless) = (0, 0);
+                (state.frozen, state.failed_resyncs) = (0, 0);
                 if self.hashes {
                     let constants = self.constants.entry(token.market()).or_default();
                     if let Some(tick) = tick {
@@ -496,11 +502,11 @@ impl Books {
                     levels
                 };
                 let snapshot = BookSnapshot { token, bids: levels(bids), asks: levels(asks) };
-                self.tell(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
+                self.emit(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
             }
             Message::Print { token, at, side, price, price_text, size } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
-                state.heard = now.steady;
+                state.last_message_at = now.steady;
                 state.latest = state.latest.max(at);
                 // There is no trade id: the same in every field, twice in a row, is a redelivery.
                 let print = Some((at, price, size, side));
@@ -513,21 +519,21 @@ impl Books {
                     self.constants.entry(token.market()).or_default().last_trade_price =
                         Some(price_text.to_owned());
                 }
-                self.tell(now, at, MarketEvent::Print(Print { token, side, price, size }));
+                self.emit(now, at, MarketEvent::Print(Print { token, side, price, size }));
             }
             Message::Best { token, at, top } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
                 let newest = at >= state.latest;
-                state.heard = now.steady;
+                state.last_message_at = now.steady;
                 state.latest = state.latest.max(at);
-                if state.based.is_none_or(|base| at < base) {
+                if state.snapshot_at.is_none_or(|base| at < base) {
                     return;
                 }
                 if self.hashes && newest {
-                    state.told = Some(top);
+                    state.carried_best = Some(top);
                     state.compare_best(now.steady);
                 }
-                self.tell(now, at, MarketEvent::Best { token, top });
+                self.emit(now, at, MarketEvent::Best { token, top });
             }
             Message::Tick { token, at, tick } => self.tick(token, at, tick, now),
             Message::Resolved { market, at, winner } => {
@@ -537,7 +543,7 @@ impl Books {
                         Outcome::No => Payout::NO,
                     };
                     let state = MarketState::Resolved(payout);
-                    self.tell(now, at, MarketEvent::State { market: token.market(), state });
+                    self.emit(now, at, MarketEvent::State { market: token.market(), state });
                     return;
                 }
                 let ours = self.constants.iter().find(|(_, constants)| {
@@ -547,7 +553,7 @@ impl Books {
                     // A split resolution, or one whose winner is not named: trading is over, and the payouts
                     // are read over REST.
                     Some(market) => {
-                        self.tell(
+                        self.emit(
                             now,
                             at,
                             MarketEvent::State { market, state: MarketState::Closed },
@@ -566,23 +572,24 @@ impl Books {
         }
     }
 
-    /// The grid changed: the book is void until the next whole one.
+    /// A tick size change: the book is invalidated until the next snapshot.
     fn tick(&mut self, token: Token, at: Time, tick: Tick, now: Now) {
         let market = token.market();
-        // Told once for each token, and sometimes again: only a change is a change.
+        // Announced once for each token, and sometimes again: only a different tick size is a change.
         let constants = self.constants.entry(market).or_default();
-        if constants.tick_at.is_some_and(|last| at < last) || constants.told == Some(tick) {
+        if constants.tick_at.is_some_and(|last| at < last) || constants.reported_tick == Some(tick)
+        {
             return;
         }
         constants.tick_at = Some(at);
-        constants.told = Some(tick);
+        constants.reported_tick = Some(tick);
         let mut known = false;
         for side in [token, token.sibling()] {
             if let Some(state) = self.states.get_mut(&side) {
                 known = true;
-                state.heard = now.steady;
-                // Not `latest`: the venue need not move a book's time for its grid, and such a book over
-                // REST, of the new grid, is the one wanted.
+                state.last_message_at = now.steady;
+                // Not `latest`: a tick size change need not advance the book's time, and a REST book of
+                // that time with the new tick size is valid.
                 if state.forget() {
                     self.wanted.push(side);
                 }
@@ -592,46 +599,49 @@ impl Books {
             return;
         }
         self.constants.entry(market).or_default().tick_size = Some(tick.to_string());
-        self.tell(now, at, MarketEvent::Tick { market, tick });
+        self.emit(now, at, MarketEvent::Tick { market, tick });
     }
 
-    /// Time passed: looks for tokens that are silent, for hashes of quiet books, and for best prices that a
-    /// book has not had for too long.
+    /// Called by the timer: checks for silent tokens, hashes of quiet books, and best prices that differ from
+    /// the book for too long.
     pub(super) fn watch(&mut self) {
         let both = self.now();
         let now = both.steady;
         for state in self.states.values_mut() {
             let hash = state.book.waits()
-                && state.heard + SETTLED < now
+                && state.last_message_at + SETTLED < now
                 && state.hash.due(now, self.hash_pause)
                 && state.hash_differs(&self.constants, &self.stats, both, &mut self.out);
             if hash || state.best_differs(&self.stats, both, &mut self.out) {
                 self.wrong.push(state.token);
             }
-            let patience =
-                if state.based.is_none() { self.silence.min(UNBASED) } else { self.silence };
-            if !state.asked && state.heard + patience < now {
+            let patience = if state.snapshot_at.is_none() {
+                self.silence.min(WITHOUT_BOOK)
+            } else {
+                self.silence
+            };
+            if !state.asked && state.last_message_at + patience < now {
                 state.asked = true;
                 self.wanted.push(state.token);
             }
         }
-        self.void_wrong();
+        self.resync_wrong();
         self.tidy();
     }
 
-    /// Books over REST have come: takes constants, installs what is missing, finds frozen tokens. Returns the
-    /// tokens whose subscription must be made anew.
+    /// Handles books over REST: takes constants, installs missing books, finds frozen tokens. Returns the
+    /// tokens to subscribe again.
     pub(super) fn compare(
         &mut self,
         tokens: Vec<Token>,
         answer: Result<Vec<Book>, ApiError>,
     ) -> Vec<TokenId> {
         let now = self.now();
-        let mut anew = Vec::new();
+        let mut resubscribe = Vec::new();
         match answer {
             Ok(books) => {
                 for book in &books {
-                    anew.extend(self.compare_one(book, now));
+                    resubscribe.extend(self.compare_one(book, now));
                 }
             }
             Err(error) => {
@@ -644,10 +654,10 @@ impl Books {
             if let Some(state) = self.states.get_mut(&token)
                 && state.asked
             {
-                (state.asked, state.heard) = (false, now.steady);
+                (state.asked, state.last_message_at) = (false, now.steady);
             }
         }
-        anew
+        resubscribe
     }
 
     fn compare_one(&mut self, book: &Book, now: Now) -> Option<TokenId> {
@@ -672,83 +682,83 @@ impl Books {
         let silent = std::mem::take(&mut state.asked);
         let read = |text: &str| Tick::try_from(crate::wire::decimal(text)?).ok();
         let tick = read(&book.tick_size);
-        let known = constants.told.or_else(|| read(constants.tick_size.as_deref()?));
-        let other_grid = tick.is_some() && known.is_some() && tick != known;
-        // A book from before the grid changed is a book of the old grid, unless it says that it is not: the
-        // venue need not move a book's time when only the grid changes.
-        let before_grid =
-            constants.tick_at.is_some_and(|changed| at < changed) && (tick.is_none() || other_grid);
-        if before_grid || (other_grid && at < state.latest) {
-            let missing = state.based.is_none();
+        let known = constants.reported_tick.or_else(|| read(constants.tick_size.as_deref()?));
+        let other_tick = tick.is_some() && known.is_some() && tick != known;
+        // A book from before a tick size change has the old tick size, unless it states the new one: a tick
+        // size change need not advance the book's time.
+        let before_change =
+            constants.tick_at.is_some_and(|changed| at < changed) && (tick.is_none() || other_tick);
+        if before_change || (other_tick && at < state.latest) {
+            let missing = state.snapshot_at.is_none();
             let id = state.id;
-            self.fruitless(token, now);
+            self.resync_failed(token, now);
             return missing.then_some(id);
         }
         if !book.tick_size.is_empty() {
             constants.tick_size = Some(book.tick_size.clone());
         }
-        // The first grid heard here is not told, so it does not count as told either: the announcement may
-        // still be under way.
-        if let (Some(tick), true) = (tick, other_grid) {
-            // The announcement was lost, or is late: no book of the old grid may stay in force.
-            (constants.told, constants.tick_at) = (Some(tick), Some(at));
+        // The first tick size seen here emits no event, so it does not count as reported: the announcement can
+        // still be in flight.
+        if let (Some(tick), true) = (tick, other_tick) {
+            // The announcement was lost, or is late: no book of the old tick size may stay.
+            (constants.reported_tick, constants.tick_at) = (Some(tick), Some(at));
             state.forget();
-            self.tell(now, at, MarketEvent::Tick { market: token.market(), tick });
-            self.void_sibling(token);
+            self.emit(now, at, MarketEvent::Tick { market: token.market(), tick });
+            self.invalidate_sibling(token);
         }
         let state = self.states.get_mut(&token)?;
         // Asked after a long silence: a change that is older than what may still be under way was missed.
-        // Within one millisecond of the venue only the hash tells one state from another.
+        // Within one millisecond of the venue only the hash distinguishes two states.
         let last_hash = state.book.last_hash();
         let other = !book.hash.is_empty() && !last_hash.is_empty() && book.hash != last_hash;
         let missed = at > state.latest || (at == state.latest && other);
         let behind = missed && at + UNDER_WAY < venue;
-        if state.based.is_none() {
+        if state.snapshot_at.is_none() {
             if at < state.latest {
-                // The REST answer is older than the stream: the stream is asked for a new book.
+                // The REST book is older than the stream: the stream is asked for a new snapshot.
                 let id = state.id;
-                self.fruitless(token, now);
+                self.resync_failed(token, now);
                 return Some(id);
             }
             match book.snapshot(token) {
                 Ok(snapshot) => {
                     state.install(book, at, now.steady);
                     self.stats.add(|s| &s.resyncs, 1);
-                    self.tell(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
+                    self.emit(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, asset = book.asset_id, "a book over REST cannot be read");
-                    self.fruitless(token, now);
+                    self.resync_failed(token, now);
                 }
             }
             return None;
         }
-        state.heard = now.steady;
+        state.last_message_at = now.steady;
         if !(silent && behind) {
             return None;
         }
         state.frozen += 1;
         let id = state.id;
         if state.frozen > 1 {
-            self.stuck = Some(id);
+            self.unusable = Some(id);
         }
         self.stats.add(|s| &s.frozen, 1);
         tracing::warn!(asset = book.asset_id, "the token is silent while its book moves");
-        self.void(token, now.local);
+        self.invalidate(token, now.local);
         Some(id)
     }
 
-    /// An answer brought a token no book: the next question waits for another silence, and after several the
-    /// connection is held to be of no use to it.
-    fn fruitless(&mut self, token: Token, now: Now) {
+    /// A resync gave a token no book: the next request waits for another silence, and after several the
+    /// connection is unusable for it.
+    fn resync_failed(&mut self, token: Token, now: Now) {
         let Some(state) = self.states.get_mut(&token) else { return };
-        state.heard = now.steady;
-        if state.based.is_some() {
+        state.last_message_at = now.steady;
+        if state.snapshot_at.is_some() {
             return;
         }
-        state.fruitless = state.fruitless.saturating_add(1);
-        if state.fruitless >= FRUITLESS && state.fruitless.is_power_of_two() {
-            self.stuck = Some(state.id);
+        state.failed_resyncs = state.failed_resyncs.saturating_add(1);
+        if state.failed_resyncs >= FAILED_RESYNCS && state.failed_resyncs.is_power_of_two() {
+            self.unusable = Some(state.id);
         }
     }
 }
@@ -757,15 +767,16 @@ impl TokenState {
     /// Drops the book in force; whether there was one.
     fn forget(&mut self) -> bool {
         self.book.clear();
-        (self.told, self.differs_since) = (None, None);
-        self.based.take().is_some()
+        (self.carried_best, self.differs_since) = (None, None);
+        self.snapshot_at.take().is_some()
     }
 
-    /// Takes a book over REST as the one in force.
+    /// Installs a book over REST as the current one.
     fn install(&mut self, book: &Book, at: Time, now: Time) {
         self.forget();
-        (self.based, self.latest, self.changed, self.heard) = (Some(at), at, at, now);
-        self.fruitless = 0;
+        (self.snapshot_at, self.latest, self.changed, self.last_message_at) =
+            (Some(at), at, at, now);
+        self.failed_resyncs = 0;
         for (bid, levels) in [(true, &book.bids), (false, &book.asks)] {
             for level in levels {
                 if let Some(price) =
@@ -800,18 +811,20 @@ impl TokenState {
             Verdict::Differs => {
                 stats.add(|s| &s.hashes_wrong, 1);
                 let known = self.unverified();
-                let believed = self.hash.wrong(now.steady);
+                let trusted = self.hash.wrong(now.steady);
                 self.report("hash", &self.hash);
-                self.give_up(known, now, out);
-                believed
+                self.report_disabled(known, now, out);
+                trusted
             }
         }
     }
 
-    /// Notes since when the best prices of the book are not those the venue told.
+    /// Notes since when the best prices of the book differ from the carried ones.
     fn compare_best(&mut self, now: Time) {
-        let (Some(told), Some(_)) = (self.told, self.based) else { return };
-        if self.book.best() == (told.bid().map(Price::units), told.ask().map(Price::units)) {
+        let (Some(carried_best), Some(_)) = (self.carried_best, self.snapshot_at) else { return };
+        if self.book.best()
+            == (carried_best.bid().map(Price::units), carried_best.ask().map(Price::units))
+        {
             self.differs_since = None;
             self.best.wrong_in_a_row = 0;
         } else if self.differs_since.is_none() {
@@ -819,7 +832,7 @@ impl TokenState {
         }
     }
 
-    /// Whether the venue's best prices have been others than the book's for too long.
+    /// Whether the carried best prices have differed from the book's for too long.
     fn best_differs(&mut self, stats: &FeedStats, now: Now, out: &mut Vec<FeedItem>) -> bool {
         if self.differs_since.is_none_or(|since| since + CROSSING > now.steady)
             || !self.best.due(now.steady, Span::ZERO)
@@ -829,25 +842,25 @@ impl TokenState {
         self.differs_since = None;
         stats.add(|s| &s.best_wrong, 1);
         let known = self.unverified();
-        let believed = self.best.wrong(now.steady);
+        let trusted = self.best.wrong(now.steady);
         self.report("best prices", &self.best);
-        self.give_up(known, now, out);
-        believed
+        self.report_disabled(known, now, out);
+        trusted
     }
 
     fn unverified(&self) -> bool {
-        self.hash.given_up() || self.best.given_up()
+        self.hash.disabled() || self.best.disabled()
     }
 
-    /// Tells the consumer, once, that the book is not verified any more.
-    fn give_up(&self, known: bool, now: Now, out: &mut Vec<FeedItem>) {
+    /// Reports once that verification of the book is disabled.
+    fn report_disabled(&self, known: bool, now: Now, out: &mut Vec<FeedItem>) {
         if !known && self.unverified() {
             out.push(FeedItem::Unverified { token: self.token, at: now.local });
         }
     }
 
-    fn report(&self, what: &str, trust: &Trust) {
-        if trust.wrong_in_a_row < BELIEVED {
+    fn report(&self, what: &str, check: &CheckState) {
+        if check.wrong_in_a_row < TRUSTED_MISMATCHES {
             tracing::warn!(asset = %self.text, what, "the book is not the venue's; taking the book over REST");
         } else {
             tracing::warn!(asset = %self.text, what, "again not the venue's after new books; leaving this alone for a while");
