@@ -335,7 +335,7 @@ fn sums_over_wallets_and_markets_have_the_shape_of_the_samples() {
             let named = reply.json()["parameter"].as_str().unwrap_or_default().to_owned();
             assert_eq!((reply.status, named.as_str()), (status, parameter), "{path}");
         }
-        // Two files, each as long as its directory says.
+        // Two files with the lengths of their directory entries.
         let archive = ask("/v1/accounting/snapshot?user=ALICE").await;
         assert_eq!(archive.header("content-type"), Some("application/zip"));
         let text = String::from_utf8_lossy(&archive.body);
@@ -356,7 +356,7 @@ fn prices_walk_on_both_price_sockets() {
             { "channel": "price.crypto.twap", "filter": { "symbol": "btcusd", "window_seconds": 60 } },
             { "channel": "price.nothing", "filter": { "symbol": "btcusd" } },
         ] }).to_string();
-        bolt.say(&subscribe).await;
+        bolt.send_text(&subscribe).await;
         assert_eq!(
             bolt.json().await,
             json!({ "op": "error", "code": "auth_required", "rid": "s1", "channel": "price.crypto" })
@@ -365,9 +365,9 @@ fn prices_walk_on_both_price_sockets() {
         bolt.json().await;
         let auth = json!({ "op": "auth", "rid": "a1", "auth": { "apiKey": own.key.to_string(),
             "secret": own.secret, "passphrase": own.passphrase } });
-        bolt.say(&auth.to_string()).await;
+        bolt.send_text(&auth.to_string()).await;
         assert_eq!(bolt.json().await, fixture("polybolt_authed.json"));
-        bolt.say(&subscribe).await;
+        bolt.send_text(&subscribe).await;
         assert_eq!(bolt.json().await["op"], "subscribed");
         let snapshot = bolt.json().await;
         like(&snapshot, &fixture("polybolt_crypto_price_snapshot.json"), &["seq", "ts", "v"]);
@@ -384,7 +384,7 @@ fn prices_walk_on_both_price_sockets() {
             assert!(price.starts_with("89") || price.starts_with("90"), "{price}");
         }
         let mut forged = Socket::open(&running.urls().polybolt).await.unwrap();
-        forged.say(&json!({ "op": "auth", "rid": "a1", "auth": {} }).to_string()).await;
+        forged.send_text(&json!({ "op": "auth", "rid": "a1", "auth": {} }).to_string()).await;
         assert_eq!(forged.json().await, fixture("polybolt_error_auth_invalid.json"));
         assert_eq!(forged.next().await, Incoming::Close(4001, "auth failed".to_owned()));
 
@@ -394,9 +394,9 @@ fn prices_walk_on_both_price_sockets() {
             { "topic": topic, "type": "update", "filters": filters } ] })
             .to_string()
         };
-        rtds.say(&wants("crypto_prices", "{\"symbol\": \"ethusdt\"}")).await;
+        rtds.send_text(&wants("crypto_prices", "{\"symbol\": \"ethusdt\"}")).await;
         assert_eq!(rtds.drain().await.len(), 0, "whitespace in a filter kills the feed");
-        rtds.say(&wants("crypto_prices", "{\"symbol\":\"ethusdt\"}")).await;
+        rtds.send_text(&wants("crypto_prices", "{\"symbol\":\"ethusdt\"}")).await;
         let frames = rtds.drain().await;
         like(&frames[0], &fixture("rtds_crypto_prices_subscribe.json"), &["topic", "payload"]);
         running.advance(Span::secs(1));
@@ -412,7 +412,7 @@ fn prices_walk_on_both_price_sockets() {
             .unwrap();
         running.advance(Span::secs(5));
         assert_eq!(rtds.drain().await.len(), 0, "a feed that is alive and silent");
-        rtds.say(&wants("nothing", "")).await;
+        rtds.send_text(&wants("nothing", "")).await;
         assert_eq!(rtds.drain().await[0]["statusCode"], 401);
     });
 }

@@ -118,8 +118,8 @@ fn a_delayed_answer_waits_for_the_exchanges_clock() {
             tokio::task::yield_now().await;
         }
         // Processed two seconds after it came, answered three later.
-        let told = asked.await.unwrap().as_i64().unwrap() - 1_795_521_600;
-        assert!((2..=seconds - 3).contains(&told), "{told} of {seconds}");
+        let stated = asked.await.unwrap().as_i64().unwrap() - 1_795_521_600;
+        assert!((2..=seconds - 3).contains(&stated), "{stated} of {seconds}");
     });
 }
 
@@ -288,10 +288,14 @@ fn connections_are_muted_closed_and_refused() {
         running
             .inject_toml("[[streams]]\nchannel = \"market\"\nact = \"mute\"\nfor = \"1s\"")
             .unwrap();
-        second.say("PING").await;
-        second.say(&json!({ "operation": "unsubscribe", "assets_ids": [id] }).to_string()).await;
-        second.say(&json!({ "operation": "subscribe", "assets_ids": [id] }).to_string()).await;
-        second.say("nonsense").await;
+        second.send_text("PING").await;
+        second
+            .send_text(&json!({ "operation": "unsubscribe", "assets_ids": [id] }).to_string())
+            .await;
+        second
+            .send_text(&json!({ "operation": "subscribe", "assets_ids": [id] }).to_string())
+            .await;
+        second.send_text("nonsense").await;
         // Neither PONG nor the book came; what is no frame of a stream did.
         assert_eq!(second.next().await, Incoming::Text("INVALID OPERATION".to_owned()));
         running
@@ -382,7 +386,11 @@ fn a_heartbeat_that_stops_cancels_everything() {
         bob.place(&ask).await;
         running.advance(Span::secs(60));
         alice.at(&running);
-        assert_eq!(alice.orders().await.len(), 1, "nobody who never beat is silent");
+        assert_eq!(
+            alice.orders().await.len(),
+            1,
+            "an account without any heartbeat keeps its orders"
+        );
         let first = beat(&alice, "").await.json();
         let wrong = beat(&alice, "").await;
         assert_eq!((wrong.status, &wrong.json()["heartbeat_id"]), (400, &first["heartbeat_id"]));
@@ -466,8 +474,8 @@ fn a_clock_that_is_ahead_refuses_what_seems_old() {
 async fn to_the_end(address: &str, words: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();
-    let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).await.map(|_| heard)
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.map(|_| received)
 }
 
 #[test]
@@ -537,10 +545,10 @@ fn reads_come_in_small_pages_and_contradict_each_other() {
                 "[[reads]]\n{lists}\nact = \"contradict\"\nreplace = [['LIVE', 'MATCHED']]"
             ))
             .unwrap();
-        let told = |row: &Value| row["status"].as_str().unwrap().to_owned();
-        assert!(alice.orders().await.iter().all(|row| told(row).ends_with("MATCHED")));
+        let status = |row: &Value| row["status"].as_str().unwrap().to_owned();
+        assert!(alice.orders().await.iter().all(|row| status(row).ends_with("MATCHED")));
         let path = format!("/data/order/{}", all[0].as_str().unwrap());
-        assert!(told(&alice.call("GET", &path, "").await.json()).ends_with("LIVE"));
+        assert!(status(&alice.call("GET", &path, "").await.json()).ends_with("LIVE"));
     });
 }
 
@@ -552,9 +560,9 @@ fn a_subscription_can_be_ignored_and_a_snapshot_late() {
         let fault = "[[streams]]\nchannel = \"market\"\nact = \"ignore\"\nframes = \"1\"";
         running.inject_toml(fault).unwrap();
         let mut socket = Socket::market(&running, &[&rain], false).await;
-        assert_eq!(socket.drain().await, Vec::<Value>::new(), "nobody says so");
+        assert_eq!(socket.drain().await, Vec::<Value>::new(), "no error is sent");
         let again = json!({ "operation": "subscribe", "assets_ids": [rain] });
-        socket.say(&again.to_string()).await;
+        socket.send_text(&again.to_string()).await;
         assert_eq!(socket.json().await["event_type"], "book");
         // Late: the book alone is held back.
         running

@@ -143,11 +143,11 @@ fn damaged_requests_are_answered_and_the_sums_still_hold() {
             let body = if body.is_empty() { body.clone() } else { chance.damage(body) };
             // A path must stay one that can be sent at all.
             let path: String = if body.is_empty() || chance.below(4) == 0 {
-                let odd = chance.damage(path);
+                let damaged = chance.damage(path);
                 let keeps = |c: &char| c.is_ascii_alphanumeric() || "/?&=%-_.,".contains(*c);
                 format!(
                     "/{}",
-                    odd.trim_start_matches('/').chars().filter(keeps).collect::<String>()
+                    damaged.trim_start_matches('/').chars().filter(keeps).collect::<String>()
                 )
             } else {
                 path.clone()
@@ -242,9 +242,9 @@ fn damaged_socket_messages_leave_the_connection_or_end_it() {
             let (url, whole) = chance.of(&cases);
             let message = chance.damage(&whole.to_string());
             let mut socket = Socket::open(url).await.unwrap();
-            socket.say(&message).await;
-            socket.say("PING").await;
-            // It says something or ends; it does not fall silent.
+            socket.send_text(&message).await;
+            socket.send_text("PING").await;
+            // It responds or closes; it does not fall silent.
             if !matches!(socket.next().await, Incoming::Text(_)) {
                 over += 1;
             }

@@ -239,12 +239,12 @@ fn any_bytes_may_come_over_the_wire() {
                     assert!(reply.status < 500);
                 }
             }
-            socket.say(&body).await;
-            feed.say(&body).await;
-            bolt.say(&body).await;
+            socket.send_text(&body).await;
+            feed.send_text(&body).await;
+            bolt.send_text(&body).await;
             if round % 20 == 0 {
                 let mut user = Socket::open(&running.urls().user_socket).await.unwrap();
-                user.say(&body).await;
+                user.send_text(&body).await;
                 let relayer = format!("{}/submit", running.urls().relayer);
                 let key = [("RELAYER_API_KEY", "k".to_owned())];
                 let reply = send(&alice.http, "POST", &relayer, &key, body.clone()).await.unwrap();

@@ -168,7 +168,7 @@ fn every_wallet_type_trades_on_every_exchange_contract() {
 }
 
 #[test]
-fn a_taker_meets_the_best_price_and_the_first_in_line() {
+fn a_taker_matches_the_best_price_and_the_first_in_time() {
     run(async {
         let running = exchange().await;
         let rain = token(&running, "rain-tomorrow", 0);
@@ -420,7 +420,7 @@ fn batches_partly_fail_and_never_exceed_fifteen() {
         let reply =
             alice.call("POST", "/orders", &json!([good.0, poor.0]).to_string()).await.json();
         assert_eq!(brief(&reply[0], &["status", "orderID"]), format!("live {}", good.1));
-        // A refusal that says success: the trap of the real endpoint.
+        // A refusal with `success: true`, as at the real endpoint.
         assert_eq!(brief(&reply[1], &["success", "orderID", "status"]), "true  ");
         assert!(reply[1]["errorMsg"].as_str().unwrap().contains("balance"));
         let many = alice.call("POST", "/orders", &json!(vec![good.0; 16]).to_string()).await;
@@ -602,7 +602,7 @@ fn lists_come_in_pages() {
 }
 
 #[test]
-fn the_grid_becomes_finer_and_a_resolved_market_pays() {
+fn the_tick_size_becomes_finer_and_a_resolved_market_pays() {
     run(async {
         let running = exchange().await;
         let rain = token(&running, "rain-tomorrow", 0);

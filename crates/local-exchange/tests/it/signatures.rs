@@ -78,7 +78,7 @@ fn every_order_of_the_official_clients_is_recognised() {
                 continue;
             }
             let order = message(&outcome["order"]);
-            // Some outcomes of one client were recorded without hashes; their signatures still tell.
+            // Some outcomes of one client were recorded without hashes; their signatures are compared.
             if let Some(hash) = outcome.get("struct_hash") {
                 assert_eq!(order.struct_hash(), word(hash), "{id}");
                 assert_eq!(contract.separator(chain), word(&outcome["domain_separator"]), "{id}");

@@ -100,22 +100,22 @@ fn subscriptions_are_added_removed_and_forced() {
         let operate = |operation: &str, ids: &[&str]| {
             json!({ "operation": operation, "assets_ids": ids }).to_string()
         };
-        socket.say(&operate("subscribe", &[&a, &b])).await;
+        socket.send_text(&operate("subscribe", &[&a, &b])).await;
         let books = socket.drain().await;
         assert_eq!(books.len(), 1, "a token that is wanted already gets no new book");
         assert_eq!(books[0]["asset_id"], b);
-        socket.say(&operate("unsubscribe", &[&a])).await;
-        socket.say(&operate("subscribe", &[&a])).await;
+        socket.send_text(&operate("unsubscribe", &[&a])).await;
+        socket.send_text(&operate("subscribe", &[&a])).await;
         assert_eq!(socket.drain().await.len(), 1, "leaving and coming back forces one");
-        socket.say(&operate("unsubscribe", &[&a])).await;
+        socket.send_text(&operate("unsubscribe", &[&a])).await;
         let alice = trader(&running, 0);
         alice.place(&Ask::limit(&running, rain, Side::Buy, 4_000, 1_000)).await;
         assert_eq!(socket.drain().await.len(), 0);
-        socket.say("not json").await;
+        socket.send_text("not json").await;
         assert_eq!(socket.next().await, Incoming::Text("INVALID OPERATION".to_owned()));
         let mut quiet = Socket::open(&running.urls().market_socket).await.unwrap();
         let wants = json!({ "type": "market", "assets_ids": [a, "1"], "initial_dump": false });
-        quiet.say(&wants.to_string()).await;
+        quiet.send_text(&wants.to_string()).await;
         assert_eq!(quiet.drain().await.len(), 0);
     });
 }
@@ -220,9 +220,14 @@ fn a_user_socket_needs_credentials_and_may_choose_markets() {
         let running = exchange().await;
         let (rain, ada) = (token(&running, "rain-tomorrow", 0), token(&running, "ada-wins", 0));
         let alice = trader(&running, 0);
-        let mut stranger = Socket::open(&running.urls().user_socket).await.unwrap();
-        stranger.say(&json!({ "type": "user", "auth": { "apiKey": "x" } }).to_string()).await;
-        assert_eq!(stranger.next().await, Incoming::Close(1008, "invalid credentials".to_owned()));
+        let mut unauthorized = Socket::open(&running.urls().user_socket).await.unwrap();
+        unauthorized
+            .send_text(&json!({ "type": "user", "auth": { "apiKey": "x" } }).to_string())
+            .await;
+        assert_eq!(
+            unauthorized.next().await,
+            Incoming::Close(1008, "invalid credentials".to_owned())
+        );
         let own = &alice.credentials;
         let mut socket = Socket::open(&running.urls().user_socket).await.unwrap();
         // As the Rust client writes it.
@@ -230,12 +235,12 @@ fn a_user_socket_needs_credentials_and_may_choose_markets() {
             "markets": [condition(&running, ada)], "assets_ids": [],
             "auth": { "apiKey": own.key.to_string(), "secret": own.secret,
                       "passphrase": own.passphrase } });
-        socket.say(&wants.to_string()).await;
+        socket.send_text(&wants.to_string()).await;
         socket.drain().await;
         alice.place(&Ask::limit(&running, rain, Side::Buy, 1_000, 1_000)).await;
         assert_eq!(socket.drain().await.len(), 0);
         let more = json!({ "operation": "subscribe", "markets": [condition(&running, rain)] });
-        socket.say(&more.to_string()).await;
+        socket.send_text(&more.to_string()).await;
         alice.place(&Ask::limit(&running, rain, Side::Buy, 1_000, 1_000)).await;
         alice.place(&Ask::limit(&running, ada, Side::Buy, 1_000, 1_000)).await;
         assert_eq!(socket.drain().await.len(), 2);

@@ -245,7 +245,7 @@ impl Trader {
         self.signed_as(self.wallet(), self.kind.signature_type(), false, ask)
     }
 
-    /// The same with a session key of somebody's deposit wallet.
+    /// The same with a session key of another account's deposit wallet.
     pub fn signed_for(&self, wallet: Address, ask: &Ask) -> (Value, B256) {
         self.signed_as(wallet, 3, true, ask)
     }
@@ -389,7 +389,7 @@ impl Socket {
         Ok(Socket(WebSocket::after_handshake(socket, fastwebsockets::Role::Client)))
     }
 
-    pub async fn say(&mut self, text: &str) {
+    pub async fn send_text(&mut self, text: &str) {
         let frame = Frame::text(Payload::Owned(text.as_bytes().to_vec()));
         self.0.write_frame(frame).await.unwrap();
         self.0.flush().await.unwrap();
@@ -427,7 +427,7 @@ impl Socket {
 
     /// All frames up to the answer to a `PING`: what was sent before it, and nothing else.
     pub async fn drain(&mut self) -> Vec<Value> {
-        self.say("PING").await;
+        self.send_text("PING").await;
         let mut frames = Vec::new();
         loop {
             match self.next().await {
@@ -442,7 +442,7 @@ impl Socket {
         let mut socket = Socket::open(&running.urls().market_socket).await.unwrap();
         let wants = json!({ "type": "market", "assets_ids": tokens,
                             "custom_feature_enabled": custom });
-        socket.say(&wants.to_string()).await;
+        socket.send_text(&wants.to_string()).await;
         socket
     }
 
@@ -451,7 +451,7 @@ impl Socket {
         let own = &trader.credentials;
         let wants = json!({ "type": "user", "auth": {
             "apiKey": own.key.to_string(), "secret": own.secret, "passphrase": own.passphrase } });
-        socket.say(&wants.to_string()).await;
+        socket.send_text(&wants.to_string()).await;
         assert_eq!(socket.drain().await, Vec::<Value>::new());
         socket
     }
