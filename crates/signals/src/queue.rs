@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use polydesk_domain::{ActionKind, MarketKey, Signal, SignalId, StrategyId, Time, Urgency, Usdc};
 
 type Rank = (Urgency, Reverse<Usdc>, Time, SignalId);
-type Slot = (StrategyId, ActionKind, MarketKey);
+type QueueKey = (StrategyId, ActionKind, MarketKey);
 
 /// Result of pushing a signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Dropped {
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<Rank, Signal>,
-    slots: BTreeMap<Slot, Rank>,
+    slots: BTreeMap<QueueKey, Rank>,
 }
 
 /// The latest signal taken from one producer. Ids of a producer rise, so the mark recognises a redelivery
