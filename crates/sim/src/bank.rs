@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
 use serde::Serialize;
 
-/// A broken invariant of the exchange. Nothing after it can be trusted.
+/// An invariant violation of the exchange; everything after it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{rule}: {detail}")]
 pub struct Broken {

@@ -22,19 +22,19 @@ pub(crate) enum Stream {
 
 /// The generators of a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance {
+pub(crate) struct SeededRandom {
     seed: u64,
     streams: [ChaCha8Rng; 4],
 }
 
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Chance {
+impl SeededRandom {
+    pub(crate) fn new(seed: u64) -> SeededRandom {
         let stream = |number| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(number);
             rng
         };
-        Chance { seed, streams: [stream(1), stream(2), stream(3), stream(4)] }
+        SeededRandom { seed, streams: [stream(1), stream(2), stream(3), stream(4)] }
     }
 
     /// A number below `bound`, which must not be zero. The bias of the remainder is below 2^-40.
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn sampled_delays_have_the_stated_median_and_p99() {
-        let mut chance = Chance::new(7);
+        let mut chance = SeededRandom::new(7);
         let delay = Delay::sampled_millis(60, 400);
         let mut draws: Vec<i64> =
             (0..20_000).map(|_| chance.delay(Stream::Wire, delay).as_nanos()).collect();
@@ -100,19 +100,22 @@ mod tests {
 
     #[test]
     fn draws_from_one_stream_leave_the_others_alone() {
-        let (mut a, mut b) = (Chance::new(1), Chance::new(1));
+        let (mut a, mut b) = (SeededRandom::new(1), SeededRandom::new(1));
         for _ in 0..100 {
             a.below(Stream::Feed, 10);
         }
         assert_eq!(a.below(Stream::Wire, 1 << 40), b.below(Stream::Wire, 1 << 40));
         assert_ne!(a.order_hash(ClientOrderId(1)), a.order_hash(ClientOrderId(2)));
         assert_eq!(a.order_hash(ClientOrderId(1)), b.order_hash(ClientOrderId(1)));
-        assert_ne!(a.order_hash(ClientOrderId(1)), Chance::new(2).order_hash(ClientOrderId(1)));
+        assert_ne!(
+            a.order_hash(ClientOrderId(1)),
+            SeededRandom::new(2).order_hash(ClientOrderId(1))
+        );
     }
 
     #[test]
     fn certain_things_happen_and_impossible_ones_do_not() {
-        let mut chance = Chance::new(3);
+        let mut chance = SeededRandom::new(3);
         assert!((0..100).all(|_| chance.happens(Stream::Fault, 1_000_000)));
         assert!((0..100).all(|_| !chance.happens(Stream::Fault, 0)));
     }

@@ -95,7 +95,7 @@ impl Default for Latency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum QueueModel {
-    /// Nothing: every cancel comes from behind our order. Even a level that vanishes and comes back is
+    /// Nothing: every cancel comes from behind our order. Even a level that disappears and comes back is
     /// ahead of it again.
     #[default]
     Pessimistic,
@@ -223,11 +223,11 @@ pub struct Faults {
     pub answer_timeout: Span,
     /// Placements whose answer is slow, so that reports of fills can overtake it.
     pub slow_answer_ppm: u32,
-    /// How much slower.
+    /// Additional delay of the response.
     pub slow_answer: Delay,
     /// Fills whose first report is late, possibly after that of the order's end.
     pub late_fill_ppm: u32,
-    /// How much later.
+    /// Additional delay of the fill.
     pub late_fill: Delay,
     /// Placements refused as rate limited.
     pub throttle_ppm: u32,

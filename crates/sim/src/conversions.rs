@@ -5,7 +5,7 @@ use polydesk_domain::{
 };
 
 use crate::chance::Stream;
-use crate::due::{ConversionRequest, Due};
+use crate::due::{ConversionRequest, SimAction};
 use crate::retention::Kept;
 use crate::state::Sim;
 
@@ -34,7 +34,7 @@ impl Sim {
             };
         if possible {
             let at = self.chain_delay(self.config.conversions.delay);
-            self.schedule(at, Due::ConversionEnd(request));
+            self.schedule(at, SimAction::ConversionEnd(request));
         } else {
             self.conversion_failed(request);
         }
@@ -135,7 +135,7 @@ impl Sim {
         let resolved = matches!(self.slots[key.index()].state, MarketState::Resolved(_));
         if self.config.conversions.auto_redeem && resolved {
             let at = self.chain_delay(self.config.conversions.auto_redeem_delay);
-            self.schedule(at, Due::AutoRedeem(key));
+            self.schedule(at, SimAction::AutoRedeem(key));
         }
     }
 
@@ -159,7 +159,7 @@ impl Sim {
         let day = self.now.day();
         if !self.rebates.range((day, MarketKey(0))..(day + 1, MarketKey(0))).any(|_| true) {
             let end = Time::from_secs((day + 1).saturating_mul(86_400));
-            self.schedule(end + self.config.rebates.delay, Due::PayRebates(day));
+            self.schedule(end + self.config.rebates.delay, SimAction::PayRebates(day));
         }
         *self.rebates.entry((day, market)).or_default() += amount;
     }

@@ -8,7 +8,7 @@ use polydesk_domain::{
 
 /// A scheduled action.
 #[derive(Debug, Clone)]
-pub(crate) enum Due {
+pub(crate) enum SimAction {
     /// An order reaches the book.
     Arrive(Box<PlaceOrder>),
     /// An order of a request with too many orders arrives and is refused.
@@ -55,7 +55,7 @@ pub(crate) struct ConversionRequest {
 /// Scheduled actions in the order of time and then of scheduling.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    entries: BTreeMap<(Time, u64), Due>,
+    entries: BTreeMap<(Time, u64), SimAction>,
     /// Time of the first entry, read with every row; meaningless without entries.
     earliest: Time,
     next: u64,
@@ -66,7 +66,7 @@ impl Schedule {
         Schedule { entries: BTreeMap::new(), earliest: Time::MAX, next: 0 }
     }
 
-    pub(crate) fn add(&mut self, at: Time, due: Due) {
+    pub(crate) fn add(&mut self, at: Time, due: SimAction) {
         self.next += 1;
         self.earliest = if self.entries.is_empty() { at } else { self.earliest.min(at) };
         self.entries.insert((at, self.next), due);
@@ -77,7 +77,7 @@ impl Schedule {
     }
 
     /// Takes out the first entry if it is due up to and including `to`.
-    pub(crate) fn pop(&mut self, to: Time) -> Option<(Time, Due)> {
+    pub(crate) fn pop(&mut self, to: Time) -> Option<(Time, SimAction)> {
         let entry = self.entries.first_entry()?;
         let (at, _) = *entry.key();
         self.earliest = at;
@@ -87,8 +87,10 @@ impl Schedule {
     /// Whether an order in flight or a pending conversion concerns a market.
     pub(crate) fn has_pending_in(&self, key: MarketKey) -> bool {
         self.entries.values().any(|due| match due {
-            Due::Arrive(order) => order.token.market() == key,
-            Due::ConversionArrive(request) | Due::ConversionEnd(request) => request.market == key,
+            SimAction::Arrive(order) => order.token.market() == key,
+            SimAction::ConversionArrive(request) | SimAction::ConversionEnd(request) => {
+                request.market == key
+            }
             _ => false,
         })
     }

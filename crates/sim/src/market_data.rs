@@ -10,7 +10,7 @@ use polydesk_domain::{
 };
 
 use crate::bank::Broken;
-use crate::due::Due;
+use crate::due::SimAction;
 use crate::market_state::{MarketSlot, Move, MoveKind, Pending, crosses, is_crossed_level};
 use crate::queue::after_cancel;
 use crate::state::Sim;
@@ -236,7 +236,7 @@ impl Sim {
         if !slot.timer {
             slot.timer = true;
             let at = slot.batch.last_at + self.config.matching.batch_timeout;
-            self.schedule(at, Due::BatchTimeout(key));
+            self.schedule(at, SimAction::BatchTimeout(key));
         }
     }
 

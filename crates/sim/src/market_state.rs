@@ -8,7 +8,7 @@ use polydesk_domain::{
     Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
 };
 
-use crate::due::Due;
+use crate::due::SimAction;
 
 /// A print waiting for the end of its batch, in YES coordinates.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ pub(crate) struct MarketSlot {
     /// Our orders in the taker delay.
     pub(crate) delayed: Vec<ClientOrderId>,
     /// Orders and cancels that arrived during the open batch.
-    pub(crate) waiting: Vec<Due>,
+    pub(crate) waiting: Vec<SimAction>,
     pub(crate) prints_seen: bool,
     /// Whether the market was delisted and its memory freed.
     pub(crate) freed: bool,

@@ -8,7 +8,7 @@ use polydesk_domain::{
 
 use crate::chance::Stream;
 use crate::config::DUST;
-use crate::due::Due;
+use crate::due::SimAction;
 use crate::market_state::{crosses, is_crossed_level};
 use crate::order::{End, Stage, VenueOrder, place};
 use crate::rules::{self, Admitted};
@@ -113,13 +113,13 @@ impl Sim {
         let order = self.reserve(order, fee)?;
         let id = order.id;
         if let Tif::Gtd { expires } = order.tif {
-            self.schedule(rules::removal(expires), Due::Expire(id));
+            self.schedule(rules::removal(expires), SimAction::Expire(id));
         }
         self.orders.insert(id, order);
         if held_back {
             self.counters.delayed += 1;
             self.slots[key.index()].delayed.push(id);
-            self.schedule(self.now + taker_delay, Due::Release(id));
+            self.schedule(self.now + taker_delay, SimAction::Release(id));
             self.answer_placement(id, OrderUpdate::Delayed);
         } else {
             let first = if marketable { OrderUpdate::Matched } else { OrderUpdate::Live };

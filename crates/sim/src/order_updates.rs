@@ -4,7 +4,7 @@
 use polydesk_domain::{ClientOrderId, Event, OrderUpdate, RejectReason, Time};
 
 use crate::chance::Stream;
-use crate::due::Due;
+use crate::due::SimAction;
 use crate::state::Sim;
 
 impl Sim {
@@ -39,7 +39,10 @@ impl Sim {
 
     /// Starts the engine's response timeout for a request or an answer that was lost at `since`.
     pub(crate) fn start_response_timeout(&mut self, since: Time, id: ClientOrderId) {
-        self.schedule(since + self.config.faults.answer_timeout, Due::ResponseTimeout(id, since));
+        self.schedule(
+            since + self.config.faults.answer_timeout,
+            SimAction::ResponseTimeout(id, since),
+        );
     }
 
     /// Refuses a placement.

@@ -6,7 +6,7 @@ use polydesk_domain::{
 
 use crate::chance::Stream;
 use crate::config::DUST;
-use crate::due::Due;
+use crate::due::SimAction;
 use crate::order::{End, EndedOrder, Stage};
 use crate::state::Sim;
 
@@ -141,12 +141,12 @@ impl Sim {
         match scope {
             Some(key) => {
                 if self.is_listed(key) {
-                    self.run(Due::CancelMarket(key));
+                    self.run(SimAction::CancelMarket(key));
                 }
             }
             None => {
                 for index in 0..self.slots.len() as u32 {
-                    self.run(Due::CancelMarket(MarketKey(index)));
+                    self.run(SimAction::CancelMarket(MarketKey(index)));
                 }
             }
         }

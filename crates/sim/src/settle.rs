@@ -9,7 +9,7 @@ use polydesk_domain::{
 
 use crate::bank::Deal;
 use crate::chance::Stream;
-use crate::due::Due;
+use crate::due::SimAction;
 use crate::state::Sim;
 use crate::trade::{ReportTimes, Step, VenueTrade};
 
@@ -67,7 +67,7 @@ impl Sim {
             self.counters.stalled += 1;
             at = at + self.chance.delay(Stream::Chain, settlement.stall);
         }
-        self.schedule(at, Due::Settle(serial));
+        self.schedule(at, SimAction::Settle(serial));
     }
 
     /// When the first report of a match arrives: in sequence with the order's other updates, or late.
@@ -133,7 +133,7 @@ impl Sim {
         }
         self.report_status(serial, status);
         let at = self.chain_delay(delay);
-        self.schedule(at, Due::Settle(serial));
+        self.schedule(at, SimAction::Settle(serial));
     }
 
     fn finish(&mut self, serial: u64, status: TradeStatus) {

@@ -10,7 +10,7 @@ use crate::bank::Broken;
 use crate::chance::Stream;
 use crate::config::SimConfig;
 use crate::counters::SimCounters;
-use crate::due::{ConversionRequest, Due};
+use crate::due::{ConversionRequest, SimAction};
 use crate::rules::VenueMode;
 use crate::state::Sim;
 
@@ -62,16 +62,16 @@ impl Sim {
                     self.counters.cancels_lost += 1;
                     self.start_response_timeout(now, *id);
                 } else {
-                    self.schedule(at, Due::Cancel(*id));
+                    self.schedule(at, SimAction::Cancel(*id));
                 }
             }
             Command::CancelAll(market) => {
                 let at = now + self.chance.delay(Stream::Wire, latency.cancel);
-                self.schedule(at, Due::CancelAll(*market));
+                self.schedule(at, SimAction::CancelAll(*market));
             }
             Command::Query(query) => {
                 let at = now + self.chance.delay(Stream::Wire, latency.cancel);
-                self.schedule(at, Due::Query(*query));
+                self.schedule(at, SimAction::Query(*query));
             }
             Command::Convert { id, strategy, market, action } => {
                 let at = now + self.chance.delay(Stream::Wire, latency.insert);
@@ -81,7 +81,7 @@ impl Sim {
                     market: *market,
                     action: *action,
                 };
-                self.schedule(at, Due::ConversionArrive(order));
+                self.schedule(at, SimAction::ConversionArrive(order));
             }
             Command::Ask { .. } => {}
         }
@@ -113,8 +113,8 @@ impl Sim {
         // A second placement of one id must not hide that the first is still in flight.
         self.orders_in_flight.entry(order.id).or_insert((order.token, 0)).1 += 1;
         let due = match fits {
-            true => Due::Arrive(Box::new(order.clone())),
-            false => Due::Refuse(order.id),
+            true => SimAction::Arrive(Box::new(order.clone())),
+            false => SimAction::Refuse(order.id),
         };
         self.schedule(arrival, due);
     }
@@ -131,7 +131,7 @@ impl Sim {
             self.now = self.now.max(at);
             self.forget();
             match due {
-                Due::Deliver(event) => out.push((at, *event)),
+                SimAction::Deliver(event) => out.push((at, *event)),
                 due => self.run(due),
             }
         }
@@ -173,7 +173,7 @@ impl Sim {
     }
 
     /// Runs an action, or lets it wait for the end of the open batch of its market.
-    pub(crate) fn run(&mut self, due: Due) {
+    pub(crate) fn run(&mut self, due: SimAction) {
         if let Some(key) = self.market_of(&due) {
             self.complete_if_over(key);
             let slot = &mut self.slots[key.index()];
@@ -187,30 +187,30 @@ impl Sim {
         self.run_now(due);
     }
 
-    pub(crate) fn run_now(&mut self, due: Due) {
+    pub(crate) fn run_now(&mut self, due: SimAction) {
         match due {
-            Due::Arrive(order) => self.arrive(&order),
-            Due::Refuse(id) => self.refuse_request(id),
-            Due::Cancel(id) => self.cancel(id),
-            Due::CancelAll(scope) => self.cancel_all(scope),
-            Due::CancelMarket(key) => self.cancel_market(key),
-            Due::Query(Query::Order(id)) => self.query_order(id),
-            Due::Query(Query::Conversion(id)) => self.query_conversion(id),
-            Due::Release(id) => self.release(id),
-            Due::Expire(id) => self.expire(id),
-            Due::BatchTimeout(key) => self.batch_timeout(key),
-            Due::ResponseTimeout(id, since) => self.response_timeout(id, since),
-            Due::Settle(serial) => self.settle(serial),
-            Due::ConversionArrive(order) => self.conversion_arrives(order),
-            Due::ConversionEnd(order) => self.conversion_ends(order),
-            Due::AutoRedeem(key) => self.auto_redeem(key),
-            Due::PayRebates(day) => self.pay_rebates(day),
-            Due::Deliver(event) => self.deliver(self.now, *event),
+            SimAction::Arrive(order) => self.arrive(&order),
+            SimAction::Refuse(id) => self.refuse_request(id),
+            SimAction::Cancel(id) => self.cancel(id),
+            SimAction::CancelAll(scope) => self.cancel_all(scope),
+            SimAction::CancelMarket(key) => self.cancel_market(key),
+            SimAction::Query(Query::Order(id)) => self.query_order(id),
+            SimAction::Query(Query::Conversion(id)) => self.query_conversion(id),
+            SimAction::Release(id) => self.release(id),
+            SimAction::Expire(id) => self.expire(id),
+            SimAction::BatchTimeout(key) => self.batch_timeout(key),
+            SimAction::ResponseTimeout(id, since) => self.response_timeout(id, since),
+            SimAction::Settle(serial) => self.settle(serial),
+            SimAction::ConversionArrive(order) => self.conversion_arrives(order),
+            SimAction::ConversionEnd(order) => self.conversion_ends(order),
+            SimAction::AutoRedeem(key) => self.auto_redeem(key),
+            SimAction::PayRebates(day) => self.pay_rebates(day),
+            SimAction::Deliver(event) => self.deliver(self.now, *event),
         }
     }
 
     /// The listed market whose book an action needs.
-    fn market_of(&self, due: &Due) -> Option<MarketKey> {
+    fn market_of(&self, due: &SimAction) -> Option<MarketKey> {
         let of_order = |id: &ClientOrderId| -> Option<Token> {
             self.orders
                 .get(id)
@@ -218,9 +218,11 @@ impl Sim {
                 .or_else(|| self.orders_in_flight.get(id).map(|(token, _)| *token))
         };
         let key = match due {
-            Due::Arrive(order) => order.token.market(),
-            Due::Cancel(id) | Due::Release(id) | Due::Expire(id) => of_order(id)?.market(),
-            Due::CancelMarket(key) => *key,
+            SimAction::Arrive(order) => order.token.market(),
+            SimAction::Cancel(id) | SimAction::Release(id) | SimAction::Expire(id) => {
+                of_order(id)?.market()
+            }
+            SimAction::CancelMarket(key) => *key,
             _ => return None,
         };
         self.is_listed(key).then_some(key)

@@ -8,10 +8,10 @@ use polydesk_domain::{
 };
 
 use crate::bank::{Bank, Broken};
-use crate::chance::{Chance, Stream};
+use crate::chance::{SeededRandom, Stream};
 use crate::config::{Delay, SimConfig, SimError};
 use crate::counters::SimCounters;
-use crate::due::{Due, Schedule};
+use crate::due::{Schedule, SimAction};
 use crate::market_state::MarketSlot;
 use crate::order::{EndedOrder, VenueOrder};
 use crate::retention::Retention;
@@ -60,7 +60,7 @@ use crate::trade::VenueTrade;
 #[derive(Debug, Clone)]
 pub struct Sim {
     pub(crate) config: SimConfig,
-    pub(crate) chance: Chance,
+    pub(crate) chance: SeededRandom,
     pub(crate) seed: u64,
     /// Exchange time reached.
     pub(crate) now: Time,
@@ -109,7 +109,7 @@ impl Sim {
         Ok(Sim {
             bank: Bank::new(config.starting_cash),
             config,
-            chance: Chance::new(seed),
+            chance: SeededRandom::new(seed),
             seed,
             now: Time::MIN,
             pending: Schedule::new(),
@@ -137,12 +137,12 @@ impl Sim {
     }
 
     /// Schedules an action; a time in the past becomes now.
-    pub(crate) fn schedule(&mut self, at: Time, due: Due) {
+    pub(crate) fn schedule(&mut self, at: Time, due: SimAction) {
         self.pending.add(at.max(self.now), due);
     }
 
     pub(crate) fn deliver(&mut self, at: Time, event: Event) {
-        self.schedule(at, Due::Deliver(Box::new(event)));
+        self.schedule(at, SimAction::Deliver(Box::new(event)));
     }
 
     /// Now plus a draw of the answer latency.

@@ -519,7 +519,7 @@ fn without_prints_only_a_crossing_fills_and_the_fill_rule_shows_it() {
     player.arrivals(&[&[1]]);
     let market = polydesk_domain::MarketKey(0);
     assert_eq!(player.sim.fill_rule(market), FillRule::CrossingsOnly);
-    // The whole level ahead of the order vanishes without a print.
+    // The whole level ahead of the order disappears without a print.
     player.row("snap yes 0.39x100 / 0.50x100");
     assert_eq!(player.sim.counters().fills(), 0);
     player.row("snap yes 0.30x100 / 0.40x4");
