@@ -15,7 +15,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use crate::row::Row;
+use crate::row::TapeRow;
 use crate::{TapeError, schema};
 
 /// Rows decoded at once.
@@ -131,13 +131,13 @@ impl PartReader {
 
     /// Writes the row that `peek` announced, and hands over its payload.
     #[inline]
-    pub fn take(&mut self, row: &mut Row) -> Option<ByteArray> {
+    pub fn take(&mut self, row: &mut TapeRow) -> Option<ByteArray> {
         let i = self.batch.next;
         let batch = &mut self.batch;
         batch.next += 1;
         let [at, venue_at, seq, size] = &batch.longs;
         let [kind, outcome, side, price, best_bid, best_ask] = &batch.ints;
-        *row = Row {
+        *row = TapeRow {
             at: at[i],
             venue_at: venue_at[i],
             seq: seq[i] as u64,

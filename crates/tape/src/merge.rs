@@ -12,7 +12,7 @@ use parquet::data_type::ByteArray;
 use polydesk_domain::ConditionId;
 
 use crate::columns::PartReader;
-use crate::row::Row;
+use crate::row::TapeRow;
 use crate::{Manifest, TapeError, schema};
 
 /// Sequence numbers merged at once.
@@ -20,18 +20,18 @@ const BLOCK: usize = 8_192;
 /// Blocks on the way.
 const AHEAD: usize = 2;
 /// `source` of an empty slot, `payload` of a row without one.
-pub(crate) const NOBODY: u32 = u32::MAX;
+pub(crate) const VACANT_SOURCE: u32 = u32::MAX;
 
 /// One row of a block.
 #[derive(Clone, Copy)]
-pub(crate) struct Slot {
-    pub row: Row,
+pub(crate) struct BlockSlot {
+    pub row: TapeRow,
     pub source: u32,
     pub payload: u32,
 }
 
-const VACANT: Slot = Slot {
-    row: Row {
+const VACANT: BlockSlot = BlockSlot {
+    row: TapeRow {
         at: 0,
         venue_at: 0,
         seq: 0,
@@ -43,8 +43,8 @@ const VACANT: Slot = Slot {
         outcome: 0,
         side: 0,
     },
-    source: NOBODY,
-    payload: NOBODY,
+    source: VACANT_SOURCE,
+    payload: VACANT_SOURCE,
 };
 
 /// A partition as the consumer needs to know it.
@@ -56,7 +56,7 @@ pub(crate) struct Partition {
 
 /// A stretch of the tape in order.
 pub(crate) struct Block {
-    pub slots: Vec<Slot>,
+    pub slots: Vec<BlockSlot>,
     pub payloads: Vec<ByteArray>,
     pub end: usize,
     /// Set in the first block of a day: what the slots' sources are from here on.
@@ -181,7 +181,7 @@ impl Merge {
     fn fill(&mut self, block: &mut Block) {
         block.slots.resize(BLOCK, VACANT);
         for slot in &mut block.slots[..block.end] {
-            slot.source = NOBODY;
+            slot.source = VACANT_SOURCE;
         }
         block.payloads.clear();
         (block.end, block.error, block.partitions, block.last) = (0, None, None, false);
@@ -266,13 +266,13 @@ impl Source {
                 return Ok(());
             }
             let slot = &mut block.slots[place as usize];
-            if slot.source != NOBODY {
+            if slot.source != VACANT_SOURCE {
                 let problem = format!("seq {seq} stands twice on this tape");
                 return Err(TapeError::corrupt(&self.reader.path, "its order", problem));
             }
             let payload = self.reader.take(&mut slot.row);
             slot.source = index as u32;
-            slot.payload = NOBODY;
+            slot.payload = VACANT_SOURCE;
             if let Some(payload) = payload {
                 slot.payload = block.payloads.len() as u32;
                 block.payloads.push(payload);

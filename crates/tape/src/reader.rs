@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time, Universe};
 
 use crate::kind::Kind;
-use crate::merge::{Block, Blocks, NOBODY, Partition, Slot};
+use crate::merge::{Block, BlockSlot, Blocks, Partition, VACANT_SOURCE};
 use crate::row;
 use crate::{Certificate, EventSource, Manifest, TapeError};
 
@@ -185,7 +185,7 @@ impl Lane {
         loop {
             while self.next < self.block.end {
                 let slot = &self.block.slots[self.next];
-                if slot.source != NOBODY {
+                if slot.source != VACANT_SOURCE {
                     return Ok(Some(slot.row.at));
                 }
                 self.next += 1;
@@ -276,7 +276,7 @@ impl Lane {
     }
 
     #[cold]
-    fn damaged(&self, slot: &Slot, problem: String) -> TapeError {
+    fn damaged(&self, slot: &BlockSlot, problem: String) -> TapeError {
         let path = &self.partitions[slot.source as usize].path;
         TapeError::corrupt(path, format!("seq {}", slot.row.seq), problem)
     }

@@ -20,7 +20,7 @@ pub const EMPTY_SIDE: i16 = -2;
 
 /// The fixed columns of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct TapeRow {
     pub at: i64,
     pub venue_at: i64,
     pub seq: u64,
@@ -33,9 +33,9 @@ pub(crate) struct Row {
     pub side: i8,
 }
 
-impl Row {
-    fn bare(stamped: &Stamped, kind: Kind) -> Row {
-        Row {
+impl TapeRow {
+    fn bare(stamped: &Stamped, kind: Kind) -> TapeRow {
+        TapeRow {
             at: stamped.at.nanos(),
             venue_at: stamped.venue_at.nanos(),
             seq: stamped.seq,
@@ -49,12 +49,12 @@ impl Row {
         }
     }
 
-    fn with_token(mut self, token: Token) -> Row {
+    fn with_token(mut self, token: Token) -> TapeRow {
         self.outcome = token.outcome() as i8;
         self
     }
 
-    fn with_top(mut self, top: Top) -> Row {
+    fn with_top(mut self, top: Top) -> TapeRow {
         let side = |price: Option<Price>| price.map_or(EMPTY_SIDE, |price| price.units() as i16);
         (self.best_bid, self.best_ask) = (side(top.bid()), side(top.ask()));
         self
@@ -64,7 +64,7 @@ impl Row {
 /// A row with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
-    pub row: Row,
+    pub row: TapeRow,
     pub market: Option<ConditionId>,
     pub payload: Option<String>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Encoded {
 /// it lists.
 pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, PayloadError> {
     let ids = Ids(universe);
-    let row = Row::bare(stamped, Kind::of(&stamped.event));
+    let row = TapeRow::bare(stamped, Kind::of(&stamped.event));
     let of_none = |payload| Encoded { row, market: None, payload };
     Ok(match &stamped.event {
         Event::Market(event) => encode_market(event, row, ids)?,
@@ -83,7 +83,7 @@ pub(crate) fn encode(stamped: &Stamped, universe: &Universe) -> Result<Encoded, 
     })
 }
 
-fn encode_market(event: &MarketEvent, row: Row, ids: Ids<'_>) -> Result<Encoded, PayloadError> {
+fn encode_market(event: &MarketEvent, row: TapeRow, ids: Ids<'_>) -> Result<Encoded, PayloadError> {
     let mut encoded = Encoded { row, market: None, payload: None };
     let row = &mut encoded.row;
     let key = match event {
@@ -146,7 +146,7 @@ fn encode_market(event: &MarketEvent, row: Row, ids: Ids<'_>) -> Result<Encoded,
 ///
 /// Nothing here allocates, and nothing is looked up.
 #[inline(always)]
-pub(crate) fn level(row: &Row, key: MarketKey) -> Option<LevelChange> {
+pub(crate) fn level(row: &TapeRow, key: MarketKey) -> Option<LevelChange> {
     let token = match row.outcome {
         0 => key.token(Outcome::Yes),
         1 => key.token(Outcome::No),
@@ -176,7 +176,7 @@ pub(crate) fn level(row: &Row, key: MarketKey) -> Option<LevelChange> {
 ///
 /// `None` for the key is the partition of rows that belong to no market.
 pub(crate) fn decode(
-    row: &Row,
+    row: &TapeRow,
     key: Option<MarketKey>,
     payload: Option<&str>,
     universe: &Universe,
@@ -191,7 +191,7 @@ pub(crate) fn decode(
 }
 
 fn decode_rare(
-    row: &Row,
+    row: &TapeRow,
     key: Option<MarketKey>,
     payload: Option<&str>,
     universe: &Universe,
@@ -276,7 +276,7 @@ fn decode_rare(
 }
 
 #[inline]
-fn token(row: &Row, key: Option<MarketKey>) -> Result<Token, PayloadError> {
+fn token(row: &TapeRow, key: Option<MarketKey>) -> Result<Token, PayloadError> {
     match (key, row.outcome) {
         (Some(key), 0) => Ok(key.token(Outcome::Yes)),
         (Some(key), 1) => Ok(key.token(Outcome::No)),
@@ -285,7 +285,7 @@ fn token(row: &Row, key: Option<MarketKey>) -> Result<Token, PayloadError> {
 }
 
 #[inline]
-fn side(row: &Row) -> Result<Side, PayloadError> {
+fn side(row: &TapeRow) -> Result<Side, PayloadError> {
     match row.side {
         0 => Ok(Side::Buy),
         1 => Ok(Side::Sell),

@@ -17,7 +17,7 @@ use crate::manifest::{
     CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
     SCHEMA_VERSION, TimeSpan, write_json,
 };
-use crate::row::{self, Encoded, Row};
+use crate::row::{self, Encoded, TapeRow};
 use crate::{Certificate, Reject, TapeError, schema};
 
 /// Files kept open at once; the one longest unused is finished when another is needed.
@@ -55,7 +55,7 @@ pub struct TapeWriter {
 struct Part {
     path: PathBuf,
     file: SerializedFileWriter<File>,
-    rows: Vec<Row>,
+    rows: Vec<TapeRow>,
     /// Payloads with the rows they belong to: most rows have none.
     payloads: Vec<(usize, String)>,
     bytes: usize,

@@ -5,19 +5,19 @@ use rust_decimal::Decimal;
 
 /// Why a row is refused: a stable code and the details.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct CellError {
     pub reason: &'static str,
     pub detail: String,
 }
 
-impl Refusal {
-    pub fn new(reason: &'static str, detail: impl Into<String>) -> Refusal {
-        Refusal { reason, detail: detail.into() }
+impl CellError {
+    pub fn new(reason: &'static str, detail: impl Into<String>) -> CellError {
+        CellError { reason, detail: detail.into() }
     }
 }
 
-fn number(reason: &'static str) -> impl Fn(NumError) -> Refusal {
-    move |error| Refusal::new(reason, error.to_string())
+fn number(reason: &'static str) -> impl Fn(NumError) -> CellError {
+    move |error| CellError::new(reason, error.to_string())
 }
 
 /// One value of a source table.
@@ -62,11 +62,11 @@ impl TimeUnit {
 /// 2018-01-01 and 2100-01-01: prediction markets on this venue exist in between.
 const SANE: std::ops::Range<i64> = 1_514_764_800_000_000_000..4_102_444_800_000_000_000;
 
-fn sane(nanos: i64, shown: &str) -> Result<Time, Refusal> {
+fn sane(nanos: i64, shown: &str) -> Result<Time, CellError> {
     if SANE.contains(&nanos) {
         Ok(Time::from_nanos(nanos))
     } else {
-        Err(Refusal::new("bad_time", format!("{shown} is not between the years 2018 and 2100")))
+        Err(CellError::new("bad_time", format!("{shown} is not between the years 2018 and 2100")))
     }
 }
 
@@ -114,28 +114,28 @@ impl Cell {
     }
 
     /// A price; `scale` is how many of the column's units make a dollar. The flag reports float noise.
-    pub fn price(&self, scale: u64) -> Result<(Price, bool), Refusal> {
+    pub fn price(&self, scale: u64) -> Result<(Price, bool), CellError> {
         let bad = number("bad_price");
         match self {
             Cell::Float(value) => Price::from_recorded_f64(value / scale as f64).map_err(bad),
             // Text of a float (0.30000000000000004) is snapped like the float it came from.
             Cell::Text(text) if text.len() > 8 && scale == 1 => match text.trim().parse::<f64>() {
                 Ok(value) => Price::from_recorded_f64(value).map_err(bad),
-                Err(_) => Err(Refusal::new("bad_price", format!("{text:?} is not a number"))),
+                Err(_) => Err(CellError::new("bad_price", format!("{text:?} is not a number"))),
             },
             other => match other.decimal() {
                 Some(value) => Price::try_from(value / Decimal::from(scale))
                     .map(|price| (price, false))
                     .map_err(bad),
                 None => {
-                    Err(Refusal::new("bad_price", format!("{} is not a number", other.shown())))
+                    Err(CellError::new("bad_price", format!("{} is not a number", other.shown())))
                 }
             },
         }
     }
 
     /// A size; `scale` is how many of the column's units make a share. The flag reports float noise.
-    pub fn size(&self, scale: u64) -> Result<(Shares, bool), Refusal> {
+    pub fn size(&self, scale: u64) -> Result<(Shares, bool), CellError> {
         let bad = number("bad_size");
         match self {
             Cell::Float(value) => Shares::from_recorded_f64(value / scale as f64).map_err(bad),
@@ -149,14 +149,16 @@ impl Cell {
                     }
                     Err(error) => Err(bad(error)),
                 },
-                None => Err(Refusal::new("bad_size", format!("{} is not a number", other.shown()))),
+                None => {
+                    Err(CellError::new("bad_size", format!("{} is not a number", other.shown())))
+                }
             },
         }
     }
 
     /// A time, checked for sanity.
-    pub fn time(&self, unit: TimeUnit) -> Result<Time, Refusal> {
-        let bad = || Refusal::new("bad_time", format!("{} is not a time", self.shown()));
+    pub fn time(&self, unit: TimeUnit) -> Result<Time, CellError> {
+        let bad = || CellError::new("bad_time", format!("{} is not a time", self.shown()));
         let nanos = match self {
             Cell::Instant(nanos) => *nanos,
             Cell::Int(value) => i64::try_from(*value)
@@ -188,21 +190,21 @@ impl Cell {
     }
 
     /// A token id, as text or (short ones only) a number.
-    pub fn token(&self) -> Result<TokenId, Refusal> {
+    pub fn token(&self) -> Result<TokenId, CellError> {
         let text = match self {
             Cell::Text(text) => text.trim().to_owned(),
             Cell::Int(value) => value.to_string(),
             other => {
                 let detail = format!("{} is not a token id; read it as text", other.shown());
-                return Err(Refusal::new("bad_token", detail));
+                return Err(CellError::new("bad_token", detail));
             }
         };
-        text.parse().map_err(|error| Refusal::new("bad_token", format!("{error}")))
+        text.parse().map_err(|error| CellError::new("bad_token", format!("{error}")))
     }
 
     /// Pairs of price and size from `[[p, s], …]`, `[{price, size}, …]`, or JSON text of either.
-    pub fn levels(&self) -> Result<(Vec<(Price, Shares)>, u64), Refusal> {
-        let bad = |detail: String| Refusal::new("bad_levels", detail);
+    pub fn levels(&self) -> Result<(Vec<(Price, Shares)>, u64), CellError> {
+        let bad = |detail: String| CellError::new("bad_levels", detail);
         let parsed;
         let cells = match self {
             Cell::List(cells) => cells,
@@ -268,10 +270,10 @@ pub(crate) fn parse_decimal(text: &str) -> Option<Decimal> {
 }
 
 /// Which way, by the words exporters use.
-pub(crate) fn side_word(text: &str) -> Result<Side, Refusal> {
+pub(crate) fn side_word(text: &str) -> Result<Side, CellError> {
     match text.trim().to_ascii_lowercase().as_str() {
         "buy" | "bid" | "b" | "bids" => Ok(Side::Buy),
         "sell" | "ask" | "s" | "a" | "asks" => Ok(Side::Sell),
-        _ => Err(Refusal::new("bad_side", format!("{text:?} is neither a buy nor a sell"))),
+        _ => Err(CellError::new("bad_side", format!("{text:?} is neither a buy nor a sell"))),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{ConditionId, Price, Tick, Time, TokenId};
 use serde_json::Value;
 
-use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::cells::{Cell, CellError, TimeUnit, side_word};
 use super::fact::{Arrival, Best, Fact};
 use super::files::Lines;
 use super::hashes::HashCheck;
@@ -38,7 +38,7 @@ struct Unwrapped {
 enum Other {
     /// Keep-alive, metadata: counted under this name.
     Named(String),
-    Refused(Refusal),
+    Refused(CellError),
 }
 
 pub(crate) fn import(
@@ -106,7 +106,7 @@ fn each_line(
 }
 
 fn unwrap(wrapper: Wrapper, bytes: &[u8]) -> Result<Unwrapped, Other> {
-    let refused = |reason, detail: String| Other::Refused(Refusal::new(reason, detail));
+    let refused = |reason, detail: String| Other::Refused(CellError::new(reason, detail));
     let line: Value =
         serde_json::from_slice(bytes).map_err(|error| refused("not_json", error.to_string()))?;
     let (received, content) = match wrapper {
@@ -161,7 +161,7 @@ fn take(
     received: Time,
     frame: &Value,
 ) -> Result<(), TapeError> {
-    let facts: Vec<Result<Fact, (Refusal, String)>> = match kind(frame) {
+    let facts: Vec<Result<Fact, (CellError, String)>> = match kind(frame) {
         "price_change" => entries(frame)
             .iter()
             .map(|entry| change(entry).map_err(|refusal| (refusal, entry.to_string())))
@@ -190,15 +190,15 @@ fn take(
     Ok(())
 }
 
-fn whole(frame: &Value, fact: Result<Fact, Refusal>) -> Result<Fact, (Refusal, String)> {
+fn whole(frame: &Value, fact: Result<Fact, CellError>) -> Result<Fact, (CellError, String)> {
     fact.map_err(|refusal| (refusal, frame.to_string()))
 }
 
-fn side_of(entry: &Value) -> Result<polydesk_domain::Side, Refusal> {
+fn side_of(entry: &Value) -> Result<polydesk_domain::Side, CellError> {
     side_word(entry.get("side").and_then(Value::as_str).unwrap_or(""))
 }
 
-fn change(entry: &Value) -> Result<Fact, Refusal> {
+fn change(entry: &Value) -> Result<Fact, CellError> {
     let top = match (field(entry, "best_bid"), field(entry, "best_ask")) {
         (bid, ask) if bid.is_absent() && ask.is_absent() => None,
         (bid, ask) => Some(stated(&bid, &ask)?),
@@ -213,7 +213,7 @@ fn change(entry: &Value) -> Result<Fact, Refusal> {
 }
 
 /// Best prices as the venue states them: zero, or one for an ask, is an empty side.
-pub(crate) fn stated(bid: &Cell, ask: &Cell) -> Result<Best, Refusal> {
+pub(crate) fn stated(bid: &Cell, ask: &Cell) -> Result<Best, CellError> {
     let side = |cell: &Cell, empty: Price| {
         if cell.is_absent() {
             return Ok(None);
@@ -224,7 +224,7 @@ pub(crate) fn stated(bid: &Cell, ask: &Cell) -> Result<Best, Refusal> {
     Ok(Best { bid: side(bid, Price::ZERO)?, ask: side(ask, Price::ONE)? })
 }
 
-fn book(frame: &Value) -> Result<Fact, Refusal> {
+fn book(frame: &Value) -> Result<Fact, CellError> {
     Ok(Fact::Snapshot {
         token: field(frame, "asset_id").token()?,
         bids: field(frame, "bids").levels()?.0,
@@ -232,7 +232,7 @@ fn book(frame: &Value) -> Result<Fact, Refusal> {
     })
 }
 
-fn print(frame: &Value) -> Result<Fact, Refusal> {
+fn print(frame: &Value) -> Result<Fact, CellError> {
     Ok(Fact::Print {
         token: field(frame, "asset_id").token()?,
         side: side_of(frame)?,
@@ -241,27 +241,27 @@ fn print(frame: &Value) -> Result<Fact, Refusal> {
     })
 }
 
-fn best(frame: &Value) -> Result<Fact, Refusal> {
+fn best(frame: &Value) -> Result<Fact, CellError> {
     let top = stated(&field(frame, "best_bid"), &field(frame, "best_ask"))?;
     Ok(Fact::Best { token: field(frame, "asset_id").token()?, top })
 }
 
-fn tick(frame: &Value) -> Result<Fact, Refusal> {
+fn tick(frame: &Value) -> Result<Fact, CellError> {
     let token = field(frame, "asset_id").token()?;
     let units = field(frame, "new_tick_size").price(1)?.0.units();
     if Tick::from_units(units).is_none() {
         let detail = format!("the venue has no tick of {units} ten-thousandths");
-        return Err(Refusal::new("bad_tick", detail));
+        return Err(CellError::new("bad_tick", detail));
     }
     Ok(Fact::Tick { token, units })
 }
 
-fn condition_of(frame: &Value) -> Result<ConditionId, Refusal> {
+fn condition_of(frame: &Value) -> Result<ConditionId, CellError> {
     let text = frame.get("market").and_then(Value::as_str).unwrap_or("");
-    text.parse().map_err(|error| Refusal::new("bad_market", format!("{error}")))
+    text.parse().map_err(|error| CellError::new("bad_market", format!("{error}")))
 }
 
-fn resolved(sink: &Sink, frame: &Value) -> Result<Fact, Refusal> {
+fn resolved(sink: &Sink, frame: &Value) -> Result<Fact, CellError> {
     let condition = condition_of(frame)?;
     let winner = field(frame, "winning_asset_id").token()?;
     let token = |outcome| sink.token_of(&condition, outcome);
@@ -271,7 +271,7 @@ fn resolved(sink: &Sink, frame: &Value) -> Result<Fact, Refusal> {
         0
     } else {
         let detail = format!("winner {winner} is no token of market {condition}");
-        return Err(Refusal::new("no_metadata", detail));
+        return Err(CellError::new("no_metadata", detail));
     };
     Ok(Fact::Resolved { condition, yes_micros })
 }

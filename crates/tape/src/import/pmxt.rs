@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{Tick, Time};
 use serde_json::Value;
 
-use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::cells::{Cell, CellError, TimeUnit, side_word};
 use super::fact::{Arrival, Fact};
 use super::files::{Table, file_name};
 use super::frames::stated;
@@ -107,10 +107,10 @@ fn read(
     }
 }
 
-fn two(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, Refusal> {
+fn two(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, CellError> {
     let [received, venue, kind, asset, bids, asks, price, size, side, bid, ask, tick] = cells
     else {
-        return Err(Refusal::new("malformed", "a row has twelve cells of interest"));
+        return Err(CellError::new("malformed", "a row has twelve cells of interest"));
     };
     let token = asset.token()?;
     if !sink.knows(&token) {
@@ -139,7 +139,7 @@ fn two(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, Refusal> {
         "tick_size_change" => {
             let units = tick.price(1)?.0.units();
             if Tick::from_units(units).is_none() {
-                return Err(Refusal::new("bad_tick", format!("no tick has {units} units")));
+                return Err(CellError::new("bad_tick", format!("no tick has {units} units")));
             }
             Fact::Tick { token, units }
         }
@@ -152,12 +152,12 @@ fn two(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, Refusal> {
     Ok(Some(Arrival { received, venue: venue.time(TimeUnit::Millis)?, fact }))
 }
 
-fn one(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, Refusal> {
+fn one(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, CellError> {
     let [received, created, kind, data] = cells else {
-        return Err(Refusal::new("malformed", "a row has four cells of interest"));
+        return Err(CellError::new("malformed", "a row has four cells of interest"));
     };
     let data: Value = serde_json::from_str(data.text().unwrap_or(""))
-        .map_err(|error| Refusal::new("not_json", error.to_string()))?;
+        .map_err(|error| CellError::new("not_json", error.to_string()))?;
     let field = |name: &str| data.get(name).map_or(Cell::Null, Cell::from);
     let token = field("token_id").token()?;
     if !sink.knows(&token) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{Price, Side, Span, Time, TokenId};
 use serde_json::Value;
 
-use super::cells::{Cell, Refusal, TimeUnit};
+use super::cells::{Cell, CellError, TimeUnit};
 use super::fact::{Arrival, Best, Fact};
 use super::files::read_document;
 use super::frames::stated;
@@ -69,7 +69,7 @@ fn read_window(
     path: &Path,
     place: &str,
     window: &Value,
-) -> Result<Result<(), Refusal>, TapeError> {
+) -> Result<Result<(), CellError>, TapeError> {
     let (tokens, begin) = match ids(window) {
         Ok(ids) => ids,
         Err(refusal) => return Ok(Err(refusal)),
@@ -118,12 +118,12 @@ fn read_window(
             let yes_micros = up as u32 * 1_000_000;
             sorter.push(ended(last, Fact::Resolved { condition, yes_micros }))?;
         }
-        _ => return Ok(Err(Refusal::new("bad_payout", "label.resolved_up is neither 0 nor 1"))),
+        _ => return Ok(Err(CellError::new("bad_payout", "label.resolved_up is neither 0 nor 1"))),
     }
     Ok(Ok(()))
 }
 
-fn ids(window: &Value) -> Result<([TokenId; 2], Time), Refusal> {
+fn ids(window: &Value) -> Result<([TokenId; 2], Time), CellError> {
     let tokens = [field(window, "token_up").token()?, field(window, "token_down").token()?];
     Ok((tokens, field(window, "window_ts").time(TimeUnit::Seconds)?))
 }
@@ -132,12 +132,12 @@ fn ids(window: &Value) -> Result<([TokenId; 2], Time), Refusal> {
 fn read_event(
     event: &Value,
     quotes: &mut BTreeMap<TokenId, Best>,
-) -> Result<Option<Arrival>, Refusal> {
+) -> Result<Option<Arrival>, CellError> {
     let Cell::List(cells) = Cell::from(event) else {
-        return Err(Refusal::new("malformed", "an event is a list"));
+        return Err(CellError::new("malformed", "an event is a list"));
     };
     let [time, kind, rest @ ..] = cells.as_slice() else {
-        return Err(Refusal::new("malformed", "an event begins with time and kind"));
+        return Err(CellError::new("malformed", "an event begins with time and kind"));
     };
     let fact = match (kind.text(), rest) {
         (Some("b"), [token, bid, ask]) => {
@@ -151,7 +151,7 @@ fn read_event(
             Fact::Print { token, side, price, size: size.size(1)?.0 }
         }
         (Some("s" | "l" | "t"), _) => return Ok(None),
-        _ => return Err(Refusal::new("malformed", "neither best prices nor a print")),
+        _ => return Err(CellError::new("malformed", "neither best prices nor a print")),
     };
     let at = time.time(TimeUnit::Seconds)?;
     Ok(Some(Arrival { received: Some(at), venue: at, fact }))

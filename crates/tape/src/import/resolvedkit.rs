@@ -9,7 +9,7 @@ use std::path::Path;
 
 use polydesk_domain::{ConditionId, Outcome, Price, Shares, Time};
 
-use super::cells::{Cell, Refusal, TimeUnit};
+use super::cells::{Cell, CellError, TimeUnit};
 use super::fact::{Arrival, Fact};
 use super::files::Table;
 use super::sink::Sink;
@@ -97,20 +97,20 @@ fn read_markets(
     }
 }
 
-fn market(cells: &[&Cell]) -> Result<(MarketFacts, ConditionId, End), Refusal> {
+fn market(cells: &[&Cell]) -> Result<(MarketFacts, ConditionId, End), CellError> {
     let [id, slug, question, category, up, down, end, payout_up, payout_down] = cells else {
-        return Err(Refusal::new("malformed", "a market row has nine cells"));
+        return Err(CellError::new("malformed", "a market row has nine cells"));
     };
     let text = |cell: &Cell| cell.text().unwrap_or("").to_owned();
     let condition: ConditionId =
-        text(id).parse().map_err(|error| Refusal::new("bad_market", format!("{error}")))?;
+        text(id).parse().map_err(|error| CellError::new("bad_market", format!("{error}")))?;
     let payout = |cell: &Cell| cell.size(1).map(|(shares, _)| shares.micros());
     let (yes, no) = (payout(payout_up)?, payout(payout_down)?);
     let yes_micros = match u32::try_from(yes) {
         Ok(micros) if yes.checked_add(no) == Some(1_000_000) => micros,
         _ => {
             let detail = format!("payouts {yes} and {no} millionths do not add up to one dollar");
-            return Err(Refusal::new("bad_payout", detail));
+            return Err(CellError::new("bad_payout", detail));
         }
     };
     let closes = end.time(TimeUnit::Millis)?;
@@ -174,22 +174,22 @@ fn book(
     sink: &Sink,
     cells: &[&Cell],
     snapped: &mut u64,
-) -> Result<(ConditionId, Arrival), Refusal> {
+) -> Result<(ConditionId, Arrival), CellError> {
     let [id, time, side, bid_px, bid_sz, ask_px, ask_sz] = cells else {
-        return Err(Refusal::new("malformed", "a book row has seven cells"));
+        return Err(CellError::new("malformed", "a book row has seven cells"));
     };
     let condition: ConditionId = id
         .text()
         .unwrap_or("")
         .parse()
-        .map_err(|error| Refusal::new("bad_market", format!("{error}")))?;
+        .map_err(|error| CellError::new("bad_market", format!("{error}")))?;
     let outcome = match side.text() {
         Some("UP") => Outcome::Yes,
         Some("DOWN") => Outcome::No,
-        _ => return Err(Refusal::new("bad_side", format!("{} is no UP or DOWN", side.shown()))),
+        _ => return Err(CellError::new("bad_side", format!("{} is no UP or DOWN", side.shown()))),
     };
     let token = sink.token_of(&condition, outcome).ok_or_else(|| {
-        Refusal::new("no_metadata", format!("market {condition} is not in the markets file"))
+        CellError::new("no_metadata", format!("market {condition} is not in the markets file"))
     })?;
     let fact = Fact::Snapshot {
         token,
@@ -204,7 +204,7 @@ pub(crate) fn levels(
     prices: &Cell,
     sizes: &Cell,
     snapped: &mut u64,
-) -> Result<Vec<(Price, Shares)>, Refusal> {
+) -> Result<Vec<(Price, Shares)>, CellError> {
     let empty = Vec::new();
     let list = |cell: &Cell| match cell {
         Cell::List(cells) => Some(cells.clone()),
@@ -212,11 +212,11 @@ pub(crate) fn levels(
         _ => None,
     };
     let (Some(prices), Some(sizes)) = (list(prices), list(sizes)) else {
-        return Err(Refusal::new("bad_levels", "levels are not lists"));
+        return Err(CellError::new("bad_levels", "levels are not lists"));
     };
     if prices.len() != sizes.len() {
         let detail = format!("{} prices and {} sizes", prices.len(), sizes.len());
-        return Err(Refusal::new("bad_levels", detail));
+        return Err(CellError::new("bad_levels", detail));
     }
     let mut levels = Vec::with_capacity(prices.len());
     for (price, size) in prices.iter().zip(&sizes) {

@@ -11,7 +11,7 @@ use polydesk_domain::{
     Top, WorldEvent,
 };
 
-use super::cells::Refusal;
+use super::cells::CellError;
 use super::fact::{Arrival, Best, Fact};
 use super::files::file_name;
 use super::survey::Survey;
@@ -119,7 +119,7 @@ impl Sink {
         &mut self,
         path: &Path,
         place: &str,
-        refusal: &Refusal,
+        refusal: &CellError,
         raw: &str,
     ) -> Result<(), TapeError> {
         *self.certificate.rejects.entry(refusal.reason.to_owned()).or_default() += 1;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{Price, Shares, Side};
 use serde::Deserialize;
 
-use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::cells::{Cell, CellError, TimeUnit, side_word};
 use super::fact::{Arrival, Fact};
 use super::files::Table;
 use super::frames::stated;
@@ -274,17 +274,17 @@ fn read_row(
     places: &Places,
     row: &[Cell],
     snapped: &mut u64,
-) -> Result<Option<Arrival>, Refusal> {
+) -> Result<Option<Arrival>, CellError> {
     let kind = match (places.kind, map.kind.fixed) {
         (Some(place), _) => {
             let word = row[place].text().map_or_else(|| row[place].shown(), str::to_owned);
             match map.kind.words.get(&word) {
                 Some(kind) => *kind,
-                None => return Err(Refusal::new("unknown_kind", word)),
+                None => return Err(CellError::new("unknown_kind", word)),
             }
         }
         (None, Some(kind)) => kind,
-        (None, None) => return Err(Refusal::new("malformed", "no kind is stated")),
+        (None, None) => return Err(CellError::new("malformed", "no kind is stated")),
     };
     if kind == RowKind::Skip {
         return Ok(None);
@@ -298,9 +298,9 @@ fn read_row(
             }
         }
         (None, Some(id)) => Cell::Text(id.clone()).token()?,
-        (None, None) => return Err(Refusal::new("bad_token", "no token is stated")),
+        (None, None) => return Err(CellError::new("bad_token", "no token is stated")),
     };
-    let missing = |what: &str| Refusal::new("malformed", format!("no column for {what}"));
+    let missing = |what: &str| CellError::new("malformed", format!("no column for {what}"));
     let fact = match kind {
         RowKind::Level | RowKind::Print => {
             let side = read_side(map, places, row)?;
@@ -333,12 +333,12 @@ fn read_row(
     Ok(Some(Arrival { received, venue: row[places.time].time(map.time.unit)?, fact }))
 }
 
-fn read_side(map: &RawMap, places: &Places, row: &[Cell]) -> Result<Side, Refusal> {
+fn read_side(map: &RawMap, places: &Places, row: &[Cell]) -> Result<Side, CellError> {
     let Some(column) = &map.side else {
-        return Err(Refusal::new("bad_side", "no side is stated"));
+        return Err(CellError::new("bad_side", "no side is stated"));
     };
     let Some(place) = places.side else {
-        return column.fixed.ok_or_else(|| Refusal::new("bad_side", "no side is stated"));
+        return column.fixed.ok_or_else(|| CellError::new("bad_side", "no side is stated"));
     };
     let word = row[place].text().map_or_else(|| row[place].shown(), str::to_owned);
     if column.buy.contains(&word) {
@@ -348,7 +348,7 @@ fn read_side(map: &RawMap, places: &Places, row: &[Cell]) -> Result<Side, Refusa
     } else if column.buy.is_empty() && column.sell.is_empty() {
         side_word(&word)
     } else {
-        Err(Refusal::new("bad_side", format!("{word:?} is in neither list of side words")))
+        Err(CellError::new("bad_side", format!("{word:?} is in neither list of side words")))
     }
 }
 
@@ -357,9 +357,9 @@ fn read_amounts(
     places: &Places,
     row: &[Cell],
     snapped: &mut u64,
-) -> Result<(Price, Shares), Refusal> {
+) -> Result<(Price, Shares), CellError> {
     let (Some(price), Some(size)) = (places.price, places.size) else {
-        return Err(Refusal::new("malformed", "no columns for price and size"));
+        return Err(CellError::new("malformed", "no columns for price and size"));
     };
     let scale = |column: &Option<NumberColumn>| column.as_ref().map_or(1, |column| column.scale);
     let (price, price_noise) = row[price].price(scale(&map.price))?;
@@ -374,7 +374,7 @@ fn read_levels(
     places: &Places,
     row: &[Cell],
     snapped: &mut u64,
-) -> Result<(Levels, Levels), Refusal> {
+) -> Result<(Levels, Levels), CellError> {
     if let Some([bids, asks]) = places.lists {
         let (bids, bid_noise) = row[bids].levels()?;
         let (asks, ask_noise) = row[asks].levels()?;
@@ -382,7 +382,7 @@ fn read_levels(
         return Ok((bids, asks));
     }
     let Some([bid_prices, bid_sizes, ask_prices, ask_sizes]) = places.apart else {
-        return Err(Refusal::new("malformed", "no columns for levels"));
+        return Err(CellError::new("malformed", "no columns for levels"));
     };
     let bids = parallel(&row[bid_prices], &row[bid_sizes], snapped)?;
     Ok((bids, parallel(&row[ask_prices], &row[ask_sizes], snapped)?))

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use polydesk_domain::{Price, Time};
 
-use super::cells::{Cell, Refusal, TimeUnit, side_word};
+use super::cells::{Cell, CellError, TimeUnit, side_word};
 use super::fact::{Arrival, Best, Fact};
 use super::files::Table;
 use super::sink::Sink;
@@ -106,7 +106,11 @@ fn read_changes(
 }
 
 /// None for an unknown event type.
-fn change(row: &[Cell], columns: &Columns, snapped: &mut u64) -> Result<Option<Arrival>, Refusal> {
+fn change(
+    row: &[Cell],
+    columns: &Columns,
+    snapped: &mut u64,
+) -> Result<Option<Arrival>, CellError> {
     let kind = row[columns.kind].text().unwrap_or("");
     if kind != "PRICE_CHANGE" && kind != "LAST_TRADE" {
         return Ok(None);
@@ -129,7 +133,7 @@ fn change(row: &[Cell], columns: &Columns, snapped: &mut u64) -> Result<Option<A
 }
 
 /// A stated best price; zero, or one for an ask, means that the side is empty.
-fn best(cell: &Cell, empty: Price, snapped: &mut u64) -> Result<Option<Price>, Refusal> {
+fn best(cell: &Cell, empty: Price, snapped: &mut u64) -> Result<Option<Price>, CellError> {
     let (price, noise) = cell.price(1)?;
     *snapped += u64::from(noise);
     Ok((price != empty && price != Price::ZERO).then_some(price))

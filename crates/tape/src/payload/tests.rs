@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::kind::Kind;
-use crate::row::{self, ABSENT, Encoded, Row};
+use crate::row::{self, ABSENT, Encoded, TapeRow};
 
 const FIRST: MarketKey = MarketKey(0);
 const YES: Token = Token(0);
@@ -298,7 +298,7 @@ fn encoded(event: &Event) -> Encoded {
     row::encode(&stamped, &universe()).unwrap()
 }
 
-fn decoded(row: &Row, payload: Option<&str>) -> Result<Event, super::PayloadError> {
+fn decoded(row: &TapeRow, payload: Option<&str>) -> Result<Event, super::PayloadError> {
     row::decode(row, Some(FIRST), payload, &universe()).map(|stamped| stamped.event)
 }
 
@@ -356,7 +356,7 @@ const fn meaning(kind: Kind) -> &'static str {
 }
 
 /// The fixed columns that a row uses.
-fn columns(row: &Row) -> String {
+fn columns(row: &TapeRow) -> String {
     let mut text = String::new();
     let mut column = |name: &str, value: i64| {
         let comma = if text.is_empty() { "" } else { ", " };
@@ -569,7 +569,8 @@ fn a_damaged_payload_names_the_rule_that_it_breaks() {
         let error = refused(Kind::Signal, &signal.replace(from, to));
         assert!(error.contains(rule), "{error}");
     }
-    let unknown = Row { kind: Kind::ALL.len() as u8, ..encoded(&ControlEvent::Timer.into()).row };
+    let unknown =
+        TapeRow { kind: Kind::ALL.len() as u8, ..encoded(&ControlEvent::Timer.into()).row };
     assert_eq!(decoded(&unknown, None).unwrap_err().to_string(), "kind 32 is unknown");
 }
 

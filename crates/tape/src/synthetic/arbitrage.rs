@@ -21,7 +21,7 @@ use polydesk_domain::{
     Outcome, Payout, Price, Print, Shares, Side, Span, Stamped, Time, Top,
 };
 
-use super::Chance;
+use super::SplitMix;
 use crate::{Certificate, Manifest, ManifestDraft, TapeError, TapeWriter, Times};
 
 /// 2026-10-05T14:00:00Z.
@@ -72,10 +72,10 @@ pub struct ArbitrageTape {
 }
 
 /// kind, market, start (s), length (ms), depth (cents), size (shares)
-type Plan = (EpisodeKind, u32, i64, i64, u16, u64);
+type EpisodePlan = (EpisodeKind, u32, i64, i64, u16, u64);
 
 /// Group A is markets 4 to 7, group B 8 to 11.
-const PLANS: [Plan; 16] = [
+const PLANS: [EpisodePlan; 16] = [
     (EpisodeKind::Parity, 0, 95, 400, 6, 60),
     (EpisodeKind::AllYes, 4, 160, 5_000, 1, 200),
     (EpisodeKind::AllNo, 5, 240, 8_000, 6, 150),
@@ -110,7 +110,7 @@ struct Maker {
 }
 
 struct Generator {
-    chance: Chance,
+    chance: SplitMix,
     makers: Vec<Maker>,
     events: Vec<Stamped>,
     now: Time,
@@ -240,7 +240,12 @@ fn markets() -> Vec<(Market, i64)> {
 
 impl Generator {
     fn new(seed: u64) -> Generator {
-        Generator { chance: Chance::new(seed), makers: Vec::new(), events: Vec::new(), now: BEGIN }
+        Generator {
+            chance: SplitMix::new(seed),
+            makers: Vec::new(),
+            events: Vec::new(),
+            now: BEGIN,
+        }
     }
 
     fn emit(&mut self, event: Event) {

@@ -12,11 +12,11 @@ pub use speed::{Speed, SpeedSource};
 
 /// SplitMix64: a small generator whose numbers never change with a library's version.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct SplitMix(u64);
 
-impl Chance {
-    pub const fn new(seed: u64) -> Chance {
-        Chance(seed)
+impl SplitMix {
+    pub const fn new(seed: u64) -> SplitMix {
+        SplitMix(seed)
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use polydesk_domain::{
     Stamped, Time, Token, Top,
 };
 
-use super::Chance;
+use super::SplitMix;
 use crate::{Certificate, EventSource, Manifest, ManifestDraft, TapeError, TapeWriter, Times};
 
 /// 2026-06-01T00:00:00Z.
@@ -47,7 +47,7 @@ struct Quotes {
 #[derive(Debug, Clone)]
 pub struct SpeedSource {
     spec: Speed,
-    chance: Chance,
+    chance: SplitMix,
     markets: Vec<Quotes>,
     listed: usize,
     made: u64,
@@ -60,7 +60,7 @@ impl Speed {
     /// Starts from the beginning; two sources of one `Speed` give the same events.
     pub fn source(self) -> SpeedSource {
         let markets = self.tokens.div_ceil(2).max(1);
-        let mut chance = Chance::new(self.seed);
+        let mut chance = SplitMix::new(self.seed);
         let mut quotes = Vec::new();
         for _ in 0..markets {
             let bid = 20 + chance.below(60) as u16;
