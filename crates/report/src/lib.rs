@@ -1,4 +1,4 @@
-//! What a run was worth: statistics, terminal tables, JSON and one self-contained HTML file.
+//! The evaluation of a run: statistics, terminal tables, JSON and one self-contained HTML file.
 //!
 //! It reads a [`Run`] and decides nothing; it knows no engine, no exchange and no tape format.
 

@@ -60,13 +60,13 @@ pub struct Run {
     pub fills: Vec<MarkedFill>,
     /// Finished round trips in order of their end, one per closing and token.
     pub round_trips: Vec<ClosedTrade>,
-    /// What was still held at the end.
+    /// Holdings at the end.
     pub open: Vec<OpenHolding>,
     /// Equity over time, at most 20 000 points, in order.
     pub equity: Vec<EquityPoint>,
     /// Orders by strategy.
     pub orders: Vec<OrderCounts>,
-    /// Why things were refused, skipped or dropped.
+    /// Counts of denials, skips and dropped signals, by code.
     pub codes: Codes,
     /// Opportunities seen by scanners, in order of their end.
     pub opportunities: Vec<SeenOpportunity>,
@@ -139,7 +139,7 @@ pub struct Totals {
     pub pending: Usdc,
     /// Holdings at cost, fees included.
     pub inventory_cost: Usdc,
-    /// Holdings at what displayed depth would pay.
+    /// Holdings at the value of displayed depth.
     pub inventory_mark: Usdc,
     /// Final profit and loss of round trips, fees included.
     pub realised: Usdc,
@@ -155,14 +155,14 @@ pub struct Totals {
     pub ledger_entries: u64,
 }
 
-/// A fill with what came after it.
+/// A fill with its markouts and settlement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarkedFill {
     /// When it became known.
     pub at: Time,
     /// As it was first reported; `record.status` is of that time.
     pub record: FillRecord,
-    /// Where its settlement ended; `failed` fills were reversed and count for nothing else.
+    /// Its last settlement state; `failed` fills were reversed and count for nothing else.
     pub settlement: TradeStatus,
     /// Twice the middle (bid + ask) of its token 5 s, 30 s, 60 s and 300 s later, in ten-thousandths
     /// of a dollar.
@@ -191,7 +191,7 @@ pub struct OpenHolding {
     pub shares: Shares,
     /// Cost, fees included.
     pub cost: Usdc,
-    /// What displayed depth would pay.
+    /// Value at displayed depth.
     pub mark: Usdc,
 }
 
@@ -260,7 +260,7 @@ pub struct Codes {
 /// Counts by strategy and code.
 pub type CodesByStrategy = BTreeMap<StrategyId, BTreeMap<Code, u64>>;
 
-/// Quality of what was replayed.
+/// Quality of the replayed data.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DataQuality {
     /// Level changes that changed something, as the engine saw them.
@@ -286,7 +286,7 @@ pub struct DataQuality {
 /// A check of the run itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Check {
-    /// What was checked.
+    /// Name of the check.
     pub name: String,
     /// Whether it held.
     pub passed: bool,

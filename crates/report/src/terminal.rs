@@ -4,7 +4,7 @@
 
 use polydesk_domain::Role;
 
-use crate::analysis::{Analysis, Answer, Row, RunAnalysis, Tables, Verdict, Waterfall};
+use crate::analysis::{Analysis, Answer, GroupRow, RunAnalysis, Tables, Verdict, Waterfall};
 use crate::grid::{Grid, Page, Tone};
 use crate::model::{Report, Run};
 use crate::text::{
@@ -151,7 +151,7 @@ fn waterfall(page: &mut Page, waterfall: &Waterfall) {
     }
 }
 
-fn rows(page: &mut Page, name: &str, rows: &[Row]) {
+fn rows(page: &mut Page, name: &str, rows: &[GroupRow]) {
     if rows.is_empty() {
         return;
     }

@@ -164,7 +164,7 @@ pub(crate) fn percent(value: Option<f64>) -> String {
     value.map_or_else(dash, |value| format!("{value:.1}%"))
 }
 
-/// What is not known.
+/// The sign for an unknown value.
 pub(crate) fn dash() -> String {
     "-".to_owned()
 }

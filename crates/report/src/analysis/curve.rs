@@ -7,7 +7,7 @@ use super::stats::Ratio;
 use super::waterfall::saturated;
 use crate::model::{EquityPoint, Run};
 
-/// What the equity curve shows.
+/// Figures of the equity curve.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
     /// Deepest fall from a peak; `null` when equity never fell.

@@ -56,9 +56,9 @@ pub struct Orders {
 pub struct CodeCount {
     /// `reject`, `denial`, `drop`, `skip`, `end`, `exit_wait`, `anomaly`.
     pub kind: &'static str,
-    /// Whose; `null` for counts of the whole run.
+    /// Strategy; `null` for counts of the whole run.
     pub strategy: Option<StrategyId>,
-    /// What happened (`max_market`, `near_close`, …).
+    /// Code of the event (`max_market`, `near_close`, …).
     pub code: Code,
     /// How often.
     pub count: u64,

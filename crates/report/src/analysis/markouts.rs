@@ -1,4 +1,4 @@
-//! What a fill was worth a while later: the middle then versus the price of the fill.
+//! Markouts: the mid price some time after a fill versus the price of the fill.
 
 use std::collections::BTreeMap;
 

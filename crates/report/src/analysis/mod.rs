@@ -25,7 +25,7 @@ pub use opportunities::{BasketGroup, Lifetime, Opportunities, OpportunityGroup};
 pub use options::Options;
 pub use risk::{EventResult, Risk};
 pub use stats::{LEAST_CLUSTERS, Ratio, Unit};
-pub use tables::{LEAST_FOR_INTERVAL, Row, Tables};
+pub use tables::{GroupRow, LEAST_FOR_INTERVAL, Tables};
 pub use verdict::{Answer, Histogram, LEAST_MARKETS, LEAST_ROUND_TRIPS, MOST_P, Verdict};
 pub use waterfall::{Step, Waterfall};
 
@@ -37,7 +37,7 @@ pub(crate) use waterfall::saturated;
 /// Version of the JSON's shape. It grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// What a report is worth.
+/// The analysis of a report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Analysis {
     /// Version of this shape.
@@ -50,7 +50,7 @@ pub struct Analysis {
     pub real: Option<Total>,
 }
 
-/// What one run is worth.
+/// The analysis of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunAnalysis {
     /// Heading of its part of the report.
@@ -67,9 +67,9 @@ pub struct RunAnalysis {
     pub tables: Tables,
     /// How orders fared.
     pub execution: Execution,
-    /// What fills were worth later.
+    /// Markouts of fills.
     pub markouts: Vec<Markout>,
-    /// What scanners saw.
+    /// Opportunities.
     pub opportunities: Opportunities,
     /// How much hung on how little.
     pub risk: Risk,

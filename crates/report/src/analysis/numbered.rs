@@ -1,4 +1,4 @@
-//! A run with its position and the index of its markets: what the statistics go over.
+//! A run with its position and the index of its markets: the input of the statistics.
 
 use crate::markets::Markets;
 use crate::model::Run;

@@ -1,4 +1,4 @@
-//! What scanners saw: opportunities by kind and outcome, the best ones, and the baskets that were tried.
+//! Opportunities by kind and outcome, the best ones, and the baskets that were tried.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct Opportunities {
 pub struct OpportunityGroup {
     /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
-    /// What kind of basket.
+    /// Kind of basket.
     pub kind: BasketKind,
     /// `signalled`, or the code of why not.
     pub outcome: Code,
@@ -41,7 +41,7 @@ pub struct OpportunityGroup {
     pub count: usize,
     /// Best edge after fees over the depth, in pUSD.
     pub best_edge: Usdc,
-    /// Sum of the best edges, in pUSD: what perfect capture would have given.
+    /// Sum of the best edges, in pUSD: the profit of perfect capture.
     pub sum_edge: Usdc,
     /// Sum of their lifetimes.
     pub lifetime: Span,
@@ -63,7 +63,7 @@ pub struct Lifetime {
 pub struct BasketGroup {
     /// Id of the strategy: `KIND`, or `KIND.NAME` for an instance.
     pub strategy: StrategyId,
-    /// What kind of basket.
+    /// Kind of basket.
     pub kind: BasketKind,
     /// How they ended.
     pub code: Code,

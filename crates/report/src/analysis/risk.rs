@@ -1,4 +1,4 @@
-//! How much hung on how little: events, single trades, streaks and what is still held.
+//! Concentration of the result: events, single trades, streaks and open holdings.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Risk {
     pub losing_streak: usize,
     /// Cost of holdings at the end, in pUSD.
     pub open_cost: Usdc,
-    /// What displayed depth would pay for them, in pUSD.
+    /// Value at displayed depth, in pUSD.
     pub open_mark: Usdc,
     /// Most that one event can still lose if its holdings end worthless, in pUSD at cost.
     pub worst_open_event: Option<EventResult>,

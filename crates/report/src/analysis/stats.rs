@@ -14,7 +14,7 @@ pub const LEAST_CLUSTERS: usize = 8;
 /// Work allowed for the verdict's interval or test, in draws; larger samples get fewer resamples.
 pub(crate) const MOST_DRAWS: usize = 40_000_000;
 
-/// What was drawn with replacement.
+/// The unit that is drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -83,7 +83,7 @@ pub(crate) struct Sample {
     pub micros: f64,
 }
 
-/// Sums and counts by what is resampled.
+/// Sums and counts by resampling unit.
 pub(crate) struct Units {
     pub unit: Unit,
     pub clusters: usize,

@@ -1,4 +1,4 @@
-//! Finished round trips and open holdings, grouped by what a reader asks about.
+//! Finished round trips and open holdings, grouped by strategy, market, category, exit, price and time.
 
 use std::collections::BTreeMap;
 
@@ -22,31 +22,31 @@ const ROW_DRAWS: usize = 2_000_000;
 #[derive(Debug, Clone, Serialize)]
 pub struct Tables {
     /// Everything in one row.
-    pub total: Row,
+    pub total: GroupRow,
     /// By strategy, in order of their names.
-    pub strategies: Vec<Row>,
+    pub strategies: Vec<GroupRow>,
     /// By market, best result first; at most 20 from each end.
-    pub markets: Vec<Row>,
+    pub markets: Vec<GroupRow>,
     /// Markets left out between the best and the worst ones.
     pub markets_left_out: usize,
     /// By category; `unknown` where the market has none.
-    pub categories: Vec<Row>,
+    pub categories: Vec<GroupRow>,
     /// By reason of the exit.
-    pub exits: Vec<Row>,
+    pub exits: Vec<GroupRow>,
     /// By price of the entry, fees left out, in steps of ten cents.
-    pub prices: Vec<Row>,
+    pub prices: Vec<GroupRow>,
     /// By day of the exit, UTC, oldest first: the day its profit counted.
-    pub days: Vec<Row>,
+    pub days: Vec<GroupRow>,
     /// By hour of the entry, UTC.
-    pub hours: Vec<Row>,
+    pub hours: Vec<GroupRow>,
     /// By outcome: `yes`, `no`.
-    pub outcomes: Vec<Row>,
+    pub outcomes: Vec<GroupRow>,
 }
 
 /// One group of round trips.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// What they have in common.
+pub struct GroupRow {
+    /// Value of the grouping key.
     pub key: String,
     /// Finished round trips.
     pub n: usize,
@@ -121,11 +121,11 @@ pub(crate) fn tables(runs: &[&Numbered<'_>], options: &Options) -> Tables {
     }
 }
 
-fn result(row: &Row) -> i128 {
+fn result(row: &GroupRow) -> i128 {
     i128::from(row.net.micros()) + i128::from(row.open.micros())
 }
 
-/// Stands between a question and its condition, so that two markets with one question stay apart.
+/// Separator of question and condition, which keeps two markets with one question apart.
 const APART: char = '\u{1f}';
 
 fn market(run: &Numbered<'_>, market: &ConditionId) -> String {
@@ -173,7 +173,7 @@ fn grouped(
     trip_key: TripKey<'_>,
     open_key: Option<OpenKey<'_>>,
     options: &Options,
-) -> Vec<Row> {
+) -> Vec<GroupRow> {
     let mut groups = BTreeMap::<String, Group<'_>>::new();
     for run in runs {
         for trip in &run.run.round_trips {
@@ -193,7 +193,7 @@ fn grouped(
     rows
 }
 
-fn row(key: &str, group: &Group<'_>, options: &Options) -> Row {
+fn row(key: &str, group: &Group<'_>, options: &Options) -> GroupRow {
     let (mut samples, mut wins) = (Vec::new(), 0);
     let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
     for (cluster, trip) in &group.trips {
@@ -218,7 +218,7 @@ fn row(key: &str, group: &Group<'_>, options: &Options) -> Row {
         let means = units.bootstrap(resamples, &mut SplitMix64::new(options.seed));
         interval(&means)
     };
-    Row {
+    GroupRow {
         key: key.to_owned(),
         n,
         wins,

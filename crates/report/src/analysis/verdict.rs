@@ -30,7 +30,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// As shown to people.
+    /// As printed in reports.
     pub const fn words(self) -> &'static str {
         match self {
             Answer::Edge => "EDGE",
@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// The answer with what it rests on.
+/// The verdict with its basis.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
     /// EDGE, NO EDGE or INCONCLUSIVE.
@@ -55,7 +55,7 @@ pub struct Verdict {
     pub mean: Option<Usdc>,
     /// 95 % percentile bootstrap interval of the mean, in pUSD; `null` without round trips.
     pub interval: Option<(Usdc, Usdc)>,
-    /// What was resampled.
+    /// The resampling unit.
     pub resampled: Unit,
     /// Resamples drawn: fewer than asked for where the sample is large.
     pub resamples: usize,
@@ -78,7 +78,7 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-/// What the gate must know beside the results.
+/// Inputs of the verdict besides the results.
 pub(crate) struct Circumstances {
     pub net: Usdc,
     pub synthetic: bool,

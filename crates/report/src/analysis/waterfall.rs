@@ -1,7 +1,7 @@
 //! Where the money came from and went to, in steps that add up to the net to the micro-dollar.
 //!
 //! Every fill is valued along the path of its token's middle: at the fill, 30 s later, at the last
-//! middle known. What no step explains is a step of its own; nothing is hidden in another one.
+//! mid price known. The unexplained part is a step of its own and not hidden in another one.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct Waterfall {
     pub slippage_unknown: usize,
     /// Fills that were reversed because their settlement failed; they count for nothing.
     pub failed_fills: usize,
-    /// What those would have traded, in pUSD.
+    /// Notional of those fills, in pUSD.
     pub failed_notional: Usdc,
 }
 
@@ -41,7 +41,7 @@ pub struct Step {
     pub key: &'static str,
     /// As shown.
     pub name: &'static str,
-    /// What is counted.
+    /// Definition of the step, as printed.
     pub definition: &'static str,
     /// pUSD, gains positive.
     pub amount: Usdc,
@@ -93,7 +93,7 @@ fn signed(side: Side) -> i128 {
     }
 }
 
-/// What the shares are worth at a doubled middle, in units of [`SCALE`].
+/// Value of the shares at a mid price (given as bid + ask), in units of [`SCALE`].
 fn worth(double_mid: u32, shares: Shares) -> i128 {
     i128::from(double_mid) * i128::from(shares.micros())
 }

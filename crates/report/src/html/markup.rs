@@ -24,7 +24,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// JSON safe inside a script element: no `<`, so no end tag and no comment can appear, and nothing that
-/// reorders the text of someone who reads the source.
+/// reorders the text for a reader of the source.
 pub(crate) fn script_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

@@ -1,4 +1,4 @@
-//! What scanners saw and what became of it, on the page.
+//! Opportunities and their results, on the page.
 
 use polydesk_domain::Subject;
 

@@ -43,7 +43,7 @@ pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
     out
 }
 
-/// The answer and what it rests on.
+/// The verdict and its basis.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
     let class = match verdict.answer {
         Answer::Edge => "answer pos",

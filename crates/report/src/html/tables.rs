@@ -3,7 +3,7 @@
 use polydesk_domain::Role;
 
 use super::markup::{Cell, Table, fold, minus, paragraph};
-use crate::analysis::{Execution, HORIZONS, Markout, Row, Tables};
+use crate::analysis::{Execution, GroupRow, HORIZONS, Markout, Tables};
 use crate::markets::Markets;
 use crate::model::Run;
 use crate::text::{duration, interval, percent, timestamp};
@@ -15,7 +15,7 @@ const HEADERS: [&str; 8] =
     ["n", "win", "net $", "¢/share", "mean $", "95 % of mean", "fees $", "held"];
 
 /// Cells of a row; `open` where holdings are grouped too.
-fn cells(row: &Row, open: bool) -> Vec<Cell> {
+fn cells(row: &GroupRow, open: bool) -> Vec<Cell> {
     let hold = row.mean_hold_ms;
     let low = row.interval.map(|ends| ends.0.micros() as f64);
     let mut cells = vec![
@@ -35,7 +35,7 @@ fn cells(row: &Row, open: bool) -> Vec<Cell> {
     cells
 }
 
-fn rows(title: &str, name: &str, rows: &[Row], total: Option<&Row>) -> String {
+fn rows(title: &str, name: &str, rows: &[GroupRow], total: Option<&GroupRow>) -> String {
     if rows.is_empty() {
         return String::new();
     }

@@ -249,7 +249,7 @@ fn tables_group_round_trips_by_every_question() {
     trips[2].closed_at = midnight - Span::nanos(1);
     trips[2].opened_at = midnight - Span::nanos(60_000_000_001);
     let tables = &judged(trips).runs[0].tables;
-    let rows = |rows: &[polydesk_report::analysis::Row]| -> Vec<(String, usize, String)> {
+    let rows = |rows: &[polydesk_report::analysis::GroupRow]| -> Vec<(String, usize, String)> {
         rows.iter().map(|row| (row.key.trim().to_owned(), row.n, row.net.to_string())).collect()
     };
     let row = |key: &str, n, net: &str| (key.to_owned(), n, net.to_owned());

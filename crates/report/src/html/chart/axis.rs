@@ -1,4 +1,4 @@
-//! Where an axis has its ticks and what stands at them.
+//! The ticks of an axis and their labels.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use polydesk_domain::Time;
 
 use super::super::markup::minus;
 
-/// What x stands for.
+/// The kind of values on the x axis.
 #[derive(Clone, Copy)]
 pub(crate) enum Axis {
     /// Nanoseconds since 1970, UTC.
@@ -19,7 +19,7 @@ pub(crate) enum Axis {
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400;
-/// Steps people read time in, in seconds. A run of centuries is none.
+/// Usual steps of a time axis, in seconds.
 const STEPS: [i64; 25] = [
     1,
     2,
@@ -48,7 +48,7 @@ const STEPS: [i64; 25] = [
     10 * 365 * DAY,
 ];
 
-/// The axis over a stretch of x: its ticks, how one is written, and what stands below them.
+/// The axis over a range of x: its ticks, their format, and the title below them.
 pub(super) struct Ticks {
     axis: Axis,
     over: Range<i64>,
@@ -105,7 +105,7 @@ impl Ticks {
         text.get(part).unwrap_or(&text).replace('T', " ")
     }
 
-    /// What x is.
+    /// Title of the axis.
     pub(super) fn title(&self) -> String {
         if let Axis::Count(what) = self.axis {
             return what.to_owned();

@@ -1,4 +1,4 @@
-//! The styles of a chart's marks: what is drawn here in a marker colour the page's style sheet paints.
+//! The styles of a chart's marks: drawn here in marker colours, which the page's style sheet replaces.
 //!
 //! plotters writes fixed colours, but a page is read by day, by night and on paper. So every style has a
 //! marker colour, and [`finish`] turns the marker's attribute into the class of `style.css` that has the

@@ -1,4 +1,4 @@
-//! What must hold for every chart, whatever the data.
+//! Properties of every chart, for any data.
 
 use super::*;
 
