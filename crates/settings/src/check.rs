@@ -1,4 +1,4 @@
-//! Checks one layer: what of it can be used, and every mistake of its keys.
+//! Checks one layer: returns its usable part and reports every mistake of its keys.
 
 use figment::value::{Dict, Value};
 

@@ -1,7 +1,7 @@
 //! Instances: a strategy that runs several times, each time with a section `[KIND.instances.NAME]` over
 //! its kind's.
 //!
-//! An instance's own key wins over its kind's, whichever layer either stands in.
+//! An instance's own key overrides its kind's, in whichever layer either is set.
 
 use figment::value::{Dict, Value};
 use polydesk_domain::StrategyId;
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 /// The key of a strategy's section under which its instances stand.
 pub(crate) const KEY: &str = "instances";
 
-/// The instance's id, or the rule its name breaks with what to write instead.
+/// The instance's id, or the rule that its name breaks with the fix.
 pub(crate) fn id(kind: &str, name: &str) -> Result<StrategyId, String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || !name.chars().all(fits) {
@@ -98,7 +98,7 @@ fn unknown_kind(section: &str, name: &str) -> String {
     format!("{section}.{KEY}.{name}: {section} is not a strategy; {fix}")
 }
 
-/// Where an instance stands: at its first key, or at its heading where it has none.
+/// Place of an instance: its first key, or its heading if it has none.
 fn place(layer: &Layer, path: &str, own: &Value) -> String {
     let first = own.as_dict().and_then(|own| own.keys().next());
     let key = first.map_or_else(|| path.to_owned(), |first| format!("{path}.{first}"));

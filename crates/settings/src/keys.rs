@@ -12,7 +12,7 @@ use crate::problem::Problem;
 #[derive(Default)]
 pub(crate) struct Known(BTreeMap<String, Value>);
 
-/// What the keys below a section begin with: as shown to people, and as they are known. An instance is
+/// The prefix of the keys below a section: as printed, and as they are known. An instance is
 /// known by the keys of its kind.
 pub(crate) struct Names {
     pub(crate) shown: String,

@@ -91,7 +91,7 @@ impl Layer {
         }
     }
 
-    /// Where a key of this layer stands.
+    /// Place of a key of this layer.
     pub(crate) fn origin(&self, key: &str) -> Origin {
         match &self.kind {
             Kind::Default => Origin::Default,

@@ -1,9 +1,9 @@
-//! Keys and sections that are gone, with what to write instead and why.
+//! Keys and sections that were removed, with their replacement and the reason.
 
 /// A key, or a section with all its keys.
 struct Moved {
     old: &'static str,
-    /// The new name; `None` where nothing took its place.
+    /// The new name; `None` if there is no replacement.
     new: Option<&'static str>,
     why: &'static str,
 }
@@ -26,7 +26,7 @@ const MOVED: &[Moved] = &[
     },
 ];
 
-/// What to do about a key that is gone.
+/// The fix for a removed key.
 pub(crate) fn fix(key: &str) -> Option<String> {
     MOVED.iter().find_map(|moved| {
         let rest = key.strip_prefix(moved.old)?;
