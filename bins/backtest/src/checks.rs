@@ -1,4 +1,4 @@
-//! What must hold at the end of every run.
+//! Checks at the end of every run.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use polydesk_execution::{Ledger, LedgerAccount};
 use polydesk_report::Check;
 use polydesk_sim::Sim;
 
-/// What must hold at the end of every run.
+/// Checks at the end of every run.
 pub fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> {
     let check =
         |name: &str, passed: bool, detail: String| Check { name: name.to_owned(), passed, detail };

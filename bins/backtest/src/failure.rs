@@ -1,4 +1,4 @@
-//! What ends the program, and with which exit code.
+//! Errors that end the program, with their exit codes.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `backtest`: replays recorded Polymarket history through the bot and reports what it was worth.
+//! `backtest`: replays recorded Polymarket history through the bot and reports the result.
 
 mod bands;
 mod checks;

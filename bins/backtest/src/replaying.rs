@@ -15,7 +15,7 @@ use crate::progress;
 
 /// The result of one replay.
 pub struct Replayed {
-    /// What was recorded.
+    /// The recording of the run.
     pub recording: Recording,
     /// The engine at the end.
     pub engine: Engine,

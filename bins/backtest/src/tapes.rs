@@ -43,7 +43,7 @@ fn write_overlay(job: &ImportJob, path: &Path) -> Done {
     Ok(())
 }
 
-/// Shows what a tape is and how good it is.
+/// Shows a tape's contents and quality.
 pub fn inspect(args: &InspectArgs) -> Done {
     let reader = TapeReader::open(&args.tape)
         .with_context(|| format!("{} cannot be read", args.tape.display()))

@@ -1,4 +1,4 @@
-//! What can be measured, and the arguments that choose it.
+//! The benchmarks and their arguments.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// What is done with every row.
+/// The work per row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -83,7 +83,7 @@ impl fmt::Display for Store {
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Case {
-    /// What is done.
+    /// Name of the work.
     pub what: What,
     /// Where rows come from.
     pub from: Store,

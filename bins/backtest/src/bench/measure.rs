@@ -60,7 +60,7 @@ impl Held {
     }
 }
 
-/// What was done in one pass over a tape.
+/// The work of one pass over a tape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Events of the tape, listings included.
@@ -78,7 +78,7 @@ pub struct Work {
 /// One measured case.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What was measured.
+    /// Name of the benchmark.
     pub case: Case,
     /// What one pass did.
     pub work: Work,

@@ -14,7 +14,7 @@ pub struct Observer {
     sum: u64,
 }
 
-/// What an observer saw; shared, because the engine owns its strategies.
+/// The counts of an observer; shared, because the engine owns its strategies.
 #[derive(Debug, Default)]
 pub struct Seen {
     batches: AtomicU64,
@@ -29,7 +29,7 @@ impl Seen {
 }
 
 impl Observer {
-    /// A handle to what it sees.
+    /// A handle to its counts.
     pub fn seen(&self) -> Arc<Seen> {
         self.seen.clone()
     }

@@ -132,7 +132,7 @@ fn line(measured: &Measured, yardstick: Option<f64>) -> String {
     line
 }
 
-/// A temporary folder that goes away.
+/// A temporary folder that is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
