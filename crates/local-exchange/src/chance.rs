@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 /// The exchange's random generator.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(ChaCha8Rng);
+pub(crate) struct SeededRandom(ChaCha8Rng);
 
-impl Chance {
-    pub(crate) fn new(seed: u64, purpose: u64) -> Chance {
+impl SeededRandom {
+    pub(crate) fn new(seed: u64, purpose: u64) -> SeededRandom {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(purpose);
-        Chance(rng)
+        SeededRandom(rng)
     }
 
     /// A draw that is true with a probability in millionths.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use polydesk_domain::{MarketKey, Payout, Span, Tick, Time, Token};
 use serde_json::Value;
 
-use crate::chance::Chance;
+use crate::chance::SeededRandom;
 use crate::limits::{LimitSetup, Tier};
 use crate::scenario::{
     AnswerAct, AnswerFault, EngineAct, EngineFault, HeartbeatAct, HeartbeatFault, LimitFault, Pays,
@@ -125,7 +125,7 @@ enum Timed {
 /// All active fault rules.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    chance: Chance,
+    chance: SeededRandom,
     answers: Vec<(AnswerFault, u64)>,
     streams: Vec<StreamState>,
     reads: Vec<ReadState>,
@@ -138,7 +138,7 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn new(seed: u64, now: Time) -> Faults {
         Faults {
-            chance: Chance::new(seed, 2),
+            chance: SeededRandom::new(seed, 2),
             answers: Vec::new(),
             streams: Vec::new(),
             reads: Vec::new(),
@@ -386,7 +386,7 @@ impl Inner {
     pub(crate) fn arm(&mut self, scenario: &Scenario) {
         let now = self.venue.now();
         if let Some(seed) = scenario.seed {
-            self.faults.chance = Chance::new(seed, 2);
+            self.faults.chance = SeededRandom::new(seed, 2);
         }
         self.faults.now = now;
         for fault in &scenario.answers {

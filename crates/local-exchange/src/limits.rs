@@ -198,7 +198,7 @@ struct Bucket {
 
 /// Counts requests.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct RateLimiter {
     pub(crate) setup: LimitSetup,
     hits: BTreeMap<&'static str, VecDeque<Time>>,
     orders: BTreeMap<Address, Bucket>,
@@ -207,9 +207,9 @@ pub(crate) struct Limits {
     pub(crate) blocked: bool,
 }
 
-impl Limits {
-    pub(crate) fn new(setup: LimitSetup) -> Limits {
-        Limits {
+impl RateLimiter {
+    pub(crate) fn new(setup: LimitSetup) -> RateLimiter {
+        RateLimiter {
             setup,
             hits: BTreeMap::new(),
             orders: BTreeMap::new(),
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_bucket_empties_refills_and_tells_how_long_to_wait() {
-        let mut limits = Limits::new(LimitSetup::default());
+        let mut limits = RateLimiter::new(LimitSetup::default());
         let (signer, start) = (Address::ZERO, Time::from_secs(1_000));
         for _ in 0..4 {
             assert_eq!(limits.order(signer, 15, start).wait, None);
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn cancels_may_go_into_debt() {
-        let mut limits = Limits::new(LimitSetup::default());
+        let mut limits = RateLimiter::new(LimitSetup::default());
         let (signer, start) = (Address::ZERO, Time::from_secs(1_000));
         assert_eq!(limits.cancel(signer, 100, start).wait, None);
         let verdict = limits.cancel(signer, 100, start);
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn an_edge_window_slides() {
-        let mut limits = Limits::new(LimitSetup { ip_percent: 2, ..LimitSetup::default() });
+        let mut limits = RateLimiter::new(LimitSetup { ip_percent: 2, ..LimitSetup::default() });
         let start = Time::from_secs(1_000);
         let mut ask = |at| limits.edge("clob", "GET", "/balance-allowance/update", at);
         assert_eq!(ask(start), None);

@@ -16,7 +16,7 @@ use super::answer::{Answer, Req};
 use super::hub::{Hub, Marked};
 use super::recent::Recent;
 use crate::faults::{Faults, RequestOutcome};
-use crate::limits::{Enforcement, Limits};
+use crate::limits::{Enforcement, RateLimiter};
 use crate::setup::{Clock, Setup};
 use crate::venue::{BookView, Caller, OrderChange, Venue, VenueUpdate};
 use crate::{text, wire};
@@ -121,7 +121,7 @@ struct Note {
 pub(crate) struct Inner {
     pub(crate) venue: Venue,
     pub(crate) hub: Hub,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RateLimiter,
     pub(crate) faults: Faults,
     pub(crate) ticker: Ticker,
     pub(crate) received: Vec<Received>,
@@ -151,7 +151,7 @@ impl Inner {
         let start = venue.now();
         Inner {
             hub: Hub::new(setup.rules.ping_timeout, setup.seed),
-            limits: Limits::new(setup.limits.clone()),
+            limits: RateLimiter::new(setup.limits.clone()),
             faults: Faults::new(setup.seed, start),
             ticker,
             received: Vec::new(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::hub::{Channel, Hub, Marked, Out, Wants};
 use super::inner::Inner;
-use crate::chance::Chance;
+use crate::chance::SeededRandom;
 use crate::faults::Faults;
 use crate::{text, wire};
 
@@ -39,7 +39,7 @@ struct PriceWalk {
 /// All subscriptions and prices.
 #[derive(Debug)]
 pub(crate) struct Feeds {
-    chance: Chance,
+    chance: SeededRandom,
     subscriptions: Vec<Subscription>,
     walks: BTreeMap<String, PriceWalk>,
     next: Time,
@@ -48,7 +48,7 @@ pub(crate) struct Feeds {
 impl Feeds {
     pub(crate) fn new(seed: u64, now: Time) -> Feeds {
         Feeds {
-            chance: Chance::new(seed, 3),
+            chance: SeededRandom::new(seed, 3),
             subscriptions: Vec::new(),
             walks: BTreeMap::new(),
             next: now,
@@ -59,7 +59,7 @@ impl Feeds {
         (!self.subscriptions.is_empty()).then_some(self.next)
     }
 
-    fn step(chance: &mut Chance, micros: i64) -> i64 {
+    fn step(chance: &mut SeededRandom, micros: i64) -> i64 {
         let most = (micros / 10_000).max(1);
         micros + chance.below(2 * most as u64 + 1) as i64 - most
     }

@@ -121,7 +121,7 @@ pub struct SetCall {
 impl Venue {
     /// Schedules calls on the chain.
     pub fn relay(&mut self, at: Time, calls: Vec<SetCall>) {
-        self.schedule(at, super::Due::Chain(calls));
+        self.schedule(at, super::VenueAction::Chain(calls));
     }
 
     pub(super) fn run_calls(&mut self, calls: &[SetCall]) {
@@ -237,12 +237,12 @@ impl Venue {
 
     /// Lets a session key sign from later on.
     pub fn authorise_session(&mut self, at: Time, key: Address, session: Session) {
-        self.schedule(at, super::Due::Session(key, session));
+        self.schedule(at, super::VenueAction::Session(key, session));
     }
 
     /// Revokes a session key, also before its registration.
     pub fn revoke_session(&mut self, key: &Address, owner: &Address) {
-        let ours = |due: &super::Due| matches!(due, super::Due::Session(k, s) if k == key && s.of == *owner);
+        let ours = |due: &super::VenueAction| matches!(due, super::VenueAction::Session(k, s) if k == key && s.of == *owner);
         self.queue.retain(|_, due| !ours(due));
         let signer = self.signers.get_mut(key);
         if let Some(signer) = signer.filter(|s| s.session.as_ref().is_some_and(|s| s.of == *owner))

@@ -3,7 +3,7 @@
 use polydesk_domain::{Span, Time};
 use uuid::Uuid;
 
-use super::{Caller, Due, Status, Venue};
+use super::{Caller, Status, Venue, VenueAction};
 
 /// Silence after which orders are cancelled.
 const LAPSE: Span = Span::secs(10);
@@ -48,7 +48,7 @@ impl Venue {
     fn watch(&mut self) {
         if !self.sweeping {
             self.sweeping = true;
-            self.schedule(self.now + SWEEP, Due::Sweep);
+            self.schedule(self.now + SWEEP, VenueAction::Sweep);
         }
     }
 
@@ -76,7 +76,7 @@ impl Venue {
         }
         self.sweeping = self.signers.values().any(|signer| signer.last_beat.is_some());
         if self.sweeping {
-            self.schedule(now + SWEEP, Due::Sweep);
+            self.schedule(now + SWEEP, VenueAction::Sweep);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::wallets::WalletKind;
 
 /// A wallet's balance of one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Holding {
+pub struct TokenBalance {
     /// On the chain.
     pub settled: Shares,
     /// Of those, reserved for resting sells.
@@ -23,7 +23,7 @@ pub struct Holding {
     pub incoming: Shares,
 }
 
-impl Holding {
+impl TokenBalance {
     /// Shares available for a new sell.
     pub fn free(&self) -> Shares {
         self.settled.saturating_sub(self.offered).saturating_sub(self.leaving)
@@ -46,7 +46,7 @@ pub struct Wallet {
     /// Whether the exchanges may move its funds (approvals).
     pub approved: bool,
     /// What it holds.
-    pub holdings: BTreeMap<Token, Holding>,
+    pub holdings: BTreeMap<Token, TokenBalance>,
 }
 
 impl Wallet {
@@ -55,10 +55,10 @@ impl Wallet {
         self.cash - self.reserved - self.leaving
     }
     /// What it holds of a token.
-    pub fn holding(&self, token: Token) -> Holding {
+    pub fn holding(&self, token: Token) -> TokenBalance {
         self.holdings.get(&token).copied().unwrap_or_default()
     }
-    pub(crate) fn holding_mut(&mut self, token: Token) -> &mut Holding {
+    pub(crate) fn holding_mut(&mut self, token: Token) -> &mut TokenBalance {
         self.holdings.entry(token).or_default()
     }
 }
@@ -74,7 +74,7 @@ struct Vault {
 
 /// All wallets and vaults.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {
+pub struct WalletLedger {
     wallets: BTreeMap<Address, Wallet>,
     vaults: Vec<Vault>,
     fees: Usdc,
@@ -83,7 +83,7 @@ pub struct Ledger {
     broken: Option<String>,
 }
 
-impl Ledger {
+impl WalletLedger {
     /// Opens a wallet; one that exists keeps its funds.
     pub(crate) fn open(&mut self, address: Address, owner: Address, kind: WalletKind) {
         self.wallets.entry(address).or_insert(Wallet {

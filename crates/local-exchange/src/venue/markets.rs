@@ -9,7 +9,7 @@ use polydesk_domain::{
 
 use super::book::{Ladders, crosses, place};
 use super::updates::{LevelUpdate, VenueUpdate};
-use super::{Due, Status, Venue};
+use super::{Status, Venue, VenueAction};
 use crate::setup::Listing;
 use crate::text;
 
@@ -199,7 +199,7 @@ impl Venue {
             return Ok(());
         }
         if let Some(start) = listing.game_start.filter(|_| listing.clear_on_start) {
-            self.schedule(start, Due::GameStart(key));
+            self.schedule(start, VenueAction::GameStart(key));
         }
         self.ledger.add_market();
         self.listed.push(Listed {

@@ -4,9 +4,9 @@ use polydesk_domain::{FeeRate, OrderHash, Price, Shares, Side, Span, Tif, TradeS
 
 use super::book::crosses;
 use super::intake::{LEAST_MARKETABLE, Placed, Refusal, too_small};
-use super::order::{How, Leg, Order, Status, Trade};
+use super::order::{How, MakerFill, Order, Status, Trade};
 use super::updates::{OrderChange, VenueUpdate};
-use super::{Due, Venue};
+use super::{Venue, VenueAction};
 
 /// Less than a cent of a share left ends an order: amounts are cut at cents.
 pub(super) const DUST: Shares = Shares::new(10_000);
@@ -18,8 +18,8 @@ pub(super) const FAK_KILLED: &str = "no orders found to match with FAK order. FA
 
 /// The planned matches of an order.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    legs: Vec<Leg>,
+pub(super) struct MatchPlan {
+    legs: Vec<MakerFill>,
     fee: Usdc,
     /// pUSD a buy would have left.
     money: Usdc,
@@ -27,7 +27,7 @@ pub(super) struct Plan {
     open: Shares,
 }
 
-impl Plan {
+impl MatchPlan {
     fn full(&self) -> bool {
         !self.legs.is_empty() && self.open < DUST
     }
@@ -63,12 +63,12 @@ impl Venue {
         let id = order.id;
         if let Tif::Gtd { expires } = order.tif {
             // The venue removes it a minute before the stated time.
-            self.schedule(expires + Span::secs(-60), Due::Expire(id));
+            self.schedule(expires + Span::secs(-60), VenueAction::Expire(id));
         }
         if delayed {
             order.status = Status::Delayed;
             self.orders.insert(id, order);
-            self.schedule(self.now + market.taker_delay, Due::Release(id));
+            self.schedule(self.now + market.taker_delay, VenueAction::Release(id));
         } else {
             self.orders.insert(id, order);
             self.execute(id, plan);
@@ -116,10 +116,10 @@ impl Venue {
     }
 
     /// Plans the matches of an order, best price first, then by arrival.
-    fn plan(&self, order: &Order, rate: FeeRate) -> Plan {
+    fn plan(&self, order: &Order, rate: FeeRate) -> MatchPlan {
         let listed = &self.listed[order.token.market().index()];
         let (ladder, bid) = order.place();
-        let mut plan = Plan { money: order.money, open: order.open, ..Plan::default() };
+        let mut plan = MatchPlan { money: order.money, open: order.open, ..MatchPlan::default() };
         if listed.frozen {
             return plan;
         }
@@ -159,7 +159,7 @@ impl Venue {
     }
 
     /// Makes the planned matches and rests or ends what is left.
-    fn execute(&mut self, id: OrderHash, plan: Plan) {
+    fn execute(&mut self, id: OrderHash, plan: MatchPlan) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         (order.money, order.open) = (plan.money, plan.open);
         let full = plan.full();
@@ -184,7 +184,7 @@ impl Venue {
     }
 
     /// Makes a trade of legs: reserved funds go into settlement, maker orders advance, updates are published.
-    fn trade(&mut self, id: OrderHash, legs: Vec<Leg>) {
+    fn trade(&mut self, id: OrderHash, legs: Vec<MakerFill>) {
         let trade_id = self.chance.uuid();
         let mut touched = Vec::new();
         let mut updates = Vec::new();
@@ -255,7 +255,7 @@ impl Venue {
         self.begin_settlement(trade);
     }
 
-    fn commit_taker(&mut self, id: OrderHash, leg: &Leg) {
+    fn commit_taker(&mut self, id: OrderHash, leg: &MakerFill) {
         let Some(taker) = self.orders.get_mut(&id) else { return };
         taker.matched += leg.shares;
         taker.matched_money += leg.taker_money;
@@ -403,7 +403,7 @@ pub(super) fn by_price(trade: &Trade) -> Vec<(Price, Shares, Usdc)> {
 
 /// One match. The taker's pUSD is rounded against it by less than a micro-dollar, and the maker has
 /// exactly the other side, so nothing is made or lost.
-fn leg(order: &Order, maker: &Order, price: Price, shares: Shares, rate: FeeRate) -> Leg {
+fn leg(order: &Order, maker: &Order, price: Price, shares: Shares, rate: FeeRate) -> MakerFill {
     let taker_money = match order.side {
         Side::Buy => price.notional_ceil(shares),
         Side::Sell => price.notional_floor(shares),
@@ -417,7 +417,7 @@ fn leg(order: &Order, maker: &Order, price: Price, shares: Shares, rate: FeeRate
         How::Transfer => taker_money,
         How::Mint | How::Merge => shares.face_value() - taker_money,
     };
-    Leg {
+    MakerFill {
         order: maker.id,
         key: maker.key,
         signer: maker.signer,
@@ -433,7 +433,7 @@ fn leg(order: &Order, maker: &Order, price: Price, shares: Shares, rate: FeeRate
     }
 }
 
-fn killed(tif: Tif, plan: &Plan) -> Option<&'static str> {
+fn killed(tif: Tif, plan: &MatchPlan) -> Option<&'static str> {
     match tif {
         Tif::Fok if !plan.full() => Some(FOK_KILLED),
         Tif::Fak if plan.legs.is_empty() => Some(FAK_KILLED),

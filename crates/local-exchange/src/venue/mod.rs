@@ -27,14 +27,14 @@ pub use accounts::{BuilderKey, Caller, Credentials, Session, SetAct, SetCall, Si
 pub use cancel::Cancelled;
 pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};
-pub use ledger::{Holding, Ledger, Wallet};
+pub use ledger::{TokenBalance, Wallet, WalletLedger};
 pub use markets::{BookView, MarketView};
-pub use order::{How, Leg, Order, Status, Trade};
+pub use order::{How, MakerFill, Order, Status, Trade};
 pub use settle::{Ending, SettlementPath, SettlementRule};
 pub use tape::TapeError;
 pub use updates::{LevelUpdate, OrderChange, VenueUpdate};
 
-use crate::chance::Chance;
+use crate::chance::SeededRandom;
 use crate::setup::{Rules, SettlementSetup, Setup};
 use markets::Listed;
 
@@ -59,7 +59,7 @@ pub enum VenueMode {
 
 /// A scheduled action.
 #[derive(Debug, Clone)]
-pub(crate) enum Due {
+pub(crate) enum VenueAction {
     /// The taker delay of an order is over.
     Release(OrderHash),
     /// A GTD order expires.
@@ -97,16 +97,16 @@ pub struct Venue {
     pub(crate) rules: Rules,
     pub(crate) chain: u64,
     pub(crate) now: Time,
-    queue: BTreeMap<(Time, u64), Due>,
+    queue: BTreeMap<(Time, u64), VenueAction>,
     serial: u64,
-    pub(crate) chance: Chance,
+    pub(crate) chance: SeededRandom,
     universe: Universe,
     listed: Vec<Listed>,
     signers: BTreeMap<alloy::primitives::Address, Signer>,
     keys: BTreeMap<Uuid, Caller>,
     readonly: BTreeMap<Uuid, alloy::primitives::Address>,
     builder_keys: Vec<BuilderKey>,
-    ledger: Ledger,
+    ledger: WalletLedger,
     orders: BTreeMap<OrderHash, Order>,
     trades: Vec<Trade>,
     settlement_rules: Vec<SettlementRule>,
@@ -131,14 +131,14 @@ impl Venue {
             now,
             queue: BTreeMap::new(),
             serial: 0,
-            chance: Chance::new(setup.seed, 1),
+            chance: SeededRandom::new(setup.seed, 1),
             universe: Universe::new(),
             listed: Vec::new(),
             signers: BTreeMap::new(),
             keys: BTreeMap::new(),
             readonly: BTreeMap::new(),
             builder_keys: Vec::new(),
-            ledger: Ledger::default(),
+            ledger: WalletLedger::default(),
             orders: BTreeMap::new(),
             trades: Vec::new(),
             settlement_rules: Vec::new(),
@@ -192,25 +192,25 @@ impl Venue {
         self.now = self.now.max(to);
     }
 
-    fn run(&mut self, due: Due) {
+    fn run(&mut self, due: VenueAction) {
         match due {
-            Due::Release(id) => self.release(id),
-            Due::Expire(id) => self.expire(id),
-            Due::Settle(number) => self.settle_step(number),
-            Due::Sweep => self.sweep(),
-            Due::GameStart(market) => self.game_starts(market),
-            Due::ModeOver(mode) => {
+            VenueAction::Release(id) => self.release(id),
+            VenueAction::Expire(id) => self.expire(id),
+            VenueAction::Settle(number) => self.settle_step(number),
+            VenueAction::Sweep => self.sweep(),
+            VenueAction::GameStart(market) => self.game_starts(market),
+            VenueAction::ModeOver(mode) => {
                 if self.mode == mode {
                     self.mode = VenueMode::Normal;
                 }
             }
-            Due::Tape => self.tape_step(),
-            Due::Chain(calls) => self.run_calls(&calls),
-            Due::Session(key, session) => self.signer_mut(key).session = Some(session),
+            VenueAction::Tape => self.tape_step(),
+            VenueAction::Chain(calls) => self.run_calls(&calls),
+            VenueAction::Session(key, session) => self.signer_mut(key).session = Some(session),
         }
     }
 
-    fn schedule(&mut self, at: Time, due: Due) {
+    fn schedule(&mut self, at: Time, due: VenueAction) {
         self.serial += 1;
         self.queue.insert((at.max(self.now), self.serial), due);
     }
@@ -233,7 +233,7 @@ impl Venue {
             self.mode = mode;
         }
         if let VenueMode::PostOnly { until } = self.mode {
-            self.schedule(until, Due::ModeOver(self.mode));
+            self.schedule(until, VenueAction::ModeOver(self.mode));
         }
     }
 
@@ -243,7 +243,7 @@ impl Venue {
     }
 
     /// Balances of all wallets.
-    pub fn ledger(&self) -> &Ledger {
+    pub fn ledger(&self) -> &WalletLedger {
         &self.ledger
     }
 

@@ -124,7 +124,7 @@ pub enum How {
 
 /// One maker order's part of a trade.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leg {
+pub struct MakerFill {
     /// The resting order.
     pub order: OrderHash,
     /// API key of its sender.
@@ -171,7 +171,7 @@ pub struct Trade {
     /// The taker's side.
     pub side: Side,
     /// The makers.
-    pub legs: Vec<Leg>,
+    pub legs: Vec<MakerFill>,
     /// Settlement status.
     pub status: TradeStatus,
     /// When it was made.
@@ -198,7 +198,7 @@ impl Trade {
         self.legs.iter().map(|leg| leg.fee).sum()
     }
     /// What a maker's part cost or brought the taker a share.
-    pub fn price_of(&self, leg: &Leg) -> Price {
+    pub fn price_of(&self, leg: &MakerFill) -> Price {
         if leg.token == self.token { leg.price } else { leg.price.complement() }
     }
     /// Whether an EOA's orders are in it.

@@ -7,7 +7,7 @@ use polydesk_domain::{Shares, Side, Span, Token, TradeStatus, Usdc};
 use polydesk_sim::Delay;
 
 use super::order::{How, Trade};
-use super::{Due, Venue};
+use super::{Venue, VenueAction};
 
 /// How a trade ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -139,7 +139,7 @@ impl Venue {
 
     fn next_step(&mut self, number: u64, steps: VecDeque<(Span, TradeStatus)>) {
         if let Some((delay, _)) = steps.front() {
-            self.schedule(self.now + *delay, Due::Settle(number));
+            self.schedule(self.now + *delay, VenueAction::Settle(number));
             self.steps.insert(number, steps);
         }
     }

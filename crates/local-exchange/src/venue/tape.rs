@@ -22,9 +22,9 @@ use uuid::Uuid;
 
 use super::intake::{Placed, Refusal};
 use super::matching::{FAK_KILLED, FOK_KILLED};
-use super::order::{How, Leg, Order, Status, Trade};
+use super::order::{How, MakerFill, Order, Status, Trade};
 use super::updates::{OrderChange, VenueUpdate};
-use super::{Due, SetupError, Venue};
+use super::{SetupError, Venue, VenueAction};
 use crate::setup::{Listing, TapeSetup};
 
 /// A tape that cannot be served.
@@ -173,7 +173,7 @@ impl Venue {
         let Some(next) = sims.chain(row).min() else { return };
         if tape.woken_for.is_none_or(|at| next < at) {
             tape.woken_for = Some(next);
-            self.schedule(next, Due::Tape);
+            self.schedule(next, VenueAction::Tape);
         }
     }
 
@@ -599,7 +599,7 @@ fn recorded_trade(
     let nobody = (Uuid::nil(), Address::ZERO, Address::ZERO);
     let us = (order.key, order.signer, order.wallet);
     let (taking, making) = if taker { (us, nobody) } else { (nobody, us) };
-    let leg = Leg {
+    let leg = MakerFill {
         order: if taker { counterparty } else { order.id },
         key: making.0,
         signer: making.1,
