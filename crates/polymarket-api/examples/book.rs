@@ -11,7 +11,7 @@ use polydesk_domain::{Books, Event, MarketEvent, MarketKey, Outcome, Stamped, To
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
 use polydesk_polymarket_api::{
-    Endpoints, FeedConfig, Http, HttpConfig, Limits, LimitsConfig, ServerClock,
+    Endpoints, FeedConfig, Http, HttpConfig, LimitsConfig, RateLimits, ServerClock,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let clock = ServerClock::system();
     let http = Http::new(HttpConfig::default(), &endpoints)?;
-    let limits = Arc::new(Limits::new(LimitsConfig::default(), clock.clone())?);
+    let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone())?);
     let clob = Clob::new(http.clone(), &endpoints.clob, limits, clock.clone());
 
     // One market with one token: the dense token is ours to choose.

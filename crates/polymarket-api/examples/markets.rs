@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use polydesk_polymarket_api::gamma::{Gamma, TakerDelays};
-use polydesk_polymarket_api::{Endpoints, Http, HttpConfig, Limits, LimitsConfig, ServerClock};
+use polydesk_polymarket_api::{Endpoints, Http, HttpConfig, LimitsConfig, RateLimits, ServerClock};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         endpoints.gamma = url;
     }
     let http = Http::new(HttpConfig::default(), &endpoints)?;
-    let limits = Arc::new(Limits::new(LimitsConfig::default(), ServerClock::system())?);
+    let limits = Arc::new(RateLimits::new(LimitsConfig::default(), ServerClock::system())?);
     let gamma = Gamma::new(http, &endpoints.gamma, limits);
     let filters = vec![("order".into(), "volume24hr".into()), ("ascending".into(), "false".into())];
     // Pages are read as the stream is.

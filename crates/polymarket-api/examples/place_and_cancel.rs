@@ -13,7 +13,7 @@ use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::OrderFilter;
 use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, OrderStamps, Wallet};
 use polydesk_polymarket_api::{
-    ApiError, Endpoints, Exchange, Http, HttpConfig, L2Auth, Limits, LimitsConfig, OrderArgs,
+    ApiError, Endpoints, Exchange, Http, HttpConfig, L2Auth, LimitsConfig, OrderArgs, RateLimits,
     ServerClock,
 };
 
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoints = Endpoints { clob: urls.clob, rpc: Vec::new(), ..Endpoints::default() };
     let clock = ServerClock::system();
     let http = Http::new(HttpConfig::default(), &endpoints)?;
-    let limits = Arc::new(Limits::new(LimitsConfig::default(), clock.clone())?);
+    let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone())?);
     let public = Clob::new(http, &endpoints.clob, limits, clock.clone());
     println!("clock offset {}", public.sync_clock().await?);
 

@@ -5,7 +5,7 @@
 //! - [`data`]: positions, activity, trades, holders, volumes, leaderboards, builders, resolutions;
 //! - [`ws`]: market, user and price sockets that stay connected;
 //! - [`signing`] (feature `signer`): keys, orders of every wallet type, wallet addresses;
-//! - [`Limits`], [`ServerClock`], [`Http`]: what all of it travels on.
+//! - [`RateLimits`], [`ServerClock`], [`Http`]: what all of it travels on.
 //!
 //! Every error states what to do next ([`ApiError`]), and a request that could take effect twice is never
 //! sent twice.
@@ -16,13 +16,13 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use polydesk_polymarket_api::{clob::Clob, Endpoints, Http, HttpConfig, Limits, LimitsConfig, ServerClock};
+//! use polydesk_polymarket_api::{clob::Clob, Endpoints, Http, HttpConfig, RateLimits, LimitsConfig, ServerClock};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let endpoints = Endpoints::default();
 //! let clock = ServerClock::system();
 //! let http = Http::new(HttpConfig::default(), &endpoints)?;
-//! let limits = Arc::new(Limits::new(LimitsConfig::default(), clock.clone())?);
+//! let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone())?);
 //! let clob = Clob::new(http, &endpoints.clob, limits, clock);
 //! clob.sync_clock().await?;
 //! let token = "71321045679252212594626385532706912750332728571942532289631379312455583992563".parse()?;
@@ -148,7 +148,7 @@
 //! # Limits of one's own
 //!
 //! ```
-//! use polydesk_polymarket_api::{Group, Limits, LimitsConfig, Quota, ServerClock, SignerQuota};
+//! use polydesk_polymarket_api::{Group, RateLimits, LimitsConfig, Quota, ServerClock, SignerQuota};
 //!
 //! // A better tier, and half of the published quota for books.
 //! let config = LimitsConfig {
@@ -157,7 +157,7 @@
 //!     ..LimitsConfig::default()
 //! };
 //! assert_eq!(config.problems(), Vec::<String>::new());
-//! let limits = Limits::new(config, ServerClock::system())?;
+//! let limits = RateLimits::new(config, ServerClock::system())?;
 //! # Ok::<(), polydesk_polymarket_api::ApiError>(())
 //! ```
 //!
@@ -169,7 +169,7 @@
 //! Gamma's market), a builder's in [`clob::Clob::builder_fees`], and
 //! [`legacy_fee_cap`](clob::Clob::legacy_fee_cap) is only a cap of old. Nothing lists fee or volume tiers: an
 //! account's tier comes in the header `Poly-RateLimit-Tier` of answers to orders and is kept in
-//! [`Limits::signer_state`].
+//! [`RateLimits::signer_state`].
 //!
 //! Signing stands in [`signing`], transactions and approvals in [`chain`]; `examples/` has whole programs.
 //!
@@ -218,7 +218,7 @@ pub use auth::{Credentials, CredentialsError, L2Auth, L2Headers};
 pub use clock::ServerClock;
 pub use endpoints::Endpoints;
 pub use error::{ApiError, Effect, Refusal, ThrottledBy};
-pub use limits::{Group, Limits, LimitsConfig, Quota, SignerCost, SignerQuota, SignerState};
+pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;
 pub use sizing::{FeeFitError, NoPrice, fee_adjusted_spend, walk_price};

@@ -281,7 +281,7 @@ struct Windows {
 }
 
 /// All buckets of one process.
-pub struct Limits {
+pub struct RateLimits {
     config: LimitsConfig,
     groups: BTreeMap<Group, Windows>,
     orders: RateLimiter,
@@ -294,9 +294,9 @@ pub struct Limits {
     clock: ServerClock,
 }
 
-impl core::fmt::Debug for Limits {
+impl core::fmt::Debug for RateLimits {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Limits").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("RateLimits").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -329,9 +329,9 @@ const GROUPS: [Group; 26] = [
     Group::Heartbeat,
 ];
 
-impl Limits {
+impl RateLimits {
     /// Buckets by `config`, which must have no [`problems`](LimitsConfig::problems).
-    pub fn new(config: LimitsConfig, clock: ServerClock) -> Result<Limits, ApiError> {
+    pub fn new(config: LimitsConfig, clock: ServerClock) -> Result<RateLimits, ApiError> {
         if let Some(problem) = config.problems().into_iter().next() {
             return Err(ApiError::Misconfigured(problem));
         }
@@ -351,7 +351,7 @@ impl Limits {
             .collect();
         let signer = config.signer;
         let reserve = signer.cancel_burst * config.cancel_reserve_percent / 100;
-        Ok(Limits {
+        Ok(RateLimits {
             groups,
             orders: per_second(share(signer.orders_per_second), share(signer.order_burst)),
             cancels: per_second(
@@ -545,8 +545,8 @@ fn refilled(max: u32, micros: u64) -> RateLimiter {
 mod tests {
     use super::*;
 
-    fn limits(config: LimitsConfig) -> Limits {
-        Limits::new(config, ServerClock::over(|| Time::from_secs(1_000))).unwrap()
+    fn limits(config: LimitsConfig) -> RateLimits {
+        RateLimits::new(config, ServerClock::over(|| Time::from_secs(1_000))).unwrap()
     }
 
     #[tokio::test(start_paused = true)]

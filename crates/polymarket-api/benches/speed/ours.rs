@@ -13,8 +13,8 @@ use polydesk_polymarket_api::ws::{
     FeedConfig, FeedItem, FrameParser, LevelRow, MarketFeed, Message, TokenTable,
 };
 use polydesk_polymarket_api::{
-    Credentials, Endpoints, Exchange, Group, Http, HttpConfig, L2Auth, Limits, LimitsConfig,
-    OrderArgs, Quota, Secret, ServerClock, SignerQuota,
+    Credentials, Endpoints, Exchange, Group, Http, HttpConfig, L2Auth, LimitsConfig, OrderArgs,
+    Quota, RateLimits, Secret, ServerClock, SignerQuota,
 };
 
 use crate::loopback::{self, Venue};
@@ -369,7 +369,7 @@ fn bot(venue: &Venue, orders: usize, journal: bool) {
             quotas: [(Group::Order, Quota { burst: 10_000_000, sustained: 10_000_000 })].into(),
             ..LimitsConfig::default()
         };
-        let limits = Arc::new(Limits::new(limits, clock.clone()).expect("limits"));
+        let limits = Arc::new(RateLimits::new(limits, clock.clone()).expect("limits"));
         let clob = Clob::new(http.clone(), &url, limits, clock.clone()).with_auth(auth.clone());
         let id: TokenId = venue.token().parse().expect("an id");
         let mut books = Books::new(Span::millis(100));

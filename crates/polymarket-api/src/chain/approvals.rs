@@ -6,7 +6,7 @@ use core::fmt;
 
 use alloy::primitives::{Address, U256};
 
-use super::{Call, ChainError, Snapshot};
+use super::{Call, ChainError, ChainSnapshot};
 use crate::signing::Contracts;
 
 /// How much to approve.
@@ -156,7 +156,7 @@ pub struct ApprovalPlan {
 impl ApprovalPlan {
     /// Reads what is there and lists what is not.
     pub async fn needed(
-        snapshot: &Snapshot<'_>,
+        snapshot: &ChainSnapshot<'_>,
         wallet: Address,
         scope: Scope,
         allowance: Allowance,
@@ -216,7 +216,7 @@ impl ApprovalPlan {
     }
 
     /// Runs every call without sending it: the second half of a dry run.
-    pub async fn simulate(&self, snapshot: &Snapshot<'_>) -> Vec<Result<(), ChainError>> {
+    pub async fn simulate(&self, snapshot: &ChainSnapshot<'_>) -> Vec<Result<(), ChainError>> {
         let mut results = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             results.push(snapshot.simulate(self.wallet, &step.call).await.map(|_| ()));

@@ -1,6 +1,6 @@
 //! The chain: balances, approvals, conversions of money and shares, and how each kind of wallet sends.
 //!
-//! - [`Rpc`] and [`Snapshot`]: typed reads at one block; two endpoints are compared, and where they differ
+//! - [`Rpc`] and [`ChainSnapshot`]: typed reads at one block; two endpoints are compared, and where they differ
 //!   nothing is decided;
 //! - [`Call`] and [`ApprovalPlan`]: what to do, as data that can be printed and simulated first;
 //! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps;
@@ -44,7 +44,7 @@ pub use approvals::{Allowance, ApprovalPlan, Need, Scope, Standard, Step};
 pub use calls::{Call, MarketKind, condition_v2};
 pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
-pub use reads::{Payout, Snapshot};
+pub use reads::{ChainSnapshot, ReportedPayout};
 pub use relayer::{
     RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
 };

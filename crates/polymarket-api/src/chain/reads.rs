@@ -11,7 +11,7 @@ use crate::{Exchange, OrderArgs};
 
 /// The chain as it was at one block. All reads of one decision belong to one snapshot.
 #[derive(Debug)]
-pub struct Snapshot<'a> {
+pub struct ChainSnapshot<'a> {
     pub(super) rpc: &'a Rpc,
     pub(super) chain: &'a Chain,
     pub(super) at: Head,
@@ -19,7 +19,7 @@ pub struct Snapshot<'a> {
 
 /// How a condition was resolved: outcome i pays `numerators[i] / denominator` pUSD per share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payout {
+pub struct ReportedPayout {
     /// One per outcome, YES first.
     pub numerators: [U256; 2],
     /// Their sum.
@@ -31,7 +31,7 @@ const MAGIC: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 
 impl Rpc {
     /// A view of the chain at the newest block all endpoints know.
-    pub async fn snapshot<'a>(&'a self, chain: &'a Chain) -> Result<Snapshot<'a>, ChainError> {
+    pub async fn snapshot<'a>(&'a self, chain: &'a Chain) -> Result<ChainSnapshot<'a>, ChainError> {
         if chain.id() != self.chain_id() {
             return Err(ChainError::Misconfigured(format!(
                 "these endpoints are of chain {}, not {}",
@@ -39,11 +39,11 @@ impl Rpc {
                 chain.id()
             )));
         }
-        Ok(Snapshot { rpc: self, chain, at: self.head().await? })
+        Ok(ChainSnapshot { rpc: self, chain, at: self.head().await? })
     }
 }
 
-impl Snapshot<'_> {
+impl ChainSnapshot<'_> {
     /// The block.
     pub fn at(&self) -> &Head {
         &self.at
@@ -119,7 +119,7 @@ impl Snapshot<'_> {
 
     /// How a condition of protocol v1 was resolved; `None` while it was not. Only this is final: prices
     /// and proposed results are not.
-    pub async fn payout(&self, condition: B256) -> Result<Option<Payout>, ChainError> {
+    pub async fn payout(&self, condition: B256) -> Result<Option<ReportedPayout>, ChainError> {
         let ctf = self.chain.contracts().conditional_tokens;
         let words = format!("payout denominator of {condition}");
         let call = abi::ConditionalTokens::payoutDenominatorCall { conditionId: condition };
@@ -136,7 +136,7 @@ impl Snapshot<'_> {
             };
             *numerator = self.view(ctf, &call, words).await?;
         }
-        Ok(Some(Payout { numerators, denominator }))
+        Ok(Some(ReportedPayout { numerators, denominator }))
     }
 
     /// The owner of a deposit wallet.

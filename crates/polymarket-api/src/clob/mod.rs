@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::error::{Effect, from_answer};
-use crate::limits::{Limits, SignerCost, SignerState};
+use crate::limits::{RateLimits, SignerCost, SignerState};
 use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
 use crate::wire::Num;
 use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
@@ -119,7 +119,7 @@ impl ModeNote {
 pub struct Clob {
     http: Http,
     base: Arc<str>,
-    limits: Arc<Limits>,
+    limits: Arc<RateLimits>,
     clock: ServerClock,
     auth: Option<Arc<L2Auth>>,
     mode: Arc<watch::Sender<ModeNote>>,
@@ -142,7 +142,7 @@ pub const BATCH_CANCELS: usize = 1_000;
 
 impl Clob {
     /// A client for public data at `base` (no trailing slash).
-    pub fn new(http: Http, base: &str, limits: Arc<Limits>, clock: ServerClock) -> Clob {
+    pub fn new(http: Http, base: &str, limits: Arc<RateLimits>, clock: ServerClock) -> Clob {
         Clob {
             http,
             base: base.trim_end_matches('/').into(),
@@ -171,7 +171,7 @@ impl Clob {
         &self.clock
     }
     /// The limits requests wait for.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &RateLimits {
         &self.limits
     }
     /// The venue's trading mode. A restriction is assumed for as long as the venue stated, or for half a

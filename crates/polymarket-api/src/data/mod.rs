@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::gamma::{Filters, get};
-use crate::limits::{Group, Limits, SignerCost};
+use crate::limits::{Group, RateLimits, SignerCost};
 use crate::{ApiError, Http, wire};
 
 pub use boards::*;
@@ -40,7 +40,7 @@ pub use users::*;
 pub struct Data {
     http: Http,
     base: Arc<str>,
-    limits: Arc<Limits>,
+    limits: Arc<RateLimits>,
 }
 
 impl core::fmt::Debug for Data {
@@ -67,7 +67,7 @@ pub(crate) struct One<T> {
 
 impl Data {
     /// A client at `base` (no trailing slash).
-    pub fn new(http: Http, base: &str, limits: Arc<Limits>) -> Data {
+    pub fn new(http: Http, base: &str, limits: Arc<RateLimits>) -> Data {
         Data { http, base: base.trim_end_matches('/').into(), limits }
     }
 

@@ -18,7 +18,7 @@ use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Effect, from_answer};
-use crate::limits::{Group, Limits, SignerCost};
+use crate::limits::{Group, RateLimits, SignerCost};
 use crate::transport::{HttpAnswer, HttpRequest, encode, read_json, with_query};
 use crate::{ApiError, Http, wire};
 
@@ -39,7 +39,7 @@ pub const PAGE: usize = 100;
 pub struct Gamma {
     http: Http,
     base: Arc<str>,
-    limits: Arc<Limits>,
+    limits: Arc<RateLimits>,
 }
 
 impl core::fmt::Debug for Gamma {
@@ -63,7 +63,7 @@ pub(crate) struct KeysetPage<T> {
 
 impl Gamma {
     /// A client at `base` (no trailing slash).
-    pub fn new(http: Http, base: &str, limits: Arc<Limits>) -> Gamma {
+    pub fn new(http: Http, base: &str, limits: Arc<RateLimits>) -> Gamma {
         Gamma { http, base: base.trim_end_matches('/').into(), limits }
     }
 
@@ -195,7 +195,7 @@ pub(crate) fn no_end(list: &str, page: u32) -> Result<(), ApiError> {
 /// A read that is repeated twice when it was not reached.
 pub(crate) async fn get<T: DeserializeOwned>(
     http: &Http,
-    limits: &Limits,
+    limits: &RateLimits,
     base: &str,
     path: &str,
     group: Group,
@@ -208,7 +208,7 @@ pub(crate) async fn get<T: DeserializeOwned>(
 /// The same without reading the answer, for what is no JSON; a status that is not 2xx is an error.
 pub(crate) async fn fetch(
     http: &Http,
-    limits: &Limits,
+    limits: &RateLimits,
     base: &str,
     path: &str,
     group: Group,

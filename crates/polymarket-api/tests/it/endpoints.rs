@@ -211,7 +211,7 @@ not fit a URL; of Gamma's lists the keyset form, because the lists by offset are
 
 There is no endpoint for fee tiers. A market's fee is in `Clob::market_info` and in Gamma's market, a builder's
 in `Clob::builder_fees`; an account's tier comes in the header `Poly-RateLimit-Tier` of answers to orders
-(`Limits::signer_state`).
+(`RateLimits::signer_state`).
 
 What a call takes and gives stands in its documentation; UNCERTAIN there marks what no source settles.
 "

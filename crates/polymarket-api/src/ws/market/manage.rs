@@ -10,13 +10,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use super::shard::Shard;
-use super::{FeedItem, FeedStats, Order, Shared};
+use super::{FeedItem, FeedStats, Shared, SubscriptionRequest};
 use crate::ServerClock;
 
 /// Runs the shards until the feed's handle or its receiver is dropped.
 pub(super) async fn manage(
     shared: Shared,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<SubscriptionRequest>,
     count: watch::Sender<usize>,
 ) {
     let keeper = Keeper {
@@ -102,7 +102,7 @@ impl Places {
 }
 
 struct Member {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<SubscriptionRequest>,
     task: Id,
 }
 
@@ -121,12 +121,12 @@ struct Keeper<M> {
 
 impl<M, F> Keeper<M>
 where
-    M: Fn(usize, mpsc::UnboundedReceiver<Order>) -> F,
+    M: Fn(usize, mpsc::UnboundedReceiver<SubscriptionRequest>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     async fn keep(
         mut self,
-        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut orders: mpsc::UnboundedReceiver<SubscriptionRequest>,
         count: watch::Sender<usize>,
     ) {
         let listened = self.items.clone();
@@ -149,9 +149,9 @@ where
         count.send_replace(0);
     }
 
-    fn order(&mut self, order: Order) {
+    fn order(&mut self, order: SubscriptionRequest) {
         match order {
-            Order::Subscribe(tokens) => {
+            SubscriptionRequest::Subscribe(tokens) => {
                 let mut batches: BTreeMap<usize, Vec<(TokenId, Token)>> = BTreeMap::new();
                 for (id, token) in tokens {
                     if let Some(home) = self.places.settle(id, token) {
@@ -162,10 +162,10 @@ where
                     if self.members.get(home).is_none_or(Option::is_none) {
                         self.open(home, Duration::ZERO);
                     }
-                    self.send(home, Order::Subscribe(batch));
+                    self.send(home, SubscriptionRequest::Subscribe(batch));
                 }
             }
-            Order::Unsubscribe(tokens) => {
+            SubscriptionRequest::Unsubscribe(tokens) => {
                 let mut batches: BTreeMap<usize, Vec<TokenId>> = BTreeMap::new();
                 for id in tokens {
                     if let Some(home) = self.places.leave(&id) {
@@ -173,7 +173,7 @@ where
                     }
                 }
                 for (home, batch) in batches {
-                    self.send(home, Order::Unsubscribe(batch));
+                    self.send(home, SubscriptionRequest::Unsubscribe(batch));
                     if self.places.is_free(home)
                         && let Some(member) = self.members.get_mut(home)
                     {
@@ -182,12 +182,12 @@ where
                     }
                 }
             }
-            Order::Resync(None) => {
+            SubscriptionRequest::Resync(None) => {
                 for member in self.members.iter().flatten() {
-                    let _ = member.orders.send(Order::Resync(None));
+                    let _ = member.orders.send(SubscriptionRequest::Resync(None));
                 }
             }
-            Order::Resync(Some(tokens)) => {
+            SubscriptionRequest::Resync(Some(tokens)) => {
                 let mut batches: BTreeMap<usize, Vec<TokenId>> = BTreeMap::new();
                 for id in tokens {
                     if let Some(home) = self.places.home(&id) {
@@ -195,13 +195,13 @@ where
                     }
                 }
                 for (home, batch) in batches {
-                    self.send(home, Order::Resync(Some(batch)));
+                    self.send(home, SubscriptionRequest::Resync(Some(batch)));
                 }
             }
         }
     }
 
-    fn send(&self, place: usize, order: Order) {
+    fn send(&self, place: usize, order: SubscriptionRequest) {
         if let Some(Some(member)) = self.members.get(place) {
             let _ = member.orders.send(order);
         }
@@ -245,7 +245,7 @@ where
         }
         // The same message may be its end again: not at once.
         self.open(place, self.pause);
-        self.send(place, Order::Subscribe(tokens));
+        self.send(place, SubscriptionRequest::Subscribe(tokens));
     }
 }
 
@@ -309,12 +309,14 @@ mod tests {
                 items,
                 clock: ServerClock::over(|| Time::from_secs(1)),
                 stats: stats.clone(),
-                make: move |place, mut inbox: mpsc::UnboundedReceiver<Order>| {
+                make: move |place, mut inbox: mpsc::UnboundedReceiver<SubscriptionRequest>| {
                     let received = received.clone();
                     async move {
                         while let Some(order) = inbox.recv().await {
                             match order {
-                                Order::Subscribe(tokens) => received.send((place, tokens)).unwrap(),
+                                SubscriptionRequest::Subscribe(tokens) => {
+                                    received.send((place, tokens)).unwrap()
+                                }
                                 _ => panic!("as asked"),
                             }
                         }
@@ -324,11 +326,11 @@ mod tests {
             let kept = tokio::spawn(keeper.keep(inbox, count));
             let both = |n| vec![token(n, Outcome::Yes), token(n, Outcome::No)];
             let all: Vec<_> = (0..3).flat_map(both).collect();
-            orders.send(Order::Subscribe(all.clone())).ok().unwrap();
+            orders.send(SubscriptionRequest::Subscribe(all.clone())).ok().unwrap();
             assert_eq!(receive.recv().await, Some((0, all[..4].to_vec())));
             assert_eq!(receive.recv().await, Some((1, all[4..].to_vec())));
             for round in 1..=2 {
-                orders.send(Order::Resync(Some(vec![all[0].0]))).ok().unwrap();
+                orders.send(SubscriptionRequest::Resync(Some(vec![all[0].0]))).ok().unwrap();
                 assert_eq!(receive.recv().await, Some((0, all[..4].to_vec())));
                 for market in [0, 1] {
                     let Some(FeedItem::Market { event, .. }) = out.recv().await else { panic!() };

@@ -93,7 +93,7 @@ impl FeedStats {
     }
 }
 
-enum Order {
+enum SubscriptionRequest {
     Subscribe(Vec<(TokenId, Token)>),
     Unsubscribe(Vec<TokenId>),
     /// These, or all.
@@ -102,7 +102,7 @@ enum Order {
 
 /// A running market channel. Dropping it closes all connections, and so does dropping its channel of items.
 pub struct MarketFeed {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<SubscriptionRequest>,
     stats: Arc<FeedStats>,
     shards: watch::Receiver<usize>,
     _tasks: JoinSet<()>,
@@ -150,19 +150,19 @@ impl MarketFeed {
 
     /// Adds tokens to the live connections, opening more where needed.
     pub fn subscribe(&self, tokens: Vec<(TokenId, Token)>) {
-        let _ = self.orders.send(Order::Subscribe(tokens));
+        let _ = self.orders.send(SubscriptionRequest::Subscribe(tokens));
     }
     /// Takes tokens off.
     pub fn unsubscribe(&self, tokens: Vec<TokenId>) {
-        let _ = self.orders.send(Order::Unsubscribe(tokens));
+        let _ = self.orders.send(SubscriptionRequest::Unsubscribe(tokens));
     }
     /// Invalidates all books and requests new ones: after a restart of the venue's engine.
     pub fn resync_all(&self) {
-        let _ = self.orders.send(Order::Resync(None));
+        let _ = self.orders.send(SubscriptionRequest::Resync(None));
     }
     /// The same for some tokens, when a consumer finds their books wrong; unknown tokens are ignored.
     pub fn resync(&self, tokens: Vec<TokenId>) {
-        let _ = self.orders.send(Order::Resync(Some(tokens)));
+        let _ = self.orders.send(SubscriptionRequest::Resync(Some(tokens)));
     }
     /// Counters.
     pub fn stats(&self) -> &FeedStats {

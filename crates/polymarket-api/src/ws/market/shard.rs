@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::streams::TokenStreams;
-use super::{FeedItem, Order, Shared};
+use super::{FeedItem, Shared, SubscriptionRequest};
 use crate::ApiError;
 use crate::clob::Book;
 use crate::ws::link::{Backoff, Incoming, Link};
@@ -23,7 +23,7 @@ const ASKING: usize = 4;
 pub(super) struct Shard {
     shared: Shared,
     place: usize,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<SubscriptionRequest>,
     streams: TokenStreams,
 }
 
@@ -39,7 +39,7 @@ impl Shard {
     pub(super) fn new(
         shared: Shared,
         place: usize,
-        orders: mpsc::UnboundedReceiver<Order>,
+        orders: mpsc::UnboundedReceiver<SubscriptionRequest>,
     ) -> Shard {
         let streams = TokenStreams::new(&shared.config, shared.clock.clone(), shared.stats.clone());
         Shard { shared, place, orders, streams }
@@ -185,18 +185,18 @@ impl Shard {
     }
 
     /// Takes an order in; the frame to send on a live connection, if any.
-    fn order(&mut self, order: Order) -> Option<String> {
+    fn order(&mut self, order: SubscriptionRequest) -> Option<String> {
         match order {
-            Order::Subscribe(tokens) => {
+            SubscriptionRequest::Subscribe(tokens) => {
                 let ids = self.streams.add(tokens);
                 let custom = self.shared.config.custom_features;
                 Some(subscription("operation", "subscribe", &ids, custom))
             }
-            Order::Unsubscribe(ids) => {
+            SubscriptionRequest::Unsubscribe(ids) => {
                 self.streams.remove(&ids);
                 Some(unsubscription(&ids))
             }
-            Order::Resync(tokens) => {
+            SubscriptionRequest::Resync(tokens) => {
                 self.streams.resync(tokens.as_deref());
                 None
             }

@@ -10,8 +10,8 @@ use polydesk_local_exchange::{LocalExchange, Running, Setup};
 use polydesk_polymarket_api::clob::{Clob, Placed};
 use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, OrderStamps, SignedOrder, Wallet};
 use polydesk_polymarket_api::{
-    ApiError, Credentials, Endpoints, Exchange, Http, HttpConfig, L2Auth, Limits, LimitsConfig,
-    OrderArgs, Secret, ServerClock,
+    ApiError, Credentials, Endpoints, Exchange, Http, HttpConfig, L2Auth, LimitsConfig, OrderArgs,
+    RateLimits, Secret, ServerClock,
 };
 
 /// Runs a test body on one thread; a hang ends it.
@@ -27,7 +27,7 @@ pub struct World {
     pub exchange: Arc<Running>,
     pub endpoints: Endpoints,
     pub http: Http,
-    pub limits: Arc<Limits>,
+    pub limits: Arc<RateLimits>,
     pub clock: ServerClock,
     pub clob: Clob,
     pub universe: Universe,
@@ -60,7 +60,7 @@ impl World {
         let http = Http::new(config, &endpoints).unwrap();
         let time = exchange.clone();
         let clock = ServerClock::over(move || time.now());
-        let limits = Arc::new(Limits::new(LimitsConfig::default(), clock.clone()).unwrap());
+        let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone()).unwrap());
         let clob = Clob::new(http.clone(), &endpoints.clob, limits.clone(), clock.clone());
         let universe = exchange.venue(|venue| venue.universe().clone());
         World { exchange, endpoints, http, limits, clock, clob, universe }
