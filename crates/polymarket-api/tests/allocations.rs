@@ -1,5 +1,5 @@
-//! The hot paths ask for no memory: counted over the whole process by its global allocator, so this file is a
-//! program of its own, outside of `tests/it`, and holds one test only.
+//! The hot paths ask for no memory: counted by the global allocator of the process, so this file is a program of its
+//! own, outside of `tests/it`.
 #![cfg(feature = "signer")]
 
 #[path = "../benches/speed/count.rs"]
