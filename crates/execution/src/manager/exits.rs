@@ -105,17 +105,19 @@ impl Manager {
         let sizes = (exit_ctx.min_size, holding.held());
         let stands = self.limits.exit_depth_time;
         memory.observe(ctx.now, exit_ctx.book, token.outcome(), sizes, stands);
-        let exit = self.state.positions.exit(strategy, token).cloned().unwrap_or_default();
-        let mut intents = exit_intents(holding, &exit, memory, token, &exit_ctx);
+        let none = ExitState::default();
+        let exit = self.state.positions.exit(strategy, token).unwrap_or(&none);
+        let mut intents = exit_intents(holding, exit, memory, token, &exit_ctx);
         memory.broken = core::mem::take(&mut intents.broken);
         if intents.takes.is_empty() {
             memory.waiting = None;
         }
+        let wanted = |of: &Authority| intents.takes.iter().any(|take| take.authority() == *of);
+        let forgets = !exit.tries.keys().all(wanted);
         for (lot, high) in &intents.highs {
             self.state.positions.raise(strategy, token, *lot, *high);
         }
-        let wanted = |of: &Authority| intents.takes.iter().any(|take| take.authority() == *of);
-        if !exit.tries.keys().all(wanted) {
+        if forgets {
             // What nobody wants any more does not slow down what comes next.
             self.state.positions.change_exit(strategy, token, |exit| {
                 exit.tries.retain(|authority, _| wanted(authority));
