@@ -232,6 +232,7 @@ impl Engine {
             }
             MarketEvent::Tick { market, .. } => {
                 self.books.apply(stamped, |_, _| ());
+                self.execute(|manager, ctx| manager.on_tick(ctx, *market, out));
                 self.dispatch(stamped, Kinds::STATE, Some(*market), out);
             }
             MarketEvent::Interrupted(gap) => {

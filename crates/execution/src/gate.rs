@@ -137,7 +137,8 @@ impl Limits {
         if market.version != ProtocolVersion::V1 && market.version != ProtocolVersion::V2 {
             return Err(Reason::new("protocol_unknown"));
         }
-        if market.fees.at(facts.now).is_err() {
+        // What is held can be sold whatever it costs: only entries need to know their fee.
+        if !ask.reduces && market.fees.at(facts.now).is_err() {
             return Err(Reason::new("fee_unknown"));
         }
         if ask.shares.is_zero() {

@@ -327,12 +327,19 @@ impl Story {
         cents: u16,
         exit: Option<ExitPlan>,
     ) -> u64 {
-        self.say("", quotes(&[(token, cents, shares)], exit));
+        // Fewer than the market's minimum are what matched of an order for more.
+        let asked = shares.max(5);
+        self.say("", quotes(&[(token, cents, asked)], exit));
         let id = self.last_order();
         self.news(id, "live", OrderUpdate::Live);
         self.fill(id, u128::from(id), token, Side::Buy, shares, cents, TradeStatus::Matched);
         let matched = Shares::whole(shares);
-        self.news(id, "filled", OrderUpdate::Filled { matched });
+        if asked > shares {
+            let reason = CancelReason::Requested;
+            self.news(id, "cancelled", OrderUpdate::Cancelled { reason, matched });
+        } else {
+            self.news(id, "filled", OrderUpdate::Filled { matched });
+        }
         self.fill(id, u128::from(id), token, Side::Buy, shares, cents, TradeStatus::Confirmed);
         id
     }

@@ -1,5 +1,6 @@
 //! The engine from outside: stories of what happened and what it answered.
 
+mod adversarial_orders;
 mod deadlines;
 mod exits;
 mod exposure;

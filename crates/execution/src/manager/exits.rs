@@ -613,6 +613,15 @@ impl Manager {
             let authority = Authority::of(reason);
             if !exit.orders.contains_key(&id) {
                 // A strategy's own order: its tries are its own.
+                let tries = &mut exit.own_tries;
+                if !in_vain || refusal.is_none() {
+                    *tries = Tries::default();
+                    return;
+                }
+                tries.count = tries.count.saturating_add(1);
+                let slow = if killed { tries.count.saturating_sub(2) } else { tries.count };
+                let pause = if slow == 0 { ExitState::PACE } else { Span::secs(1 << slow.min(6)) };
+                tries.again_at = Some(now + pause);
                 return;
             }
             if !rested && !in_vain {

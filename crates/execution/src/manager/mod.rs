@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     AskId, Blocker, Books, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey,
-    MarketState, NoteLevel, Outbox, Position, Reason, Record, Scope, Shares, SignalId, StrategyId,
-    Time, Token, Universe, Usdc,
+    MarketState, NoteLevel, Outbox, Position, Reason, Record, Scope, Shares, Side, SignalId,
+    StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::budget::Budget;
@@ -366,7 +366,7 @@ impl Manager {
         self.state.asks.remove(&id).map(|ask| ask.strategy)
     }
 
-    /// Switches a strategy on or off. Off: its quotes are pulled, exits of what it holds go on.
+    /// Switches a strategy on or off. Off: its quotes and resting buys are pulled, exits of what it holds go on.
     pub fn on_switch(
         &mut self,
         ctx: &Context<'_>,
@@ -386,6 +386,12 @@ impl Manager {
         for key in wanted {
             self.state.quotes.remove(&key);
             self.requote_one(ctx, key, out);
+        }
+        let buys = self.state.orders.open().filter(|order| {
+            order.strategy == strategy && order.side == Side::Buy && order.tif.rests()
+        });
+        for id in buys.map(|order| order.id).collect::<Vec<_>>() {
+            self.cancel(ctx.now, id, out);
         }
     }
 

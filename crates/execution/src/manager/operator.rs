@@ -55,7 +55,7 @@ impl Manager {
             OperatorCommand::Close { token, fraction_ppm, collar } => {
                 self.close_all(ctx, |of| of == token, fraction_ppm, collar, out);
             }
-            OperatorCommand::CancelOrder(id) => self.cancel(ctx.now, id, out),
+            OperatorCommand::CancelOrder(id) => self.cancel_order(ctx.now, id, out),
             OperatorCommand::CancelMarket(market) => self.cancel_all(ctx.now, market, out),
             OperatorCommand::ReleaseMarket(key) => {
                 self.unblock(ctx, Cause::Market(key), &detail, out);
@@ -162,6 +162,15 @@ impl Manager {
         for id in buys.map(|order| order.id).collect::<Vec<ClientOrderId>>() {
             self.cancel(now, id, out);
         }
+    }
+
+    /// Cancels an order; a quote would be put back at once, so it is not wanted any more either.
+    fn cancel_order(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
+        let quote = self.state.orders.get(id).filter(|order| order.purpose == Purpose::Quote);
+        if let Some(owner) = quote.map(|order| order.strategy) {
+            self.quote_ended(owner, id, true);
+        }
+        self.cancel(now, id, out);
     }
 
     fn close_all(

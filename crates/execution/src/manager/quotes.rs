@@ -1,8 +1,8 @@
 //! Turns the quotes a strategy wants into the fewest places and cancels.
 
 use polydesk_domain::{
-    ClientOrderId, MarketKey, Outbox, Purpose, Quote, Reason, Shares, Side, Size, Span, StrategyId,
-    Tif, Time, Usdc,
+    Book, ClientOrderId, MarketKey, Outbox, Price, Purpose, Quote, Reason, Shares, Side, Size,
+    Span, StrategyId, Tif, Time, Token, Usdc,
 };
 
 use super::{Context, Manager};
@@ -29,6 +29,7 @@ impl Manager {
         }
         let desired = self.state.quotes.get(&key).cloned();
         let wanted = desired.as_ref().map_or(&[][..], |desired| &desired.quotes);
+        let wanted = self.not_owed(ctx, key, wanted);
         let mut served = vec![false; wanted.len()];
         let mut surplus: Vec<ClientOrderId> = Vec::new();
         let mut kept: Vec<ClientOrderId> = Vec::new();
@@ -67,7 +68,7 @@ impl Manager {
             waiting = served.contains(&false);
         } else {
             let mut admitted = Vec::new();
-            for (quote, served) in desired.quotes.iter().zip(served) {
+            for (quote, served) in wanted.iter().zip(served) {
                 if served {
                     continue;
                 }
@@ -87,6 +88,38 @@ impl Manager {
         {
             (desired.waiting, desired.retry_at) = (waiting, retry_at);
         }
+    }
+
+    /// What is wanted without what the venue said that it matched already: its fills are on their way, and
+    /// each lessens what is wanted when it comes.
+    fn not_owed(
+        &self,
+        ctx: &Context<'_>,
+        (strategy, market): (StrategyId, MarketKey),
+        wanted: &[Quote],
+    ) -> Vec<Quote> {
+        let least = ctx.universe.market(market).min_size;
+        let over = self.state.orders.open_in(market).filter(|order| {
+            order.strategy == strategy
+                && order.purpose == Purpose::Quote
+                && order.state.ended()
+                && !order.missing().is_zero()
+        });
+        let mut wanted = wanted.to_vec();
+        for order in over {
+            let mut owed = order.missing();
+            wanted.retain_mut(|quote| {
+                if (quote.token, quote.side, quote.price) != (order.token, order.side, order.price)
+                {
+                    return true;
+                }
+                let less = owed.min(quote.size);
+                owed -= less;
+                quote.size -= less;
+                less.is_zero() || quote.size >= least
+            });
+        }
+        wanted
     }
 
     fn admit_quote(
@@ -124,6 +157,10 @@ impl Manager {
                 let about = (Some(quote.token.market()), Some(desired.signal));
                 self.deny(ctx, strategy, about, reason, out);
                 self.resolve_self_cross(ctx, strategy, desired.edge, &reason, out);
+                if reason.code == *"below_minimum" {
+                    let key = (strategy, quote.token.market());
+                    self.unwanted(key, (quote.token, quote.side, quote.price));
+                }
                 None
             }
         }
@@ -201,13 +238,40 @@ impl Manager {
     pub(super) fn quote_ended(&mut self, strategy: StrategyId, id: ClientOrderId, fatal: bool) {
         let Some(order) = self.state.orders.get(id) else { return };
         let (token, side, price) = (order.token, order.side, order.price);
-        if !fatal {
-            return;
+        if fatal {
+            self.unwanted((strategy, token.market()), (token, side, price));
         }
-        if let Some(desired) = self.state.quotes.get_mut(&(strategy, token.market())) {
-            desired
-                .quotes
-                .retain(|quote| (quote.token, quote.side, quote.price) != (token, side, price));
+    }
+
+    /// A quote is not wanted any more, whatever its size.
+    fn unwanted(&mut self, key: (StrategyId, MarketKey), which: (Token, Side, Price)) {
+        let same = |quote: &Quote| (quote.token, quote.side, quote.price) == which;
+        if self.state.quotes.get(&key).is_some_and(|desired| desired.quotes.iter().any(same))
+            && let Some(desired) = self.state.quotes.get_mut(&key)
+        {
+            desired.quotes.retain(|quote| !same(quote));
+        }
+    }
+
+    /// The tick size of a market changed: what rests between its prices is cancelled and not wanted any more.
+    /// An order that a person placed elsewhere is theirs.
+    pub fn on_tick(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        let Some(tick) = ctx.books.get(market).map(Book::tick) else { return };
+        for key in self.state.quoting(market) {
+            let off = |quote: &Quote| !quote.price.tradable(tick);
+            if self.state.quotes.get(&key).is_some_and(|desired| desired.quotes.iter().any(off))
+                && let Some(desired) = self.state.quotes.get_mut(&key)
+            {
+                desired.quotes.retain(|quote| !off(quote));
+            }
+        }
+        let off = self
+            .state
+            .orders
+            .open_in(market)
+            .filter(|order| !order.price.tradable(tick) && order.purpose != Purpose::External);
+        for id in off.map(|order| order.id).collect::<Vec<_>>() {
+            self.cancel(ctx.now, id, out);
         }
     }
 }

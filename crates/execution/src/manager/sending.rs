@@ -1,9 +1,9 @@
 //! The way out: orders through the gate, cancels, questions, conversions.
 
 use polydesk_domain::{
-    BasketId, ClientOrderId, Code, Command, Conversion, ConversionId, MarketKey, OrderRecord,
-    OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Shares, Side, Size, Span,
-    StrategyId, Time, Usdc,
+    BasketId, ClientOrderId, Code, Command, Conversion, ConversionId, Market, MarketKey,
+    OrderRecord, OrderState, Outbox, PlaceOrder, Purpose, Query, Reason, Record, Shares, Side,
+    Size, Span, StrategyId, Time, Usdc,
 };
 
 use super::{Context, Manager};
@@ -55,8 +55,9 @@ impl Manager {
         order.double_mid = book.double_mid(order.token.outcome());
         order.data_at = ctx.books.proven_at(key).unwrap_or(Time::MIN);
         let market = ctx.universe.get(key).ok_or(Reason::new("market_unknown"))?;
-        let rate = market.fees.at(ctx.now).map_err(|_| Reason::new("fee_unknown"))?;
+        large_enough(&order, market)?;
         if order.side == Side::Buy && !order.post_only {
+            let rate = market.fees.at(ctx.now).map_err(|_| Reason::new("fee_unknown"))?;
             // rate × (1 − p) of the notional is charged: at worst the whole rate.
             let notional = match order.size {
                 Size::Shares(shares) => order.price.notional_ceil(shares),
@@ -74,8 +75,8 @@ impl Manager {
             shares: order.remaining_shares(book.tick()),
             reduces: order.purpose.reduces(),
         };
-        if self.stopping && !ask.reduces {
-            return Err(Reason::new("reduce_only"));
+        if self.stopping {
+            return Err(Reason::new("run_over"));
         }
         self.state.know(key, market);
         self.state.refresh_sums();
@@ -151,7 +152,12 @@ impl Manager {
     /// rate does not allow is kept and repeated.
     pub(super) fn cancel(&mut self, now: Time, id: ClientOrderId, out: &mut Outbox) {
         let Some(order) = self.state.orders.get(id) else { return };
-        if order.state.ended() || order.state == OrderState::Delayed || !order.tif.rests() {
+        if order.state.ended() || !order.tif.rests() {
+            return;
+        }
+        if order.state == OrderState::Delayed {
+            // The venue cancels nothing that is held back: it is cancelled as soon as it rests.
+            self.state.orders.want_cancel(id);
             return;
         }
         if order.cancel_at.is_some_and(|at| at.until(now) < ASK_AGAIN) {
@@ -218,6 +224,21 @@ impl Manager {
         out.command(Command::Convert { id, strategy, market, action });
         id
     }
+}
+
+/// Whether the venue takes an order of this size: fewer shares than the market's minimum it refuses, and of
+/// what takes at once less than a dollar.
+fn large_enough(order: &Order, market: &Market) -> Result<(), Reason> {
+    let (few, worth) = match order.size {
+        // A size of nothing has a denial of its own.
+        Size::Shares(shares) if shares.is_zero() => return Ok(()),
+        Size::Shares(shares) => (shares < market.min_size, order.price.notional_floor(shares)),
+        Size::Spend(spend) => (false, spend),
+    };
+    if few || (!order.tif.rests() && worth < Usdc::whole(1)) {
+        return Err(Reason::new("below_minimum").with("worth_micros", worth.micros()));
+    }
+    Ok(())
 }
 
 fn record_of(ctx: &Context<'_>, order: &Order) -> OrderRecord {

@@ -22,6 +22,10 @@ impl Manager {
                 return self.deny(ctx, strategy, about, Reason::new(cause.code()), out);
             }
         }
+        if self.state.off.contains_key(&strategy) && !sells(&signal.action) {
+            let about = (Some(market), Some(signal.id));
+            return self.deny(ctx, strategy, about, Reason::new("strategy_off"), out);
+        }
         match &signal.action {
             Action::Trade(intent) => self.trade(ctx, signal, intent, out),
             Action::Quotes(quotes) => {
@@ -85,6 +89,9 @@ impl Manager {
             (Side::Sell, Size::Shares(shares)) if tif == Tif::Fak => {
                 return self.sell_now(ctx, signal, intent, shares, out);
             }
+            (Side::Sell, Size::Shares(_)) if self.sale_refused(ctx, signal, intent) => {
+                return self.deny(ctx, signal.strategy, about, Reason::new("backing_off"), out);
+            }
             (Side::Sell, Size::Shares(shares)) => {
                 // A strategy sells only its own settled lots.
                 let sellable = self.position(signal.strategy, intent.token).sellable();
@@ -146,6 +153,12 @@ impl Manager {
         self.exits(ctx, token.market(), out);
     }
 
+    /// Whether a strategy's own sale of that token was refused just now.
+    fn sale_refused(&self, ctx: &Context<'_>, signal: &Signal, intent: &TradeIntent) -> bool {
+        let exit = self.state.positions.exit(signal.strategy, intent.token);
+        exit.and_then(|exit| exit.own_tries.again_at).is_some_and(|at| ctx.now < at)
+    }
+
     /// The price of a strategy's own sale: its limit, but not below what the collar allows. It never trades with
     /// our own orders: those are cancelled first.
     fn sale_limit(
@@ -161,6 +174,15 @@ impl Manager {
             return Err(Reason::new("own_order_crosses"));
         }
         Ok(limit)
+    }
+}
+
+/// Whether a signal can only make a position smaller.
+fn sells(action: &Action) -> bool {
+    match action {
+        Action::Close(_) => true,
+        Action::Trade(intent) => intent.side == Side::Sell,
+        Action::Quotes(_) | Action::Basket(_) => false,
     }
 }
 

@@ -81,6 +81,7 @@ fn turn_order(order: &mut Order, now: Time) {
 }
 
 fn turn_exit(exit: &mut ExitState, now: Time) {
-    clamp_some(now, &mut [&mut exit.taken_at, &mut exit.rest_tries.again_at]);
+    let (resting, own) = (&mut exit.rest_tries.again_at, &mut exit.own_tries.again_at);
+    clamp_some(now, &mut [&mut exit.taken_at, resting, own]);
     exit.tries.values_mut().for_each(|tries| clamp_some(now, &mut [&mut tries.again_at]));
 }

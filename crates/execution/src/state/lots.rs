@@ -170,6 +170,8 @@ pub struct ExitState {
     pub tries: BTreeMap<Authority, Tries>,
     /// Resting exits that were refused, in a row.
     pub rest_tries: Tries,
+    /// The strategy's own sales that were refused, in a row.
+    pub own_tries: Tries,
 }
 
 plain!(ExitState);

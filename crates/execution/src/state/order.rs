@@ -335,9 +335,9 @@ impl Order {
         self.state == OrderState::Cancelling || (self.cancel_at.is_some() && unanswered)
     }
 
-    /// Whether it is to be cancelled and never was.
+    /// Whether it is to be cancelled, could be, and never was.
     pub(crate) fn waits_for_first_cancel(&self) -> bool {
-        self.cancel_wanted && self.cancels == 0
+        self.cancel_wanted && self.cancels == 0 && self.state != OrderState::Delayed
     }
 
     /// Fills that are neither final nor failed, oldest first.
