@@ -619,3 +619,128 @@ fn a_target_that_rests_is_moved_to_the_new_tick_size() {
     story.pass(3 * SECOND);
     assert_eq!(lines(&story, "place #3 sell yes 10 at 0.4600"), 1, "{}", story.told);
 }
+
+// Rules whose absence nothing else would show.
+
+#[test]
+fn money_that_rests_in_one_order_is_not_there_for_another() {
+    let mut story = Story::with(|risk| {
+        let most = Usdc::whole(5_000);
+        (risk.max_order_usd, risk.max_market_usd, risk.max_event_usd) = (most, most, most);
+        (risk.max_strategy_usd, risk.max_account_usd, risk.max_unsettled_usd) = (most, most, most);
+        risk.max_category_usd = most;
+    });
+    story.say("", quotes(&[(YES, 30, 2_000), (YES, 29, 2_000)], None));
+    assert_eq!((lines(&story, "place"), story.denials()), (1, vec!["no_cash"]));
+    assert_eq!(free(&story), Usdc::whole(400));
+}
+
+#[test]
+fn a_losing_streak_is_over_after_its_time_whether_a_timer_came_or_not() {
+    let mut story = Story::with(|risk| risk.max_losses_in_a_row = 1);
+    story.bought(10, 40, None);
+    story.after(SECOND).timer();
+    story.say("", trade(Side::Sell, 36, 10));
+    settled(&mut story, 2, YES, Side::Sell, 10, 38);
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    assert_eq!(story.denials(), ["losing_streak"]);
+    story.after(2 * MINUTE + SECOND).book(40, 44);
+    story.say("", quotes(&[(YES, 31, 10)], None));
+    assert_eq!(lines(&story, "place #3 buy yes 10"), 1, "{}", story.told);
+}
+
+#[test]
+fn a_cancel_without_an_answer_is_repeated_so_often_and_again_once_its_order_lives() {
+    let mut story = Story::new();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    story.news(1, "live", OrderUpdate::Live);
+    story.say("", quotes(&[], None));
+    story.pass(2 * MINUTE);
+    assert_eq!(lines(&story, "cancel #1"), 5, "{}", story.told);
+    assert!(lines(&story, "query #1") > 1, "{}", story.told);
+    story.news(1, "refused", OrderUpdate::CancelRefused { still_open: true });
+    story.pass(2 * MINUTE);
+    assert_eq!(lines(&story, "cancel #1"), 10, "{}", story.told);
+}
+
+#[test]
+fn an_answer_that_is_overtaken_by_the_fills_of_its_order_raises_no_question() {
+    let mut story = Story::new();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    settled(&mut story, 1, YES, Side::Buy, 10, 30);
+    story.news(1, "live", OrderUpdate::Live);
+    story.pass(30 * SECOND);
+    assert_eq!((lines(&story, "query"), lines(&story, "cancel")), (0, 0), "{}", story.told);
+    assert_eq!(state(&story, 1), OrderState::Filled);
+}
+
+#[test]
+fn an_exit_cancels_no_more_of_the_strategys_sales_than_it_needs() {
+    let mut story = Story::new();
+    story.bought(30, 30, None);
+    story.pass(3 * SECOND);
+    for (id, cents) in [(2, 50), (3, 51)] {
+        story.say("", sale(cents, 10, Urgency::Rest, false));
+        story.news(id, "live", OrderUpdate::Live);
+    }
+    story.told.clear();
+    let half = OperatorCommand::Close { token: YES, fraction_ppm: 500_000, collar: None };
+    story.hear("", operator(half));
+    assert_eq!((lines(&story, "cancel #2"), lines(&story, "cancel #3")), (1, 0), "{}", story.told);
+    assert_eq!(lines(&story, "place #4 sell yes 10 at 0.3800 FAK"), 1, "{}", story.told);
+}
+
+#[test]
+fn a_sale_that_finds_bids_ends_the_row_of_those_that_found_none() {
+    let mut story = Story::new();
+    story.bought(20, 40, Some(stop()));
+    story.pass(2 * SECOND);
+    story.book(34, 38);
+    story.pass(2_500);
+    for id in [2, 3] {
+        story.news(id, "killed", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
+        story.pass(500);
+    }
+    assert_eq!(lines(&story, "place #4 sell yes 20 at 0.3000"), 1, "{}", story.told);
+    for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+        story.fill(4, 4, YES, Side::Sell, 10, 34, status);
+    }
+    story.news(4, "killed", killed(10));
+    story.pass(500);
+    assert_eq!(lines(&story, "place #5 sell yes 10 at 0.3200"), 1, "{}", story.told);
+}
+
+#[test]
+fn an_operator_who_repeats_a_close_does_not_wait_for_its_earlier_tries() {
+    let mut story = Story::with(|risk| risk.exit_tries = 2);
+    story.bought(20, 40, None);
+    story.pass(3 * SECOND);
+    let close = OperatorCommand::Close { token: YES, fraction_ppm: 1_000_000, collar: None };
+    story.hear("", operator(close));
+    for id in 2..6 {
+        let reason = RejectReason::FakKilled;
+        story.news(id, "killed", OrderUpdate::Rejected { reason });
+        story.pass(2_500);
+    }
+    story.told.clear();
+    assert_eq!(story.engine.manager().orders().open_count(), 0);
+    story.hear("", operator(close));
+    assert_eq!(lines(&story, "place"), 1, "{}", story.told);
+}
+
+#[test]
+fn of_two_quotes_of_equal_edge_that_would_meet_the_first_stays() {
+    for (edge, cancels) in [(10, 0), (11, 1)] {
+        let mut story = Story::new();
+        story.say("", quotes(&[(YES, 35, 10)], None));
+        story.news(1, "live", OrderUpdate::Live);
+        let Event::World(world) = foreign(&story, 1, quotes(&[(NO, 65, 10)], None)) else {
+            unreachable!()
+        };
+        let WorldEvent::Signal(signal) = &*world else { unreachable!() };
+        let (strategy, edge) = (StrategyId::literal("alpha"), Usdc::cents(edge));
+        story.hear("", WorldEvent::Signal(Signal { strategy, edge, ..signal.clone() }).into());
+        assert_eq!(story.denials(), ["self_cross"]);
+        assert_eq!(lines(&story, "cancel #1"), cancels, "{edge}: {}", story.told);
+    }
+}
