@@ -744,3 +744,43 @@ fn of_two_quotes_of_equal_edge_that_would_meet_the_first_stays() {
         assert_eq!(lines(&story, "cancel #1"), cancels, "{edge}: {}", story.told);
     }
 }
+
+#[test]
+fn a_fill_ends_a_row_of_refusals_like_an_answer() {
+    let mut story = Story::new();
+    let refused = || OrderUpdate::Rejected { reason: RejectReason::Balance };
+    for id in [1, 2] {
+        story.say("", trade(Side::Buy, 44, 10));
+        story.news(id, "refused", refused());
+        story.after(5 * SECOND).book(40, 44);
+    }
+    story.say("", trade(Side::Buy, 44, 10));
+    story.fill(3, 3, YES, Side::Buy, 10, 44, TradeStatus::Matched);
+    story.say("", trade(Side::Buy, 44, 10));
+    story.news(4, "refused", refused());
+    story.after(3 * SECOND).book(40, 44);
+    story.say("", trade(Side::Buy, 44, 10));
+    assert_eq!(lines(&story, "place #5 buy yes"), 1, "{}", story.told);
+}
+
+#[test]
+fn after_a_stop_the_rest_can_be_offered_while_nothing_is_bought() {
+    let mut story = Story::new();
+    story.bought(20, 40, Some(stop()));
+    story.bought(20, 30, None);
+    story.pass(2 * SECOND);
+    story.book(34, 38);
+    story.pass(2_500);
+    settled(&mut story, 3, YES, Side::Sell, 20, 34);
+    let quote = |side, cents| Quote {
+        token: YES,
+        side,
+        price: Price::cents(cents),
+        size: Shares::whole(10),
+        exit: None,
+    };
+    story.told.clear();
+    story.say("", Action::Quotes(vec![quote(Side::Buy, 30), quote(Side::Sell, 45)]));
+    assert_eq!(story.denials(), ["just_stopped"]);
+    assert_eq!(lines(&story, "place #4 sell yes 10 at 0.4500"), 1, "{}", story.told);
+}
