@@ -209,14 +209,14 @@ impl Books {
     ///
     /// The carried best prices decide where the feed has them; without any, only a book that began
     /// with a snapshot counts.
-    pub fn known(&self, key: MarketKey) -> bool {
+    pub fn synced(&self, key: MarketKey) -> bool {
         let Some(slot) = self.slots.get(key.index()) else { return false };
         slot.agrees.unwrap_or(slot.book.quality() == BookQuality::Snapshot)
     }
 
     /// Whether the book is usable: synced and not crossed.
-    pub fn trusted(&self, key: MarketKey) -> bool {
-        self.known(key) && self.get(key).is_some_and(|book| !book.is_crossed())
+    pub fn usable(&self, key: MarketKey) -> bool {
+        self.synced(key) && self.get(key).is_some_and(|book| !book.is_crossed())
     }
 
     /// Completes the batches that `next` shows to be over, oldest first, into `done`. Call before
@@ -495,12 +495,12 @@ mod tests {
             apply(&mut books, level(3, Side::Sell, 42, 0, Some((40, 44)))),
             Applied::Open(key)
         );
-        assert!(!books.trusted(key));
+        assert!(!books.usable(key));
         assert_eq!(
             apply(&mut books, level(3, Side::Sell, 44, 8, Some((40, 44)))),
             Applied::Complete(key)
         );
-        assert!(books.trusted(key));
+        assert!(books.usable(key));
         // The mirrored copy changes nothing and opens no batch.
         assert_eq!(
             apply(&mut books, level(3, Side::Sell, 44, 8, Some((40, 44)))),
@@ -531,11 +531,11 @@ mod tests {
         // The removal of 0.45 was lost: the venue's best bid is 0.40 after this change.
         let lost = level(2, Side::Buy, 40, 9, Some((40, 0)));
         assert_eq!(books.apply(&lost, |_, _| ()), Applied::Open(MarketKey(0)));
-        assert!(!books.trusted(MarketKey(0)));
+        assert!(!books.usable(MarketKey(0)));
         books.close_due(&level(3, Side::Buy, 39, 1, None), &mut done);
         assert_eq!(books.best(Token(0), Side::Buy), Some((Price::cents(40), Shares::whole(9))));
         assert_eq!(books.stats().stale_levels, 1);
-        assert!(books.trusted(MarketKey(0)));
+        assert!(books.usable(MarketKey(0)));
     }
 
     #[test]
@@ -587,7 +587,7 @@ mod tests {
         let book = books.get(key).unwrap();
         assert_eq!(book.size_at(Outcome::Yes, Side::Buy, Price::cents(40)), Shares::ZERO);
         assert_eq!(book.levels(Outcome::Yes, Side::Sell).count(), 0);
-        assert!(!books.known(key));
+        assert!(!books.synced(key));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Touched {
 
 /// Result of a walk over displayed depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Walk {
+pub struct DepthWalk {
     /// Shares available up to the limit and the size asked for.
     pub shares: Shares,
     /// What they cost or bring, each level rounded against the taker to the micro-dollar.
@@ -405,8 +405,8 @@ impl Book {
     ///
     /// `side` is the taker's: a buyer walks the asks (each level rounded up), a seller the bids
     /// (rounded down).
-    pub fn walk(&self, outcome: Outcome, side: Side, limit: Price, shares: Shares) -> Walk {
-        let mut walk = Walk::default();
+    pub fn walk(&self, outcome: Outcome, side: Side, limit: Price, shares: Shares) -> DepthWalk {
+        let mut walk = DepthWalk::default();
         for (price, size) in self.levels(outcome, side.other()) {
             let within = match side {
                 Side::Buy => price <= limit,

@@ -41,7 +41,7 @@ mod time;
 pub use amounts::{Amounts, AmountsError, Rounding, immediate_amounts, resting_amounts};
 pub use batch::{Applied, BatchStats, Books};
 pub use blocker::{Blocker, Cause, Scope};
-pub use book::{Book, BookQuality, Levels, OffGrid, Touched, Walk};
+pub use book::{Book, BookQuality, DepthWalk, Levels, OffGrid, Touched};
 pub use book_hash::{HashInput, RawLevel, book_hash};
 pub use code::{Code, CodeError};
 pub use command::{Command, Conversion, PlaceOrder, Query};

@@ -14,7 +14,7 @@ use polydesk_domain::{
     Usdc, WorldEvent,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Ask, Facts, Limits, RawRisk};
+use polydesk_execution::{Facts, GateRequest, RawRisk, RiskLimits};
 use polydesk_strategies::CATALOGUE;
 
 const SMALL: Size = Size { markets: 50, orders: 50 };
@@ -73,7 +73,7 @@ fn percentiles(mut times: Vec<Duration>) -> [Duration; 2] {
 }
 
 /// Limits that stop nothing here.
-fn limits() -> Limits {
+fn limits() -> RiskLimits {
     let most = Usdc::whole(1_000_000_000);
     let raw = RawRisk {
         max_order_usd: most,
@@ -94,7 +94,7 @@ fn limits() -> Limits {
         cancel_burst: 100_000_000,
         ..RawRisk::default()
     };
-    Limits::try_from(&raw).unwrap()
+    RiskLimits::try_from(&raw).unwrap()
 }
 
 /// Ten markets of one neg-risk group or of one event, in turn; eight categories.
@@ -320,7 +320,7 @@ fn gate() {
         let mut admits = Vec::new();
         for cycle in 0..CYCLES {
             let key = MarketKey((u64::from(cycle) * 6_151 % u64::from(size.markets)) as u32);
-            let ask = Ask {
+            let ask = GateRequest {
                 strategy: MAKER,
                 token: key.token(Outcome::Yes),
                 side: Side::Buy,

@@ -1,4 +1,4 @@
-//! Who is called for what, and what becomes of what it emits.
+//! Dispatches events to strategies and their signals to the order manager.
 
 use polydesk_domain::{
     AccountEvent, CashKind, Code, MarketKey, Outbox, Position, Record, Side, Signal, Size, Stamped,
@@ -56,7 +56,7 @@ impl Engine {
             AccountEvent::Trade(trade) => order(trade.order),
             AccountEvent::Cash(cash) => {
                 if let (CashKind::Redeem, Some(market)) = (cash.kind, cash.market) {
-                    // A redemption turns everything in the market into money, whoever holds it.
+                    // A redemption turns the holdings of all strategies in the market into money.
                     let held = self.manager.positions().in_market(market);
                     let mut owners: Vec<_> = held.iter().map(|(owner, _)| *owner).collect();
                     owners.dedup();

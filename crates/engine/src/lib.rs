@@ -15,7 +15,7 @@ use polydesk_domain::{
     MarketKey, MarketState, NoteLevel, Outbox, Signal, Span, Stamped, StrategyId, Time, Universe,
     WorldEvent,
 };
-use polydesk_execution::{Context, Limits, Manager};
+use polydesk_execution::{Context, Manager, RiskLimits};
 use polydesk_signals::{Dropped, Queue};
 use polydesk_strategies::{Emitted, Kinds, Strategy};
 
@@ -29,14 +29,14 @@ pub struct Setup {
     /// The run: part of every id, a new one at every start. Backtests and tests use 0.
     pub run: u32,
     /// Limits of the risk gate.
-    pub limits: Limits,
+    pub limits: RiskLimits,
     /// Why the gate is closed at the start.
     pub blockers: Vec<(Cause, Blocker)>,
 }
 
 impl Setup {
     /// Run 0, with `not_reconciled` alone: the first account snapshot opens the gate.
-    pub fn simulated(limits: Limits) -> Setup {
+    pub fn simulated(limits: RiskLimits) -> Setup {
         let detail = "the account was not compared yet".to_owned();
         let blocker = Blocker { since: Time::MIN, detail, lost: None, epoch: 0 };
         Setup { run: 0, limits, blockers: vec![(Cause::NotReconciled, blocker)] }
@@ -299,7 +299,7 @@ impl Engine {
             Some(owner) => self.dispatch_to(stamped, Kinds::FORECAST, owner, out),
             None => {
                 let text =
-                    format!("an answer to question {ask}, which nobody asked or got it already");
+                    format!("an answer to question {ask}, which is unknown or already answered");
                 out.note(NoteLevel::Info, "unknown_answer", text);
             }
         }

@@ -34,7 +34,7 @@ impl Engine {
     }
 
     /// Takes up entries: facts are restored, nothing is decided again. Markets that entries name and that
-    /// are not listed here get the next keys, by condition id; they are returned for whoever gives keys.
+    /// are not listed here get the next keys, by condition id; they are returned to the inbox, which assigns keys.
     ///
     /// # Errors
     /// An entry that cannot be read; the engine is then not to be used.

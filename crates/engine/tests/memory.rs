@@ -17,7 +17,7 @@ use polydesk_domain::{
     Time, TradeId, TradeStatus, Usdc, WorldEvent,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Limits, RawRisk};
+use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_strategies::CATALOGUE;
 
 static BLOCKS: AtomicIsize = AtomicIsize::new(0);
@@ -90,7 +90,7 @@ impl Bench {
         };
         let strategies =
             CATALOGUE.iter().map(|line| (line.build)(line.id, &(line.defaults)()).unwrap());
-        let setup = Setup::simulated(Limits::try_from(&raw).unwrap());
+        let setup = Setup::simulated(RiskLimits::try_from(&raw).unwrap());
         let engine = Engine::new(setup, strategies.collect()).unwrap();
         let mut bench =
             Bench { engine, out: Outbox::new(), millis: 1_000_000, signals: 0, placed: 0 };

@@ -65,7 +65,7 @@ pub struct RawRisk {
     pub stop_collar: Price,
     /// It sells no more than what could have been sold at any time within so many seconds.
     pub exit_depth_secs: u64,
-    /// An exit that finds nobody is repeated at once, with a tick more of room, so many times; then after 2, 4 …
+    /// An exit without a fill is repeated at once, with a tick more of room, so many times; then after 2, 4 …
     /// 60 seconds.
     pub exit_tries: u32,
     /// Most pUSD of a basket that may stand without its other legs.
@@ -128,7 +128,7 @@ pub enum LossLatch {
 /// Validated limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `RawRisk`, with units")]
-pub struct Limits {
+pub struct RiskLimits {
     raw: RawRisk,
     pub max_order: Usdc,
     pub max_market: Usdc,
@@ -163,25 +163,26 @@ pub struct Limits {
     pub max_unwind_loss: Price,
 }
 
-impl Limits {
+impl RiskLimits {
     /// What was written.
     pub fn raw(&self) -> &RawRisk {
         &self.raw
     }
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        // The defaults satisfy their own rules; a test says so.
-        Limits::try_from(&RawRisk::default()).unwrap_or_else(|broken| unreachable!("{broken:?}"))
+impl Default for RiskLimits {
+    fn default() -> RiskLimits {
+        // The defaults satisfy their own rules; a test checks it.
+        RiskLimits::try_from(&RawRisk::default())
+            .unwrap_or_else(|broken| unreachable!("{broken:?}"))
     }
 }
 
-impl TryFrom<&RawRisk> for Limits {
+impl TryFrom<&RawRisk> for RiskLimits {
     /// Every broken rule.
     type Error = Vec<String>;
 
-    fn try_from(raw: &RawRisk) -> Result<Limits, Vec<String>> {
+    fn try_from(raw: &RawRisk) -> Result<RiskLimits, Vec<String>> {
         let mut broken = Vec::new();
         let mut usd = |key: &str, money: Usdc| {
             if money <= Usdc::ZERO {
@@ -189,7 +190,7 @@ impl TryFrom<&RawRisk> for Limits {
             }
             money
         };
-        let mut limits = Limits {
+        let mut limits = RiskLimits {
             raw: raw.clone(),
             max_order: usd("max_order_usd", raw.max_order_usd),
             max_market: usd("max_market_usd", raw.max_market_usd),
@@ -283,14 +284,14 @@ mod tests {
 
     #[test]
     fn the_defaults_satisfy_their_own_rules() {
-        assert!(Limits::try_from(&RawRisk::default()).is_ok());
+        assert!(RiskLimits::try_from(&RawRisk::default()).is_ok());
     }
 
     #[test]
     fn zero_never_means_no_limit() {
         let zero = Usdc::ZERO;
         let raw = RawRisk { max_order_usd: zero, max_open_orders: 0, ..RawRisk::default() };
-        let broken = Limits::try_from(&raw).unwrap_err();
+        let broken = RiskLimits::try_from(&raw).unwrap_err();
         assert_eq!(broken.len(), 2, "{broken:?}");
         assert_eq!(broken[0], "risk.max_order_usd is 0.00; it must be above 0 pUSD");
     }

@@ -1,19 +1,19 @@
-//! When to leave, and why: what every lot of a holding wants by its own plan, age and entry price, and what
-//! somebody asked for. Nothing here knows orders.
+//! Exit intents of a holding: those of each lot by its exit plan, age and entry price, and pending exits of
+//! operators, strategies and baskets. Does not depend on orders.
 
 mod memory;
 
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Book, ClientOrderId, ExitReason, Outcome, Price, Shares, Side, SignalId, Span, TakeProfit,
-    Tick, Time, Token, Usdc, Walk,
+    Book, ClientOrderId, DepthWalk, ExitReason, Outcome, Price, Shares, Side, SignalId, Span,
+    TakeProfit, Tick, Time, Token, Usdc,
 };
 
 pub use memory::ExitMemory;
 pub(crate) use memory::Waiting;
 
-use crate::config::Limits;
+use crate::config::RiskLimits;
 use crate::state::{Authority, ExitState, FillKey, Holding, Lot, PendingExit, average_units};
 
 /// Shares that are to be sold into the bids.
@@ -73,7 +73,7 @@ fn up_to_tick(units: u64, tick: Tick) -> Option<Price> {
     u16::try_from(units).ok().and_then(Price::new).filter(|price| price.tradable(tick))
 }
 
-/// A stop is broken when two checks this far apart and all between them say so: one batch is no price.
+/// A stop triggers when two checks this far apart, and all between them, are below it: one batch is no price.
 const CONFIRM: Span = Span::secs(1);
 
 /// What a holding wants now.
@@ -270,7 +270,7 @@ pub fn slice(
     memory: &ExitMemory,
     outcome: Outcome,
     ctx: &ExitContext<'_>,
-    limits: &Limits,
+    limits: &RiskLimits,
     tries: u32,
 ) -> Result<(Price, Shares), &'static str> {
     let tick = ctx.book.tick();
@@ -282,7 +282,7 @@ pub fn slice(
         return Err("no_bid_above_floor");
     }
     // Immediate orders below a dollar are refused.
-    let sells = |walk: &Walk| walk.shares >= ctx.min_size && walk.notional >= Usdc::whole(1);
+    let sells = |walk: &DepthWalk| walk.shares >= ctx.min_size && walk.notional >= Usdc::whole(1);
     let whole = ctx.book.walk(outcome, Side::Sell, floor, take.shares);
     if take.shares < ctx.min_size || (whole.shares == take.shares && !sells(&whole)) {
         return Err("dust");
@@ -303,7 +303,7 @@ pub fn slice(
     if !sells(&walk) {
         return Err("depth_not_standing");
     }
-    // A little below the last level needed, and further with every try that found nobody: lower would only
+    // A little below the last level needed, and a tick further with every try without a fill: lower would only
     // meet our own bids further down.
     let room = u64::from(tick.units()) * u64::from(2 + tries);
     let near = walk.worst.map_or(0, |worst| u64::from(worst.units()).saturating_sub(room));

@@ -8,18 +8,18 @@ use polydesk_domain::{
     Side, StrategyId, Time, Token, Universe, Usdc,
 };
 
-use crate::config::Limits;
+use crate::config::RiskLimits;
 use crate::state::{Exposure, LedgerAccount, State, concerns};
 
 /// Whether new exposure may be taken at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum GateMode {
     /// Not reconciled yet: nothing leaves.
     NotReady,
     /// Everything within limits.
     Running,
-    /// No new exposure by a person's wish.
+    /// No new exposure: paused by an operator.
     Paused,
     /// Only what makes positions smaller.
     ReduceOnly,
@@ -27,28 +27,28 @@ pub enum Mode {
     Killed,
 }
 
-impl Mode {
+impl GateMode {
     /// What the blockers come to, in one word.
-    pub fn of(state: &State) -> Mode {
+    pub fn of(state: &State) -> GateMode {
         let set = |cause| state.blockers.contains_key(&cause);
         let closed = |cause: &&Cause| cause.scope() == Scope::Orders && !cause.is_local();
         if set(Cause::Killed) || set(Cause::Halted) {
-            Mode::Killed
+            GateMode::Killed
         } else if state.blockers.keys().any(|cause| closed(&cause)) {
-            Mode::NotReady
+            GateMode::NotReady
         } else if set(Cause::ReduceOnly) {
-            Mode::ReduceOnly
+            GateMode::ReduceOnly
         } else if set(Cause::Paused) {
-            Mode::Paused
+            GateMode::Paused
         } else {
-            Mode::Running
+            GateMode::Running
         }
     }
 }
 
 /// What is to be sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub struct GateRequest {
     /// Who.
     pub strategy: StrategyId,
     /// Which token.
@@ -93,9 +93,9 @@ impl Facts<'_> {
     }
 }
 
-impl Limits {
+impl RiskLimits {
     /// Whether an ask may leave; the denial names the rule and the figures.
-    pub fn admit(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+    pub fn admit(&self, ask: &GateRequest, facts: &Facts<'_>) -> Result<(), Reason> {
         self.ready(ask, facts)?;
         let market = facts.universe.market(ask.token.market());
         self.sane(ask, market, facts)?;
@@ -108,7 +108,7 @@ impl Limits {
     }
 
     /// Checks that no exit may skip.
-    fn ready(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+    fn ready(&self, ask: &GateRequest, facts: &Facts<'_>) -> Result<(), Reason> {
         for cause in facts.state.blockers.keys() {
             // Limits of loss are looked at later, with their figures.
             let latch = matches!(cause, Cause::DailyLoss | Cause::Drawdown);
@@ -121,11 +121,11 @@ impl Limits {
         if !facts.market_state(key).is_some_and(MarketState::trades) {
             return Err(Reason::new("market_not_open"));
         }
-        if !facts.books.known(key) {
+        if !facts.books.synced(key) {
             return Err(Reason::new("book_not_known"));
         }
         // How old the last proof of a book is, the runtime compares and reports; a market whose stream
-        // was interrupted has a void book.
+        // was interrupted has an invalidated book.
         if !facts.books.verified(key) {
             return Err(Reason::new("book_unverified"));
         }
@@ -133,7 +133,7 @@ impl Limits {
     }
 
     /// Rules of the venue and common sense.
-    fn sane(&self, ask: &Ask, market: &Market, facts: &Facts<'_>) -> Result<(), Reason> {
+    fn sane(&self, ask: &GateRequest, market: &Market, facts: &Facts<'_>) -> Result<(), Reason> {
         if market.version != ProtocolVersion::V1 && market.version != ProtocolVersion::V2 {
             return Err(Reason::new("protocol_unknown"));
         }
@@ -195,7 +195,7 @@ impl Limits {
     }
 
     /// Limits on how much.
-    fn amounts(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+    fn amounts(&self, ask: &GateRequest, facts: &Facts<'_>) -> Result<(), Reason> {
         let over = |code, is: Usdc, most: Usdc| {
             Err(Reason::new(code)
                 .with("would_be_micros", is.micros())
@@ -233,7 +233,7 @@ impl Limits {
     }
 
     /// Denies what could trade with our own orders, also through the complement.
-    fn no_self_cross(&self, ask: &Ask, facts: &Facts<'_>) -> Result<(), Reason> {
+    fn no_self_cross(&self, ask: &GateRequest, facts: &Facts<'_>) -> Result<(), Reason> {
         for order in facts.state.orders.open_in(ask.token.market()) {
             if crosses(ask.token, ask.side, ask.price, order.token, order.side, order.price) {
                 // The lower edge waits: the denial names the order that crosses.

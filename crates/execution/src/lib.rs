@@ -1,7 +1,7 @@
 //! Acts on signals: risk gate, orders, positions, baskets and the ledger.
 //!
 //! [`State`] is what is known, as plain data; [`Manager`] decides what to do about what changed, and
-//! [`Limits::admit`] what may leave. Nothing here decides about markets: strategies do. It reads no
+//! [`RiskLimits::admit`] what may leave. Nothing here decides about markets: strategies do. It reads no
 //! clock, waits for nothing and never holds a float near money.
 
 #![deny(clippy::float_arithmetic)]
@@ -14,9 +14,9 @@ mod manager;
 pub mod state;
 
 pub use budget::Budget;
-pub use config::{Limits, LossLatch, RawRisk};
+pub use config::{LossLatch, RawRisk, RiskLimits};
 pub use exit::{ExitContext, ExitIntents, ExitMemory, Take, exit_intents};
-pub use gate::{Ask, Facts, Mode, crosses};
+pub use gate::{Facts, GateMode, GateRequest, crosses};
 pub use manager::{Context, Counts, Manager};
 pub use state::{
     Authority, BasketLeg, ClosedLot, Entry, Equity, ExitState, Exposure, FillKey, Holding, Illegal,

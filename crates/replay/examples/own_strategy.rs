@@ -10,7 +10,7 @@ use polydesk_domain::{
     StrategyId, TradeIntent, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::Limits;
+use polydesk_execution::RiskLimits;
 use polydesk_replay::{EventLog, Options, replay};
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
@@ -46,7 +46,7 @@ impl Strategy for Favourite {
 
     fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
         let Trigger::Batch(key) = trigger else { return };
-        let Some(book) = view.trusted_book(key) else { return };
+        let Some(book) = view.usable_book(key) else { return };
         for outcome in Outcome::BOTH {
             let (Some((bid, _)), Some((ask, _))) = (book.best_bid(outcome), book.best_ask(outcome))
             else {
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tape = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tapes/nhl-2026-06-07");
     let mut reader = TapeReader::open(&tape)?;
     let mut engine =
-        Engine::new(Setup::simulated(Limits::default()), vec![Box::new(Favourite::default())])?;
+        Engine::new(Setup::simulated(RiskLimits::default()), vec![Box::new(Favourite::default())])?;
     let mut sim = Sim::new(SimConfig::default(), 7)?;
     let mut log = EventLog::hash_only();
     let options = Options { times: reader.manifest().times, ..Options::default() };

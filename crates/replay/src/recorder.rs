@@ -186,7 +186,7 @@ impl Recorder {
             if state.trades() {
                 self.out.book_ticks.0 += 1;
                 let key = polydesk_domain::MarketKey(index as u32);
-                self.out.book_ticks.1 += u64::from(engine.books().trusted(key));
+                self.out.book_ticks.1 += u64::from(engine.books().usable(key));
             }
         }
         self.point(engine, at);

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use figment::Figment;
 use keys::Known;
 use polydesk_domain::StrategyId;
-use polydesk_execution::{Limits, RawRisk};
+use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_sim::SimConfig;
 use polydesk_strategies::{CATALOGUE, Strategy};
 use serde::de::DeserializeOwned;
@@ -47,7 +47,7 @@ pub struct Settings {
     /// When market data are too old to trade on.
     pub feed: FeedSettings,
     /// Limits of the risk gate.
-    pub limits: Limits,
+    pub limits: RiskLimits,
     /// The chosen strategies with their sections as TOML, in order: a kind, or an instance `KIND.NAME`.
     pub strategies: Vec<(StrategyId, String)>,
     /// Every setting as text with its origin, by key.
@@ -92,7 +92,7 @@ impl Settings {
                 problems.push(Problem::rule(text, &lines));
             }
         }
-        let limits = risk.as_ref().map(Limits::try_from).and_then(|limits| match limits {
+        let limits = risk.as_ref().map(RiskLimits::try_from).and_then(|limits| match limits {
             Ok(limits) => Some(limits),
             Err(broken) => {
                 problems.extend(broken.into_iter().map(|text| Problem::rule(text, &lines)));

@@ -60,8 +60,8 @@ impl<'a> View<'a> {
         self.universe.market(key)
     }
     /// The book of a market, if it is usable: synced and not crossed.
-    pub fn trusted_book(&self, key: MarketKey) -> Option<&'a Book> {
-        if self.books.trusted(key) { self.books.get(key) } else { None }
+    pub fn usable_book(&self, key: MarketKey) -> Option<&'a Book> {
+        if self.books.usable(key) { self.books.get(key) } else { None }
     }
     /// Whether the market takes orders.
     pub fn trades(&self, key: MarketKey) -> bool {

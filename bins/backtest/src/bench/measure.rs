@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use polydesk_domain::{Books, Event, MarketEvent, MarketKey, Outbox, Outcome, Span};
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Limits, RawRisk};
+use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_replay::{EventLog, Options, replay};
 use polydesk_settings::Settings;
 use polydesk_sim::{Sim, SimConfig};
@@ -161,8 +161,8 @@ pub fn work<S: EventSource>(what: What, source: &mut S) -> anyhow::Result<Work> 
     }
 }
 
-fn limits() -> anyhow::Result<Limits> {
-    Limits::try_from(&RawRisk::default())
+fn limits() -> anyhow::Result<RiskLimits> {
+    RiskLimits::try_from(&RawRisk::default())
         .map_err(|broken| anyhow::anyhow!("the built-in limits are wrong: {}", broken.join("; ")))
 }
 
@@ -235,7 +235,7 @@ fn strategy<S: EventSource>(source: &mut S) -> anyhow::Result<Work> {
 
 fn whole<S: EventSource>(
     source: &mut S,
-    limits: Limits,
+    limits: RiskLimits,
     strategies: Vec<Box<dyn Strategy>>,
     exchange: SimConfig,
     seed: u64,

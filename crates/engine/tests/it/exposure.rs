@@ -11,7 +11,7 @@ use polydesk_domain::{
     TradeId, TradeIntent, TradeStatus, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Exposure, Facts, LedgerAccount, Limits, RawRisk};
+use polydesk_execution::{Exposure, Facts, LedgerAccount, RawRisk, RiskLimits};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 const ALPHA: StrategyId = StrategyId::literal("alpha");
@@ -50,7 +50,7 @@ fn engine(limits: &RawRisk, scripts: &[Script; 2]) -> Engine {
     let puppets = puppets
         .map(|(id, script)| Box::new(Puppet(*id, Arc::clone(script))) as Box<dyn Strategy>)
         .collect();
-    Engine::new(Setup::simulated(Limits::try_from(limits).unwrap()), puppets).unwrap()
+    Engine::new(Setup::simulated(RiskLimits::try_from(limits).unwrap()), puppets).unwrap()
 }
 
 /// A market named by its number with group, event and category; empty where it has none.

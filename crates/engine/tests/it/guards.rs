@@ -8,7 +8,7 @@ use polydesk_domain::{
     TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::Limits;
+use polydesk_execution::RiskLimits;
 
 use crate::deadlines::{
     HOUR, MINUTE, SECOND, blockers, buying_a_pair, cancelled, converted, free, killed, lines, pair,
@@ -198,7 +198,7 @@ fn what_a_wrong_clock_saved_counts_as_now_after_a_restart() {
     story.say("", trade(Side::Buy, 44, 10));
     let entries = story.engine.save();
     let puppet = Puppet(Arc::clone(&story.script), Arc::clone(&story.ttl));
-    let setup = Setup { blockers: Vec::new(), ..Setup::simulated(Limits::default()) };
+    let setup = Setup { blockers: Vec::new(), ..Setup::simulated(RiskLimits::default()) };
     story.engine = Engine::new(setup, vec![Box::new(puppet)]).unwrap();
     story.engine.load(&entries).unwrap();
     story.now -= 5 * HOUR;

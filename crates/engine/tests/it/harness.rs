@@ -13,7 +13,7 @@ use polydesk_domain::{
     Stamped, StrategyId, Tif, Time, Token, TradeId, TradeIntent, TradeStatus, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Limits, RawRisk};
+use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 pub const YES: Token = Token(0);
@@ -77,7 +77,8 @@ impl Story {
         let ttl = Arc::new(AtomicI64::new(60));
         let puppet: Box<dyn Strategy> = Box::new(Puppet(Arc::clone(&script), Arc::clone(&ttl)));
         let engine =
-            Engine::new(Setup::simulated(Limits::try_from(&raw).unwrap()), vec![puppet]).unwrap();
+            Engine::new(Setup::simulated(RiskLimits::try_from(&raw).unwrap()), vec![puppet])
+                .unwrap();
         let mut story = Story {
             engine,
             script,

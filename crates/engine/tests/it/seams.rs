@@ -11,7 +11,7 @@ use polydesk_domain::{
     Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{LedgerAccount, Limits};
+use polydesk_execution::{LedgerAccount, RiskLimits};
 
 use crate::harness::{NO, Story, YES, operator, quotes, rest, trade};
 
@@ -307,7 +307,7 @@ fn a_sale_is_corrected_before_and_after_it_is_final() {
 #[test]
 fn a_pause_before_the_start_is_kept() {
     let mut story = Story::new();
-    story.engine = Engine::new(Setup::simulated(Limits::default()), Vec::new()).unwrap();
+    story.engine = Engine::new(Setup::simulated(RiskLimits::default()), Vec::new()).unwrap();
     story.hear("", operator(OperatorCommand::Pause));
     story.hear("", ControlEvent::Start.into());
     let snapshot = AccountSnapshot { complete: true, ..AccountSnapshot::default() };

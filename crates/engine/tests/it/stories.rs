@@ -10,7 +10,7 @@ use polydesk_domain::{
     Span, StrategyId, TakeProfit, Token, TradeIntent, TradeStatus, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{LedgerAccount, Limits, RawRisk};
+use polydesk_execution::{LedgerAccount, RawRisk, RiskLimits};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 use crate::harness::*;
@@ -265,7 +265,7 @@ fn a_fill_that_contradicts_its_order_halts_everything() {
     story.say("want yes 31", quotes(&[(YES, 31, 10)], None));
     story.check(expect![[r#"
         1ms #1 fill 10 at 0.3000 matched
-            note halt: order #1 is buy Token(0), its fill says buy Token(1)
+            note halt: order #1 is buy Token(0), its fill is buy Token(1)
             cancel all
         1ms want yes 31
     "#]]);
@@ -785,7 +785,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
         Box::new(Other(Arc::clone(&script[0]), Usdc::cents(1), StrategyId::literal("poor"))),
         Box::new(Other(Arc::clone(&script[1]), Usdc::cents(9), StrategyId::literal("rich"))),
     ];
-    story.engine = Engine::new(Setup::simulated(Limits::default()), slots).unwrap();
+    story.engine = Engine::new(Setup::simulated(RiskLimits::default()), slots).unwrap();
     let mut market = Market::plain(1, "story");
     market.fees = Fees::flat(FeeRate::FREE);
     story.hear(

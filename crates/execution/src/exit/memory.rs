@@ -10,9 +10,9 @@ use crate::state::{FillKey, average_units};
 
 /// Prices that the median is of.
 const PRICES: usize = 5;
-/// They are at least this far apart: a burst of batches is one moment.
+/// They are at least this far apart: a burst of batches counts once.
 const PRICE_EVERY: Span = Span::millis(250);
-/// Older ones say nothing.
+/// Older prices are ignored.
 const PRICE_AGE: Span = Span::secs(30);
 /// Depth within so long is kept as its minimum.
 const DEPTH_EVERY: Span = Span::millis(100);
@@ -43,7 +43,7 @@ pub(crate) struct Waiting {
     pub since: Time,
     /// When it was counted last.
     pub counted_at: Time,
-    /// Whether people know.
+    /// Whether it was reported to the operator.
     pub noted: bool,
 }
 
@@ -208,12 +208,18 @@ mod tests {
             ("watched long enough", &[(0, deep)], 1_000, 39, 200),
             ("long ago", &[(0, deep)], 100_000, 39, 200),
             ("not at this price", &[(0, deep)], 1_000, 40, 0),
-            ("a thin moment", &[(0, deep), (900, &[(39, 5)]), (950, deep)], 1_000, 39, 5),
+            ("thin for 50 ms", &[(0, deep), (900, &[(39, 5)]), (950, deep)], 1_000, 39, 5),
             ("a thin batch", &[(0, deep), (950, &[(39, 5)]), (950, deep)], 1_000, 39, 5),
-            ("a thin moment is over", &[(0, deep), (900, &[(39, 5)]), (950, deep)], 2_050, 39, 200),
-            ("a moment of plenty", &[(0, &[(39, 5)]), (950, deep)], 1_000, 39, 5),
+            (
+                "thin more than a second ago",
+                &[(0, deep), (900, &[(39, 5)]), (950, deep)],
+                2_050,
+                39,
+                200,
+            ),
+            ("deep for 50 ms", &[(0, &[(39, 5)]), (950, deep)], 1_000, 39, 5),
             ("plenty that stays", &[(0, &[(39, 5)]), (950, deep)], 1_950, 39, 200),
-            // Whoever sells at 0.37 or better could have sold 200 all the time.
+            // At 0.37 or better 200 could have been sold at any time.
             (
                 "bids that fall",
                 &[(0, deep), (500, &[(38, 200)]), (900, &[(37, 200)])],
@@ -223,7 +229,7 @@ mod tests {
             ),
             ("the best of them fell", &[(0, deep), (500, &[(38, 200)])], 1_100, 39, 0),
             ("levels together", &[(0, &[(39, 60), (38, 60)]), (500, &[(38, 90)])], 1_100, 38, 90),
-            ("nothing for a moment", &[(0, deep), (500, &[]), (510, deep)], 1_100, 39, 0),
+            ("empty for 10 ms", &[(0, deep), (500, &[]), (510, deep)], 1_100, 39, 0),
         ] {
             let last = books.last().unwrap().1;
             let books: Vec<_> = books.iter().copied().chain([(now, last)]).collect();
@@ -238,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recent_price_is_a_median_of_moments() {
+    fn the_recent_price_is_a_median_over_time() {
         let at = |cents: u16| -> &'static [(u16, u64)] {
             match cents {
                 39 => &[(39, 200)],
@@ -258,7 +264,7 @@ mod tests {
             ("the second has one", &[(0, 39)], 1, Some(3_900)),
             ("of two the better", &[(0, 38), (250, 39)], 251, Some(3_900)),
             ("one bad one of three", &[(0, 38), (250, 4), (500, 39)], 501, Some(3_800)),
-            ("a burst is one moment", &[(0, 39), (10, 4), (20, 4), (30, 4)], 31, Some(3_900)),
+            ("a burst counts once", &[(0, 39), (10, 4), (20, 4), (30, 4)], 31, Some(3_900)),
             (
                 "the last five",
                 &[(0, 39), (300, 39), (600, 39), (900, 4), (1_200, 4), (1_500, 4)],

@@ -24,7 +24,7 @@ fn sells(
     stood: i64,
 ) -> String {
     let mut memory = ExitMemory::default();
-    let limits = Limits::default();
+    let limits = RiskLimits::default();
     let sizes = (Shares::whole(5), Shares::whole(100));
     let mut look = |millis: i64, levels: Levels<'_>| {
         let now = Time::from_millis(millis);
@@ -152,15 +152,7 @@ fn a_sale_stays_inside_the_collar_and_takes_depth_that_stood() {
             0,
             "100 at 0.2900",
         ),
-        (
-            "nobody offers",
-            MaxHold,
-            0,
-            (&[(98, 200)], None),
-            (&[(98, 200)], None),
-            0,
-            "100 at 0.9600",
-        ),
+        ("no ask", MaxHold, 0, (&[(98, 200)], None), (&[(98, 200)], None), 0, "100 at 0.9600"),
         ("pennies", MaxHold, 0, (&[(2, 200)], Some(4)), (&[(2, 200)], Some(4)), 0, "100 at 0.0100"),
         (
             "below a dollar",
@@ -172,10 +164,18 @@ fn a_sale_stays_inside_the_collar_and_takes_depth_that_stood() {
             "outside_collar",
         ),
         // Depth that flickers is not sold to.
-        ("plenty for a moment", MaxHold, 0, (&[(40, 7)], Some(42)), usual, 900, "7 at 0.3800"),
+        (
+            "deep for less than a second",
+            MaxHold,
+            0,
+            (&[(40, 7)], Some(42)),
+            usual,
+            900,
+            "7 at 0.3800",
+        ),
         ("plenty that stays", MaxHold, 0, (&[(40, 7)], Some(42)), usual, 1_000, "100 at 0.3800"),
         (
-            "bids come for a moment",
+            "bids appear for less than a second",
             MaxHold,
             0,
             (&[(40, 3)], Some(42)),

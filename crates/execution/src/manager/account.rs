@@ -9,7 +9,7 @@ use polydesk_domain::{
 };
 
 use super::{Context, Manager, report_blocker};
-use crate::config::{Limits, RawRisk};
+use crate::config::{RawRisk, RiskLimits};
 use crate::state::{Draft, LedgerAccount, LedgerEntry, Order, sane_money};
 
 /// What an estimated fill may be off, in micro-dollars (RECOVERY's tolerance per match).
@@ -30,7 +30,7 @@ impl Manager {
         }
     }
 
-    /// Something may have been missed: only a pass that begins from now on may say otherwise.
+    /// Events may have been missed: only a pass that begins later can clear it.
     pub(super) fn raise_not_reconciled(&mut self, ctx: &Context<'_>, why: &str, out: &mut Outbox) {
         let counters = self.state.counters.get_mut();
         counters.epoch += 1;
@@ -40,7 +40,7 @@ impl Manager {
         self.state.blockers.insert(Cause::NotReconciled, blocker);
     }
 
-    /// Compares what the venue and the chain say with what is known here. Equal clears `not_reconciled` of
+    /// Compares an account snapshot of venue and chain with the state. Equal clears `not_reconciled` of
     /// that epoch; anything else leaves it and names the differences. Nothing is corrected.
     pub fn on_snapshot(&mut self, ctx: &Context<'_>, snapshot: &AccountSnapshot, out: &mut Outbox) {
         let Some(blocker) = self.state.blockers.get(&Cause::NotReconciled) else { return };
@@ -179,14 +179,14 @@ impl Manager {
     pub fn on_finding(&mut self, ctx: &Context<'_>, finding: &Finding, out: &mut Outbox) {
         match finding {
             Finding::Cash { amount, .. } if !sane_money(*amount) => {
-                let detail = format!("a finding says {amount} pUSD");
+                let detail = format!("a finding of {amount} pUSD");
                 self.block(ctx, Cause::CashMismatch, detail.clone(), out);
                 return self.anomaly("absurd_finding", detail, out);
             }
             Finding::Shares { token, micros, .. }
                 if micros.unsigned_abs() > Shares::SANE_MAX.micros() =>
             {
-                let detail = format!("a finding says {micros} millionths of a share");
+                let detail = format!("a finding of {micros} millionths of a share");
                 self.block(ctx, Cause::Token(*token), detail.clone(), out);
                 return self.anomaly("absurd_finding", detail, out);
             }
@@ -275,7 +275,8 @@ impl Manager {
     /// New limits are in force from now on; what is over them already stays and is not added to.
     pub fn on_limits(&mut self, toml: &str, out: &mut Outbox) {
         let read = toml::from_str::<RawRisk>(toml).map_err(|error| error.to_string());
-        let limits = read.and_then(|raw| Limits::try_from(&raw).map_err(|rules| rules.join("; ")));
+        let limits =
+            read.and_then(|raw| RiskLimits::try_from(&raw).map_err(|rules| rules.join("; ")));
         match limits {
             Ok(limits) => {
                 let budgets = self.state.budgets.get_mut();

@@ -12,7 +12,7 @@ use polydesk_domain::{
 
 use super::loops::DYING_LEGS;
 use super::{Context, Manager};
-use crate::gate::Ask;
+use crate::gate::GateRequest;
 use crate::state::{
     Authority, BasketLeg, Draft, OpenBasket, Order, PendingConversion, PendingExit, Stage,
     sane_money,
@@ -180,7 +180,7 @@ impl Manager {
         legs: &[Leg],
         sets: Shares,
     ) -> Result<(), Reason> {
-        let ask = Ask {
+        let ask = GateRequest {
             strategy,
             token: legs[0].token,
             side: Side::Sell,

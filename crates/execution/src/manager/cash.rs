@@ -9,7 +9,7 @@ use super::schedule::STUCK;
 use super::{Context, Manager};
 use crate::state::{Attempts, LedgerAccount, LedgerEntry, Totals, sane_money};
 
-/// Failed redemptions of one market after which people are told.
+/// Failed redemptions of one market after which the operator is notified.
 const REDEMPTIONS_TOLD: u32 = 3;
 
 impl Manager {
@@ -84,7 +84,7 @@ impl Manager {
                 }
             }
             (CashKind::Split | CashKind::Merge | CashKind::Redeem, _, _) => {
-                // Complete sets moved that nobody here asked for: money we cannot explain.
+                // Complete sets moved without a conversion of ours: unexplained money.
                 return self.halt(
                     ctx,
                     format!("{:?} of {amount} pUSD that no conversion asked for", cash.kind),
@@ -195,7 +195,7 @@ impl Manager {
         }
     }
 
-    /// A redemption failed: again after a pause that doubles, and people are told after a few.
+    /// A redemption failed: retried after a pause that doubles; reported after a few.
     fn redemption_failed(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
         let before = self.state.redemptions.get(&market).copied().unwrap_or_default();
         let tries = before.tries + 1;

@@ -7,7 +7,7 @@ use super::{Context, Manager};
 
 impl Manager {
     /// The clock goes back from `before` to the time of `ctx`: what is dated later counts as of now, and what
-    /// was to rest until then is cancelled, for nobody knows how long it was wanted.
+    /// was to rest until then is cancelled: its expiry is unknown.
     pub fn turn_back(&mut self, ctx: &Context<'_>, before: Time, out: &mut Outbox) {
         let now = ctx.now;
         let text = format!(

@@ -1,4 +1,4 @@
-//! Turns what the lots of a holding want into orders that leave it.
+//! Turns exit intents into orders: takes, resting targets and merges of complete sets.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Manager {
     /// Evaluates every holding of a market.
     pub(crate) fn exits(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
         self.forget_exits(market);
-        if !ctx.books.trusted(market) {
+        if !ctx.books.usable(market) {
             // A frozen or half-known book gives no price to leave at.
             let memories = self.exit_memory.get_mut(&market).into_iter().flatten();
             memories.for_each(|(_, memory)| memory.interrupted());
@@ -118,7 +118,7 @@ impl Manager {
             self.state.positions.raise(strategy, token, *lot, *high);
         }
         if forgets {
-            // What nobody wants any more does not slow down what comes next.
+            // Retries of an intent that is gone do not delay the next one.
             self.state.positions.change_exit(strategy, token, |exit| {
                 exit.tries.retain(|authority, _| wanted(authority));
             });
@@ -189,7 +189,7 @@ impl Manager {
         };
         let under_way = self.state.conversions.values().find(takes).map(|of| of.asked_at);
         if let Some(asked_at) = under_way {
-            // One at a time; but nobody waits for ever for an answer that does not come.
+            // One merge at a time; a lost answer does not hold up the others for ever.
             return if asked_at.until(ctx.now) < PATIENCE { sets } else { none };
         }
         let now = sets.min(free[0]).min(free[1]).floor_cents();
@@ -548,7 +548,7 @@ impl Manager {
         }
     }
 
-    /// Counts an exit that cannot be made now, once a second, and tells people when it waits for long.
+    /// Counts an exit that has to wait, once a second, and reports it when it waits for long.
     fn wait(
         &mut self,
         ctx: &Context<'_>,
@@ -591,7 +591,7 @@ impl Manager {
         }
     }
 
-    /// An exit order ended. One that takes and found nobody is repeated at once so many times, then after a
+    /// An exit order ended. An immediate one without a fill is repeated at once so many times, then after a
     /// growing pause; what was refused for another reason after a growing pause from the start.
     pub(super) fn exit_ended(
         &mut self,
@@ -647,7 +647,7 @@ impl Manager {
         });
         if exhausted {
             let text = format!(
-                "{} of {strategy} found nobody for token {} {} times: it goes on slower",
+                "{} of {strategy} had no fill for token {} {} times: it is retried more slowly",
                 reason.name(),
                 ctx.universe.token_id(token),
                 quick + 1

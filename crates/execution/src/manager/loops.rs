@@ -86,7 +86,7 @@ impl Manager {
         let (strategy, market) = (order.strategy, order.token.market());
         let key = (strategy, market);
         let code = Code::literal(reason.code());
-        // What nobody understands is worse than what is known.
+        // An unknown reason counts double.
         let weight = if matches!(reason, RejectReason::Other(_)) { 2 } else { 1 };
         let before = self.state.rejections.get(&key).map_or(0, |known| known.count);
         let count = before.saturating_add(weight);
@@ -102,7 +102,7 @@ impl Manager {
         {
             desired.retry_at = until;
         }
-        // A market that moves away says nothing of the others.
+        // A market that moves away is no evidence about others.
         let everywhere = match is_ordinary(reason) {
             true => 0,
             false => {
@@ -167,7 +167,7 @@ impl Manager {
         }
     }
 
-    /// When a stopped loop may go on by itself: where there is nobody to resume.
+    /// When a loop latch resets by itself: where no operator resumes.
     pub(super) fn loops_at(&self) -> Option<Time> {
         if self.limits.loss_latch == LossLatch::Person {
             return None;

@@ -26,9 +26,9 @@ use polydesk_domain::{
 };
 
 use crate::budget::Budget;
-use crate::config::Limits;
+use crate::config::RiskLimits;
 use crate::exit::ExitMemory;
-use crate::gate::{Facts, Mode};
+use crate::gate::{Facts, GateMode};
 use crate::state::{
     Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk,
     Positions, State,
@@ -56,7 +56,7 @@ pub struct Counts {
     pub rejects: BTreeMap<(StrategyId, Code), u64>,
     /// Ways orders ended, by state.
     pub ends: BTreeMap<(StrategyId, Code), u64>,
-    /// Things that should not happen: illegal transitions, unknown orders.
+    /// Anomalies by code: illegal transitions, unknown orders.
     pub anomalies: BTreeMap<Code, u64>,
     /// Exits that could not be made, by code.
     pub exit_waits: BTreeMap<Code, u64>,
@@ -70,7 +70,7 @@ pub struct Counts {
 pub struct Manager {
     pub(crate) state: State,
     /// What `state.limits` means.
-    pub(crate) limits: Limits,
+    pub(crate) limits: RiskLimits,
     pub(crate) counts: Counts,
     /// Round trips that ended in this event and are not reported yet.
     pub(crate) closed: Vec<ClosedLot>,
@@ -82,7 +82,7 @@ pub struct Manager {
     pub(crate) marks: BTreeMap<Token, (u64, Time)>,
     /// What exits remember of the books of what is held: soft.
     pub(crate) exit_memory: BTreeMap<MarketKey, BTreeMap<(StrategyId, Token), ExitMemory>>,
-    /// Markets in which something is held and whose book cannot be relied on, since when, and whether people
+    /// Markets in which something is held and whose book is not usable, since when, and whether operators
     /// know: soft.
     blind: BTreeMap<MarketKey, (Time, bool)>,
     schedule: schedule::Schedule,
@@ -94,7 +94,7 @@ impl Manager {
     /// With what stands in the way at the start; the gate is open once nothing does.
     pub fn new(
         run: u32,
-        limits: Limits,
+        limits: RiskLimits,
         blockers: impl IntoIterator<Item = (Cause, Blocker)>,
     ) -> Manager {
         let budgets = Budgets {
@@ -136,7 +136,7 @@ impl Manager {
         now: Time,
     ) -> Result<(), LoadError> {
         self.state.load(entries, universe)?;
-        self.limits = Limits::try_from(self.state.limits.get()).map_err(|rules| {
+        self.limits = RiskLimits::try_from(self.state.limits.get()).map_err(|rules| {
             LoadError::Entry { table: "limits", key: String::new(), detail: rules.join("; ") }
         })?;
         self.derive_schedule(now);
@@ -195,8 +195,8 @@ impl Manager {
         &self.state
     }
     /// The gate's mode in one word.
-    pub fn mode(&self) -> Mode {
-        Mode::of(&self.state)
+    pub fn mode(&self) -> GateMode {
+        GateMode::of(&self.state)
     }
     /// Why it halted itself, if it did.
     pub fn halted(&self) -> Option<&str> {
@@ -224,7 +224,7 @@ impl Manager {
         Equity { now: self.equity_now, high: marks.high, day_open: marks.day_open }
     }
     /// The limits in force.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &RiskLimits {
         &self.limits
     }
 
@@ -256,7 +256,7 @@ impl Manager {
         sells + converting
     }
 
-    /// pUSD that nothing has a claim on.
+    /// pUSD that is not reserved.
     pub fn free_cash(&self) -> Usdc {
         self.state.free_cash()
     }

@@ -1,4 +1,4 @@
-//! What a person orders, and what the manager does when it may not trust itself.
+//! Operator commands, and the halt after a broken invariant.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::{Context, Manager};
 use crate::state::{Authority, OpenBasket, PendingExit};
 
 impl Manager {
-    /// Takes in what a person ordered. The same key is executed once.
+    /// Executes an operator command. The same key is executed once.
     pub fn on_operator(&mut self, ctx: &Context<'_>, order: &Operator, out: &mut Outbox) {
         if !order.key.is_empty() {
             if self.state.operator.contains_key(&order.key) {
@@ -44,7 +44,7 @@ impl Manager {
                 out.note(NoteLevel::Warning, "resume_refused", text);
             }
             OperatorCommand::Resume => self.resume(ctx, &detail, out),
-            // Nothing leaves while killed, and a wish of then is not carried out later.
+            // No order is sent while killed, and the command is not executed later.
             OperatorCommand::Flatten { .. } | OperatorCommand::Close { .. } if killed => {
                 let text = format!("{} is refused while killed: rearm first", order.command.name());
                 out.note(NoteLevel::Warning, "close_refused", text);
@@ -84,7 +84,7 @@ impl Manager {
         let now = self.equity_now;
         for cause in resumable {
             match cause {
-                // What was not broken keeps its start: a resume forgives no other loss.
+                // A limit that was not broken keeps its start: a resume resets no other loss.
                 Cause::DailyLoss => {
                     self.state.equity.get_mut().day_open = now;
                     for minute in self.state.window.keys().copied().collect::<Vec<_>>() {

@@ -13,7 +13,7 @@ use crate::state::{Desired, Order, Orders, PendingConversion, Stage};
 pub(super) const ANSWER: Span = Span::secs(5);
 /// A fill that is not final is asked about after this.
 const SETTLEMENT: Span = Span::secs(60);
-/// A fill that is not final after this freezes its market, and people are told.
+/// A fill that is not final after this freezes its market and is reported.
 pub(super) const STUCK: Span = Span::secs(300);
 /// A conversion without an answer is asked about after this.
 const CONVERSION: Span = Span::secs(90);

@@ -7,7 +7,7 @@ use polydesk_domain::{
 };
 
 use super::{Context, Manager};
-use crate::gate::Ask;
+use crate::gate::GateRequest;
 use crate::state::{Order, PendingConversion};
 
 /// How often an unanswered order is asked about, and a stuck cancel repeated.
@@ -66,7 +66,7 @@ impl Manager {
             order.fee_reserve =
                 notional.scale_floor(u64::from(rate.rate_ppm), 1_000_000) + Usdc::new(100);
         }
-        let ask = Ask {
+        let ask = GateRequest {
             strategy: order.strategy,
             token: order.token,
             side: order.side,

@@ -12,8 +12,8 @@ impl Manager {
     /// Acts on a signal.
     pub fn on_signal(&mut self, ctx: &Context<'_>, signal: &Signal, out: &mut Outbox) {
         let (strategy, market) = (signal.strategy, signal.market);
-        // What was emitted while nothing may leave is not acted on later, but for quotes: they say what is
-        // wanted for as long as they live, and wait. After a kill nothing of before is wanted.
+        // A signal that arrives while the gate is closed is denied. Quotes wait, because they state what is
+        // to rest until they expire; after a kill they are denied too.
         if let Some(cause) = self.closed_for_orders() {
             let waits = matches!(signal.action, Action::Quotes(_))
                 && !matches!(cause, Cause::Killed | Cause::Halted);
@@ -192,7 +192,7 @@ const GTD_EARLY: Span = Span::secs(60);
 /// ten seconds.
 const GTD_LEAST: Span = Span::secs(190);
 
-/// How a resting order lives until its signal ends: the venue removes it where that is far enough away,
+/// How a resting order ends with its signal: the venue removes it where the expiry is far enough away,
 /// else the timer cancels it.
 fn resting_until(now: Time, expires: Time) -> Tif {
     let second = 1_000_000_000;

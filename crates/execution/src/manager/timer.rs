@@ -57,13 +57,13 @@ impl Manager {
         self.watch_books(ctx, out);
     }
 
-    /// Tells people once when there is no book to sell what is held into for long.
+    /// Reports once that a holding has had no usable book for a long time.
     fn watch_books(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
         let positions = &self.state.positions;
         self.blind.retain(|market, _| positions.occupied(*market));
         for market in positions.markets() {
             let trades = ctx.states.get(market.index()).is_some_and(|state| state.trades());
-            if !trades || (ctx.books.trusted(market) && ctx.books.verified(market)) {
+            if !trades || (ctx.books.usable(market) && ctx.books.verified(market)) {
                 self.blind.remove(&market);
                 continue;
             }
@@ -96,7 +96,7 @@ impl Manager {
             && !self.state.blockers.contains_key(&frozen)
         {
             let detail = format!(
-                "a fill of order {id} is {:?} since {}: nobody knows what is held",
+                "a fill of order {id} is {:?} since {}: the holding is uncertain",
                 fill.status, fill.at
             );
             out.note(NoteLevel::Critical, "settlement_stuck", detail.clone());
@@ -127,7 +127,7 @@ impl Manager {
     /// Forgets orders that are long over.
     fn forget(&mut self, now: Time) {
         if self.stopping {
-            // Nothing is added any more, and whoever judges the run may ask about any order.
+            // The run is over: orders are kept for its evaluation.
             return;
         }
         // A running basket counts what all its orders brought.
@@ -141,7 +141,7 @@ impl Manager {
     /// Marks equity to what displayed depth would pay for everything held of a token together, and sets
     /// the blockers of the loss limits that it breaks.
     ///
-    /// A book that cannot be relied on now (void after an interruption, or amid a batch) says nothing:
+    /// A book that is not usable (invalidated by an interruption, or within a batch) is no evidence:
     /// the last mark stands.
     pub(super) fn mark(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
         let ledger = &self.state.ledger;
@@ -249,7 +249,7 @@ impl Manager {
     }
 
     /// What a holding is worth: what displayed bids would pay for all of it. What they do not reach for, in a book
-    /// with few bids or none, or one that cannot be relied on, is worth what the last mark says for a while, and
+    /// with few bids or none, or one that is not usable, is valued at the last mark for a while, and
     /// half of that, or of the lowest bid, later.
     fn worth(&mut self, ctx: &Context<'_>, token: Token, shares: Shares, cost: Usdc) -> Usdc {
         let market = token.market();
@@ -257,7 +257,7 @@ impl Manager {
             return payout.pay(token.outcome(), shares);
         }
         let outcome = token.outcome();
-        let book = ctx.books.get(market).filter(|_| ctx.books.trusted(market));
+        let book = ctx.books.get(market).filter(|_| ctx.books.usable(market));
         let walk = book.map(|book| book.walk(outcome, Side::Sell, Price::ZERO, shares));
         let walk = walk.unwrap_or_default();
         let rest = shares.saturating_sub(walk.shares);

@@ -64,8 +64,8 @@ impl Manager {
         let duplicate = matches!(event, OrderUpdate::Rejected { reason: RejectReason::Duplicate });
         let not_open = matches!(event, OrderUpdate::CancelRefused { still_open: false });
         if matches!(event, OrderUpdate::Unknown) || duplicate || not_open || change.doubtful {
-            // Never answered, said to exist already, not open any more, or over and alive: only evidence
-            // tells what became of it.
+            // Unanswered, reported as existing, not open any more, or re-opened: only a query result shows its
+            // state.
             self.query(ctx.now, id, out);
         }
         if !change.before.ended() && change.after.ended() {
@@ -73,7 +73,7 @@ impl Manager {
         }
     }
 
-    /// An order that was over lives: it counts as open, is cancelled and asked about.
+    /// An ended order is live: it counts as open, is cancelled and queried.
     fn reopened(
         &mut self,
         ctx: &Context<'_>,
@@ -152,15 +152,15 @@ impl Manager {
             let (token, side) = (order.token, order.side);
             if (trade.token, trade.side) != (token, side) {
                 let text = format!(
-                    "order {id} is {side} {token:?}, its fill says {} {:?}",
+                    "order {id} is {side} {token:?}, its fill is {} {:?}",
                     trade.side, trade.token
                 );
                 return self.halt(ctx, text, out);
             }
         }
         if !sane_fill(&fill) {
-            // Nothing of it is booked, and nobody knows what is held.
-            let text = format!("a fill of order {id} says {} for {}", fill.shares, fill.notional);
+            // It is not booked, and the holding is uncertain.
+            let text = format!("a fill of order {id} is {} for {}", fill.shares, fill.notional);
             self.block(ctx, Cause::Token(trade.token), text.clone(), out);
             return self.anomaly("absurd_fill", text, out);
         }
@@ -217,7 +217,7 @@ impl Manager {
         if let Purpose::Leg(basket) = purpose {
             let late = change.trade == TradeChange::New && trade.side == Side::Buy;
             if late && !change.external && !self.state.baskets.contains_key(&basket) {
-                // Its basket ended without it: nobody else would ever sell it.
+                // Its basket ended without it: it is sold here.
                 let text = format!("a fill of order {id} comes after the end of basket {basket}");
                 out.note(NoteLevel::Warning, "late_leg", text);
                 self.sell_excess(strategy, trade.token, trade.fill.shares);

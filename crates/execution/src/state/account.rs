@@ -65,7 +65,7 @@ pub struct Budgets {
 pub struct Rejections {
     /// The last reason.
     pub code: Code,
-    /// How many; one that nobody understands counts twice.
+    /// How many; an unknown reason counts twice.
     pub count: u32,
     /// No entry of the strategy in the market before this.
     pub until: Time,
@@ -149,7 +149,7 @@ plain!(
     Time
 );
 
-/// Whether an amount can be one: anything larger is an error of whoever reports it, and would not even add up.
+/// Whether an amount can be one: anything larger is an error of its source, and sums of it would overflow.
 pub(crate) fn sane_money(amount: Usdc) -> bool {
     amount.abs() <= Shares::SANE_MAX.face_value()
 }

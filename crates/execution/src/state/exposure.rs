@@ -332,7 +332,7 @@ impl Sums {
         let market = self.market(token.market());
         let Totals { cost: account, reserved, unsettled, .. } = self.totals;
         let outcome = token.outcome().index();
-        // A buy that may take can deliver more than its limit says: at worst the whole rest of its money at
+        // A buy that may take can deliver more than at its limit: at worst the whole rest of its money at
         // the lowest price there is.
         let lowest = Price::new(tick.units()).unwrap_or(Price::ONE);
         let bought = lowest.shares_for(market.spend[outcome]).unwrap_or(Shares::SANE_MAX);

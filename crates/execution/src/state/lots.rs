@@ -166,7 +166,7 @@ pub struct ExitState {
     pub pending: BTreeMap<Authority, PendingExit>,
     /// When the last immediate exit left.
     pub taken_at: Option<Time>,
-    /// Immediate exits that found nobody, in a row, by who wanted them: nobody waits for another's pause.
+    /// Immediate exits without a fill, in a row, by authority: each has a pause of its own.
     pub tries: BTreeMap<Authority, Tries>,
     /// Resting exits that were refused, in a row.
     pub rest_tries: Tries,
@@ -199,7 +199,7 @@ impl ExitState {
     }
 }
 
-/// A sale that was asked for from outside the lots' own plans.
+/// A pending exit: a sale that does not come from the lots' own exit plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingExit {

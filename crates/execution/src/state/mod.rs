@@ -342,7 +342,7 @@ impl State {
     }
 
     /// A market's facts or state changed: what it has counts for the event and category it is in now, and
-    /// what a restart would be told of it changes with them.
+    /// the entry that a restart loads changes with them.
     pub(crate) fn market_changed(&mut self, key: MarketKey, market: &Market, state: MarketState) {
         self.refresh_sums();
         self.sums.list(key, market);
@@ -373,7 +373,7 @@ impl State {
         *balance
     }
 
-    /// pUSD that nothing has a claim on.
+    /// pUSD that is not reserved.
     pub fn free_cash(&self) -> Usdc {
         self.ledger.balance(LedgerAccount::Cash) - self.reserved()
     }

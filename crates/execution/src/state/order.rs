@@ -54,13 +54,13 @@ pub struct Order<T = Token> {
     pub failed: Shares,
     /// pUSD of those.
     pub failed_spend: Usdc,
-    /// Shares matched in all, as the venue said when it ended.
+    /// Shares matched in all, as the venue reported at its end.
     pub reported: Option<Shares>,
     /// When it was decided.
     pub placed_at: Time,
     /// When it ended.
     pub ended_at: Option<Time>,
-    /// The last news since it is settled.
+    /// The last update since it is settled.
     pub(crate) settled_at: Option<Time>,
     /// When a cancel was last asked for.
     pub cancel_at: Option<Time>,
@@ -274,14 +274,14 @@ impl Order {
         !self.state.ended() || self.missing() > Shares::ZERO
     }
 
-    /// It was over and lives: what became of it is unknown, and asking and cancelling begin again.
+    /// Re-opens it: its state is unknown, queries and cancels begin again.
     pub(crate) fn reopen(&mut self) {
         self.state = OrderState::Unknown;
         self.ended_at = None;
         (self.queries, self.cancels, self.cancel_at) = (0, 0, None);
     }
 
-    /// Shares the venue said matched and whose fills have not arrived.
+    /// Shares that the venue reported as matched and whose fills have not arrived.
     pub fn missing(&self) -> Shares {
         self.reported.map_or(Shares::ZERO, |reported| reported.saturating_sub(self.seen()))
     }
@@ -372,7 +372,7 @@ impl Order {
             return Usdc::ZERO;
         }
         if self.state.ended() {
-            // More shares than the limit says came for the money, not for more of it.
+            // More shares than at the limit: bought at better prices, for the same money.
             let missing = self.price.notional_ceil(self.missing());
             let most = if self.takes() { missing.min(self.left_spend()) } else { missing };
             return most + self.fee_reserve;
@@ -394,7 +394,7 @@ impl Order {
 
 /// Where an order goes on an event, or `None` where the event changes nothing.
 ///
-/// The error names an event that is not possible in that state: it is counted and told, and the order
+/// The error names an event that is not possible in that state: it is counted and reported, and the order
 /// keeps the worse of the two readings.
 pub fn next_state(
     state: OrderState,
@@ -408,7 +408,7 @@ pub fn next_state(
     Ok(match event {
         E::Bound { .. } => (state == S::Planned).then_some(S::Journaled),
         E::Sent => matches!(state, S::Planned | S::Journaled).then_some(S::Sent),
-        // An answer can come after the stream told more: the later state stays.
+        // A response can come after later updates of the stream: the later state stays.
         E::Live => match state {
             S::Planned | S::Journaled | S::Sent | S::Delayed | S::Unknown => Some(resting),
             _ => None,
@@ -441,7 +441,7 @@ pub fn next_state(
         },
         E::Unknown => matches!(state, S::Planned | S::Journaled | S::Sent).then_some(S::Unknown),
         E::Cancelled { .. } => match state {
-            // Fills that leave nothing end an order before the venue says how it ended.
+            // Fills that leave nothing end an order before the venue reports its end.
             S::Cancelled | S::Filled => None,
             S::Rejected | S::Expired => return illegal,
             _ => Some(S::Cancelled),
@@ -472,7 +472,7 @@ pub fn next_status(
     let legal = match (now, next) {
         _ if now == next => return Ok(None),
         (T::Confirmed, T::Failed) | (T::Failed, T::Confirmed) => false,
-        // Streams reorder and questions overtake them: an earlier stage after a later one says nothing new.
+        // Streams reorder, and queries overtake them: an earlier stage after a later one changes nothing.
         (T::Confirmed | T::Failed, _) | (T::Mined | T::Retrying, T::Matched) => return Ok(None),
         _ => true,
     };
@@ -517,7 +517,7 @@ pub(crate) fn update_name(event: &OrderUpdate) -> &'static str {
     }
 }
 
-/// A rejection that says the market moved, not that we are wrong.
+/// A rejection because the market moved, not because the order was wrong.
 pub fn is_ordinary(reason: &RejectReason) -> bool {
     matches!(
         reason,

@@ -10,7 +10,7 @@ use polydesk_domain::{
 use super::order::{Illegal, IllegalTrade, Order, OwnFill, next_state, next_status};
 use super::tracked::Tracked;
 
-/// What a trade's news changed.
+/// What an update of a trade changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TradeChange {
     /// A fill that was not known.
@@ -89,11 +89,11 @@ fn fits(order: &Order, fill: &Fill) -> bool {
 }
 
 /// All orders that matter: the open ones, those whose fills are not final, and for a while those that are
-/// over, because late news must find them.
+/// over, because late updates must find them.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     pub(crate) all: Tracked<ClientOrderId, Order>,
-    /// Those that are over, by the last news of them: the next ones to forget come first.
+    /// Ended ones by their last update: the next to be dropped comes first.
     settled: BTreeSet<(Time, ClientOrderId)>,
     /// Those that may still match, by market, oldest first.
     open: BTreeMap<MarketKey, Vec<ClientOrderId>>,
@@ -103,7 +103,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// How long an order is kept after it ended, its last fill became final and the last news of it came.
+    /// How long an order is kept after it ended, its last fill became final and its last update came.
     ///
     /// Streams repeat themselves within minutes, and a settlement takes an hour where it takes long; news
     /// after a whole day is no repetition but something to look into.
@@ -235,7 +235,7 @@ impl Orders {
         );
         let mut change = OrderChange { before, after: before, reopened: false, doubtful: false };
         if before.ended() && alive {
-            // A report that overtook the end says nothing new; one that comes after a question does, and
+            // An update that overtook the end changes nothing; one that comes after a query does, and
             // so does any after "the venue never had it".
             change.reopened = match before {
                 OrderState::Rejected => true,
@@ -256,7 +256,7 @@ impl Orders {
                 }
             };
             if alive {
-                // Evidence that it lives: cancelling begins again, however often it was lost.
+                // It is live: cancelling begins again, however often a cancel was lost.
                 order.cancels = 0;
             }
             if *event != OrderUpdate::Unknown {
@@ -330,7 +330,7 @@ impl Orders {
         let mut change = FillChange::default();
         match order.fills.get_mut(&trade) {
             None => {
-                // Whoever refused it or did not find it was wrong: what is left of it may be open.
+                // The refusal or the query result was wrong: the rest of the order may be open.
                 change.reopened = order.state == OrderState::Rejected;
                 if change.reopened {
                     order.reopen();
@@ -429,7 +429,7 @@ impl Orders {
         }
     }
 
-    /// Keeps the lists of open and of settled orders right after news.
+    /// Keeps the lists of open and of settled orders current after an update.
     fn refresh(&mut self, id: ClientOrderId, now: Time) {
         let Some(order) = self.all.get_mut(&id) else { return };
         let (market, open) = (order.token.market(), order.open());
@@ -468,9 +468,9 @@ mod tests {
     use super::*;
     use crate::state::order::Draft;
 
-    /// Plays `news` of order 1, an hour apart, and tells whether it is remembered so many hours after the
+    /// Applies updates of order 1, an hour apart; whether it is kept so many hours after the
     /// last of them.
-    fn remembered(news: &[News], hours: i64) -> bool {
+    fn remembered(updates: &[Update], hours: i64) -> bool {
         let at = |hours: i64| Time::from_secs(hours * 3_600);
         let (mut orders, id, shares) = (Orders::default(), ClientOrderId(1), Shares::whole(5));
         let mut now = 0;
@@ -488,13 +488,13 @@ mod tests {
             expires: Time::MAX,
         };
         orders.insert(Order { id, ..draft.order() });
-        for news in news {
+        for update in updates {
             now += 1;
-            match news {
-                News::Order(event) => {
+            match update {
+                Update::Order(event) => {
                     orders.apply(id, event, at(now)).unwrap().unwrap();
                 }
-                News::Fill(status) => {
+                Update::Fill(status) => {
                     let notional = Price::cents(30).notional_floor(shares);
                     let fill = Fill {
                         shares,
@@ -517,24 +517,24 @@ mod tests {
         kept
     }
 
-    enum News {
+    enum Update {
         Order(OrderUpdate),
         Fill(TradeStatus),
     }
 
     #[test]
     fn an_order_is_forgotten_a_day_after_it_is_over_and_settled_and_no_sooner() {
-        use News::{Fill, Order as Said};
-        let (live, shares) = (|| Said(OrderUpdate::Live), Shares::whole(5));
-        let filled = || Said(OrderUpdate::Filled { matched: shares });
+        use Update::{Fill, Order as Reported};
+        let (live, shares) = (|| Reported(OrderUpdate::Live), Shares::whole(5));
+        let filled = || Reported(OrderUpdate::Filled { matched: shares });
         let cancelled =
-            |matched| Said(OrderUpdate::Cancelled { reason: CancelReason::Requested, matched });
-        let refused = || Said(OrderUpdate::Rejected { reason: RejectReason::Tick });
+            |matched| Reported(OrderUpdate::Cancelled { reason: CancelReason::Requested, matched });
+        let refused = || Reported(OrderUpdate::Rejected { reason: RejectReason::Tick });
         const YEAR: i64 = 24 * 365;
-        let cases: [(&str, Vec<News>, i64, bool); 12] = [
-            ("nothing heard", vec![], YEAR, true),
+        let cases: [(&str, Vec<Update>, i64, bool); 12] = [
+            ("no update", vec![], YEAR, true),
             ("resting", vec![live()], YEAR, true),
-            ("no answer", vec![Said(OrderUpdate::Unknown)], YEAR, true),
+            ("no answer", vec![Reported(OrderUpdate::Unknown)], YEAR, true),
             ("refused, a day", vec![refused()], 24, true),
             ("refused, longer", vec![refused()], 25, false),
             ("cancelled unfilled", vec![live(), cancelled(Shares::ZERO)], 25, false),
@@ -560,10 +560,10 @@ mod tests {
                 false,
             ),
         ];
-        for (case, news, hours, want) in cases {
-            assert_eq!(remembered(&news, hours), want, "{case}");
+        for (case, updates, hours, want) in cases {
+            assert_eq!(remembered(&updates, hours), want, "{case}");
         }
-        // A repetition starts the day anew.
+        // A repetition starts the day again.
         let again = vec![refused(), refused()];
         assert!(remembered(&again, 24));
     }

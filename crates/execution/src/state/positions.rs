@@ -102,7 +102,7 @@ impl Positions {
         }
     }
 
-    /// The sale that somebody asked for, if any.
+    /// The pending exit of an authority, if any.
     pub fn pending_exit(
         &self,
         strategy: StrategyId,
@@ -112,7 +112,7 @@ impl Positions {
         self.exit(strategy, token)?.pending.get(&authority).copied()
     }
 
-    /// Shares left a holding: all that was asked for counts less, whoever sold them. Returns by how much.
+    /// Shares left a holding: every pending exit counts less, whatever sold them. Returns by how much.
     pub(super) fn less_pending(
         &mut self,
         strategy: StrategyId,
@@ -290,7 +290,7 @@ impl Positions {
         left
     }
 
-    /// What the ledger's inventory and pending accounts should say.
+    /// What the ledger's inventory and pending accounts must be.
     pub fn totals(&self) -> (Usdc, Usdc) {
         let inventory = self.holdings.values().map(Holding::cost).sum();
         let pending = self.sales.values().map(|sale| sale.fill.notional - sale.fill.fee).sum();

@@ -360,7 +360,7 @@ fn a_trailing_stop_wakes_late_and_follows_what_lasts_by_whole_ticks() {
     account.buy(1, 10, 300, Some(plan));
     account.positions.confirm_buy(WHO, YES, key(1));
     let mut memory = ExitMemory::default();
-    // Highs written and exits wanted, for each book that stays for three seconds, or for a moment.
+    // Highs written and exits wanted, for each book that stays for three seconds, or for less than one.
     let mut at = |from: i64, bids: &[(u16, u64)], millis: i64| {
         let (mut highs, mut takes) = (0, 0);
         for now in (from..=from + millis).step_by(500) {
@@ -379,10 +379,10 @@ fn a_trailing_stop_wakes_late_and_follows_what_lasts_by_whole_ticks() {
         ("awake", 8_000, &[(35, 100)], 2_900, (1, 0)),
         // Ten shares bring 0.354.
         ("half a tick more", 11_000, &[(36, 4), (35, 6)], 2_900, (0, 0)),
-        ("a high for a moment", 14_000, &[(60, 100)], 0, (0, 0)),
+        ("a high for less than a second", 14_000, &[(60, 100)], 0, (0, 0)),
         ("a new high", 14_500, &[(40, 100)], 2_400, (1, 0)),
         ("two cents below", 17_000, &[(38, 100)], 2_900, (0, 0)),
-        ("three cents below for a moment", 20_000, &[(37, 100)], 500, (0, 0)),
+        ("three cents below for half a second", 20_000, &[(37, 100)], 500, (0, 0)),
         ("back", 20_900, &[(38, 100)], 0, (0, 0)),
         ("three cents below", 21_000, &[(37, 100)], 1_000, (0, 1)),
     ] {

@@ -133,7 +133,7 @@ impl Positions {
             );
         }
         if !left.is_zero() {
-            // Paid for shares nobody here holds: it is ours, but no strategy's.
+            // Paid for shares of no strategy: it is the account's.
             ledger.post(Entry {
                 at,
                 from: LedgerAccount::External,

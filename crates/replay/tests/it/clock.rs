@@ -2,7 +2,7 @@
 
 use polydesk_domain::{ControlEvent, Outbox, Shares, Span, Stamped, Token, Usdc};
 use polydesk_execution::state::Budgets;
-use polydesk_execution::{Budget, LedgerAccount, Limits, State};
+use polydesk_execution::{Budget, LedgerAccount, RiskLimits, State};
 use polydesk_sim::QueueModel;
 use proptest::prelude::*;
 
@@ -22,9 +22,9 @@ proptest! {
     fn a_clock_that_jumps_and_comes_back_changes_no_account(seed: u64, markets in 1u32..4) {
         let tape = random_tape(seed, markets, 100);
         let mut world = World::new(tape, rough(QueueModel::Pessimistic, seed), seed);
-        let mut engine = engine(&Limits::default(), Box::new(Whim(Dice(seed))));
+        let mut engine = engine(&RiskLimits::default(), Box::new(Whim(Dice(seed))));
         let budgets = Budgets { orders: Budget::new(1, 1), cancels: Budget::new(1, 1) };
-        let mut second = State::new(0, Limits::default().raw().clone(), budgets);
+        let mut second = State::new(0, RiskLimits::default().raw().clone(), budgets);
         second.load(&engine.save(), engine.universe()).unwrap();
         let (mut out, mut dice) = (Outbox::new(), Dice(seed ^ 5));
         while let Some(stamped) = world.next(engine.next_wake()) {

@@ -9,7 +9,7 @@ use polydesk_domain::{
     TradeStatus, Universe, Usdc,
 };
 use polydesk_engine::Engine;
-use polydesk_execution::{Exposure, Facts, Limits, RawRisk};
+use polydesk_execution::{Exposure, Facts, RawRisk, RiskLimits};
 use polydesk_sim::{QueueModel, Sim, SimConfig};
 use proptest::prelude::*;
 
@@ -112,7 +112,7 @@ fn play(
     tape: Vec<Stamped>,
     config: SimConfig,
     seed: u64,
-    limits: &Limits,
+    limits: &RiskLimits,
     mut look: impl FnMut(&Engine, &World, &Stamped, &Outbox) -> Result<(), TestCaseError>,
 ) -> Result<(Engine, World), TestCaseError> {
     let mut world = World::new(tape, config, seed);
@@ -136,7 +136,7 @@ proptest! {
     fn the_sums_are_those_of_the_entries_after_every_event(seed: u64, markets in 1u32..6) {
         let tape = restless(seed, random_tape(seed, markets, 60));
         let config = rough(QueueModel::Proportional, seed);
-        play(tape, config, seed, &Limits::default(), |engine, _, stamped, _| {
+        play(tape, config, seed, &RiskLimits::default(), |engine, _, stamped, _| {
             let state = engine.manager().state();
             prop_assert!(!state.sums_lag());
             prop_assert_eq!(state.check_sums(), Ok(()), "{:?}", stamped.event);
@@ -335,7 +335,7 @@ proptest! {
         let tape = restless(seed, random_tape(seed, markets, 80));
         let config = if calm { SimConfig::instant() } else { lossy(seed) };
         let mut truth = Truth::default();
-        play(tape, config, seed, &Limits::default(), |engine, world, stamped, sent| {
+        play(tape, config, seed, &RiskLimits::default(), |engine, world, stamped, sent| {
             truth.take(stamped, sent, &world.sim);
             let risk = truth.at_risk(&world.sim, engine.states());
             let account = world.sim.account();
@@ -371,7 +371,7 @@ proptest! {
         let tape = restless(seed, random_tape(seed, markets, 80));
         let mut config = SimConfig::instant();
         config.rebates.paid = false;
-        play(tape, config, seed, &Limits::default(), |engine, world, stamped, _| {
+        play(tape, config, seed, &RiskLimits::default(), |engine, world, stamped, _| {
             if !world.quiet() {
                 return Ok(());
             }
@@ -410,7 +410,7 @@ proptest! {
         let most = [usd(25), usd(32), usd(40), usd(35), usd(60)];
         let tape = random_tape(seed, markets, 100);
         let mut truth = Truth::default();
-        let limits = Limits::try_from(&tight).unwrap();
+        let limits = RiskLimits::try_from(&tight).unwrap();
         let config = lossy(seed);
         play(tape, config, seed, &limits, |engine, world, stamped, sent| {
             truth.take(stamped, sent, &world.sim);
@@ -448,7 +448,7 @@ fn the_random_runs_meet_every_limit_of_exposure() {
             ..RawRisk::default()
         };
         let tape = restless(seed, random_tape(seed, 5, 100));
-        let limits = Limits::try_from(&tight).unwrap();
+        let limits = RiskLimits::try_from(&tight).unwrap();
         let config = rough(QueueModel::Pessimistic, seed);
         let played = play(tape, config, seed, &limits, |_, _, _, _| Ok(()));
         let (engine, _) = played.unwrap();
@@ -470,7 +470,7 @@ fn the_random_runs_rest_hold_and_split() {
         let tape = restless(seed, random_tape(seed, 4, 80));
         let mut config = SimConfig::instant();
         config.rebates.paid = false;
-        let limits = Limits::default();
+        let limits = RiskLimits::default();
         let look = |_: &Engine, world: &World, _: &Stamped, _: &Outbox| {
             let account = world.sim.account();
             resting += u64::from(world.quiet() && !account.cash_reserved.is_zero());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::common::{Dice, Run, Whim, random_tape, run, run_limited};
 use polydesk_domain::{OrderState, Shares, Side, Token, TradeStatus, Usdc};
-use polydesk_execution::{LedgerAccount, Limits, RawRisk};
+use polydesk_execution::{LedgerAccount, RawRisk, RiskLimits};
 use polydesk_sim::{Delay, Faults, QueueModel, Settlement, SimConfig};
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ proptest! {
             vec![Box::new(Whim(Dice(seed ^ 2)))],
             rough(QueueModel::Pessimistic, seed),
             seed,
-            Limits::try_from(&tight).unwrap(),
+            RiskLimits::try_from(&tight).unwrap(),
         );
         let limits = run.engine.manager().limits();
         prop_assert!(run.recording.orders.values().any(|stats| stats.placed > 0));
@@ -170,7 +170,7 @@ fn the_random_runs_reach_every_kind_of_trouble() {
             vec![Box::new(Whim(Dice(seed)))],
             rough(QueueModel::Pessimistic, seed),
             seed,
-            Limits::try_from(&impatient).unwrap(),
+            RiskLimits::try_from(&impatient).unwrap(),
         );
         let counters = run.sim.counters();
         for (name, count) in [

@@ -8,7 +8,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::Engine;
 use polydesk_execution::state::Budgets;
-use polydesk_execution::{Budget, Entry, LedgerAccount, Limits, State};
+use polydesk_execution::{Budget, Entry, LedgerAccount, RiskLimits, State};
 use polydesk_replay::{Handled, verify};
 use polydesk_sim::QueueModel;
 use proptest::prelude::*;
@@ -23,14 +23,14 @@ fn whim(seed: u64) -> Box<Whim> {
 
 fn empty() -> State {
     let budgets = Budgets { orders: Budget::new(1, 1), cancels: Budget::new(1, 1) };
-    State::new(0, Limits::default().raw().clone(), budgets)
+    State::new(0, RiskLimits::default().raw().clone(), budgets)
 }
 
 /// Engine and world after the first `events` events, with every event so far.
 fn run(seed: u64, markets: u32, events: usize) -> (Engine, World, Vec<Stamped>) {
     let tape = random_tape(seed, markets, 80);
     let mut world = World::new(tape, rough(QueueModel::Proportional, seed), seed);
-    let mut engine = engine(&Limits::default(), whim(seed));
+    let mut engine = engine(&RiskLimits::default(), whim(seed));
     let (mut out, mut seen) = (Outbox::new(), Vec::new());
     while seen.len() < events {
         let Some(stamped) = world.next(engine.next_wake()) else { break };
@@ -54,7 +54,7 @@ proptest! {
     fn changes_applied_to_a_second_state_equal_the_first_after_every_event(seed: u64, markets in 1u32..4) {
         let tape = random_tape(seed, markets, 60);
         let mut world = World::new(tape, rough(QueueModel::Pessimistic, seed), seed);
-        let mut engine = engine(&Limits::default(), whim(seed));
+        let mut engine = engine(&RiskLimits::default(), whim(seed));
         let mut second = empty();
         second.load(&engine.save(), engine.universe()).unwrap();
         let mut out = Outbox::new();
@@ -174,7 +174,7 @@ proptest! {
 fn recorded(seed: u64, markets: u32) -> Vec<Handled> {
     let mut world =
         World::new(random_tape(seed, markets, 60), rough(QueueModel::Proportional, seed), seed);
-    let mut engine = engine(&Limits::default(), whim(seed));
+    let mut engine = engine(&RiskLimits::default(), whim(seed));
     let (mut out, mut all) = (Outbox::new(), Vec::new());
     while let Some(stamped) = world.next(engine.next_wake()) {
         engine.handle(&stamped, &mut out);
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn recorded_events_give_the_recorded_commands(seed: u64, markets in 1u32..4, at: prop::sample::Index) {
         let all = recorded(seed, markets);
-        let fresh = || engine(&Limits::default(), whim(seed));
+        let fresh = || engine(&RiskLimits::default(), whim(seed));
         let done = verify(&mut fresh(), all.clone()).unwrap();
         let commands: usize = all.iter().map(|handled| handled.commands.len()).sum();
         prop_assert_eq!((done.events, done.commands), (all.len() as u64, commands as u64));

@@ -7,7 +7,7 @@ use polydesk_domain::{
     Stamped, Time, Token, Universe,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::Limits;
+use polydesk_execution::RiskLimits;
 use polydesk_replay::EventLog;
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_strategies::Strategy;
@@ -130,17 +130,17 @@ impl World {
     }
 }
 
-pub fn engine(limits: &Limits, strategy: Box<dyn Strategy>) -> Engine {
+pub fn engine(limits: &RiskLimits, strategy: Box<dyn Strategy>) -> Engine {
     engine_of(limits, vec![strategy])
 }
 
-pub fn engine_of(limits: &Limits, strategies: Vec<Box<dyn Strategy>>) -> Engine {
+pub fn engine_of(limits: &RiskLimits, strategies: Vec<Box<dyn Strategy>>) -> Engine {
     Engine::new(Setup::simulated(limits.clone()), strategies).unwrap()
 }
 
 /// An engine to load entries into, without initial blockers: the entries contain them.
 pub fn bare(strategy: Box<dyn Strategy>) -> Engine {
-    let setup = Setup { blockers: Vec::new(), ..Setup::simulated(Limits::default()) };
+    let setup = Setup { blockers: Vec::new(), ..Setup::simulated(RiskLimits::default()) };
     Engine::new(setup, vec![strategy]).unwrap()
 }
 

@@ -81,7 +81,7 @@ impl ArbScanner {
                     Err(Reason::new("taken_as_buy_pair"))
                 } else if 10_000 - gross > self.params.pair_threshold {
                     Err(Reason::new("above_threshold").with("gross_units", i64::from(gross)))
-                } else if !view.books.known(key) {
+                } else if !view.books.synced(key) {
                     // A book that is not synced can be crossed by updates that are still missing.
                     Err(Reason::new("book_not_known"))
                 } else if !view.trades(key) {
@@ -248,7 +248,7 @@ fn complete(view: &View<'_>, members: &[MarketKey]) -> Result<(), Reason> {
         if market.fees.at(view.now).is_err() {
             return Err(Reason::new("fee_unknown"));
         }
-        if !view.books.trusted(*member) {
+        if !view.books.usable(*member) {
             return Err(Reason::new("book_not_trusted"));
         }
     }

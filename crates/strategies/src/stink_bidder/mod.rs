@@ -152,7 +152,7 @@ impl StinkBidder {
         if market.fees.at(view.now).is_err() {
             return Err(Reason::new("fee_unknown"));
         }
-        let Some(book) = view.trusted_book(key) else {
+        let Some(book) = view.usable_book(key) else {
             return Err(Reason::new("book_not_trusted"));
         };
         let (Some(mid), Some(spread)) = (book.double_mid(Outcome::Yes), book.spread_units()) else {

@@ -10,7 +10,7 @@ use polydesk_domain::{
     Time, Token, TradeIntent, Trailing, Urgency, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::Limits;
+use polydesk_execution::RiskLimits;
 use polydesk_replay::{EventLog, Options, Recording, replay};
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
@@ -394,7 +394,7 @@ pub fn run_limited(
     strategies: Vec<Box<dyn Strategy>>,
     config: SimConfig,
     seed: u64,
-    limits: Limits,
+    limits: RiskLimits,
 ) -> Run {
     run_with(tape, strategies, config, seed, limits, EventLog::hash_only())
 }
@@ -406,7 +406,7 @@ pub fn run_logged(
     seed: u64,
     log: EventLog,
 ) -> Run {
-    run_with(tape, strategies, config, seed, Limits::default(), log)
+    run_with(tape, strategies, config, seed, RiskLimits::default(), log)
 }
 
 pub fn run_with(
@@ -414,7 +414,7 @@ pub fn run_with(
     strategies: Vec<Box<dyn Strategy>>,
     config: SimConfig,
     seed: u64,
-    limits: Limits,
+    limits: RiskLimits,
     mut log: EventLog,
 ) -> Run {
     let mut engine = Engine::new(Setup::simulated(limits), strategies).unwrap();
