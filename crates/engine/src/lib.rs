@@ -380,13 +380,16 @@ impl Engine {
         if self.universe.get(key).is_none() {
             return;
         }
+        if self.manager.flat(key) {
+            self.dispatch(stamped, Kinds::STATE, Some(key), out);
+        }
+        // What a strategy emits on this event may have opened something.
         if !self.manager.flat(key) {
             let condition = self.universe.market(key).condition;
             let text = format!("market {condition} stays listed: something of ours is in it");
             return out.note(NoteLevel::Warning, "delisting_refused", text);
         }
-        self.dispatch(stamped, Kinds::STATE, Some(key), out);
-        self.execute(|manager, ctx| manager.delist(ctx, key));
+        self.execute(|manager, ctx| manager.delist(ctx, key, out));
         self.universe.delist(key);
         self.books.delist(key);
         self.states[key.index()] = MarketState::Closed;

@@ -144,6 +144,9 @@ impl Manager {
             let text = format!("external order {} has a name that is taken", external.id);
             return self.anomaly("external_name", text, out);
         }
+        if ctx.universe.get(external.token.market()).is_none() {
+            return self.unlisted(ctx, external.token.market(), "an external order", out);
+        }
         if external.size > Shares::SANE_MAX {
             let text = format!("external order {} is for {} shares", external.id, external.size);
             self.block(ctx, Cause::Token(external.token), text.clone(), out);
@@ -178,6 +181,11 @@ impl Manager {
     /// Books what reconciliation found.
     pub fn on_finding(&mut self, ctx: &Context<'_>, finding: &Finding, out: &mut Outbox) {
         match finding {
+            Finding::Shares { token, .. } | Finding::Freeze { token, .. }
+                if ctx.universe.get(token.market()).is_none() =>
+            {
+                return self.unlisted(ctx, token.market(), "a finding", out);
+            }
             Finding::Cash { amount, .. } if !sane_money(*amount) => {
                 let detail = format!("a finding of {amount} pUSD");
                 self.block(ctx, Cause::CashMismatch, detail.clone(), out);
@@ -296,11 +304,18 @@ impl Manager {
     /// Whether a market can be delisted: nothing of ours rests, is held, moves or is wanted in it.
     pub fn flat(&self, market: MarketKey) -> bool {
         let state = &self.state;
-        state.sums().flat(market) && !state.baskets.values().any(|basket| basket.touches(market))
+        state.sums().flat(market)
+            && !state.early.contains_key(&market)
+            && !state.baskets.values().any(|basket| basket.touches(market))
     }
 
     /// Forgets a market that is [`flat`](Manager::flat), before its key stops meaning anything.
-    pub fn delist(&mut self, ctx: &Context<'_>, market: MarketKey) {
+    pub fn delist(&mut self, ctx: &Context<'_>, market: MarketKey, out: &mut Outbox) {
+        let tokens = Outcome::BOTH.map(|outcome| market.token(outcome));
+        let causes = [Cause::Market(market), Cause::Unsettled(market), Cause::Flattened(market)];
+        for cause in causes.into_iter().chain(tokens.map(Cause::Token)) {
+            self.unblock(ctx, cause, "the market was delisted", out);
+        }
         let state = &mut self.state;
         for key in state.quoting(market) {
             state.quotes.remove(&key);
@@ -310,11 +325,19 @@ impl Manager {
         for id in asks {
             state.asks.remove(&id);
         }
-        state.blockers.remove(&Cause::Market(market));
-        state.blockers.remove(&Cause::Unsettled(market));
-        state.blockers.remove(&Cause::Flattened(market));
-        for token in Outcome::BOTH.map(|outcome| market.token(outcome)) {
-            state.blockers.remove(&Cause::Token(token));
+        let refused: Vec<_> =
+            state.rejections.keys().filter(|(_, key)| *key == market).copied().collect();
+        for key in refused {
+            state.rejections.remove(&key);
+        }
+        let stopped: Vec<_> =
+            state.stopped.keys().filter(|(_, of)| of.market() == market).copied().collect();
+        for key in stopped {
+            state.stopped.remove(&key);
+        }
+        state.redemptions.remove(&market);
+        for token in tokens {
+            state.rounding.remove(&token);
             self.marks.remove(&token);
         }
         state.orders.forget_market(market);

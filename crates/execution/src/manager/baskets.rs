@@ -555,9 +555,19 @@ impl Manager {
         let Some(basket) = self.state.baskets.get(&id) else { return };
         match (basket.stage, cash.kind) {
             (Stage::Splitting, CashKind::Split) => {
-                let (strategy, sets) = (basket.strategy, basket.sets);
+                let strategy = basket.strategy;
+                // What came is what can be sold.
+                let sets = basket.sets.min(cash.shares[0]).min(cash.shares[1]);
                 let market = basket.legs[0].leg.token.market();
                 let late = basket.expires <= ctx.now;
+                if sets.is_zero() {
+                    return self.end_basket(ctx, id, Shares::ZERO, "split_failed", out);
+                }
+                if sets < basket.sets
+                    && let Some(basket) = self.state.baskets.get_mut(&id)
+                {
+                    basket.sets = sets;
+                }
                 self.stage(id, Stage::Sending);
                 let sent = if late {
                     Err(Reason::new("signal_expired"))

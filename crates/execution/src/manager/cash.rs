@@ -71,6 +71,11 @@ impl Manager {
                     &mut self.closed,
                 );
             }
+            (CashKind::Redeem, _, Some(market)) if ctx.universe.get(market).is_none() => {
+                // Money of shares that are not known here.
+                self.external_money(ctx, amount, out);
+                self.unlisted(ctx, market, "a redemption", out);
+            }
             (CashKind::Redeem, _, Some(market)) => match ctx.states.get(market.index()) {
                 Some(MarketState::Resolved(payout)) => {
                     self.redeemed(ctx, market, *payout, amount);

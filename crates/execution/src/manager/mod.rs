@@ -31,7 +31,7 @@ use crate::exit::ExitMemory;
 use crate::gate::{Facts, GateMode};
 use crate::state::{
     Budgets, ClosedLot, Entry, Equity, Holding, Ledger, LoadError, Order, Orders, PendingAsk,
-    Positions, State,
+    Positions, State, market_of,
 };
 
 /// What the manager may look at besides its own state.
@@ -296,9 +296,30 @@ impl Manager {
         if self.state.blockers.contains_key(&cause) {
             return;
         }
+        if let Some(market) = market_of(&cause) {
+            if ctx.universe.get(market).is_none() {
+                // No order can be placed there, and a restart could not read what it names.
+                return self.unlisted(ctx, market, "a blocker", out);
+            }
+            self.state.uses(market, ctx.universe, ctx.states);
+        }
         report_blocker(ctx, cause, true, &detail, out);
         let blocker = Blocker { since: ctx.now, detail, lost: None, epoch: 0 };
         self.state.blockers.insert(cause, blocker);
+    }
+
+    /// Something was reported of a market that is not listed: it cannot be booked there, so the account is
+    /// not what is known here.
+    pub(crate) fn unlisted(
+        &mut self,
+        ctx: &Context<'_>,
+        market: MarketKey,
+        what: &str,
+        out: &mut Outbox,
+    ) {
+        let text = format!("{what} names market {}, which is not listed", market.0);
+        self.anomaly("unlisted_market", text, out);
+        self.raise_not_reconciled(ctx, "a market is missing that the account names", out);
     }
 
     /// Clears a blocker, where it is set.

@@ -12,6 +12,10 @@ impl Manager {
     /// Acts on a signal.
     pub fn on_signal(&mut self, ctx: &Context<'_>, signal: &Signal, out: &mut Outbox) {
         let (strategy, market) = (signal.strategy, signal.market);
+        if ctx.universe.get(market).is_none() {
+            let about = (None, Some(signal.id));
+            return self.deny(ctx, strategy, about, Reason::new("market_unknown"), out);
+        }
         // A signal that arrives while the gate is closed is denied. Quotes wait, because they state what is
         // to rest until they expire; after a kill they are denied too.
         if let Some(cause) = self.closed_for_orders() {

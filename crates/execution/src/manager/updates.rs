@@ -240,6 +240,11 @@ impl Manager {
         let OwnTrade { order: id, trade: trade_id, token, side, role, status, .. } = *trade;
         let Some(order) = self.state.orders.get(id) else { return Ok(()) };
         let (purpose, plan) = (order.purpose, order.exit);
+        // Settled amounts are what is booked, also where a later report repeats the estimate.
+        let known = order.fills.get(&trade_id);
+        let fill = known.map_or(trade.fill, |known| known.fill);
+        let failed = known.is_some_and(|known| known.status == TradeStatus::Failed)
+            && change.trade != TradeChange::Failed;
         let (strategy, plan) = match change.external {
             true => (StrategyId::EXTERNAL, None),
             false => (order.strategy, plan),
@@ -254,10 +259,14 @@ impl Manager {
             out.note(NoteLevel::Critical, "overfill", text.clone());
             self.block(ctx, Cause::Token(token), text, out);
         }
-        if let Some(before) = change.corrected {
-            self.correct(ctx, trade, strategy, before, out);
+        match change.corrected {
+            Some(_) if failed => {
+                let text = format!("trade {} of order {id} failed and has amounts", trade_id.0);
+                self.anomaly("settled_after_failure", text, out);
+            }
+            Some(before) => self.correct(ctx, trade, strategy, before, out),
+            None => {}
         }
-        let fill = trade.fill;
         let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
         let mut invariant = Ok(());
         if change.trade == TradeChange::New {
@@ -292,7 +301,12 @@ impl Manager {
                     Side::Buy => {
                         invariant = positions.fail_buy(ledger, now, strategy, token, key, fill);
                     }
-                    Side::Sell => positions.fail_sale(ledger, now, key),
+                    Side::Sell => {
+                        let rest = positions.fail_sale(ledger, now, key);
+                        if rest != 0 {
+                            self.state.round(token, -rest);
+                        }
+                    }
                 }
             }
             _ => {}

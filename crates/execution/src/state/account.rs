@@ -160,6 +160,15 @@ pub(crate) fn sane_fill(fill: &Fill) -> bool {
     money && fill.shares <= Shares::SANE_MAX
 }
 
+/// The market that a cause is about, if it is about one.
+pub(crate) fn market_of(cause: &Cause) -> Option<MarketKey> {
+    match cause {
+        Cause::Market(key) | Cause::Unsettled(key) | Cause::Flattened(key) => Some(*key),
+        Cause::Token(token) => Some(token.market()),
+        _ => None,
+    }
+}
+
 /// Whether a token or market is of a market.
 pub(crate) fn concerns(cause: &Cause, market: MarketKey, token: Token) -> bool {
     match cause {

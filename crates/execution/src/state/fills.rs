@@ -1,6 +1,8 @@
 //! Purchases and sales, from the match to the last word of the settlement.
 
-use polydesk_domain::{ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc};
+use polydesk_domain::{
+    Basis, ExitPlan, ExitReason, Fill, Role, Shares, StrategyId, Time, Token, Usdc,
+};
 
 use super::ledger::{Entry, Ledger, LedgerAccount};
 use super::lots::{Authority, ClosedLot, FillKey, Lot, PendingExit, divide};
@@ -120,6 +122,7 @@ impl Positions {
         let exit = self.exit(strategy, token);
         let lots = exit.and_then(|exit| exit.orders.get(&key.1)).cloned().unwrap_or_default();
         let (mut slices, mut short) = self.take(strategy, token, fill.shares, &lots);
+        let mut owners = Vec::new();
         if strategy == StrategyId::EXTERNAL && !short.is_zero() {
             // A person sold what strategies hold: it is gone all the same.
             let others: Vec<StrategyId> = self
@@ -128,8 +131,10 @@ impl Positions {
                 .filter(|(owner, of)| *of == token && *owner != strategy)
                 .map(|(owner, _)| *owner)
                 .collect();
+            owners = vec![strategy; slices.len()];
             for owner in others {
                 let (more, missing) = self.take(owner, token, short, &[]);
+                owners.extend(more.iter().map(|_| owner));
                 slices.extend(more);
                 short = missing;
                 self.tidy(owner, token);
@@ -151,7 +156,8 @@ impl Positions {
         });
         ledger.note_fee(fill.fee);
         let asked = self.less_pending(strategy, token, fill.shares);
-        self.sales.insert(key, Sale { strategy, token, slices, fill, role, reason, asked });
+        let sale = Sale { strategy, token, slices, owners, fill, role, reason, asked };
+        self.sales.insert(key, sale);
         self.tidy(strategy, token);
         if short.is_zero() { Ok(()) } else { Err(Violation::Oversold { strategy, short }) }
     }
@@ -199,9 +205,10 @@ impl Positions {
         }
     }
 
-    /// A sale failed: the lots come back, once.
-    pub fn fail_sale(&mut self, ledger: &mut Ledger, at: Time, key: FillKey) {
-        let Some(sale) = self.sales.remove(&key) else { return };
+    /// A sale failed: the lots come back to their owners, once. Returns millionths of a share that its settled
+    /// amounts had put to the rounding account.
+    pub fn fail_sale(&mut self, ledger: &mut Ledger, at: Time, key: FillKey) -> i64 {
+        let Some(sale) = self.sales.remove(&key) else { return 0 };
         let cost: Usdc = sale.slices.iter().map(|lot| lot.cost).sum();
         let proceeds = sale.fill.notional - sale.fill.fee;
         ledger.post(Entry {
@@ -217,8 +224,14 @@ impl Positions {
             amount: proceeds - cost,
         });
         ledger.note_fee(-sale.fill.fee);
-        for lot in sale.slices {
-            self.add(sale.strategy, sale.token, lot);
+        let left: Shares = sale.slices.iter().map(|lot| lot.shares).sum();
+        let rest = match sale.fill.basis {
+            Basis::Estimated => 0,
+            Basis::Settled => left.micros() as i64 - sale.fill.shares.micros() as i64,
+        };
+        let owners = sale.owners.into_iter().chain(std::iter::repeat(sale.strategy));
+        for (lot, owner) in sale.slices.into_iter().zip(owners) {
+            self.add(owner, sale.token, lot);
         }
         // What was to be sold is still to be sold; plans of the lots see to the other reasons.
         self.change_exit(sale.strategy, sale.token, |exit| {
@@ -228,6 +241,7 @@ impl Positions {
                 pending.or_insert(none).shares += asked.shares;
             }
         });
+        rest
     }
 
     /// Settled amounts of a purchase replace the estimate. The difference in money goes to what is left of

@@ -23,7 +23,7 @@ pub use account::{
     Attempts, Budgets, Counters, EarlyRedemption, Equity, EquityMarks, MarketEntry, Pace, Recent,
     Rejections,
 };
-pub(crate) use account::{concerns, sane_fill, sane_money};
+pub(crate) use account::{concerns, market_of, sane_fill, sane_money};
 pub use basket::{BasketLeg, OpenBasket, Stage};
 pub use codec::{Entry, LoadError};
 pub(crate) use exposure::Totals;
@@ -39,6 +39,7 @@ pub use positions::{Positions, Sale};
 pub use tracked::{Single, Tracked};
 pub use wanted::{Desired, PendingAsk, PendingConversion};
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use polydesk_domain::{
@@ -250,20 +251,20 @@ impl State {
         tables!(call,);
     }
 
-    /// The markets that entries name, by condition id: they are to be listed before [`State::load`].
+    /// The markets that entries name, by condition id and as the last entry of each has them: they are to be
+    /// listed before [`State::load`].
     ///
     /// # Errors
     /// An entry of the table that is no market.
     pub fn markets_of(entries: &[Entry]) -> Result<Vec<Market>, LoadError> {
-        let mut markets = Vec::new();
+        let mut markets = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.table == MARKETS) {
             let Some(value) = &entry.value else { continue };
             let read: MarketEntry = serde_json::from_slice(value)
                 .map_err(|error| refuse(MARKETS, &entry.key, error.to_string()))?;
-            markets.push(read.market);
+            markets.insert(read.market.condition, read.market);
         }
-        markets.sort_by_key(|market| market.condition);
-        Ok(markets)
+        Ok(markets.into_values().collect())
     }
 
     /// Applies entries: later ones win. Every market they name must be listed. Nothing is decided; lists
@@ -272,14 +273,30 @@ impl State {
     /// # Errors
     /// An entry that cannot be read, by table and key; the state is then not to be used.
     pub fn load(&mut self, entries: &[Entry], ids: &Universe) -> Result<(), LoadError> {
+        let run = self.counters.get().run;
         for entry in entries {
             self.apply_entry(entry, ids)?;
         }
+        self.begin_run(run);
         self.orders.derive();
         self.positions.derive();
         self.derive_sums(ids);
         self.clear_changes();
         Ok(())
+    }
+
+    /// A later run than the one that was loaded counts from the beginning: its number makes its ids unique
+    /// even where the last counters of an earlier run were lost.
+    fn begin_run(&mut self, run: u32) {
+        let loaded = *self.counters.get();
+        if loaded.run >= run {
+            return;
+        }
+        let epoch = loaded.epoch;
+        *self.counters.get_mut() = Counters { run, epoch, ..Counters::default() };
+        for strategy in self.emitted.keys().copied().collect::<Vec<_>>() {
+            self.emitted.remove(&strategy);
+        }
     }
 
     fn apply_entry(&mut self, entry: &Entry, ids: &Universe) -> Result<(), LoadError> {

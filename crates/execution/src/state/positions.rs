@@ -26,6 +26,9 @@ pub struct Sale<T = Token> {
     pub token: T,
     /// What left, oldest first.
     pub slices: Vec<Lot>,
+    /// Whose each of them was; empty: all were the seller's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<StrategyId>,
     /// The amounts.
     pub fill: Fill,
     /// Maker or taker.
@@ -38,8 +41,8 @@ pub struct Sale<T = Token> {
 
 impl<T> Sale<T> {
     fn with_token<U>(self, with: impl FnOnce(T) -> Result<U, String>) -> Result<Sale<U>, String> {
-        let Sale { strategy, token, slices, fill, role, reason, asked } = self;
-        Ok(Sale { strategy, token: with(token)?, slices, fill, role, reason, asked })
+        let Sale { strategy, token, slices, owners, fill, role, reason, asked } = self;
+        Ok(Sale { strategy, token: with(token)?, slices, owners, fill, role, reason, asked })
     }
 }
 

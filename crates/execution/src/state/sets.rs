@@ -96,7 +96,7 @@ impl Positions {
     }
 
     /// The market's shares became what they pay. `paid` is what the venue paid in all; the last holding
-    /// takes what rounding left over.
+    /// takes what rounding left over, and what is more than that is no strategy's.
     pub fn redeem(
         &mut self,
         ledger: &mut Ledger,
@@ -115,11 +115,10 @@ impl Positions {
                 holding.lots.drain(..).partition(|lot| lot.confirmed);
             holding.lots = rest.into();
             let shares = lots.iter().map(|lot| lot.shares).sum();
-            let money = if i + 1 == held.len() {
-                left
-            } else {
-                payout.pay(token.outcome(), shares).min(left)
-            };
+            let due = payout.pay(token.outcome(), shares).min(left);
+            // A micro-dollar for each holding at most.
+            let rounding = left - due <= Usdc::new(held.len() as i64);
+            let money = if i + 1 == held.len() && rounding { left } else { due };
             left -= money;
             self.cash_in(
                 ledger,
