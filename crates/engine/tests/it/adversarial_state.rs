@@ -1,19 +1,20 @@
 //! What ought to hold of baskets, conversions, ledger, settled amounts, external orders, blockers, saved state
 //! and listings.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use polydesk_domain::{
-    AccountEvent, AccountSnapshot, Action, Basis, Basket, BasketId, BasketKind, Cash, CashKind,
-    Cause, Channel, ClientOrderId, Close, Code, Command, ControlEvent, ConversionId, Event,
-    ExternalOrder, Fill, Finding, Leg, Market, MarketEvent, MarketKey, MarketState, OrderHash,
-    OrderUpdate, Outbox, OwnTrade, Payout, Price, Record, RejectReason, Role, Shares, Side,
-    SignalId, Stamped, StrategyId, Time, Token, TradeId, TradeStatus, Usdc,
+    AccountEvent, AccountSnapshot, Action, AskId, Basis, Basket, BasketId, BasketKind, Cash,
+    CashKind, Cause, Channel, ClientOrderId, Close, Code, Command, ControlEvent, ConversionId,
+    Event, ExternalOrder, Fill, Finding, Leg, Market, MarketEvent, MarketKey, MarketState,
+    OperatorCommand, OrderHash, OrderUpdate, Outbox, OwnTrade, Payout, Price, Record, RejectReason,
+    Role, Shares, Side, SignalId, Stamped, StrategyId, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::{Entry, LedgerAccount, Limits};
+use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
-use crate::harness::{NO, Puppet, Story, YES, quotes, trade};
+use crate::harness::{NO, Puppet, Story, YES, operator, quotes, trade};
 
 const MARKET: MarketKey = MarketKey(0);
 
@@ -255,7 +256,7 @@ fn ids_of_a_second_run_carry_its_number_even_where_the_counters_were_lost() {
     story.say("", quotes(&[(YES, 30, 10), (NO, 30, 10)], None));
     assert_eq!(story.last_order(), 2);
     story.engine = loaded(&story, 3, &lost);
-    story.hear("", operator_release());
+    story.hear("", operator(OperatorCommand::Resume));
     assert_eq!(story.engine.manager().orders().count(), 1, "orders of run 0 are kept");
     story.hear(
         "",
@@ -279,10 +280,6 @@ fn ids_of_a_second_run_carry_its_number_even_where_the_counters_were_lost() {
     let order = placed.unwrap_or_else(|| panic!("{:?} {:?}", out.records, out.commands));
     assert_eq!((order.id.run(), order.id.number()), (3, 1));
     assert_eq!(order.signal.map(|signal| (signal.epoch, signal.counter)), Some((3, 1)));
-}
-
-fn operator_release() -> Event {
-    crate::harness::operator(polydesk_domain::OperatorCommand::Resume)
 }
 
 #[test]
@@ -742,4 +739,227 @@ fn a_market_listed_again_after_its_delisting_is_traded_under_its_new_key() {
     assert_eq!(story.engine.manager().orders().count(), 0);
     let engine = loaded(&story, 1, &story.engine.save());
     assert_eq!(engine.manager().halted(), None);
+}
+
+// Slots.
+
+/// Notes what it is called for, and does once what it is told to.
+struct Probe {
+    id: StrategyId,
+    wants: bool,
+    seen: Arc<Mutex<Vec<String>>>,
+    act: Arc<Mutex<Option<Act>>>,
+}
+
+type Act = Box<dyn Fn(&View<'_>, &mut Emit<'_>) + Send>;
+
+impl Strategy for Probe {
+    fn id(&self) -> StrategyId {
+        self.id
+    }
+    fn kinds(&self) -> Kinds {
+        let own = Kinds::OWN.and(Kinds::STATE).and(Kinds::REFERENCE).and(Kinds::FORECAST);
+        if self.wants { own.and(Kinds::BATCH) } else { own }
+    }
+    fn wants(&self, _: &Market) -> bool {
+        self.wants
+    }
+    fn reconfigure(&mut self, toml: &str) -> Result<(), StateError> {
+        self.wants = toml == "wants";
+        Ok(())
+    }
+    fn save(&self) -> Saved {
+        Saved::NOTHING
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), StateError> {
+        saved.expect_nothing(self.id)
+    }
+    fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
+        let what = match trigger {
+            Trigger::Batch(_) => "batch".to_owned(),
+            Trigger::Event(stamped) => match &stamped.event {
+                Event::Account(_) => "own".to_owned(),
+                Event::World(_) => "answer".to_owned(),
+                Event::Market(MarketEvent::Delisted { .. }) => "delisted".to_owned(),
+                Event::Market(MarketEvent::Reference(_)) => "go".to_owned(),
+                _ => "other".to_owned(),
+            },
+        };
+        let acts = matches!(what.as_str(), "go" | "delisted");
+        self.seen.lock().unwrap().push(format!("{} {what}", self.id));
+        if acts && let Some(act) = self.act.lock().unwrap().take() {
+            act(view, out);
+        }
+    }
+}
+
+struct Two {
+    story: Story,
+    seen: Arc<Mutex<Vec<String>>>,
+    acts: [Arc<Mutex<Option<Act>>>; 2],
+}
+
+const ONE: StrategyId = StrategyId::literal("one");
+const OTHER: StrategyId = StrategyId::literal("other");
+
+impl Two {
+    fn engine(&self, run: u32) -> Engine {
+        let probe = |id, act: &Arc<Mutex<Option<Act>>>| -> Box<dyn Strategy> {
+            Box::new(Probe { id, wants: true, seen: Arc::clone(&self.seen), act: Arc::clone(act) })
+        };
+        let strategies = vec![probe(ONE, &self.acts[0]), probe(OTHER, &self.acts[1])];
+        let setup = Setup { run, limits: Limits::default(), blockers: Vec::new() };
+        Engine::new(setup, strategies).unwrap()
+    }
+
+    fn new() -> Two {
+        let mut two = Two { story: Story::new(), seen: Arc::default(), acts: Default::default() };
+        two.story.engine = two.engine(0);
+        two.list();
+        let deposit = Cash {
+            kind: CashKind::Deposit,
+            conversion: None,
+            strategy: None,
+            market: None,
+            amount: Usdc::whole(1_000),
+            shares: Default::default(),
+        };
+        two.story.hear("", Event::cash(deposit));
+        two.story.book(40, 44);
+        two.seen();
+        two
+    }
+
+    fn list(&mut self) {
+        let market = Arc::new(Market::plain(1, "story"));
+        self.story.hear("", MarketEvent::Listed { key: MARKET, market }.into());
+    }
+
+    /// Lets one of them act on a reference price.
+    fn act(&mut self, which: usize, act: impl Fn(&View<'_>, &mut Emit<'_>) + Send + 'static) {
+        *self.acts[which].lock().unwrap() = Some(Box::new(act));
+        self.story.hear("", crate::harness::go());
+    }
+
+    fn seen(&self) -> Vec<String> {
+        core::mem::take(&mut *self.seen.lock().unwrap())
+    }
+}
+
+fn bid(cents: u16) -> impl Fn(&View<'_>, &mut Emit<'_>) + Send + 'static {
+    move |_, out| {
+        let (ttl, why) = (polydesk_domain::Span::secs(60), polydesk_domain::Reason::new("story"));
+        out.signal(MARKET, quotes(&[(YES, cents, 10)], None), ttl, Usdc::cents(10), why);
+    }
+}
+
+#[test]
+fn own_events_reach_the_owner_alone_also_where_it_does_not_want_the_market_any_more() {
+    let mut two = Two::new();
+    two.act(1, bid(30));
+    two.seen();
+    two.story.news(1, "", OrderUpdate::Live);
+    assert_eq!(two.seen(), ["other own"]);
+    let (strategy, toml) = (OTHER, "nothing".into());
+    two.story.hear("", ControlEvent::Params { strategy, toml }.into());
+    two.story.book(39, 44);
+    assert_eq!(two.seen(), ["one batch"]);
+    two.story.fill(1, 1, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    assert_eq!(two.seen(), ["other own"]);
+    // Listed again: the wants of now count.
+    two.list();
+    two.story.after(1_000).book(38, 44);
+    assert_eq!(two.seen(), ["one batch"]);
+    let (strategy, toml) = (OTHER, "wants".into());
+    two.story.hear("", ControlEvent::Params { strategy, toml }.into());
+    two.story.after(1_000).book(37, 44);
+    assert_eq!(two.seen(), ["one batch", "other batch"]);
+    // A redemption concerns everybody who holds something.
+    two.story.fill(1, 1, YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    resolve(&mut two.story, Payout::YES);
+    two.seen();
+    converted(&mut two.story, CashKind::Redeem, Some(2), 10, [10, 0]);
+    assert_eq!(two.seen(), ["other own"]);
+}
+
+#[test]
+fn a_market_in_which_a_strategy_opens_something_as_it_is_delisted_stays_listed() {
+    let mut two = Two::new();
+    *two.acts[0].lock().unwrap() = Some(Box::new(bid(30)));
+    two.story.hear("", MarketEvent::Delisted { market: MARKET }.into());
+    assert_eq!(two.seen(), ["one delisted", "other delisted"]);
+    let manager = two.story.engine.manager();
+    assert_eq!(manager.orders().open_count(), 1);
+    assert_eq!(two.story.engine.universe().keys().count(), 1);
+    sound(&two.story);
+}
+
+#[test]
+fn memory_is_durable_by_its_changes_and_of_its_owner_alone() {
+    let mut two = Two::new();
+    let mut entries = two.story.engine.save();
+    two.act(0, |_, out| {
+        out.remember("kept", Some(b"1"));
+        out.remember("gone", Some(b"2"));
+    });
+    two.story.engine.changes(|entry| entries.push(entry));
+    two.act(0, |_, out| out.remember("gone", None));
+    two.story.engine.changes(|entry| entries.push(entry));
+    let mut engine = two.engine(1);
+    engine.load(&entries).unwrap();
+    assert_eq!(engine.manager().state().remember.len(), 1);
+    two.story.engine = engine;
+    two.story.after(1_000);
+    let read = Arc::new(Mutex::new(Vec::new()));
+    for which in [0, 1] {
+        let read = Arc::clone(&read);
+        two.act(which, move |view, _| {
+            let of = |key| view.recall(key).map(<[u8]>::to_vec);
+            read.lock().unwrap().push((of("kept"), of("gone")));
+        });
+    }
+    assert_eq!(*read.lock().unwrap(), [(Some(b"1".to_vec()), None), (None, None)]);
+}
+
+#[test]
+fn a_question_of_an_earlier_run_is_answered_to_who_asked_it_and_once() {
+    let mut two = Two::new();
+    two.act(1, |_, out| {
+        out.ask(MARKET, Time::MIN);
+    });
+    two.act(0, |_, out| {
+        out.ask(MARKET, Time::MIN);
+    });
+    let entries = two.story.engine.save();
+    let mut engine = two.engine(5);
+    engine.load(&entries).unwrap();
+    two.story.engine = engine;
+    two.story.sent.clear();
+    two.act(0, |_, out| {
+        out.ask(MARKET, Time::MIN);
+    });
+    let asked: Vec<AskId> = two.story.engine.manager().state().asks.keys().copied().collect();
+    assert_eq!(asked, [AskId::of_run(0, 1), AskId::of_run(0, 2), AskId::of_run(5, 1)]);
+    two.seen();
+    for _ in 0..2 {
+        let (ask, code) = (AskId::of_run(0, 1), Code::literal("timeout"));
+        two.story.hear("", polydesk_domain::WorldEvent::NoForecast { ask, code }.into());
+    }
+    assert_eq!(two.seen(), ["other answer"]);
+}
+
+#[test]
+fn a_strategy_that_was_off_is_off_after_a_restart_and_keeps_its_lots() {
+    let mut two = Two::new();
+    two.act(0, bid(30));
+    two.story.fill(1, 1, YES, Side::Buy, 10, 30, TradeStatus::Matched);
+    two.story.hear("", ControlEvent::Strategy { id: ONE, run: false }.into());
+    let mut engine = two.engine(1);
+    engine.load(&two.story.engine.save()).unwrap();
+    two.story.engine = engine;
+    two.seen();
+    two.story.hear("", crate::harness::go());
+    assert_eq!(two.seen(), ["other go"]);
+    let held = two.story.engine.manager().position(ONE, YES);
+    assert_eq!(held.unsettled, Shares::whole(10));
 }
