@@ -963,3 +963,148 @@ fn a_strategy_that_was_off_is_off_after_a_restart_and_keeps_its_lots() {
     let held = two.story.engine.manager().position(ONE, YES);
     assert_eq!(held.unsettled, Shares::whole(10));
 }
+
+// Lots and streaks.
+
+fn sell(story: &mut Story, trade: u128, shares: u64, cents: u16) {
+    story.after(1_000).timer();
+    story.say("", sell_all(20));
+    let sale = story.last_order();
+    story.fill(sale, trade, YES, Side::Sell, shares, cents, TradeStatus::Matched);
+    let matched = Shares::whole(shares);
+    let reason = polydesk_domain::CancelReason::Requested;
+    story.news(sale, "", OrderUpdate::Cancelled { reason, matched });
+    story.fill(sale, trade, YES, Side::Sell, shares, cents, TradeStatus::Confirmed);
+}
+
+#[test]
+fn of_lots_bought_at_the_same_time_the_first_leaves_first() {
+    let mut story = Story::new();
+    story.bought(10, 30, None);
+    story.bought(10, 31, None);
+    sell(&mut story, 70, 10, 38);
+    assert_eq!(story.closed[0].cost, Usdc::whole(3));
+    assert_eq!(story.held(YES), "held 10 + 0 unsettled, cost 3.10");
+}
+
+#[test]
+fn a_round_trip_shows_the_settled_fee() {
+    let mut story = Story::new();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    let bought = (YES, Side::Buy);
+    let (estimate, settled) = ((TEN, 3_000_000, 100_000), (TEN, 3_000_000, 99_000));
+    report(&mut story, (1, 1), bought, estimate, Basis::Estimated, TradeStatus::Matched);
+    report(&mut story, (1, 1), bought, settled, Basis::Settled, TradeStatus::Confirmed);
+    story.news(1, "", OrderUpdate::Filled { matched: Shares::whole(10) });
+    sell(&mut story, 70, 10, 38);
+    let closed = &story.closed[0];
+    assert_eq!((closed.cost, closed.entry_fee), (Usdc::new(3_099_000), Usdc::new(99_000)));
+}
+
+#[test]
+fn a_lot_that_was_rounding_alone_is_gone_and_its_cost_is_a_loss() {
+    let mut story = Story::new();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    let bought = (YES, Side::Buy);
+    let estimate = (TEN, 3_000_000, 0);
+    report(&mut story, (1, 1), bought, estimate, Basis::Estimated, TradeStatus::Matched);
+    report(&mut story, (1, 1), bought, estimate, Basis::Estimated, TradeStatus::Confirmed);
+    story.news(1, "", OrderUpdate::Filled { matched: Shares::whole(10) });
+    story.after(1_000).timer();
+    story.say("", sell_all(20));
+    let sale = (story.last_order(), 70);
+    let part = (TEN - 5_000, 3_798_100, 0);
+    for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
+        report(&mut story, sale, (YES, Side::Sell), part, Basis::Settled, status);
+    }
+    let settled = (TEN - 6_000, 3_000_000, 0);
+    report(&mut story, (1, 1), bought, settled, Basis::Settled, TradeStatus::Confirmed);
+    sound(&story);
+    assert_eq!(story.held(YES), "held 0 + 0 unsettled, cost 0.00");
+    assert_eq!(balance(&story, LedgerAccount::Cash), Usdc::new(1_000_798_100));
+    assert_eq!(-balance(&story, LedgerAccount::Realised), Usdc::new(798_100));
+    assert_eq!(story.engine.manager().state().rounding.get(&YES), Some(&-1_000));
+}
+
+#[test]
+fn a_closing_at_cost_neither_ends_a_losing_streak_nor_adds_to_it() {
+    let mut story = Story::new();
+    story.book(30, 34);
+    for (trade, cents, streak) in [(70, 29, 1), (71, 30, 1), (72, 28, 2), (73, 31, 0)] {
+        story.bought(10, 30, None);
+        sell(&mut story, trade, 10, cents);
+        assert_eq!(story.engine.manager().ledger().losing_streak().0, streak, "{cents}");
+    }
+}
+
+// Ends of baskets.
+
+/// YES and NO are bought for 0.90 together; 20 sets.
+fn buying() -> Story {
+    let mut story = Story::new();
+    story.book(50, 40);
+    story.say("", pair(BasketKind::BuyPair, Side::Buy, 40, 50, 20));
+    story
+}
+
+fn leg(story: &mut Story, id: u64, token: Token, shares: u64, cents: u16) {
+    let trade = u128::from(id);
+    story.fill(id, trade, token, Side::Buy, shares, cents, TradeStatus::Matched);
+    let matched = Shares::whole(shares);
+    let reason = polydesk_domain::CancelReason::Killed;
+    let update = match shares {
+        20 => OrderUpdate::Filled { matched },
+        _ => OrderUpdate::Cancelled { reason, matched },
+    };
+    story.news(id, "", update);
+}
+
+#[test]
+fn a_lagging_leg_is_bought_again_only_where_the_fees_of_the_other_still_leave_something() {
+    // 8.00 and 0.24 were paid; the other leg costs 11.40 + 0.25 or 11.60 + 0.24; 20.00 comes back.
+    for (yes_bid, again) in [(43, true), (42, false)] {
+        let mut story = buying();
+        leg(&mut story, 1, YES, 20, 40);
+        story.after(20).book(yes_bid, 45);
+        story.told.clear();
+        story.news(2, "", OrderUpdate::Rejected { reason: RejectReason::FakKilled });
+        assert_eq!(story.told.contains("buy no"), again, "{}", story.told);
+    }
+}
+
+#[test]
+fn what_is_complete_of_a_basket_that_was_given_up_is_merged_and_carried() {
+    let mut story = buying();
+    leg(&mut story, 1, YES, 20, 40);
+    story.fill(1, 1, YES, Side::Buy, 20, 40, TradeStatus::Confirmed);
+    story.after(20).book(10, 90);
+    leg(&mut story, 2, NO, 10, 50);
+    story.fill(2, 2, NO, Side::Buy, 10, 50, TradeStatus::Confirmed);
+    assert_eq!(story.ends, Vec::<String>::new());
+    story.pass(40_000);
+    let conversions = &story.engine.manager().state().conversions;
+    let id = conversions.keys().next().map(|id| id.0);
+    assert!(id.is_some(), "{}", story.told);
+    converted(&mut story, CashKind::Merge, id, 10, [10, 10]);
+    assert_eq!(story.ends, ["carried"]);
+    sound(&story);
+}
+
+#[test]
+fn the_third_merge_that_fails_leaves_the_sets_to_the_resolution() {
+    let mut story = buying();
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        leg(&mut story, id, token, 20, cents);
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Confirmed);
+    }
+    for tries in 1..=3 {
+        assert_eq!(story.ends, Vec::<String>::new(), "before try {tries}");
+        let state = story.engine.manager().state();
+        let id = state.conversions.keys().next().map(|id| id.0);
+        assert!(id.is_some(), "try {tries}: {}", story.told);
+        converted(&mut story, CashKind::Failed, id, 0, [0, 0]);
+        story.pass(5_000);
+    }
+    assert_eq!(story.ends, ["merge_failed"]);
+    sound(&story);
+}
