@@ -883,6 +883,23 @@ fn own_events_reach_the_owner_alone_also_where_it_does_not_want_the_market_any_m
 }
 
 #[test]
+fn a_redemption_is_told_to_everybody_who_holds_something_of_the_market() {
+    let mut two = Two::new();
+    for (which, id) in [(0, 1), (1, 2)] {
+        two.act(which, bid(30));
+        two.story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Matched);
+        two.story.fill(id, u128::from(id), YES, Side::Buy, 10, 30, TradeStatus::Confirmed);
+    }
+    resolve(&mut two.story, Payout::YES);
+    two.seen();
+    converted(&mut two.story, CashKind::Redeem, Some(3), 20, [20, 0]);
+    assert_eq!(two.seen(), ["one own", "other own"]);
+    let days = two.story.engine.manager().ledger().days();
+    let by: Vec<(StrategyId, Usdc)> = days.map(|((owner, _), t)| (*owner, t.realised)).collect();
+    assert_eq!(by, [(ONE, Usdc::whole(7)), (OTHER, Usdc::whole(7))]);
+}
+
+#[test]
 fn a_market_in_which_a_strategy_opens_something_as_it_is_delisted_stays_listed() {
     let mut two = Two::new();
     *two.acts[0].lock().unwrap() = Some(Box::new(bid(30)));
@@ -1107,4 +1124,32 @@ fn the_third_merge_that_fails_leaves_the_sets_to_the_resolution() {
     }
     assert_eq!(story.ends, ["merge_failed"]);
     sound(&story);
+}
+
+#[test]
+fn what_random_runs_do_not_reach_is_read_back_as_it_was_saved() {
+    let same = |story: &Story| {
+        let engine = loaded(story, 0, &story.engine.save());
+        assert_eq!(engine.manager().state().differs(story.engine.manager().state()), None);
+    };
+    // A fill that does not fit its order.
+    let mut story = Story::new();
+    story.say("", quotes(&[(YES, 30, 10)], None));
+    story.fill(1, 1, YES, Side::Buy, 500, 30, TradeStatus::Matched);
+    same(&story);
+    // A merge that failed once.
+    let mut story = buying();
+    for (id, token, cents) in [(1, YES, 40), (2, NO, 50)] {
+        leg(&mut story, id, token, 20, cents);
+        story.fill(id, u128::from(id), token, Side::Buy, 20, cents, TradeStatus::Confirmed);
+    }
+    converted(&mut story, CashKind::Failed, Some(3), 0, [0, 0]);
+    assert_eq!(story.engine.manager().state().baskets.values().next().unwrap().merge_tries, 1);
+    same(&story);
+    // A person closes with a collar of their own.
+    let mut story = Story::new();
+    story.bought(10, 30, None);
+    let (market, collar) = (Some(MARKET), Some(Price::cents(20)));
+    story.hear("", operator(OperatorCommand::Flatten { market, collar }));
+    same(&story);
 }
