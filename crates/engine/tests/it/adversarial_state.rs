@@ -11,7 +11,7 @@ use polydesk_domain::{
     Role, Shares, Side, SignalId, Stamped, StrategyId, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::{Engine, Setup};
-use polydesk_execution::{Entry, LedgerAccount, Limits};
+use polydesk_execution::{Entry, LedgerAccount, RiskLimits};
 use polydesk_strategies::{Emit, Kinds, Saved, StateError, Strategy, Trigger, View};
 
 use crate::harness::{NO, Puppet, Story, YES, operator, quotes, trade};
@@ -20,7 +20,7 @@ const MARKET: MarketKey = MarketKey(0);
 
 /// An engine of a run that takes up what the story's engine knows.
 fn loaded(story: &Story, run: u32, entries: &[Entry]) -> Engine {
-    let limits = Limits::try_from(story.engine.manager().limits().raw()).unwrap();
+    let limits = RiskLimits::try_from(story.engine.manager().limits().raw()).unwrap();
     let puppet = Box::new(Puppet(Arc::clone(&story.script), Arc::clone(&story.ttl)));
     let setup = Setup { run, limits, blockers: Vec::new() };
     let mut engine = Engine::new(setup, vec![puppet]).unwrap();
@@ -808,7 +808,7 @@ impl Two {
             Box::new(Probe { id, wants: true, seen: Arc::clone(&self.seen), act: Arc::clone(act) })
         };
         let strategies = vec![probe(ONE, &self.acts[0]), probe(OTHER, &self.acts[1])];
-        let setup = Setup { run, limits: Limits::default(), blockers: Vec::new() };
+        let setup = Setup { run, limits: RiskLimits::default(), blockers: Vec::new() };
         Engine::new(setup, strategies).unwrap()
     }
 
