@@ -8,9 +8,9 @@
 use std::io::Write;
 
 use polydesk_domain::{
-    AccountEvent, BasketId, Command, ControlEvent, Conversion, Event, MarketEvent, MarketKey,
-    OrderUpdate, PlaceOrder, Price, Query, Record, Recorded, Shares, Side, SignalId, Size, Stamped,
-    StrategyId, Tif, Time, Token, Universe, Usdc, WorldEvent,
+    AccountEvent, BasketId, Command, ControlEvent, Conversion, Event, Finding, MarketEvent,
+    MarketKey, OrderUpdate, PlaceOrder, Price, Query, Record, Recorded, Shares, Side, SignalId,
+    Size, Stamped, StrategyId, Tif, Time, Token, Universe, Usdc, WorldEvent,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ impl EventLog {
                     }),
                 ),
                 AccountEvent::Finding(finding) => {
-                    self.line(at, "finding", json!({ "finding": format!("{finding:?}") }))
+                    self.line(at, "finding", json!({ "finding": found(universe, finding) }))
                 }
             },
             Event::World(event) => self.world(universe, at, event),
@@ -156,7 +156,10 @@ impl EventLog {
                     "operator",
                     json!({
                         "by": order.by, "why": order.why, "key": order.key,
-                        "command": format!("{:?}", order.command),
+                        "command": order.command.with_ids(
+                            |token| universe.get(token.market()).map(|_| universe.token_id(token)),
+                            |key| universe.get(key).map(|market| market.condition),
+                        ),
                     }),
                 ),
                 ControlEvent::Params { strategy, toml } => {
@@ -169,7 +172,13 @@ impl EventLog {
                 ControlEvent::Blocker { cause, on, detail } => self.line(
                     at,
                     "set_blocker",
-                    json!({ "cause": cause.code(), "on": on, "detail": detail }),
+                    json!({
+                        "cause": cause.with_ids(
+                            |token| universe.get(token.market()).map(|_| universe.token_id(token)),
+                            |key| universe.get(key).map(|market| market.condition),
+                        ),
+                        "on": on, "detail": detail,
+                    }),
                 ),
             },
             Event::Market(_) => Ok(()),
@@ -406,6 +415,21 @@ fn place(universe: &Universe, at: Time, order: &PlaceOrder) -> PlaceLine {
         strategy: order.strategy,
         tif: order.tif.name(),
         token: token(universe, order.token),
+    }
+}
+
+fn found(universe: &Universe, finding: &Finding) -> Value {
+    match finding {
+        Finding::Cash { amount, code } => json!({ "cash": { "amount": amount, "code": code } }),
+        Finding::Shares { token: of, micros, code } => json!({
+            "shares": { "token": token(universe, *of), "micros": micros, "code": code }
+        }),
+        Finding::Freeze { token: of, detail } => {
+            json!({ "freeze": { "token": token(universe, *of), "detail": detail } })
+        }
+        Finding::CashMismatch { difference } => {
+            json!({ "cash_mismatch": { "difference": difference } })
+        }
     }
 }
 

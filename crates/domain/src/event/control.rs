@@ -104,6 +104,40 @@ pub enum OperatorCommand<T = Token, M = MarketKey> {
 }
 
 impl<T, M> OperatorCommand<T, M> {
+    /// The same command with token and market replaced, where it has one and both are known.
+    pub fn with_ids<U, N>(
+        self,
+        token: impl FnOnce(T) -> Option<U>,
+        market: impl FnOnce(M) -> Option<N>,
+    ) -> Option<OperatorCommand<U, N>> {
+        Some(match self {
+            OperatorCommand::Pause => OperatorCommand::Pause,
+            OperatorCommand::ReduceOnly => OperatorCommand::ReduceOnly,
+            OperatorCommand::Resume => OperatorCommand::Resume,
+            OperatorCommand::Kill => OperatorCommand::Kill,
+            OperatorCommand::Rearm => OperatorCommand::Rearm,
+            OperatorCommand::Flatten { market: None, collar } => {
+                OperatorCommand::Flatten { market: None, collar }
+            }
+            OperatorCommand::Flatten { market: Some(key), collar } => {
+                OperatorCommand::Flatten { market: Some(market(key)?), collar }
+            }
+            OperatorCommand::Close { token: of, fraction_ppm, collar } => {
+                OperatorCommand::Close { token: token(of)?, fraction_ppm, collar }
+            }
+            OperatorCommand::CancelOrder(id) => OperatorCommand::CancelOrder(id),
+            OperatorCommand::CancelMarket(None) => OperatorCommand::CancelMarket(None),
+            OperatorCommand::CancelMarket(Some(key)) => {
+                OperatorCommand::CancelMarket(Some(market(key)?))
+            }
+            OperatorCommand::ReleaseMarket(key) => OperatorCommand::ReleaseMarket(market(key)?),
+            OperatorCommand::ReleaseToken(of) => OperatorCommand::ReleaseToken(token(of)?),
+            OperatorCommand::ReleaseBlocker(cause) => {
+                OperatorCommand::ReleaseBlocker(cause.with_ids(token, market)?)
+            }
+        })
+    }
+
     /// Stable name.
     pub const fn name(&self) -> &'static str {
         match self {

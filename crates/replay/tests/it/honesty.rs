@@ -233,3 +233,35 @@ fn a_log_with_rows_is_the_log_without_them_and_every_row_of_the_tape() {
     assert_eq!(rest.next(), None);
     assert_eq!(rows, tape.len());
 }
+
+#[test]
+fn the_log_names_what_operators_and_findings_are_about_by_the_venues_ids() {
+    use polydesk_domain::{
+        AccountEvent, Code, ControlEvent, Finding, Market, MarketKey, Operator, OperatorCommand,
+    };
+    let mut universe = polydesk_domain::Universe::new();
+    let market = Arc::new(Market::plain(7, "a market"));
+    let (token_id, condition) = (market.tokens[0].to_string(), market.condition.to_string());
+    universe.list(MarketKey(0), market).unwrap();
+    let (token, code) = (Token(0), Code::literal("transfer_log"));
+    let operator = |command| {
+        let (by, why, key) = (String::new(), String::new(), String::new());
+        Event::from(ControlEvent::Operator(Operator { by, why, key, command }))
+    };
+    let (collar, market) = (None, Some(MarketKey(0)));
+    for (event, named) in [
+        (operator(OperatorCommand::Flatten { market, collar }), &condition),
+        (operator(OperatorCommand::CancelMarket(market)), &condition),
+        (operator(OperatorCommand::Close { token, fraction_ppm: 500_000, collar }), &token_id),
+        (operator(OperatorCommand::ReleaseToken(token)), &token_id),
+        (AccountEvent::Finding(Finding::Shares { token, micros: -5, code }).into(), &token_id),
+        (AccountEvent::Finding(Finding::Freeze { token, detail: String::new() }).into(), &token_id),
+    ] {
+        let lines = Lines::default();
+        let mut log = EventLog::to(Box::new(lines.clone()));
+        log.event(&universe, &Stamped { at: at(0), venue_at: at(0), seq: 1, event }).unwrap();
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains(named.as_str()), "{named}: {text}");
+        assert!(!text.contains("Token(") && !text.contains("MarketKey("), "{text}");
+    }
+}
