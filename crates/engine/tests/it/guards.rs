@@ -213,3 +213,26 @@ fn what_a_wrong_clock_saved_counts_as_now_after_a_restart() {
     let held = story.engine.manager().position(StrategyId::STINK_BIDDER, YES);
     assert_eq!(held.confirmed, Shares::whole(10));
 }
+
+#[test]
+fn a_signal_addresses_tokens_of_its_own_market_only() {
+    use polydesk_domain::{Action, Basket, Leg, Price, Token};
+    let other = Token(2);
+    let leg = |token| Leg { token, side: Side::Buy, limit: Price::cents(40) };
+    for action in [
+        quotes(&[(YES, 30, 20), (other, 30, 20)], None),
+        // The legs of a basket may be in several markets, but in listed ones.
+        Action::Basket(Basket {
+            kind: BasketKind::AllYes,
+            legs: vec![leg(YES), leg(other)],
+            sets: Shares::whole(20),
+            min_edge_per_set: Usdc::cents(1),
+        }),
+    ] {
+        let mut story = Story::new();
+        story.say("", action.clone());
+        assert_eq!(story.denials(), ["token_of_other_market"], "{action:?}");
+        assert!(story.sent.is_empty(), "{action:?}");
+        assert!(story.engine.manager().state().quotes.is_empty(), "{action:?}");
+    }
+}

@@ -43,7 +43,15 @@ impl Strategy for Puppet {
     fn on_event(&mut self, _: &View<'_>, _: Trigger<'_>, out: &mut Emit<'_>) {
         for action in self.0.lock().unwrap().drain(..) {
             let ttl = Span::secs(self.1.load(Ordering::Relaxed));
-            out.signal(MarketKey(0), action, ttl, Usdc::cents(10), Reason::new("story"));
+            let market = match &action {
+                Action::Trade(intent) => intent.token.market(),
+                Action::Close(close) => close.token.market(),
+                Action::Quotes(quotes) => {
+                    quotes.first().map_or(MarketKey(0), |quote| quote.token.market())
+                }
+                Action::Basket(basket) => basket.legs[0].token.market(),
+            };
+            out.signal(market, action, ttl, Usdc::cents(10), Reason::new("story"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use polydesk_domain::{
     Action, Cause, ExitReason, Outbox, Price, Purpose, Reason, Shares, Side, Signal, Size, Span,
-    Tif, Time, TradeIntent, Urgency, Usdc,
+    Tif, Time, Token, TradeIntent, Urgency, Usdc,
 };
 
 use super::{Context, Manager};
@@ -15,6 +15,10 @@ impl Manager {
         if ctx.universe.get(market).is_none() {
             let about = (None, Some(signal.id));
             return self.deny(ctx, strategy, about, Reason::new("market_unknown"), out);
+        }
+        if !addresses(ctx, signal) {
+            let about = (Some(market), Some(signal.id));
+            return self.deny(ctx, strategy, about, Reason::new("token_of_other_market"), out);
         }
         // A signal that arrives while the gate is closed is denied. Quotes wait, because they state what is
         // to rest until they expire; after a kill they are denied too.
@@ -187,6 +191,20 @@ fn sells(action: &Action) -> bool {
         Action::Close(_) => true,
         Action::Trade(intent) => intent.side == Side::Sell,
         Action::Quotes(_) | Action::Basket(_) => false,
+    }
+}
+
+/// Whether every token of a signal is one of its market; of a basket, whose legs may be in several, one that is
+/// listed.
+fn addresses(ctx: &Context<'_>, signal: &Signal) -> bool {
+    let here = |token: Token| token.market() == signal.market;
+    match &signal.action {
+        Action::Trade(intent) => here(intent.token),
+        Action::Close(close) => here(close.token),
+        Action::Quotes(quotes) => quotes.iter().all(|quote| here(quote.token)),
+        Action::Basket(basket) => {
+            basket.legs.iter().all(|leg| ctx.universe.get(leg.token.market()).is_some())
+        }
     }
 }
 
