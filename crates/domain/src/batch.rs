@@ -166,6 +166,11 @@ impl Books {
         self.slots.get_mut(key.index()).filter(|slot| !slot.freed)
     }
 
+    /// Markets whose batch is open, the oldest first.
+    pub fn open_batches(&self) -> &[MarketKey] {
+        &self.open
+    }
+
     /// Takes over one market's book from other books, where it has another key.
     pub fn adopt(&mut self, key: MarketKey, from: &Books, there: MarketKey) {
         let (Some(slot), Some(other)) =

@@ -122,7 +122,10 @@ impl Engine {
     /// which a live process makes from fresh snapshots.
     pub fn adopt_books(&mut self, other: &Engine) {
         (self.now, self.timer_at) = (other.now, other.timer_at);
-        for there in other.universe.keys() {
+        // Batches that were opened at one time are completed in the order in which they were opened.
+        let open = other.books.open_batches().iter().copied();
+        let closed = other.universe.keys().filter(|key| !other.books.open_batches().contains(key));
+        for there in open.chain(closed) {
             let condition = other.universe.market(there).condition;
             let Some(key) = self.universe.key(&condition) else { continue };
             self.books.adopt(key, &other.books, there);
