@@ -227,7 +227,9 @@ impl Driver<'_> {
                 // Handled where it stands: taking it out first would copy it once more.
                 self.step.market(stamped, &mut self.watch)?;
                 self.wake = self.step.engine.next_wake();
-                self.feed.pop_front();
+                if let Some(handled) = self.feed.pop_front() {
+                    handled.event.discard();
+                }
             }
         }
     }

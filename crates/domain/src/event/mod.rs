@@ -41,6 +41,27 @@ pub enum Event {
     Control(Box<ControlEvent>),
 }
 
+impl Event {
+    /// Puts another event in the place of this one. Plain rows have nothing to free, and asking that first costs
+    /// less than dropping them.
+    #[inline]
+    pub fn put(&mut self, event: Event) {
+        core::mem::replace(self, event).discard();
+    }
+
+    /// Drops it, as [`Event::put`] does with what it replaces.
+    #[inline]
+    pub fn discard(self) {
+        let plain = matches!(
+            self,
+            Event::Market(MarketEvent::Level(_) | MarketEvent::Print(_) | MarketEvent::Best { .. })
+        );
+        if plain {
+            core::mem::forget(self);
+        }
+    }
+}
+
 impl From<MarketEvent> for Event {
     fn from(event: MarketEvent) -> Event {
         Event::Market(event)

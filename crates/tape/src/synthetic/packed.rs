@@ -167,21 +167,21 @@ impl EventSource for PackedReader<'_> {
         match kind {
             LEVEL | LEVEL_WITH_TOP => {
                 let top = Top::new(best(row.bid), best(row.ask));
-                into.event = Event::Market(MarketEvent::Level(LevelChange {
+                into.event.put(Event::Market(MarketEvent::Level(LevelChange {
                     token: Token(row.token),
                     side,
                     price: price(row.price),
                     size: Shares::new(row.size),
                     top: (kind == LEVEL_WITH_TOP).then_some(top),
-                }));
+                })));
             }
             PRINT => {
-                into.event = Event::Market(MarketEvent::Print(Print {
+                into.event.put(Event::Market(MarketEvent::Print(Print {
                     token: Token(row.token),
                     side,
                     price: price(row.price),
                     size: Shares::new(row.size),
-                }));
+                })));
             }
             _ => {
                 into.clone_from(&self.tape.rare[row.size as usize]);
