@@ -21,6 +21,6 @@ pub use manager::{Context, Counts, Manager};
 pub use state::{
     Authority, BasketLeg, ClosedLot, Entry, Equity, ExitState, Exposure, FillKey, Holding, Illegal,
     IllegalTrade, Ledger, LedgerAccount, LoadError, Lot, OpenBasket, Order, Orders, PendingAsk,
-    PendingConversion, PendingExit, Positions, Stage, State, Tally, TradeChange, Violation,
+    PendingConversion, PendingExit, Positions, Stage, State, TABLES, Tally, TradeChange, Violation,
     next_state, next_status,
 };
