@@ -728,7 +728,7 @@ fn a_market_listed_again_after_its_delisting_is_traded_under_its_new_key() {
     let market = Arc::new(Market::plain(1, "story"));
     story.hear("", MarketEvent::Listed { key, market }.into());
     assert_eq!(story.engine.states()[key.index()], MarketState::Open);
-    // News of the old orders change nothing.
+    // Updates of the old orders change nothing.
     story.fill(2, 70, YES, Side::Sell, 10, 38, TradeStatus::Confirmed);
     story.news(1, "", OrderUpdate::Live);
     sound(&story);
@@ -743,7 +743,7 @@ fn a_market_listed_again_after_its_delisting_is_traded_under_its_new_key() {
 
 // Slots.
 
-/// Notes what it is called for, and does once what it is told to.
+/// Records its triggers, and emits one given action.
 struct Probe {
     id: StrategyId,
     wants: bool,
@@ -883,7 +883,7 @@ fn own_events_reach_the_owner_alone_also_where_it_does_not_want_the_market_any_m
 }
 
 #[test]
-fn a_redemption_is_told_to_everybody_who_holds_something_of_the_market() {
+fn a_redemption_is_dispatched_to_every_strategy_with_a_holding_in_the_market() {
     let mut two = Two::new();
     for (which, id) in [(0, 1), (1, 2)] {
         two.act(which, bid(30));

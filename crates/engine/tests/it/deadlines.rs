@@ -1,5 +1,5 @@
 //! What is owed and does not come, what repeats itself, what a clock or a book does wrong: nothing is
-//! forgotten, nothing goes on for ever, and nothing counts as gone because nobody spoke of it.
+//! forgotten, nothing goes on for ever, and nothing counts as gone without an update.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -593,7 +593,7 @@ fn absurd_reports_of_the_venue_are_refused_and_nothing_panics() {
         story.hear("", AccountEvent::Finding(Finding::Cash { amount, code }).into());
     }
     story.after(SECOND).timer();
-    // Nobody knows what is true any more: nothing new leaves.
+    // The state is uncertain: no new order is sent.
     story.told.clear();
     story.say("", trade(Side::Buy, 44, 10));
     assert_eq!(lines(&story, "place"), 0, "{}", story.told);
@@ -770,7 +770,7 @@ fn three_failed_settlements_in_ten_minutes_stop_entries_and_not_exits() {
     story.say("", sell_all(20));
     assert_eq!(lines(&story, "place #5 sell yes 10"), 1, "{}", story.told);
     story.news(5, "", killed(0));
-    // Repetitions of what is known fail nobody again, and a resume begins a new count.
+    // Repeated updates are not counted again, and a resume begins a new count.
     story.hear("", operator(OperatorCommand::Resume));
     let token = MarketKey(3).token(Outcome::Yes);
     story.fill(4, 4, token, Side::Buy, 10, 30, TradeStatus::Failed);
@@ -1338,7 +1338,7 @@ fn ten_minutes_without_a_book_of_what_is_held_are_reported_once() {
     let unverified = |on| MarketEvent::Unverified { market: MarketKey(0), on }.into();
     for gone in [interrupted(), unverified(true)] {
         let mut story = Story::new();
-        // Nothing is held: nobody minds.
+        // Nothing is held: no note.
         story.hear("", gone);
         story.pass(HOUR);
         story.book(40, 44);

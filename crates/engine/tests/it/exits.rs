@@ -589,7 +589,7 @@ fn a_flattened_basket_gets_no_further_leg_and_what_it_bought_is_sold() {
     story.serve_for(2_000);
     story.hear("", flatten_market());
     story.told.clear();
-    // One leg is bought, the other finds nobody.
+    // One leg is bought, the other has no fill.
     for status in [TradeStatus::Matched, TradeStatus::Confirmed] {
         story.fill(1, 1, YES, Side::Buy, 20, 40, status);
     }

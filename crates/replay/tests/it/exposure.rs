@@ -248,7 +248,7 @@ impl Truth {
                 sum
             };
             *risk.markets.entry(market).or_default() += cheapest(None, ours.saturating_sub(split));
-            // A redemption takes from whoever holds; before it, sales and merges of each are known.
+            // A redemption takes from every holder; before it, sales and merges of each are known.
             if matches!(states.get(market.index()), Some(MarketState::Resolved(_))) {
                 continue;
             }
