@@ -85,13 +85,11 @@ pub fn exit_intents(
     ctx: &ExitContext<'_>,
 ) -> ExitIntents {
     let mut intents = ExitIntents::default();
-    let mut prices = Executable { holding, token, ctx, known: Vec::new() };
+    let mut prices = Executable { holding, token, ctx, known: None };
     let settled = || holding.lots.iter().filter(|lot| lot.confirmed);
-    let mut rest = Vec::new();
     for lot in settled().filter(|lot| lot.plan.is_some()) {
-        match due(lot, &mut prices, memory, ctx, &mut intents) {
-            Some((reason, floor)) => intents.take(lot, reason, floor),
-            None => rest.push(lot),
+        if let Some((reason, floor)) = due(lot, &mut prices, memory, ctx, &mut intents) {
+            intents.take(lot, reason, floor);
         }
         if let Some((price, TakeProfit { rest: true, .. })) = target(lot, ctx) {
             intents.rests.entry(price).or_default().push((lot.key, lot.shares));
@@ -99,10 +97,14 @@ pub fn exit_intents(
     }
     intents.takes.sort_by_key(|take| core::cmp::Reverse(take.authority()));
     // A lot that cannot be sold alone leaves with the first exit of its holding.
-    if let Some(take) = intents.takes.first_mut() {
-        for lot in rest.into_iter().filter(|lot| lot.shares < ctx.min_size) {
-            take.shares += lot.shares;
-            take.lots.push(lot.key);
+    if let Some((first, others)) = intents.takes.split_first_mut() {
+        let crumbs = settled().filter(|lot| lot.plan.is_some() && lot.shares < ctx.min_size);
+        for lot in crumbs {
+            let leaves = |take: &Take| take.lots.contains(&lot.key);
+            if !leaves(first) && !others.iter().any(leaves) {
+                first.shares += lot.shares;
+                first.lots.push(lot.key);
+            }
         }
     }
     for pending in exit.pending.values() {
@@ -165,7 +167,8 @@ struct Executable<'a> {
     holding: &'a Holding,
     token: Token,
     ctx: &'a ExitContext<'a>,
-    known: Vec<((ClientOrderId, Price), Option<u64>)>,
+    /// The last one: fills of an order lie side by side.
+    known: Option<((ClientOrderId, Price), Option<u64>)>,
 }
 
 impl Executable<'_> {
@@ -173,8 +176,10 @@ impl Executable<'_> {
     /// floor. Not the best bid: a thin bid is no price.
     fn price(&mut self, lot: &Lot, floor: Price) -> Option<u64> {
         let key = (lot.key.1, floor);
-        if let Some((_, price)) = self.known.iter().find(|(known, _)| *known == key) {
-            return *price;
+        if let Some((known, price)) = self.known
+            && known == key
+        {
+            return price;
         }
         let entry = self.holding.lots.iter().filter(|of| of.confirmed && of.key.1 == lot.key.1);
         let shares: Shares = entry.map(|of| of.shares).sum();
@@ -182,7 +187,7 @@ impl Executable<'_> {
         // What finds no bid above the floor is worth the floor: that is all it would be sold for.
         let unsold = floor.notional_floor(shares.saturating_sub(walk.shares));
         let price = (!walk.shares.is_zero()).then(|| average_units(walk.notional + unsold, shares));
-        self.known.push((key, price));
+        self.known = Some((key, price));
         price
     }
 }

@@ -22,8 +22,9 @@ pub trait EventSource {
     /// As [`EventSource::next_event`]; `into` then holds nothing of meaning.
     fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
         match self.next_event()? {
-            Some(stamped) => {
-                *into = stamped;
+            Some(Stamped { at, venue_at, seq, event }) => {
+                (into.at, into.venue_at, into.seq) = (at, venue_at, seq);
+                into.event.put(event);
                 Ok(true)
             }
             None => Ok(false),

@@ -3,6 +3,7 @@
 //! Soft: a restart begins without it, and waits until there is something to remember again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use polydesk_domain::{Book, Code, Outcome, Price, Shares, Side, Span, Time};
 
@@ -26,7 +27,7 @@ pub struct ExitMemory {
     prices: VecDeque<(Time, u64)>,
     depth: VecDeque<Depth>,
     /// Depth as it was seen last: in force until it is looked at again.
-    seen: Vec<(Price, Shares)>,
+    seen: Bids,
     /// Lots whose stop is broken, and since which check.
     pub(crate) broken: BTreeMap<FillKey, Time>,
     /// What the most urgent exit waits for.
@@ -47,12 +48,14 @@ pub(crate) struct Waiting {
     pub noted: bool,
 }
 
+/// Shares bid at each price or better, best first. Shared: nearly every check finds what the last one saw.
+type Bids = Arc<Vec<(Price, Shares)>>;
+
 /// The least depth from a time until that of the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Depth {
     from: Time,
-    /// Shares bid at each price or better, best first.
-    bids: Vec<(Price, Shares)>,
+    bids: Bids,
 }
 
 impl Depth {
@@ -90,7 +93,7 @@ impl Default for ExitMemory {
         ExitMemory {
             prices: VecDeque::new(),
             depth: VecDeque::new(),
-            seen: Vec::new(),
+            seen: Bids::default(),
             broken: BTreeMap::new(),
             waiting: None,
             merges: (0, Time::MIN),
@@ -118,32 +121,33 @@ impl ExitMemory {
                 self.prices.pop_front();
             }
         }
-        let (mut bids, mut sum) = (Vec::new(), Shares::ZERO);
-        for (price, shares) in book.levels(outcome, Side::Buy).take(LEVELS) {
-            sum += shares;
-            bids.push((price, sum));
-            if sum >= held + held {
-                break;
-            }
+        let bids = depth(book, outcome, held + held);
+        if !bids.clone().eq(self.seen.iter().copied()) {
+            self.see(now, Arc::new(bids.collect()));
+        } else if !self.depth.back().is_some_and(|last| last.from.until(now) < DEPTH_EVERY) {
+            self.see(now, Arc::clone(&self.seen));
         }
+        while self.depth.get(1).is_some_and(|next| next.from <= now - stands) {
+            self.depth.pop_front();
+        }
+    }
+
+    fn see(&mut self, now: Time, bids: Bids) {
         match self.depth.back_mut() {
             Some(last) if last.from.until(now) < DEPTH_EVERY => {
                 if last.bids != bids {
-                    last.bids = last.least(&bids);
+                    last.bids = Arc::new(last.least(&bids));
                 }
             }
             Some(last) if last.bids != self.seen => {
                 // The least of a short time holds for that time only.
-                let (from, bids_then) = (last.from + DEPTH_EVERY, self.seen.clone());
+                let (from, bids_then) = (last.from + DEPTH_EVERY, Arc::clone(&self.seen));
                 self.depth.push_back(Depth { from, bids: bids_then });
-                self.depth.push_back(Depth { from: now, bids: bids.clone() });
+                self.depth.push_back(Depth { from: now, bids: Arc::clone(&bids) });
             }
-            _ => self.depth.push_back(Depth { from: now, bids: bids.clone() }),
+            _ => self.depth.push_back(Depth { from: now, bids: Arc::clone(&bids) }),
         }
         self.seen = bids;
-        while self.depth.get(1).is_some_and(|next| next.from <= now - stands) {
-            self.depth.pop_front();
-        }
     }
 
     /// Since which check a lot's stop is broken.
@@ -172,6 +176,20 @@ impl ExitMemory {
         }
         self.depth.iter().map(|depth| depth.at(limit)).min().unwrap_or_default()
     }
+}
+
+/// What is bid at each price or better, down to where it is enough.
+fn depth(
+    book: &Book,
+    outcome: Outcome,
+    enough: Shares,
+) -> impl Iterator<Item = (Price, Shares)> + Clone + '_ {
+    let levels = book.levels(outcome, Side::Buy).take(LEVELS);
+    levels.scan(Some(Shares::ZERO), move |sum, (price, shares)| {
+        let total = (*sum)? + shares;
+        *sum = (total < enough).then_some(total);
+        Some((price, total))
+    })
 }
 
 #[cfg(test)]

@@ -64,6 +64,12 @@ impl Manager {
         if self.stopping {
             return;
         }
+        if let [held] = *self.state.positions.in_market(market) {
+            if let Some(intents) = self.evaluate(ctx, held, out) {
+                self.act(ctx, held, intents, Shares::ZERO, out);
+            }
+            return;
+        }
         let held = self.state.positions.in_market(market).to_vec();
         let mut holdings: Vec<(Held, ExitIntents)> = Vec::with_capacity(held.len());
         for held in held {
@@ -265,10 +271,10 @@ impl Manager {
     }
 
     /// The open exit orders of a holding.
-    fn exit_orders(&self, (strategy, token): Held) -> Vec<&Order> {
+    fn exit_orders(&self, (strategy, token): Held) -> impl Iterator<Item = &Order> {
         let exit = self.state.positions.exit(strategy, token);
         let ids = exit.into_iter().flat_map(|exit| exit.orders.keys());
-        ids.filter_map(|id| self.state.orders.get(*id)).filter(|order| order.open()).collect()
+        ids.filter_map(|id| self.state.orders.get(*id)).filter(|order| order.open())
     }
 
     /// Sells into the bids for the highest authority that finds any.
@@ -282,15 +288,17 @@ impl Manager {
     ) -> Leaving {
         let (strategy, token) = held;
         let Some(exit_ctx) = exit_context(ctx, token) else { return Leaving::default() };
-        let open = self.exit_orders(held);
-        if let Some(order) = open.iter().find(|order| under_way(order, ctx.now)) {
+        if let Some(order) = self.exit_orders(held).find(|order| under_way(order, ctx.now)) {
             // One at a time: what it leaves is known when it is over. One that is never answered keeps its own
             // shares and no others.
             let exit = self.state.positions.exit(strategy, token);
             let lots = exit.and_then(|exit| exit.orders.get(&order.id)).cloned();
             return Leaving { lots: lots.unwrap_or_default(), waits: false };
         }
-        let resting = open.iter().filter(|order| order.tif.rests());
+        if takes.is_empty() {
+            return Leaving::default();
+        }
+        let resting = self.exit_orders(held).filter(|order| order.tif.rests());
         let resting: Vec<(ClientOrderId, Price)> =
             resting.map(|order| (order.id, order.price)).collect();
         let exit = self.state.positions.exit(strategy, token);
@@ -414,7 +422,6 @@ impl Manager {
         gather_crumbs(&mut targets, min_size);
         let resting: Vec<(ClientOrderId, Price, Shares)> = self
             .exit_orders(held)
-            .iter()
             .filter(|order| order.tif.rests())
             .map(|order| (order.id, order.price, order.remaining_offer()))
             .collect();

@@ -85,6 +85,10 @@ impl StinkBidder {
     /// Evaluates one market and emits its ladder if it changed.
     fn evaluate(&mut self, view: &View<'_>, key: MarketKey, out: &mut Emit<'_>) {
         let now = view.now;
+        // Nearly every batch ends here. A memory that was not loaded yet has no next review.
+        if self.memory.get(key.index()).is_some_and(|memory| now < memory.next_review) {
+            return;
+        }
         self.load_memory(view, key);
         let review = self.params.review;
         let memory = self.memory(key);
