@@ -104,7 +104,11 @@ pub struct ImportArgs {
     /// Import nothing; draft the overlay that the recording lacks into this file.
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub write_overlay: Option<PathBuf>,
-    /// Silence longer than this counts as a gap, in seconds.
+    /// A silence of the whole stream longer than this makes every book untrusted until it is stated again, in
+    /// seconds; 0: never. Default: 120 for archives of all markets, 900 for other recordings.
+    #[arg(long, value_name = "SECS")]
+    pub silence_secs: Option<u32>,
+    /// Silence longer than this counts as a gap in the certificate, in seconds.
     #[arg(long, value_name = "SECS", default_value_t = 60)]
     pub gap_secs: u32,
 }

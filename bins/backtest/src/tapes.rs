@@ -16,6 +16,9 @@ pub fn import(args: &ImportArgs) -> Done {
     job.overlay = args.overlay.clone();
     job.column_map = args.columns.clone();
     job.gap_threshold = Span::secs(i64::from(args.gap_secs));
+    if let Some(secs) = args.silence_secs {
+        job.silence = (secs > 0).then(|| Span::secs(i64::from(secs)));
+    }
     if let Some(path) = &args.write_overlay {
         return write_overlay(&job, path);
     }
@@ -65,7 +68,7 @@ pub fn inspect(args: &InspectArgs) -> Done {
     );
     println!("source    {}", manifest.source);
     println!("licence   {}", manifest.licence);
-    println!("content   sha256 {} (read again: equal)", manifest.content_sha256);
+    println!("content   sha256 {} (read: equal)", manifest.content_sha256);
     if let Some(span) = manifest.span {
         println!("span      {} to {}", span.first, span.last);
     }

@@ -80,6 +80,12 @@ pub struct Certificate {
     pub gap_threshold: Span,
     /// How many gaps there are.
     pub gaps: u64,
+    /// A silence of the whole stream longer than this interrupts every book, in nanoseconds; zero: none does.
+    #[serde(default)]
+    pub silence_threshold: Span,
+    /// How many interruptions were written for such silences.
+    #[serde(default)]
+    pub silences: u64,
     /// The longest gaps, longest first.
     pub longest_gaps: Vec<SilentSpan>,
     /// Rows that equal an earlier one of the same venue time in every field. They are kept: levels
@@ -185,6 +191,14 @@ impl Certificate {
         writeln!(out, "gaps over {:<8}{}", self.gap_threshold.to_string(), self.gaps)?;
         for gap in self.longest_gaps.iter().take(3) {
             writeln!(out, "  {:.1} s after {}", gap.length.as_secs_f64(), gap.from)?;
+        }
+        if self.silence_threshold > Span::ZERO {
+            let over = self.silence_threshold.to_string();
+            writeln!(
+                out,
+                "silent over {over:<6}{} (books are not trusted after it)",
+                self.silences
+            )?;
         }
         writeln!(
             out,

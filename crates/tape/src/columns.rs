@@ -193,6 +193,15 @@ impl PartReader {
         let place = || format!("row group {index}");
         let metadata = self.metadata.clone();
         let group = metadata.row_group(index);
+        for column in group.columns() {
+            let size = column.uncompressed_size();
+            if usize::try_from(size).is_ok_and(|size| size <= schema::MAX_COLUMN) {
+                continue;
+            }
+            let (name, most) = (column.column_descr().name(), schema::MAX_COLUMN);
+            let problem = format!("column {name} unpacks to {size} bytes, at most {most} are read");
+            return Err(TapeError::corrupt(&self.path, place(), problem));
+        }
         let ranges: Vec<(u64, u64)> =
             group.columns().iter().map(|column| column.byte_range()).collect();
         let start = ranges.iter().map(|(start, _)| *start).min().unwrap_or(0);

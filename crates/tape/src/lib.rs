@@ -83,4 +83,4 @@ pub use overlay::{
 pub use reader::TapeReader;
 pub use row::{ABSENT, EMPTY_SIDE};
 pub use source::{EventSource, MemorySource, blank};
-pub use writer::{TapeWriter, content_hash, verify};
+pub use writer::{TapeWriter, Unfinished, content_hash, verify};

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use parquet::data_type::ByteArray;
 use polydesk_domain::ConditionId;
+use sha2::{Digest, Sha256};
 
 use crate::columns::PartReader;
 use crate::row::TapeRow;
@@ -65,6 +66,8 @@ pub(crate) struct Block {
     pub error: Option<TapeError>,
     /// Whether nothing follows.
     pub last: bool,
+    /// In the last block, where it was asked for: the hash of all rows before.
+    pub digest: Option<String>,
 }
 
 impl Block {
@@ -82,6 +85,7 @@ impl Block {
             partitions: None,
             error: None,
             last: false,
+            digest: None,
         }
     }
 }
@@ -100,6 +104,47 @@ pub(crate) struct Merge {
     sources: Vec<Source>,
     partitions: Vec<Partition>,
     begun: bool,
+    hash: Option<RowHash>,
+}
+
+/// The content hash, as far as rows were seen.
+#[derive(Default)]
+pub(crate) struct RowHash {
+    hash: Sha256,
+    buffer: Vec<u8>,
+}
+
+impl RowHash {
+    /// Bytes gathered before they are hashed.
+    const GATHERED: usize = 64 * 1024;
+
+    /// Takes in a row: little-endian columns in their order, then the condition id (32 zero bytes for none),
+    /// then the payload's length and bytes.
+    pub fn row(&mut self, row: &TapeRow, market: Option<&ConditionId>, payload: &[u8]) {
+        let buffer = &mut self.buffer;
+        buffer.extend_from_slice(&row.at.to_le_bytes());
+        buffer.extend_from_slice(&row.venue_at.to_le_bytes());
+        buffer.extend_from_slice(&row.seq.to_le_bytes());
+        buffer.extend_from_slice(&[row.kind, row.outcome as u8, row.side as u8]);
+        buffer.extend_from_slice(&row.price.to_le_bytes());
+        buffer.extend_from_slice(&row.size.to_le_bytes());
+        buffer.extend_from_slice(&row.best_bid.to_le_bytes());
+        buffer.extend_from_slice(&row.best_ask.to_le_bytes());
+        let none = ConditionId::default();
+        buffer.extend_from_slice(market.unwrap_or(&none).bytes());
+        buffer.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        buffer.extend_from_slice(payload);
+        if buffer.len() > RowHash::GATHERED {
+            self.hash.update(&*buffer);
+            buffer.clear();
+        }
+    }
+
+    /// In hexadecimal digits.
+    pub fn finish(mut self) -> String {
+        self.hash.update(&self.buffer);
+        self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Blocks of one tape, made ahead where a thread can be had.
@@ -109,7 +154,8 @@ pub(crate) enum Blocks {
 }
 
 impl Blocks {
-    pub fn start(dir: PathBuf, manifest: &Manifest) -> Result<Blocks, TapeError> {
+    /// `hashes`: whether the last block is to carry the content hash.
+    pub fn start(dir: PathBuf, manifest: &Manifest, hashes: bool) -> Result<Blocks, TapeError> {
         let mut days = std::collections::BTreeMap::<_, Vec<_>>::new();
         for relative in &manifest.files {
             let (day, market) = schema::parse_path(&dir, relative)?;
@@ -126,6 +172,7 @@ impl Blocks {
             sources: Vec::new(),
             partitions: Vec::new(),
             begun: false,
+            hash: hashes.then(RowHash::default),
         };
         let (to_full, full) = sync_channel::<Block>(AHEAD);
         let (empty, from_empty) = sync_channel::<Block>(AHEAD);
@@ -185,12 +232,16 @@ impl Merge {
         }
         block.payloads.clear();
         (block.end, block.error, block.partitions, block.last) = (0, None, None, false);
+        block.digest = None;
         let begin = loop {
             match self.least() {
                 Ok(Some(begin)) => break begin,
                 Ok(None) => match self.open_day() {
                     Ok(true) => continue,
-                    Ok(false) => block.last = true,
+                    Ok(false) => {
+                        block.last = true;
+                        block.digest = self.hash.take().map(RowHash::finish);
+                    }
                     Err(error) => block.error = Some(error),
                 },
                 Err(error) => block.error = Some(error),
@@ -215,6 +266,12 @@ impl Merge {
             }
         }
         block.end = block.end.min(stop as usize);
+        let Some(hash) = &mut self.hash else { return };
+        for slot in block.slots[..block.end].iter().filter(|slot| slot.source != VACANT_SOURCE) {
+            let market = self.partitions[slot.source as usize].market.as_ref();
+            let payload = block.payloads.get(slot.payload as usize);
+            hash.row(&slot.row, market, payload.map_or(&[], ByteArray::data));
+        }
     }
 
     /// The smallest number that any open partition has next.

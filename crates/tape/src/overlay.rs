@@ -17,6 +17,8 @@
 //! condition = "0x…"                # absent: derived from the tokens and listed as assumed
 //! tokens = ["…", "…"]              # outcome 0 (YES) first; absent: derived from the condition
 //! question = "…"
+//! payout = "0.5"                   # dollars a YES share paid, where the recording does not say it
+//! resolved = "2026-06-08T04:10:00Z" # when; absent: as the recording closes the market, else at its end
 //! ```
 //! A fact without a source stays unknown: without `fee` the market's fee is unknown and the engine
 //! refuses to trade it. Tick and minimum size must be stated.
@@ -83,8 +85,25 @@ pub struct MarketFacts {
     pub version: Option<String>,
     /// How long takers are held back, in milliseconds.
     pub taker_delay_ms: Option<i64>,
+    /// What a YES share paid, 0 to 1 dollar as a decimal string. A winner that the recording names comes first.
+    pub payout: Option<String>,
+    /// When it was resolved, RFC 3339; absent: when the recording closes it, else at the end of the recording.
+    pub resolved: Option<String>,
     /// Assumed facts with their sources.
     pub assumed: BTreeMap<String, String>,
+}
+
+/// A resolution that an overlay states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resolution {
+    /// The market's condition, if the overlay names it.
+    pub condition: Option<String>,
+    /// Its tokens, if the overlay names them.
+    pub tokens: Option<[String; 2]>,
+    /// Micro-dollars that a YES share pays.
+    pub yes_micros: u32,
+    /// When.
+    pub at: Option<Time>,
 }
 
 /// One period of a fee schedule.
@@ -119,6 +138,9 @@ pub struct NegRiskFacts {
     #[serde(default)]
     pub placeholder: bool,
 }
+
+/// Micro-dollars in a dollar.
+const MILLION: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -170,6 +192,41 @@ impl Overlay {
             markets.push(self.market(&MarketFacts::default(), Some(index))?);
         }
         Ok(markets)
+    }
+
+    /// The resolutions that the overlay states.
+    ///
+    /// # Errors
+    /// A payout that is none, or a time without one.
+    pub(crate) fn payouts(&self) -> Result<Vec<Resolution>, TapeError> {
+        let mut stated = Vec::new();
+        let defaults = [("defaults".to_owned(), &self.defaults)];
+        let entries = self.markets.iter().enumerate();
+        let entries = entries.map(|(index, entry)| (format!("market[{index}]"), entry));
+        for (place, entry) in defaults.into_iter().chain(entries) {
+            let maker = Maker { path: &self.path, place, layers: [entry, entry, entry] };
+            let at = maker.time("resolved", entry.resolved.clone())?;
+            let Some(text) = &entry.payout else {
+                if entry.resolved.is_some() {
+                    let rule = "state what a YES share paid, like payout = \"1\"";
+                    return Err(maker.wrong("payout", "missing", rule));
+                }
+                continue;
+            };
+            if entry.condition.is_none() && entry.tokens.is_none() {
+                let rule = "it belongs to one market: state it under [[market]] with its condition";
+                return Err(maker.wrong("payout", text, rule));
+            }
+            let rule = "it must be 0 to 1 dollar in quotes, with at most six decimals";
+            let micros = Decimal::from_str(text.trim()).ok().map(|dollars| dollars * MILLION);
+            let micros = micros.filter(|micros| micros.is_integer());
+            let micros = micros.and_then(|micros| u32::try_from(micros).ok());
+            let yes_micros = micros.filter(|micros| *micros <= 1_000_000);
+            let yes_micros = yes_micros.ok_or_else(|| maker.wrong("payout", text, rule))?;
+            let (condition, tokens) = (entry.condition.clone(), entry.tokens.clone());
+            stated.push(Resolution { condition, tokens, yes_micros, at });
+        }
+        Ok(stated)
     }
 
     /// The markets for which the overlay names the tokens.

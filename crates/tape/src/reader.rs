@@ -1,7 +1,7 @@
 //! Reads native tapes as one ordered stream in bounded memory.
 //!
 //! Inside a tape the order is that of `seq` (made in `merge`); several tapes are merged by (`at`,
-//! position in the list, `seq`). Dense tokens and market keys are given here, in the order of the
+//! content hash, `seq`). Dense tokens and market keys are given here, in the order of the
 //! listings: the files store none.
 
 use std::path::{Path, PathBuf};
@@ -41,7 +41,9 @@ pub struct TapeReader {
 }
 
 impl TapeReader {
-    /// Opens one tape.
+    /// Opens one tape. Its rows are hashed on the way: where they are not what the manifest says, the stream ends
+    /// with an error instead of its end. A flipped bit inside a column may show nowhere else, as Parquet pages
+    /// carry no checksum.
     ///
     /// # Errors
     /// No tape, an unfinished one, another schema version, or a missing file.
@@ -49,11 +51,23 @@ impl TapeReader {
         TapeReader::open_many(&[dir.to_owned()])
     }
 
-    /// Opens several tapes, merged by (`at`, position in the list, `seq`).
+    /// Opens several tapes, merged by (`at`, content hash, `seq`): their order in the list changes nothing.
     ///
     /// # Errors
-    /// As [`TapeReader::open`], or no tape was named.
+    /// As [`TapeReader::open`], no tape was named, or one of them twice.
     pub fn open_many(dirs: &[PathBuf]) -> Result<TapeReader, TapeError> {
+        TapeReader::open_lanes(dirs, true)
+    }
+
+    /// The same without the hash: for reading again what this process has read to its end before.
+    ///
+    /// # Errors
+    /// As [`TapeReader::open_many`].
+    pub fn open_again(dirs: &[PathBuf]) -> Result<TapeReader, TapeError> {
+        TapeReader::open_lanes(dirs, false)
+    }
+
+    fn open_lanes(dirs: &[PathBuf], hashes: bool) -> Result<TapeReader, TapeError> {
         if dirs.is_empty() {
             return Err(TapeError::Empty {
                 path: PathBuf::new(),
@@ -62,7 +76,16 @@ impl TapeReader {
         }
         let mut lanes = Vec::new();
         for dir in dirs {
-            lanes.push(Lane::open(dir)?);
+            lanes.push(Lane::open(dir, hashes)?);
+        }
+        // Rows of one time come in an order of their own, whatever the order in which the tapes are named.
+        lanes.sort_by(|one, two| one.manifest.content_sha256.cmp(&two.manifest.content_sha256));
+        for pair in lanes.windows(2) {
+            if pair[0].manifest.content_sha256 == pair[1].manifest.content_sha256 {
+                let other = pair[0].dir.display().to_string();
+                let rule = "the same rows would count twice; name each tape once";
+                return Err(TapeError::setting(&pair[1].dir, "equal to another tape", other, rule));
+            }
         }
         Ok(TapeReader { lanes, universe: Universe::new(), position: 0, failed: false })
     }
@@ -77,7 +100,7 @@ impl TapeReader {
         &self.lanes[0].certificate
     }
 
-    /// Manifests and certificates of all tapes, in the order they were named.
+    /// Manifests and certificates of all tapes, in the order of their content hashes.
     pub fn tapes(&self) -> impl Iterator<Item = (&Manifest, &Certificate)> {
         self.lanes.iter().map(|lane| (&lane.manifest, &lane.certificate))
     }
@@ -162,10 +185,10 @@ impl EventSource for TapeReader {
 }
 
 impl Lane {
-    fn open(dir: &Path) -> Result<Lane, TapeError> {
+    fn open(dir: &Path, hashes: bool) -> Result<Lane, TapeError> {
         let manifest = Manifest::read(dir)?;
         let certificate = Certificate::read(dir)?;
-        let blocks = Blocks::start(dir.to_owned(), &manifest)?;
+        let blocks = Blocks::start(dir.to_owned(), &manifest, hashes)?;
         Ok(Lane {
             dir: dir.to_owned(),
             manifest,
@@ -217,10 +240,17 @@ impl Lane {
     }
 
     fn ended(&mut self) -> Result<bool, TapeError> {
+        let digest = self.block.digest.take();
         let given = std::mem::replace(&mut self.given, self.manifest.rows);
         if given != self.manifest.rows {
             let problem = format!("{} rows, but its files hold {given}", self.manifest.rows);
             return Err(TapeError::corrupt(&self.dir, "the manifest's count", problem));
+        }
+        let claimed = &self.manifest.content_sha256;
+        if let Some(found) = digest.filter(|found| found != claimed) {
+            let problem =
+                format!("the rows hash to {found}, the manifest says {claimed}: copy it again");
+            return Err(TapeError::corrupt(&self.dir, "its content hash", problem));
         }
         Ok(false)
     }

@@ -29,6 +29,11 @@ pub(crate) const NO_MARKET: &str = "none";
 /// Rows of one row group: small enough that a hundred open markets stay in bounded memory.
 pub(crate) const GROUP_ROWS: usize = 16_384;
 const PAGE_ROWS: usize = 4_096;
+/// Bytes of one row's payload: a book with ten thousand levels has less than a tenth.
+pub(crate) const MAX_PAYLOAD: usize = 8 * 1024 * 1024;
+/// Bytes that one column of a row group may unpack to: more than the writer buffers, and little enough that a
+/// file made to exhaust memory is refused by its footer.
+pub(crate) const MAX_COLUMN: usize = 64 * 1024 * 1024;
 
 const MESSAGE: &str = "
 message polydesk_tape {

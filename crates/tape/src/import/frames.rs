@@ -263,7 +263,12 @@ fn condition_of(frame: &Value) -> Result<ConditionId, CellError> {
 
 fn resolved(sink: &Sink, frame: &Value) -> Result<Fact, CellError> {
     let condition = condition_of(frame)?;
-    let winner = field(frame, "winning_asset_id").token()?;
+    let winner = field(frame, "winning_asset_id");
+    if winner.is_absent() || winner.text().is_some_and(|text| text.trim().is_empty()) {
+        // A split, or an invalid market: what it pays the frame does not say.
+        return Ok(Fact::Closed { condition });
+    }
+    let winner = winner.token()?;
     let token = |outcome| sink.token_of(&condition, outcome);
     let yes_micros = if token(polydesk_domain::Outcome::Yes) == Some(winner) {
         1_000_000

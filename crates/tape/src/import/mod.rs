@@ -11,7 +11,7 @@ use polydesk_domain::Span;
 
 use crate::manifest::ManifestDraft;
 use crate::overlay::Overlay;
-use crate::{Certificate, TapeError, TapeWriter, Times};
+use crate::{Certificate, TapeError, TapeWriter, Times, Unfinished};
 
 pub(crate) mod cells;
 mod fact;
@@ -85,6 +85,15 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 
+    /// How long a whole stream may be silent before its books are not trusted any more. An archive of all markets
+    /// is never silent for long; a recording of a few may be.
+    pub const fn silence(self) -> Span {
+        match self {
+            Format::PmxtV1 | Format::PmxtV2 => Span::secs(120),
+            _ => Span::secs(900),
+        }
+    }
+
     const fn times(self) -> Times {
         match self {
             Format::WsVerified
@@ -112,6 +121,9 @@ pub struct ImportJob {
     pub out: PathBuf,
     /// Silence longer than this counts as a gap.
     pub gap_threshold: Span,
+    /// A silence of the whole stream longer than this is written as an interruption: whether the books still
+    /// stood, nobody can know. `None`: none is.
+    pub silence: Option<Span>,
 }
 
 impl ImportJob {
@@ -124,6 +136,7 @@ impl ImportJob {
             column_map: None,
             out,
             gap_threshold: Span::secs(30),
+            silence: Some(format.silence()),
         }
     }
 }
@@ -192,7 +205,7 @@ pub fn overlay_template(job: &ImportJob) -> Result<String, TapeError> {
     let map = read_column_map(job)?;
     let partial = partial_folder(job)?;
     let writer = TapeWriter::create(&partial, ManifestDraft::default())?;
-    let mut sink = Sink::new(writer, job.format.name(), job.gap_threshold, true);
+    let mut sink = Sink::new(writer, job, true);
     sink.begin_survey();
     let outcome = read_files(job, &overlay, map.as_ref(), &mut sink);
     let draft = sink.draft();
@@ -222,7 +235,7 @@ fn read_column_map(job: &ImportJob) -> Result<Option<table::ColumnMap>, TapeErro
     }
 }
 
-/// `<out>.partial`, emptied; the target itself must be absent or empty.
+/// `<out>.partial`, where nothing stands but what an earlier import left; the target itself must be absent or empty.
 fn partial_folder(job: &ImportJob) -> Result<PathBuf, TapeError> {
     let occupied = match std::fs::read_dir(&job.out) {
         Ok(mut entries) => entries.next().is_some(),
@@ -236,8 +249,16 @@ fn partial_folder(job: &ImportJob) -> Result<PathBuf, TapeError> {
     let mut name = job.out.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = job.out.with_file_name(name);
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).map_err(TapeError::io(&partial, "removing"))?;
+    // Whatever else lies there may be somebody's only copy.
+    match TapeWriter::unfinished(&partial) {
+        Unfinished::Absent => {}
+        Unfinished::Ours => {
+            std::fs::remove_dir_all(&partial).map_err(TapeError::io(&partial, "removing"))?;
+        }
+        Unfinished::Other => {
+            let rule = "it is needed for the import and holds something else; move it away";
+            return Err(TapeError::setting(&partial, "the folder of the import", "in use", rule));
+        }
     }
     Ok(partial)
 }
@@ -249,7 +270,8 @@ fn run(
     writer: TapeWriter,
 ) -> Result<Certificate, TapeError> {
     let selecting = matches!(job.format, Format::PmxtV1 | Format::PmxtV2);
-    let mut sink = Sink::new(writer, job.format.name(), job.gap_threshold, selecting);
+    let mut sink = Sink::new(writer, job, selecting);
+    sink.known_payouts(overlay.payouts()?);
     for path in &job.files {
         let hash = files::file_hash(path)?;
         sink.certificate.inputs.insert(files::file_name(path), hash);

@@ -114,6 +114,9 @@ fn two(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, CellError> {
     };
     let token = asset.token()?;
     if !sink.knows(&token) {
+        if let Ok(at) = received.time(TimeUnit::Millis) {
+            sink.alive(at);
+        }
         sink.not_selected(token);
         return Ok(None);
     }
@@ -161,6 +164,9 @@ fn one(sink: &mut Sink, cells: &[&Cell]) -> Result<Option<Arrival>, CellError> {
     let field = |name: &str| data.get(name).map_or(Cell::Null, Cell::from);
     let token = field("token_id").token()?;
     if !sink.knows(&token) {
+        if let Ok(at) = received.time(TimeUnit::Millis) {
+            sink.alive(at);
+        }
         sink.not_selected(token);
         return Ok(None);
     }

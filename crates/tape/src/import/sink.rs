@@ -11,11 +11,13 @@ use polydesk_domain::{
     Top, WorldEvent,
 };
 
+use super::ImportJob;
 use super::cells::CellError;
 use super::fact::{Arrival, Best, Fact};
 use super::files::file_name;
 use super::survey::Survey;
 use crate::manifest::TimeSpan;
+use crate::overlay::Resolution;
 use crate::{
     AssumedFact, Certificate, Kind, Manifest, Reject, SilentSpan, TapeError, TapeWriter, Truncation,
 };
@@ -23,6 +25,7 @@ use crate::{
 /// How many venue times back an exact duplicate is recognised.
 const REMEMBERED_TIMES: usize = 1_024;
 const LONGEST_GAPS: usize = 10;
+const MINUTE: Span = Span::secs(60);
 const MOST_MISSING: usize = 200;
 
 /// The end of every import.
@@ -44,14 +47,24 @@ pub(crate) struct Sink {
     seen: BTreeMap<Time, BTreeSet<u64>>,
     kinds: BTreeMap<&'static str, u64>,
     pub certificate: Certificate,
+    /// Resolutions that the overlay states, until they are written.
+    stated: Vec<Resolution>,
+    /// The same by market, once it is listed or known.
+    payouts: BTreeMap<ConditionId, (u32, Option<Time>)>,
+    /// Minutes in which rows of other markets show that the stream lived.
+    alive: BTreeSet<i64>,
     /// Set while a draft of an overlay is made.
     survey: Option<Survey>,
 }
 
 impl Sink {
-    pub fn new(writer: TapeWriter, format: &str, gap: Span, selecting: bool) -> Sink {
-        let certificate =
-            Certificate { format: format.to_owned(), gap_threshold: gap, ..Certificate::default() };
+    pub fn new(writer: TapeWriter, job: &ImportJob, selecting: bool) -> Sink {
+        let certificate = Certificate {
+            format: job.format.name().to_owned(),
+            gap_threshold: job.gap_threshold,
+            silence_threshold: job.silence.unwrap_or(Span::ZERO),
+            ..Certificate::default()
+        };
         Sink {
             writer,
             waiting: BTreeMap::new(),
@@ -68,8 +81,21 @@ impl Sink {
             seen: BTreeMap::new(),
             kinds: BTreeMap::new(),
             certificate,
+            stated: Vec::new(),
+            payouts: BTreeMap::new(),
+            alive: BTreeSet::new(),
             survey: None,
         }
+    }
+
+    /// Takes up what the overlay knows of resolutions.
+    pub fn known_payouts(&mut self, stated: Vec<Resolution>) {
+        self.stated = stated;
+    }
+
+    /// A row of a market that was not asked for: the stream lived.
+    pub fn alive(&mut self, at: Time) {
+        self.alive.insert(at.nanos().div_euclid(MINUTE.as_nanos()));
     }
 
     /// Starts to observe unknown tokens for a draft.
@@ -91,6 +117,15 @@ impl Sink {
 
     /// Makes a market known. It is listed on the tape before its first row.
     pub fn add_market(&mut self, market: Market) {
+        let condition = market.condition.to_string();
+        let tokens = market.tokens.map(|token| token.to_string());
+        let of = |stated: &Resolution| match (&stated.condition, &stated.tokens) {
+            (Some(named), _) => *named == condition,
+            (None, tokens_named) => tokens_named.as_ref() == Some(&tokens),
+        };
+        if let Some(stated) = self.stated.iter().find(|stated| of(stated)) {
+            self.payouts.insert(market.condition, (stated.yes_micros, stated.at));
+        }
         for token in market.tokens {
             self.owner.insert(token, market.condition);
         }
@@ -140,6 +175,7 @@ impl Sink {
                 if let Some(survey) = &mut self.survey {
                     survey.see(arrival.venue, &arrival.fact);
                 }
+                self.alive(arrival.received.unwrap_or(arrival.venue));
                 return self.unknown_market(&arrival.fact);
             }
         };
@@ -149,15 +185,87 @@ impl Sink {
         let at = before.map_or(at, |before| before.max(at));
         if let Some(before) = before {
             self.count_gap(before, at);
+            self.interrupt_silence(before, at)?;
         }
+        self.resolve_due(at)?;
         self.at = Some(at);
         if let Some(condition) = condition
             && let Some(market) = self.waiting.remove(&condition)
         {
             self.list(market, at, arrival.venue)?;
         }
-        let event = self.event(arrival.fact, at, arrival.venue)?;
+        let fact = self.with_payout(arrival.fact);
+        let event = self.event(fact, at, arrival.venue)?;
         self.emit(at, arrival.venue, event)
+    }
+
+    /// Where the recording closes a market whose payout the overlay states, it is resolved.
+    fn with_payout(&mut self, fact: Fact) -> Fact {
+        match fact {
+            Fact::Resolved { condition, .. } => {
+                self.payouts.remove(&condition);
+                fact
+            }
+            Fact::Closed { condition } => match self.payouts.get(&condition) {
+                Some((yes_micros, None)) => {
+                    let yes_micros = *yes_micros;
+                    self.payouts.remove(&condition);
+                    Fact::Resolved { condition, yes_micros }
+                }
+                _ => fact,
+            },
+            _ => fact,
+        }
+    }
+
+    /// Writes the overlay's resolutions that are due by `at`.
+    fn resolve_due(&mut self, at: Time) -> Result<(), TapeError> {
+        let due = |(_, when): &(u32, Option<Time>)| when.is_some_and(|when| when <= at);
+        if !self.payouts.values().any(due) {
+            return Ok(());
+        }
+        let mut now: Vec<(Time, ConditionId, u32)> = self
+            .payouts
+            .iter()
+            .filter_map(|(condition, (yes, when))| {
+                Some((when.filter(|w| *w <= at)?, *condition, *yes))
+            })
+            .filter(|(_, condition, _)| self.writer.universe().key(condition).is_some())
+            .collect();
+        now.sort();
+        for (when, condition, yes_micros) in now {
+            self.payouts.remove(&condition);
+            let when = self.at.map_or(when, |before| before.max(when));
+            let event = self.event(Fact::Resolved { condition, yes_micros }, when, when)?;
+            self.at = Some(when);
+            self.emit(when, when, event)?;
+        }
+        Ok(())
+    }
+
+    /// The whole stream was silent for longer than is stated: whether the books still stood, nobody knows.
+    fn interrupt_silence(&mut self, from: Time, to: Time) -> Result<(), TapeError> {
+        let most = self.certificate.silence_threshold;
+        if most <= Span::ZERO || from.until(to) <= most || self.writer.universe().is_empty() {
+            return Ok(());
+        }
+        // A minute with rows of other markets counts to its end.
+        let minute = |at: Time| at.nanos().div_euclid(MINUTE.as_nanos());
+        let mut seen = from;
+        for alive in self.alive.range(minute(from)..=minute(to)) {
+            let start = Time::from_nanos(alive.saturating_mul(MINUTE.as_nanos()));
+            if seen.until(start) > most {
+                break;
+            }
+            seen = seen.max((start + MINUTE).min(to));
+        }
+        if seen.until(to) <= most {
+            return Ok(());
+        }
+        self.certificate.silences += 1;
+        let at = seen + most;
+        self.at = Some(at);
+        self.emit(at, at, Event::Market(MarketEvent::Interrupted(Interruption { market: None })))
     }
 
     /// The condition a fact belongs to; outer None when its token is unknown.
@@ -340,6 +448,15 @@ impl Sink {
         if !self.missing.is_empty() && (!self.selecting || listed == 0) {
             return Err(TapeError::NoMetadata { tokens: self.missing });
         }
+        self.resolve_due(Time::MAX)?;
+        // Those without a time: at the end of the recording.
+        for (condition, (yes_micros, _)) in core::mem::take(&mut self.payouts) {
+            let listed = self.writer.universe().key(&condition).is_some();
+            if let (true, Some(at)) = (listed, self.at) {
+                let event = self.event(Fact::Resolved { condition, yes_micros }, at, at)?;
+                self.emit(at, at, event)?;
+            }
+        }
         self.done.clear();
         self.books.close_all(&mut self.done);
         let stats = self.books.stats();
@@ -380,6 +497,13 @@ impl Sink {
     /// Events written so far.
     pub fn events(&self) -> u64 {
         self.seq
+    }
+
+    /// The market of a known token, and which of its outcomes it is.
+    pub fn market_of(&self, token: &TokenId) -> Option<(ConditionId, Outcome)> {
+        let condition = *self.owner.get(token)?;
+        let yes = self.token_of(&condition, Outcome::Yes)? == *token;
+        Some((condition, if yes { Outcome::Yes } else { Outcome::No }))
     }
 
     /// The outcome's label and token of a known market, for formats that name sides by words.

@@ -14,12 +14,13 @@
 //! bids = "bids"                                 # snapshots: [[price, size], …] or [{price, size}, …]
 //! bid_prices = "bid_px"                         # or parallel lists, with bid_sizes and so on
 //! ```
-//! Kinds are `level`, `print`, `best`, `snapshot` and `skip`.
+//! Kinds are `level`, `print`, `best`, `snapshot`, `resolved` (the price is what a share of the token pays) and
+//! `skip`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use polydesk_domain::{Price, Shares, Side};
+use polydesk_domain::{Outcome, Price, Shares, Side};
 use serde::Deserialize;
 
 use super::cells::{Cell, CellError, TimeUnit, side_word};
@@ -55,6 +56,7 @@ enum RowKind {
     Print,
     Best,
     Snapshot,
+    Resolved,
     Skip,
 }
 
@@ -154,6 +156,7 @@ impl ColumnMap {
             needed(kind, "size", map.size.is_some())?;
             needed(kind, "side", map.side.is_some())?;
         }
+        needed(RowKind::Resolved, "price", map.price.is_some())?;
         needed(RowKind::Best, "best_bid", map.best_bid.is_some() && map.best_ask.is_some())?;
         let lists = map.bids.is_some() && map.asks.is_some();
         let apart = map.bid_prices.is_some()
@@ -250,7 +253,7 @@ pub(crate) fn import(
             };
             sink.read(1);
             let mut snapped = 0;
-            match read_row(&map.0, &places, &row, &mut snapped) {
+            match read_row(sink, &map.0, &places, &row, &mut snapped) {
                 Ok(Some(arrival)) => {
                     sink.certificate.snapped_floats += snapped;
                     if map.0.sort { sorter.push(arrival)? } else { sink.push(arrival)? }
@@ -270,6 +273,7 @@ pub(crate) fn import(
 }
 
 fn read_row(
+    sink: &Sink,
     map: &RawMap,
     places: &Places,
     row: &[Cell],
@@ -320,6 +324,20 @@ fn read_row(
         RowKind::Best => {
             let [bid, ask] = places.best.ok_or_else(|| missing("best prices"))?;
             Fact::Best { token, top: stated(&row[bid], &row[ask])? }
+        }
+        RowKind::Resolved => {
+            let (Some(price), Some(column)) = (places.price, &map.price) else {
+                return Err(missing("what it pays"));
+            };
+            let (pays, noise) = row[price].price(column.scale)?;
+            *snapped += u64::from(noise);
+            let Some((condition, outcome)) = sink.market_of(&token) else {
+                let detail = format!("token {token} belongs to no market of the overlay");
+                return Err(CellError::new("no_metadata", detail));
+            };
+            let pays = if outcome == Outcome::Yes { pays } else { pays.complement() };
+            // A unit of a price is a hundred micro-dollars.
+            Fact::Resolved { condition, yes_micros: u32::from(pays.units()) * 100 }
         }
         RowKind::Snapshot | RowKind::Skip => {
             let (bids, asks) = read_levels(places, row, snapped)?;

@@ -173,7 +173,9 @@ fn events_written_over_each_other_are_the_events_handed_out() {
     let events = all(TapeReader::open(&path).unwrap());
     assert_eq!(events.len(), 9_003);
     assert_eq!(events, all_in_place(TapeReader::open(&path).unwrap()));
-    let twice = [path.clone(), path];
+    let other = dir.path().join("other");
+    Speed { tokens: 4, rows: 5_000, seed: 5 }.write(&other).unwrap();
+    let twice = [path, other];
     let both = TapeReader::open_many(&twice).map(all);
     assert_eq!(both.unwrap(), all_in_place(TapeReader::open_many(&twice).unwrap()));
 }

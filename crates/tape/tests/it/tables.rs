@@ -199,7 +199,12 @@ fn pmxt_hours_are_put_in_order_of_receipt_and_a_missing_hour_voids_the_books() {
     assert!(
         matches!(events[7].event, Event::Market(MarketEvent::Interrupted(gap)) if gap.market.is_none())
     );
-    assert!(matches!(events[8].event, Event::Market(MarketEvent::Level(_))));
+    // Two minutes of silence after the last row, and again after the hour that follows the missing one.
+    let gap = |index: usize| matches!(&events[index].event, Event::Market(MarketEvent::Interrupted(gap)) if gap.market.is_none());
+    assert!((7..10).all(gap) && seen.silences == 2);
+    // A row of another market shows that the stream lived to the end of its minute, 20 s on.
+    assert_eq!(times(&events)[7], 140_000);
+    assert!(matches!(events[10].event, Event::Market(MarketEvent::Level(_))));
     assert_eq!(Manifest::read(&case.out()).unwrap().times, Times::Received);
 }
 

@@ -66,13 +66,24 @@ proptest! {
         let place = tempfile::tempdir().unwrap();
         let mut dirs = Vec::new();
         let mut expected = Vec::new();
+        let mut hashes = std::collections::BTreeSet::new();
         for (rank, events) in [one, two, three].into_iter().enumerate() {
             let dir = place.path().join(format!("tape-{rank}"));
-            write(&dir, &events);
+            let hash = write(&dir, &events).content_sha256;
+            if !hashes.insert(hash.clone()) {
+                // The same rows twice are refused.
+                dirs.push(dir);
+                let error = TapeReader::open_many(&dirs).err().unwrap().to_string();
+                prop_assert!(error.contains("name each tape once"), "{}", error);
+                dirs.pop();
+                continue;
+            }
             dirs.push(dir);
-            expected.extend(events.into_iter().map(|stamped| (stamped.at, rank, stamped)));
+            let of_tape = |stamped: Stamped| (stamped.at, hash.clone(), stamped);
+            expected.extend(events.into_iter().map(of_tape));
         }
-        expected.sort_by_key(|(at, rank, stamped)| (*at, *rank, stamped.seq));
+        expected.sort_by_key(|(at, hash, stamped)| (*at, hash.clone(), stamped.seq));
+        dirs.reverse();
         let merged = all(TapeReader::open_many(&dirs).unwrap());
         prop_assert_eq!(merged.len(), expected.len());
         for (position, (merged, (_, _, wanted))) in merged.into_iter().zip(expected).enumerate() {
@@ -140,6 +151,101 @@ fn another_schema_version_is_refused_by_name() {
     let mut reader = TapeReader::open(&dir).unwrap();
     let error = reader.next_event().unwrap_err();
     assert!(matches!(error, TapeError::SchemaVersion { .. }), "{error}");
+}
+
+#[test]
+fn a_tape_that_is_not_what_its_manifest_says_ends_with_an_error() {
+    let (_place, dir) = small();
+    let path = dir.join("manifest.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let hash = Manifest::read(&dir).unwrap().content_sha256;
+    std::fs::write(&path, text.replace(&hash, &hash.replace(&hash[..1], "x"))).unwrap();
+    let drain = |mut reader: TapeReader| {
+        let mut rows = 0;
+        loop {
+            match reader.next_event() {
+                Ok(Some(_)) => rows += 1,
+                Ok(None) => return (rows, None),
+                Err(error) => return (rows, Some(error.to_string())),
+            }
+        }
+    };
+    let (rows, error) = drain(TapeReader::open(&dir).unwrap());
+    let error = error.unwrap();
+    assert!(rows > 100_000 && error.contains("content hash") && error.contains(&hash), "{error}");
+    // What was verified before is read again without it.
+    assert_eq!(drain(TapeReader::open_again(std::slice::from_ref(&dir)).unwrap()), (rows, None));
+    assert!(verify(&dir).is_err());
+}
+
+/// A file of another program in the schema of a tape: one row whose payload is that many spaces, packed.
+fn blown_up(path: &Path, bytes: usize) {
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+    use parquet::file::metadata::KeyValue;
+    let message = "message polydesk_tape { required int64 at (TIMESTAMP(NANOS,true)); \
+        required int64 venue_at (TIMESTAMP(NANOS,true)); required int64 seq (INTEGER(64,false)); \
+        required int32 kind; required int32 outcome; required int32 side; required int32 price; \
+        required int64 size; required int32 best_bid; required int32 best_ask; \
+        optional binary payload (STRING); }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(message).unwrap());
+    let version = KeyValue::new("polydesk.schema_version".to_owned(), "1".to_owned());
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false)
+        .set_key_value_metadata(Some(vec![version]))
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Arc::new(properties))
+            .unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for column in 0..11 {
+        let mut to = group.next_column().unwrap().unwrap();
+        match column {
+            10 => {
+                let text = ByteArray::from(vec![b' '; bytes]);
+                to.typed::<ByteArrayType>().write_batch(&[text], Some(&[1]), None).unwrap();
+            }
+            0..=2 | 7 => drop(to.typed::<Int64Type>().write_batch(&[0], None, None).unwrap()),
+            _ => drop(to.typed::<Int32Type>().write_batch(&[0], None, None).unwrap()),
+        }
+        to.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    assert!(std::fs::metadata(path).unwrap().len() < 100_000);
+}
+
+#[test]
+fn a_payload_that_fills_the_memory_is_neither_written_nor_read() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("tape");
+    let mut writer = TapeWriter::create(&dir, ManifestDraft::default()).unwrap();
+    let article = |bytes: usize| {
+        let body = "news ".repeat(bytes / 5);
+        let article = polydesk_domain::Article {
+            source: String::new(),
+            title: String::new(),
+            body,
+            url: String::new(),
+            markets: Vec::new(),
+        };
+        let at = Time::from_secs(1);
+        let event = Event::from(polydesk_domain::WorldEvent::Article(article));
+        Stamped { at, venue_at: at, seq: bytes as u64, event }
+    };
+    writer.push(&article(1_000_000)).unwrap();
+    let error = writer.push(&article(9_000_000)).unwrap_err().to_string();
+    assert!(error.contains("at most 8388608"), "{error}");
+    writer.finish(Certificate::default()).unwrap();
+    assert_eq!(all(TapeReader::open(&dir).unwrap()).len(), 1);
+    // Another program's file: 70 MB of spaces in a few kilobytes.
+    let manifest = Manifest::read(&dir).unwrap();
+    blown_up(&dir.join(&manifest.files[0]), 70_000_000);
+    let mut reader = TapeReader::open(&dir).unwrap();
+    let error = reader.next_event().unwrap_err().to_string();
+    assert!(error.contains("payload unpacks to") && error.contains("row group 0"), "{error}");
 }
 
 #[test]
@@ -274,6 +380,7 @@ fn a_certificate_reads_well_on_a_terminal() {
         to                2026-06-07T01:45:01.304Z
         gaps over 30s     1
           42.2 s after 2026-06-07T01:30:09.266Z
+        silent over 900s  0 (books are not trusted after it)
         exact duplicates  93 (1 prints)
         venue time        1395 backward, 3613 late by up to 2485ms
         venue hashes      0 equal, 0 different, 0 not checkable
