@@ -66,13 +66,16 @@ pub struct RunArgs {
     /// Seed of the simulated exchange and of the report's resampling.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Where the HTML report, the JSON and the event logs go.
+    /// Where the HTML report, the JSON and the event logs go; an earlier run in it is replaced as a whole.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Print the report as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-    /// Skip the pessimistic and optimistic re-runs.
+    /// Seeds that the headline figures are ranges over.
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u16>,
+    /// Skip the slower and the faster exchange and the scaled delays.
     #[arg(long)]
     pub no_bands: bool,
     /// Write the rows of market data into the event logs too: every event that the engine took.

@@ -41,6 +41,9 @@ pub fn load(args: &RunArgs) -> Done<Settings> {
     if let Some(seed) = args.seed {
         flags.push(("run.seed".to_owned(), seed.to_string(), "--seed".to_owned()));
     }
+    if let Some(seeds) = args.seeds {
+        flags.push(("run.seeds".to_owned(), seeds.to_string(), "--seeds".to_owned()));
+    }
     if args.no_bands {
         flags.push(("run.bands".to_owned(), "false".to_owned(), "--no-bands".to_owned()));
     }

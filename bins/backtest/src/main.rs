@@ -1,11 +1,12 @@
 //! `backtest`: replays recorded Polymarket history through the bot and reports the result.
 
-mod bands;
 mod checks;
 mod cli;
 mod config;
+mod draws;
 mod failure;
 mod fixtures;
+mod folder;
 mod output;
 mod progress;
 mod replaying;

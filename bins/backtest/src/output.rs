@@ -16,20 +16,30 @@ const WIDEST: usize = 140;
 /// Resamples of the verdict.
 const RESAMPLES: usize = 10_000;
 
-/// Judges the report, writes the files and prints.
-pub fn hand_over(report: &Report, seed: u64, args: &RunArgs) -> Done {
+/// What was judged and written.
+pub struct Written {
+    analysis: Analysis,
+    json: String,
+}
+
+/// Judges the report and writes its files into the folder.
+pub fn write(report: &Report, seed: u64, folder: &Path) -> Done<Written> {
     let analysis = polydesk_report::analyse(report, &Options { seed, resamples: RESAMPLES });
     let json = polydesk_report::json(report, &analysis).map_err(anyhow::Error::from)?;
-    let json_path = args.out.join("report.json");
-    write_file(&json_path, &json)?;
-    let html_path = args.out.join("report.html");
-    write_file(&html_path, &polydesk_report::html(report, &analysis))?;
+    write_file(&folder.join("report.json"), &json)?;
+    write_file(&folder.join("report.html"), &polydesk_report::html(report, &analysis))?;
+    Ok(Written { analysis, json })
+}
+
+/// Prints the report.
+pub fn print(report: &Report, written: &Written, args: &RunArgs) -> Done {
+    let (json_path, html_path) = (args.out.join("report.json"), args.out.join("report.html"));
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{json}")?;
+        writeln!(out, "{}", written.json)?;
         return Ok(());
     }
-    print(&mut out, report, &analysis)?;
+    print_text(&mut out, report, &written.analysis)?;
     writeln!(out, "\nNEXT")?;
     let hash = polydesk_report::run_sha256(report).map_err(anyhow::Error::from)?;
     writeln!(out, "run           sha256 {hash}")?;
@@ -40,7 +50,7 @@ pub fn hand_over(report: &Report, seed: u64, args: &RunArgs) -> Done {
     Ok(())
 }
 
-fn print(out: &mut impl Write, report: &Report, analysis: &Analysis) -> Done {
+fn print_text(out: &mut impl Write, report: &Report, analysis: &Analysis) -> Done {
     let tty = std::io::stdout().is_terminal();
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let colour = colour(tty, &variable);

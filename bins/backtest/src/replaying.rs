@@ -27,28 +27,38 @@ pub struct Replayed {
     pub log_lines: u64,
 }
 
+/// What is replayed.
+pub struct Input<'a> {
+    /// The tapes.
+    pub tapes: &'a [PathBuf],
+    /// Seed of the exchange.
+    pub seed: u64,
+    /// Whether this process has read the tapes to their end, and found them as they claim to be.
+    pub verified: bool,
+}
+
 /// Opens the tapes as one stream.
-pub fn open(tapes: &[PathBuf]) -> Done<TapeReader> {
+pub fn open(tapes: &[PathBuf], verified: bool) -> Done<TapeReader> {
     let names: Vec<String> = tapes.iter().map(|tape| tape.display().to_string()).collect();
-    TapeReader::open_many(tapes)
-        .with_context(|| format!("{} cannot be read", names.join(", ")))
-        .map_err(Failure::Data)
+    let reader =
+        if verified { TapeReader::open_again(tapes) } else { TapeReader::open_many(tapes) };
+    reader.with_context(|| format!("{} cannot be read", names.join(", "))).map_err(Failure::Data)
 }
 
 /// Replays once under the given exchange settings.
 pub fn replay_once(
-    tapes: &[PathBuf],
+    input: &Input<'_>,
     settings: &Settings,
     exchange: &SimConfig,
     mut log: EventLog,
     shown: Option<&str>,
 ) -> Done<Replayed> {
-    let mut reader = open(tapes)?;
+    let mut reader = open(input.tapes, input.verified)?;
     let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
     let received = reader.tapes().all(|(manifest, _)| manifest.times == Times::Received);
     let mut engine = Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
         .map_err(anyhow::Error::from)?;
-    let mut sim = Sim::new(*exchange, settings.run.seed).map_err(anyhow::Error::from)?;
+    let mut sim = Sim::new(*exchange, input.seed).map_err(anyhow::Error::from)?;
     let options = Options {
         times: if received { Times::Received } else { Times::VenueOnly },
         sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),

@@ -10,14 +10,15 @@ use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Band, Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding, OrderCounts,
-    Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding, OrderCounts, Run,
+    SeenOpportunity, Setting, TapeFacts, Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
 use polydesk_tape::{Certificate, Manifest, Times};
 
 use crate::checks::checks;
+use crate::draws::Draws;
 use crate::replaying::Replayed;
 
 /// The few figures of a re-run.
@@ -71,7 +72,7 @@ pub fn run(
     tapes: Vec<TapeFacts>,
     settings: &Settings,
     done: Replayed,
-    bands: Vec<Band>,
+    draws: Draws,
 ) -> Run {
     let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
     let (orders, data) = (orders(&engine, &recording), data(&engine, &recording));
@@ -79,7 +80,7 @@ pub fn run(
     Run {
         heading: heading.to_owned(),
         synthetic: tapes.iter().any(|tape| tape.synthetic),
-        seed: settings.run.seed,
+        seed: draws.median,
         markets: markets(&engine, &sim),
         span: recording.span,
         rows: recording.rows,
@@ -96,7 +97,9 @@ pub fn run(
         baskets: recording.baskets,
         data,
         checks,
-        bands,
+        draws: draws.as_set,
+        bands: draws.bands,
+        latency: draws.latency,
         tapes,
         log_sha256,
         log_lines,

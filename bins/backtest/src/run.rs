@@ -10,11 +10,12 @@ use polydesk_replay::EventLog;
 use polydesk_report::{Report, Run};
 use polydesk_settings::{Origin, Settings};
 
-use crate::bands::bands;
 use crate::cli::RunArgs;
 use crate::config::load;
+use crate::draws::{draws, seeds};
 use crate::failure::{Done, Failure};
-use crate::replaying::{open, replay_once};
+use crate::folder::Folder;
+use crate::replaying::{Input, open, replay_once};
 use crate::{fixtures, output, report};
 
 /// One stream to replay.
@@ -29,8 +30,7 @@ struct Job {
 pub fn run(args: &RunArgs) -> Done {
     let settings = load(args)?;
     let jobs = jobs(args)?;
-    std::fs::create_dir_all(&args.out)
-        .with_context(|| format!("{} cannot be made", args.out.display()))?;
+    let folder = Folder::begin(&args.out)?;
     let mut runs = Vec::new();
     for job in &jobs {
         let mut own = settings.clone();
@@ -38,7 +38,7 @@ pub fn run(args: &RunArgs) -> Done {
         if own.strategies.is_empty() {
             continue;
         }
-        runs.push(one(job, &own, args)?);
+        runs.push(one(job, &own, args, &folder)?);
     }
     let report = Report {
         program: format!("polydesk backtest {}", env!("CARGO_PKG_VERSION")),
@@ -46,7 +46,9 @@ pub fn run(args: &RunArgs) -> Done {
         config: report::settings(&settings),
         runs,
     };
-    output::hand_over(&report, settings.run.seed, args)?;
+    let written = output::write(&report, settings.run.seed, folder.path())?;
+    folder.finish()?;
+    output::print(&report, &written, args)?;
     let broken: Vec<String> = report
         .runs
         .iter()
@@ -83,23 +85,22 @@ fn jobs(args: &RunArgs) -> Done<Vec<Job>> {
     }])
 }
 
-/// Replays one job, with its bands.
-fn one(job: &Job, settings: &Settings, args: &RunArgs) -> Done<Run> {
-    let path = args.out.join(&job.log);
+/// Replays one job under every seed, and the seed in the middle once more with its event log.
+fn one(job: &Job, settings: &Settings, args: &RunArgs, folder: &Folder) -> Done<Run> {
+    let reader = open(&job.tapes, true)?;
+    let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
+    let tapes =
+        reader.tapes().map(|(manifest, certificate)| report::tape(manifest, certificate)).collect();
+    drop(reader);
+    let draws = draws(&job.tapes, settings, seeds(settings, rows), args.threads)?;
+    let path = folder.path().join(&job.log);
     let file =
         File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     let log = EventLog::to(Box::new(BufWriter::new(file)));
     let log = if args.log_rows { log.with_rows() } else { log };
-    let done = replay_once(&job.tapes, settings, &settings.exchange, log, Some(&job.heading))?;
-    let bands = if settings.run.bands {
-        bands(&job.tapes, settings, &done, args.threads)?
-    } else {
-        Vec::new()
-    };
-    let reader = open(&job.tapes)?;
-    let tapes =
-        reader.tapes().map(|(manifest, certificate)| report::tape(manifest, certificate)).collect();
-    Ok(report::run(&job.heading, tapes, settings, done, bands))
+    let input = Input { tapes: &job.tapes, seed: draws.median, verified: true };
+    let done = replay_once(&input, settings, &settings.exchange, log, Some(&job.heading))?;
+    Ok(report::run(&job.heading, tapes, settings, done, draws))
 }
 
 /// A word as a shell takes it.
@@ -131,6 +132,9 @@ fn command_line(args: &RunArgs, settings: &Settings) -> String {
     }
     for strategy in &args.strategies {
         line.push_str(&format!(" --strategy {strategy}"));
+    }
+    if let Some(seeds) = args.seeds {
+        line.push_str(&format!(" --seeds {seeds}"));
     }
     if args.no_bands {
         line.push_str(" --no-bands");

@@ -33,10 +33,12 @@ fn expect(output: &Output, code: i32, needles: &[&str]) {
 #[test]
 fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let first = backtest(one.path(), &["--threads", "1"]);
+    let first = backtest(one.path(), &["--seeds", "3", "--threads", "1"]);
     expect(&first, 0, &["SYNTHETIC", "NHL final"]);
     let out = two.path().join("elsewhere");
-    let second = backtest(&root(), &["--threads", "3", "--json", "--out", out.to_str().unwrap()]);
+    let out_text = out.to_str().unwrap();
+    let args = ["--seeds", "3", "--threads", "3", "--json", "--out", out_text];
+    let second = backtest(&root(), &args);
     expect(&second, 0, &[]);
     for file in ["report.json", "report.html", "events-1.jsonl", "events-2.jsonl", "events-3.jsonl"]
     {
@@ -57,7 +59,7 @@ fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
 #[test]
 fn the_stink_bidder_fills_on_real_data_and_the_scanner_on_the_synthetic_tape() {
     let dir = tempfile::tempdir().unwrap();
-    expect(&backtest(dir.path(), &["--no-bands"]), 0, &[]);
+    expect(&backtest(dir.path(), &["--no-bands", "--seeds", "1"]), 0, &[]);
     let fills = |file: &str, strategy: &str| {
         let log = std::fs::read_to_string(dir.path().join("out").join(file)).unwrap();
         let lines: Vec<serde_json::Value> =
@@ -116,7 +118,7 @@ fn a_strategy_runs_beside_an_instance_of_itself() {
     )
     .unwrap();
     let both = ["--strategy", "stink_bidder", "--strategy", "stink_bidder.whales"];
-    let args = [&["run", "-c", "mine.toml", "--no-bands"][..], &both].concat();
+    let args = [&["run", "-c", "mine.toml", "--no-bands", "--seeds", "1"][..], &both].concat();
     expect(&backtest(dir.path(), &args), 0, &["stink_bidder.whales  ", "stink_bidder   "]);
     let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -159,7 +161,11 @@ fn a_tape_that_is_missing_or_damaged_ends_with_7_and_names_the_file() {
     let part = first_part(&tape);
     let bytes = std::fs::read(&part).unwrap();
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
-    expect(&backtest(dir.path(), &["run", "--no-bands", "--tape", "tape"]), 7, &["part-0.parquet"]);
+    expect(
+        &backtest(dir.path(), &["run", "--no-bands", "--seeds", "1", "--tape", "tape"]),
+        7,
+        &["part-0.parquet"],
+    );
     expect(&backtest(dir.path(), &["inspect", "tape"]), 7, &["tape"]);
 
     // A manifest that promises other rows is found by reading them again.
@@ -192,8 +198,8 @@ fn a_recording_becomes_a_tape_that_can_be_inspected_and_replayed() {
     let facts: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(facts["manifest"]["markets"].as_array().unwrap().len(), 12);
     let log = || std::fs::read_to_string(dir.path().join("out/events.jsonl")).unwrap();
-    let run = ["run", "--no-bands", "--tape", "tape"];
-    expect(&backtest(dir.path(), &run), 0, &["--no-bands"]);
+    let run = ["run", "--no-bands", "--seeds", "1", "--tape", "tape"];
+    expect(&backtest(dir.path(), &run), 0, &["--no-bands", "--seeds", "1"]);
     let decided = log();
     // Every event the engine took can be logged, rows of the tape included.
     expect(&backtest(dir.path(), &[&run[..], &["--log-rows"]].concat()), 0, &["--log-rows"]);

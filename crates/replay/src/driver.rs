@@ -80,13 +80,18 @@ impl Watch for Watcher<'_> {
     type Error = std::io::Error;
 
     fn before(&mut self, engine: &Engine, stamped: &Stamped) -> std::io::Result<()> {
-        self.log.event(engine.universe(), stamped)
+        if self.log.is_on() { self.log.event(engine.universe(), stamped) } else { Ok(()) }
     }
 
     fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> std::io::Result<()> {
         for recorded in &out.records {
-            self.log.record(recorded)?;
             self.recorder.record(recorded);
+        }
+        if !self.log.is_on() {
+            return Ok(());
+        }
+        for recorded in &out.records {
+            self.log.record(recorded)?;
         }
         for command in &out.commands {
             self.log.command(engine.universe(), at, command)?;

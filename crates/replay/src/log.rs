@@ -22,6 +22,7 @@ pub struct EventLog {
     hash: Sha256,
     lines: u64,
     rows: bool,
+    off: bool,
     /// Room for one line.
     buffer: Vec<u8>,
 }
@@ -29,7 +30,24 @@ pub struct EventLog {
 impl EventLog {
     /// Hashes only.
     pub fn hash_only() -> EventLog {
-        EventLog { to: None, hash: Sha256::new(), lines: 0, rows: false, buffer: Vec::new() }
+        EventLog {
+            to: None,
+            hash: Sha256::new(),
+            lines: 0,
+            rows: false,
+            off: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Neither writes nor hashes: for re-runs of which only the result counts.
+    pub fn off() -> EventLog {
+        EventLog { off: true, ..EventLog::hash_only() }
+    }
+
+    /// Whether anything is logged at all.
+    pub fn is_on(&self) -> bool {
+        !self.off
     }
 
     /// Writes every line to `to` as well.

@@ -76,8 +76,12 @@ pub struct Run {
     pub data: DataQuality,
     /// Named checks of the run itself.
     pub checks: Vec<Check>,
-    /// The same run under other exchange settings, pessimistic first; empty when not asked for.
+    /// The run over several seeds of the exchange; its details are those of the seed with the median net.
+    pub draws: Band,
+    /// The same under a slower exchange, as set, and under a faster one; empty when not asked for.
     pub bands: Vec<Band>,
+    /// The same with every delay scaled, in the order of the factors; empty when not asked for.
+    pub latency: Vec<Band>,
     /// SHA-256 of the event log.
     pub log_sha256: String,
     /// Lines of the event log.
@@ -294,19 +298,78 @@ pub struct Check {
     pub detail: String,
 }
 
-/// The same run under other settings.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The same run over several seeds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Band {
-    /// `pessimistic`, `realistic`, `optimistic`.
+    /// `slower exchange`, `as set`, `faster exchange`, `latency x 2`.
     pub name: String,
     /// Its settings in words.
     pub settings: String,
+    /// How many seeds.
+    pub seeds: u64,
     /// Equity at the end minus money at the start.
-    pub net: Usdc,
+    pub net: Spread<Usdc>,
     /// Fills that did not fail.
-    pub fills: u64,
+    pub fills: Spread<u64>,
     /// Finished round trips.
-    pub round_trips: u64,
+    pub round_trips: Spread<u64>,
     /// Fees, in pUSD.
-    pub fees: Usdc,
+    pub fees: Spread<Usdc>,
+}
+
+/// A figure over several seeds. Values between two seeds are interpolated and rounded towards zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread<T> {
+    /// Below this lie 5 % of the seeds.
+    pub low: T,
+    /// The middle.
+    pub median: T,
+    /// Above this lie 5 % of the seeds.
+    pub high: T,
+}
+
+impl Spread<i64> {
+    /// Of these values; zero without any.
+    pub fn of(mut values: Vec<i64>) -> Spread<i64> {
+        values.sort_unstable();
+        let at = |percent: usize| {
+            let place = values.len().saturating_sub(1) * percent;
+            let (index, part) = (place / 100, (place % 100) as i128);
+            let low = values.get(index).copied().unwrap_or_default();
+            let high = values.get(index + 1).copied().unwrap_or(low);
+            let (low, high) = (i128::from(low), i128::from(high));
+            // Between two values of the kind.
+            (low + (high - low) * part / 100) as i64
+        };
+        Spread { low: at(5), median: at(50), high: at(95) }
+    }
+}
+
+impl<T> Spread<T> {
+    /// The same in another unit.
+    pub fn map<U>(self, unit: impl Fn(T) -> U) -> Spread<U> {
+        let Spread { low, median, high } = self;
+        Spread { low: unit(low), median: unit(median), high: unit(high) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_over_seeds_is_the_middle_nine_tenths() {
+        for (values, want) in [
+            (vec![], [0, 0, 0]),
+            (vec![7], [7, 7, 7]),
+            (vec![20, 0], [1, 10, 19]),
+            (vec![3, 1, 2, 5, 4, 9, 7, 8, 6], [1, 5, 8]),
+            (vec![-100, 0, 100], [-90, 0, 90]),
+            ((0..=20).rev().collect(), [1, 10, 19]),
+            (vec![i64::MIN, i64::MAX], [-8301034833169298228, -1, 8301034833169298226]),
+        ] {
+            let Spread { low, median, high } = Spread::of(values.clone());
+            assert_eq!([low, median, high], want, "{values:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use polydesk_domain::Role;
 
 use crate::analysis::{Analysis, Answer, GroupRow, RunAnalysis, Tables, Verdict, Waterfall};
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{Report, Run};
+use crate::model::{Band, Report, Run};
 use crate::text::{
     count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
 };
@@ -58,6 +58,7 @@ fn part(page: &mut Page, run: &Run, judged: &RunAnalysis) {
         );
     }
     header(page, run);
+    draws(page, run);
     verdict(page, &judged.verdict);
     waterfall(page, &judged.waterfall);
     breakdown(page, &judged.tables);
@@ -374,24 +375,62 @@ fn opportunities(page: &mut Page, run: &Run, judged: &RunAnalysis) {
 }
 
 fn bands(page: &mut Page, run: &Run) {
-    if run.bands.is_empty() {
+    if run.bands.is_empty() && run.latency.is_empty() {
         return;
     }
     page.heading("Bands: the same run under other exchange settings");
-    let mut grid = Grid::new(1, &["band", "net", "fills", "trips", "fees"]);
-    for band in &run.bands {
+    let seeds = run.draws.seeds;
+    page.line(&format!("median and 5 to 95 % of {seeds} seeds each"), Tone::Faint);
+    let mut grid = Grid::new(1, &["band", "net", "5 .. 95 %", "fills", "trips", "fees"]);
+    for band in run.bands.iter().chain(&run.latency) {
         grid.row(vec![
             band.name.clone(),
-            signed(band.net),
-            count(band.fills),
-            count(band.round_trips),
-            money(band.fees),
+            signed(band.net.median),
+            format!("{} .. {}", signed(band.net.low), signed(band.net.high)),
+            count(band.fills.median),
+            count(band.round_trips.median),
+            money(band.fees.median),
         ]);
     }
     page.table(&grid);
     for band in &run.bands {
         page.line(&format!("{}: {}", band.name, band.settings), Tone::Faint);
     }
+    if let Some(text) = out_of_order(&run.bands) {
+        page.prose(&text, Tone::Bold);
+    }
+}
+
+/// The headline figure as a range.
+fn draws(page: &mut Page, run: &Run) {
+    page.gap();
+    page.prose(&range(&run.draws, run.seed), Tone::Bold);
+}
+
+/// Net over the seeds, and which seed the details are of.
+pub(crate) fn range(draws: &Band, seed: u64) -> String {
+    let net = signed(draws.net.median);
+    if draws.seeds < 2 {
+        return format!("NET {net} pUSD under one seed: how much of it is chance is not known");
+    }
+    format!(
+        "NET {net} pUSD, 5 to 95 % of {} seeds {} .. {}; the details below are of seed {seed}",
+        draws.seeds,
+        signed(draws.net.low),
+        signed(draws.net.high)
+    )
+}
+
+/// What is odd about bands whose medians do not grow from the slower to the faster exchange.
+pub(crate) fn out_of_order(bands: &[Band]) -> Option<String> {
+    let odd = bands.windows(2).find(|pair| pair[0].net.median > pair[1].net.median)?;
+    Some(format!(
+        "the bands are not in order: {} {}, {} {}. The strategies gain from what should hurt them, or the seeds are too few.",
+        odd[0].name,
+        signed(odd[0].net.median),
+        odd[1].name,
+        signed(odd[1].net.median)
+    ))
 }
 
 fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {

@@ -17,7 +17,11 @@ pub struct RunSettings {
     pub timer_ms: u64,
     /// Seconds that settlements may take after the last event.
     pub drain_secs: u64,
-    /// Run pessimistic and optimistic exchange settings too.
+    /// Seeds that every headline figure is a range over, from `seed` on.
+    pub seeds: u16,
+    /// Rows of a stream times its seeds stay below this: longer streams get fewer seeds.
+    pub seeds_most_rows: u64,
+    /// Run a slower and a faster exchange and scaled delays too.
     pub bands: bool,
 }
 
@@ -26,6 +30,14 @@ impl RunSettings {
         if !(10..=3_600_000).contains(&self.timer_ms) {
             let text =
                 format!("run.timer_ms is {}; it must be between 10 and 3600000", self.timer_ms);
+            problems.push(Problem::rule(text, lines));
+        }
+        if !(1..=99).contains(&self.seeds) {
+            let text = format!("run.seeds is {}; it must be between 1 and 99", self.seeds);
+            problems.push(Problem::rule(text, lines));
+        }
+        if self.seeds_most_rows == 0 {
+            let text = "run.seeds_most_rows is 0; it must be at least 1".to_owned();
             problems.push(Problem::rule(text, lines));
         }
         if !(1..=604_800).contains(&self.drain_secs) {

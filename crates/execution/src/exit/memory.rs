@@ -124,7 +124,7 @@ impl ExitMemory {
         let bids = depth(book, outcome, held + held);
         if !bids.clone().eq(self.seen.iter().copied()) {
             self.see(now, Arc::new(bids.collect()));
-        } else if !self.depth.back().is_some_and(|last| last.from.until(now) < DEPTH_EVERY) {
+        } else if self.depth.back().is_none_or(|last| last.from.until(now) >= DEPTH_EVERY) {
             self.see(now, Arc::clone(&self.seen));
         }
         while self.depth.get(1).is_some_and(|next| next.from <= now - stands) {

@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
 use crate::model::{EquityPoint, Run};
-use crate::terminal::{figures, model_name};
+use crate::terminal::{figures, model_name, out_of_order, range};
 use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
@@ -24,6 +24,7 @@ pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
     if run.synthetic {
         out.push_str("<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n");
     }
+    out.push_str(&format!("<p><b>{}</b></p>\n", escape(&range(&run.draws, run.seed))));
     out.push_str(&verdict(&judged.verdict));
     out.push_str(&header(run));
     out.push_str(&curves(run, judged));
@@ -334,25 +335,34 @@ fn risk(run: &Run, judged: &RunAnalysis) -> String {
 }
 
 fn bands(run: &Run) -> String {
-    if run.bands.is_empty() {
+    if run.bands.is_empty() && run.latency.is_empty() {
         return String::new();
     }
     let mut out = "<h3>Bands: the same run under other exchange settings</h3>\n".to_owned();
     let mut rows = Vec::new();
-    let mut table =
-        Table::new("Bands", &["band", "net $", "fills", "round trips", "fees $", "settings"]);
-    for band in &run.bands {
-        rows.push((band.name.clone(), dollars(band.net.micros()), minus(&signed(band.net))));
+    let mut table = Table::new(
+        "Bands",
+        &["band", "net $", "5 %", "95 %", "fills", "round trips", "fees $", "settings"],
+    );
+    for band in run.bands.iter().chain(&run.latency) {
+        let net = band.net.median;
+        rows.push((band.name.clone(), dollars(net.micros()), minus(&signed(net))));
         table.row(vec![
             Cell::text(&band.name),
-            Cell::gain(band.net),
-            Cell::count(band.fills),
-            Cell::count(band.round_trips),
-            Cell::money(band.fees),
+            Cell::gain(net),
+            Cell::gain(band.net.low),
+            Cell::gain(band.net.high),
+            Cell::count(band.fills.median),
+            Cell::count(band.round_trips.median),
+            Cell::money(band.fees.median),
             Cell::long(&band.settings),
         ]);
     }
-    out.push_str(&figure(chart::bars("Net by band", &rows), "Net in pUSD."));
+    let words = format!("Median net in pUSD of {} seeds each.", run.draws.seeds);
+    out.push_str(&figure(chart::bars("Net by band", &rows), &words));
+    if let Some(odd) = out_of_order(&run.bands) {
+        out.push_str(&format!("<p>{}</p>\n", escape(&odd)));
+    }
     out.push_str(&table.html());
     out
 }

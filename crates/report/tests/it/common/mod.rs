@@ -59,7 +59,9 @@ pub fn quiet() -> Run {
         baskets: Vec::new(),
         data: DataQuality::default(),
         checks: Vec::new(),
+        draws: Band::default(),
         bands: Vec::new(),
+        latency: Vec::new(),
         log_sha256: "00".repeat(32),
         log_lines: 0,
     }
@@ -251,14 +253,10 @@ pub fn hostile() -> Run {
     run.opportunities = vec![seen, group];
     run.baskets = vec![BasketEnd { code: hostile_code(), ..basket() }];
     run.checks = vec![Check { name: bad(), passed: false, detail: bad() }];
-    run.bands = vec![Band {
-        name: bad(),
-        settings: bad(),
-        net: Usdc::whole(-1),
-        fills: 1,
-        round_trips: 1,
-        fees: Usdc::ZERO,
-    }];
+    let band = Band { name: bad(), settings: bad(), seeds: 9, ..Band::default() };
+    let better = Band { net: band.net.map(|_| Usdc::whole(3)), ..band.clone() };
+    (run.draws, run.latency) = (band.clone(), vec![band.clone()]);
+    run.bands = vec![better, band];
     run
 }
 

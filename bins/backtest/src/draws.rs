@@ -1,0 +1,244 @@
+//! The same run under other seeds and other settings of the exchange: every headline figure is a range.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use polydesk_domain::{Span, Usdc};
+use polydesk_replay::EventLog;
+use polydesk_report::{Band, Spread};
+use polydesk_settings::Settings;
+use polydesk_sim::{Delay, QueueModel, SimConfig};
+
+use crate::failure::{Done, Failure};
+use crate::replaying::{Input, replay_once};
+use crate::report;
+
+/// Percent that every delay is scaled by for the sensitivity to latency.
+const LATENCIES: [i64; 3] = [50, 200, 500];
+
+/// What one seed came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    seed: u64,
+    net: Usdc,
+    fills: u64,
+    round_trips: u64,
+    fees: Usdc,
+}
+
+/// Everything the seeds came to.
+pub struct Draws {
+    /// The exchange as it is set.
+    pub as_set: Band,
+    /// Slower, as set, faster; empty where it was not asked for.
+    pub bands: Vec<Band>,
+    /// The exchange as set with scaled delays, in the order of the factors.
+    pub latency: Vec<Band>,
+    /// The seed whose net is the median: the report's details are of this one.
+    pub median: u64,
+}
+
+/// Settings to be run under every seed.
+struct Setting {
+    name: String,
+    words: String,
+    config: SimConfig,
+}
+
+/// How many seeds a stream of so many rows gets: a rule on rows, never on the clock, so that every machine gives
+/// the same report.
+pub fn seeds(settings: &Settings, rows: u64) -> u64 {
+    let most = settings.run.seeds_most_rows / rows.max(1);
+    u64::from(settings.run.seeds).min(most).max(1)
+}
+
+/// Runs every seed under the exchange as set, and where asked for under the other settings.
+pub fn draws(tapes: &[PathBuf], settings: &Settings, seeds: u64, threads: u16) -> Done<Draws> {
+    let own = settings.exchange;
+    let setting = |name: &str, words: &str, config| Setting {
+        name: name.to_owned(),
+        words: words.to_owned(),
+        config,
+    };
+    let mut all = vec![setting("as set", "the settings of this run", own)];
+    if settings.run.bands {
+        all.push(setting("slower exchange", SLOWER, slower(own)));
+        all.push(setting("faster exchange", FASTER, faster(own)));
+        all.extend(LATENCIES.map(|percent| {
+            let name = format!("latency x {}", factor(percent));
+            setting(&name, "every delay scaled, nothing else", with_delays(own, percent))
+        }));
+    }
+    let first = settings.run.seed;
+    let cases: Vec<(&Setting, u64)> =
+        all.iter().flat_map(|of| (0..seeds).map(move |i| (of, first.wrapping_add(i)))).collect();
+    let results = run_all(tapes, settings, &cases, threads)?;
+    let per_setting = usize::try_from(seeds).unwrap_or(1);
+    let mut bands: Vec<Band> = all
+        .iter()
+        .zip(results.chunks(per_setting))
+        .map(|(setting, draws)| band(setting, draws))
+        .collect();
+    let median = median_seed(&results[..per_setting.min(results.len())]).unwrap_or(first);
+    let latency = bands.split_off(bands.len().min(3));
+    let as_set = bands[0].clone();
+    if bands.len() > 1 {
+        bands.swap(0, 1);
+    } else {
+        bands.clear();
+    }
+    Ok(Draws { as_set, bands, latency, median })
+}
+
+/// Runs the cases on so many threads; each is alone in its thread, and the results stand in the order of the cases.
+fn run_all(
+    tapes: &[PathBuf],
+    settings: &Settings,
+    cases: &[(&Setting, u64)],
+    threads: u16,
+) -> Done<Vec<Draw>> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((setting, seed)) = cases.get(index) else { return };
+            // The first one verifies the tapes for all.
+            let input = Input { tapes, seed: *seed, verified: index > 0 };
+            let result = replay_once(&input, settings, &setting.config, EventLog::off(), None);
+            let draw = result.map(|done| {
+                let facts = report::outcome(&done);
+                let round_trips = done.recording.closed.len() as u64;
+                Draw {
+                    seed: *seed,
+                    net: facts.net,
+                    fills: facts.fills,
+                    round_trips,
+                    fees: facts.fees,
+                }
+            });
+            let failed = draw.is_err();
+            done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, draw));
+            if failed {
+                next.store(cases.len(), Ordering::Relaxed);
+            }
+        }
+    };
+    let panicked = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        work();
+        others.into_iter().map(|thread| thread.join()).filter(Result::is_err).count()
+    });
+    if panicked > 0 {
+        return Err(Failure::Failed(anyhow::anyhow!("a run under another seed panicked")));
+    }
+    let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, draw)| draw).collect()
+}
+
+fn band(setting: &Setting, draws: &[Draw]) -> Band {
+    let spread = |of: fn(&Draw) -> i64| Spread::of(draws.iter().map(of).collect());
+    let count = |of: fn(&Draw) -> u64| {
+        let spread = Spread::of(draws.iter().map(|draw| of(draw) as i64).collect());
+        spread.map(|count| count.max(0) as u64)
+    };
+    Band {
+        name: setting.name.clone(),
+        settings: setting.words.clone(),
+        seeds: draws.len() as u64,
+        net: spread(|draw| draw.net.micros()).map(Usdc::new),
+        fills: count(|draw| draw.fills),
+        round_trips: count(|draw| draw.round_trips),
+        fees: spread(|draw| draw.fees.micros()).map(Usdc::new),
+    }
+}
+
+/// The seed in the middle by net, of equal ones the smaller; of an even number the lower of the two.
+fn median_seed(draws: &[Draw]) -> Option<u64> {
+    let mut by_net: Vec<(Usdc, u64)> = draws.iter().map(|draw| (draw.net, draw.seed)).collect();
+    by_net.sort();
+    by_net.get(by_net.len().checked_sub(1)? / 2).map(|(_, seed)| *seed)
+}
+
+fn factor(percent: i64) -> String {
+    match percent % 100 {
+        0 => (percent / 100).to_string(),
+        rest => format!("{}.{}", percent / 100, format!("{rest:02}").trim_end_matches('0')),
+    }
+}
+
+fn scaled(delay: Delay, percent: i64) -> Delay {
+    // No delay may be longer than a week.
+    let scale = |span: Span| {
+        Span::nanos(span.as_nanos().saturating_mul(percent) / 100).min(Span::secs(7 * 86_400))
+    };
+    match delay {
+        Delay::Constant(span) => Delay::Constant(scale(span)),
+        Delay::Sampled { median, p99 } => Delay::Sampled { median: scale(median), p99: scale(p99) },
+    }
+}
+
+fn with_delays(mut config: SimConfig, percent: i64) -> SimConfig {
+    let latency = &mut config.latency;
+    for delay in [&mut latency.feed, &mut latency.insert, &mut latency.cancel, &mut latency.answer]
+    {
+        *delay = scaled(*delay, percent);
+    }
+    config
+}
+
+/// Never better than the run's own.
+const SLOWER: &str =
+    "queue pessimistic, delays x 2, 10 % of settlements fail, 1 % of orders are lost";
+
+fn slower(config: SimConfig) -> SimConfig {
+    let mut config = with_delays(config, 200);
+    config.queue = QueueModel::Pessimistic;
+    let settlement = &mut config.settlement;
+    settlement.fail_ppm = settlement.fail_ppm.max(100_000);
+    config.faults.lose_order_ppm = config.faults.lose_order_ppm.max(10_000);
+    config
+}
+
+const FASTER: &str = "queue power 3, delays x 0.5, every settlement succeeds, nothing is lost";
+
+fn faster(config: SimConfig) -> SimConfig {
+    let mut config = with_delays(config, 50);
+    config.queue = QueueModel::Power { exponent: 3 };
+    config.settlement.fail_ppm = 0;
+    config.settlement.winner_fail_ppm = 0;
+    config.settlement.retry_ppm = 0;
+    config.faults.lose_order_ppm = 0;
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(seed: u64, net: i64) -> Draw {
+        Draw { seed, net: Usdc::whole(net), fills: 0, round_trips: 0, fees: Usdc::ZERO }
+    }
+
+    #[test]
+    fn the_details_are_of_the_seed_in_the_middle() {
+        for (nets, want) in [
+            (&[][..], None),
+            (&[5][..], Some(0)),
+            (&[3, -8, 1], Some(2)),
+            (&[3, -8, 1, 2], Some(2)),
+            (&[1, 1, 1], Some(1)),
+        ] {
+            let draws: Vec<Draw> =
+                nets.iter().enumerate().map(|(seed, net)| draw(seed as u64, *net)).collect();
+            assert_eq!(median_seed(&draws), want, "{nets:?}");
+        }
+    }
+
+    #[test]
+    fn factors_are_shown_without_noise() {
+        let shown: Vec<String> = [50, 200, 500, 125, 5].map(factor).to_vec();
+        assert_eq!(shown, ["0.5", "2", "5", "1.25", "0.05"]);
+    }
+}
