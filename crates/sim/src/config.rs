@@ -135,6 +135,54 @@ impl TryFrom<String> for QueueModel {
     }
 }
 
+/// When a displayed level offers shares again that our orders took from it.
+///
+/// The recording goes on showing what we took: nobody in it knows of our order. In every case the taken
+/// shares count until the batch is complete that shows the level smaller, so a cancel with its replacement
+/// in one batch offers nothing again.
+///
+/// Written as text: `"never"`, `"as shown"`, `"after 30s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Refill {
+    /// Never: at each price only what is shown beyond all that we ever took there.
+    Never,
+    /// As the recording shows it: at most the displayed size counts as taken, so what a level grows by
+    /// after it shrank is new.
+    #[default]
+    AsShown,
+    /// As [`Refill::AsShown`], and everything so long after our last taking at the level: other makers
+    /// have quoted again what we took.
+    After(Span),
+}
+
+impl From<Refill> for String {
+    fn from(refill: Refill) -> String {
+        match refill {
+            Refill::Never => "never".to_owned(),
+            Refill::AsShown => "as shown".to_owned(),
+            Refill::After(span) => format!("after {span}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Refill {
+    type Error = String;
+    fn try_from(text: String) -> Result<Refill, String> {
+        match text.as_str() {
+            "never" => return Ok(Refill::Never),
+            "as shown" => return Ok(Refill::AsShown),
+            _ => {}
+        }
+        text.strip_prefix("after").and_then(span_text::parse).map(Refill::After).ok_or_else(|| {
+            format!(
+                "{text:?} is not a refill rule: \"never\", \"as shown\", or \"after 30s\" (units: \
+                 ns, us, ms, s, min, h, d)"
+            )
+        })
+    }
+}
+
 /// How market data become matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,6 +203,8 @@ pub struct Matching {
     /// Whether `min_order_size` applies to FOK and FAK too. Sources disagree; the default is the stricter
     /// rule.
     pub minimum_binds_immediate: bool,
+    /// When a level offers again what we took from it.
+    pub refill: Refill,
 }
 
 impl Default for Matching {
@@ -164,6 +214,7 @@ impl Default for Matching {
             netting_window: Span::millis(100),
             print_lag: Span::millis(50),
             minimum_binds_immediate: true,
+            refill: Refill::default(),
         }
     }
 }
@@ -513,6 +564,9 @@ impl SimConfig {
         if let QueueModel::Power { exponent } = self.queue {
             let rule = "it must be 1 to 8";
             demand((1..=8).contains(&exponent), "queue.power.exponent", exponent.to_string(), rule);
+        }
+        if let Refill::After(span) = self.matching.refill {
+            demand(sane(span), "matching.refill", format!("after {span}"), "it must be 0s to 7d");
         }
         let least = self.rebates.least;
         demand(least >= Usdc::ZERO, "rebates.least", least.to_string(), "it must not be negative");

@@ -8,9 +8,12 @@
 //!
 //! - Both outcomes share one book, so the rules below are about *ladders*: the bids for YES and the
 //!   bids for NO. A sell of YES at `p` rests on the NO ladder at `1 − p`.
-//! - A taker walks the depth displayed at its arrival and **consumes** it: consumed shares stay consumed
-//!   until that level shrinks or trades in the data. A snapshot that shows the same size again refills
-//!   nothing, and a level of a crossed book fills nothing.
+//! - A taker walks the depth displayed at its arrival and **consumes** it. Consumed shares shrink only to
+//!   what the level still shows after a whole batch, whoever traded or cancelled there: no share is sold
+//!   twice. [`Refill`] decides whether they ever come back. A snapshot that shows the same size again
+//!   refills nothing, and a level of a crossed book fills nothing.
+//! - A print that no level change explains yet has taken its shares already: until the change comes, or
+//!   the netting window is over, the level offers only the rest.
 //! - A resting order waits behind everything displayed at its level at its arrival. Prints at its level
 //!   first serve that queue; only the rest of a print fills the order, and no print fills more than its
 //!   size over all our orders. A print beyond our price fills up to its size. The [`QueueModel`] decides
@@ -53,8 +56,8 @@ mod views;
 
 pub use bank::{AccountView, Broken, TokenView};
 pub use config::{
-    Conversions, Delay, Faults, Latency, Matching, Problem, QueueModel, Rebates, Settlement,
-    SimConfig, SimError,
+    Conversions, Delay, Faults, Latency, Matching, Problem, QueueModel, Rebates, Refill,
+    Settlement, SimConfig, SimError,
 };
 pub use counters::SimCounters;
 pub use rules::VenueMode;

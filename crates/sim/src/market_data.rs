@@ -10,8 +10,9 @@ use polydesk_domain::{
 };
 
 use crate::bank::Broken;
+use crate::config::Refill;
 use crate::due::SimAction;
-use crate::market_state::{MarketSlot, Move, MoveKind, Pending, crosses, is_crossed_level};
+use crate::market_state::{MarketSlot, Move, Pending, crosses, is_crossed_level};
 use crate::queue::after_cancel;
 use crate::state::Sim;
 
@@ -107,11 +108,14 @@ impl Sim {
         let slot = &mut self.slots[key.index()];
         let batch = &mut slot.batch;
         if batch.open && !slot.tracked {
-            // None of our orders was there: the batch closes without further work.
+            // None of our orders was there: without prints the batch closes without further work.
             let over = batch.venue_at != venue_at || batch.last_at + timeout < self.now;
             batch.open = !over;
+            if over && !batch.prints.is_empty() {
+                self.complete(key);
+            }
         }
-        self.expire_moves(key);
+        self.expire_moves(key, self.now);
         let Some(book) = self.books.get(key) else { return false };
         self.slots[key.index()].enter_batch(book, self.now, venue_at);
         if self.slots[key.index()].concerns_us() {
@@ -168,12 +172,13 @@ impl Sim {
             return;
         }
         self.counters.prints += 1;
-        let row = self.rows;
+        let (row, at) = (self.rows, self.now);
         let slot = &mut self.slots[key.index()];
         slot.prints_seen = true;
-        if !slot.concerns_us() || print.size.is_zero() {
+        if print.size.is_zero() {
             return;
         }
+        // Kept without an order of ours too: one that arrives before the level change finds less there.
         let outcome = print.token.outcome();
         slot.batch.prints.push(Pending {
             yes_price: match outcome {
@@ -184,6 +189,8 @@ impl Sim {
             // A buyer of an outcome takes its asks, which are bids for the other outcome.
             published: if print.side == Side::Buy { outcome.other() } else { outcome },
             row,
+            at,
+            venue_at,
         });
     }
 
@@ -280,24 +287,42 @@ impl Sim {
             slot.tracked = false;
             self.open.retain(|open| *open != key);
         }
-        self.expire_moves(key);
-        let prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
-        for print in prints {
-            self.apply_print(key, print);
+        if !slot.batch.prints.is_empty() {
+            self.expire_moves(key, self.slots[key.index()].batch.last_at);
+            let mut prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
+            for print in &prints {
+                self.apply_print(key, *print);
+            }
+            prints.clear();
+            self.slots[key.index()].batch.prints = prints;
         }
+        self.expire_moves(key, self.now);
+        self.settle_consumed(key);
         self.apply_crossings(key);
         for due in core::mem::take(&mut self.slots[key.index()].waiting) {
             self.run(due);
         }
     }
 
-    /// Counts decreases that no print has explained within the window as cancels.
-    #[inline]
-    fn expire_moves(&mut self, key: MarketKey) {
-        let (window, now) = (self.config.matching.netting_window, self.now);
+    /// At most what a level shows after the batch is still consumed there.
+    fn settle_consumed(&mut self, key: MarketKey) {
         let slot = &mut self.slots[key.index()];
+        if slot.shrank
+            && self.config.matching.refill != Refill::Never
+            && let Some(book) = self.books.get(key)
+        {
+            slot.settle_consumed(book);
+        }
+    }
+
+    /// Counts decreases that no print has explained within the window before `now` as cancels.
+    #[inline]
+    pub(crate) fn expire_moves(&mut self, key: MarketKey, now: Time) {
+        let window = self.config.matching.netting_window;
+        let slot = &mut self.slots[key.index()];
+        slot.forget_prints(now, window);
         while let Some(step) = slot.pop_expired(now, window) {
-            if step.kind == MoveKind::Print || step.left.is_zero() || slot.resting.is_empty() {
+            if step.left.is_zero() || slot.resting.is_empty() {
                 continue;
             }
             for id in &slot.resting {
@@ -319,10 +344,9 @@ impl Sim {
             Outcome::No => print.yes_price.complement(),
         };
         let mut left = print.size;
-        for index in 0..self.slots[key.index()].recent.len() {
-            let step = &mut self.slots[key.index()].recent[index];
-            let explains =
-                step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price);
+        for index in 0..self.slots[key.index()].decreases.len() {
+            let step = &mut self.slots[key.index()].decreases[index];
+            let explains = (step.ladder, step.price) == (ladder, price);
             let part = if explains { step.left.min(left) } else { Shares::ZERO };
             if part.is_zero() {
                 continue;
@@ -331,24 +355,29 @@ impl Sim {
             left -= part;
             // The trade happened when the level shrank, before it was published.
             let row = step.row;
-            self.trade_at(key, ladder, price, part, row, self.now);
+            self.trade_at(key, ladder, price, part, row, print.at);
         }
         if left.is_zero() {
             return;
         }
         self.counters.prints_unexplained += 1;
         let lag = self.config.matching.print_lag;
-        self.trade_at(key, ladder, price, left, print.row, self.now - lag);
-        let slot = &mut self.slots[key.index()];
-        slot.forget(ladder, price, left);
-        slot.remember_print(Move {
-            kind: MoveKind::Print,
+        // The venue's time of a late row is nearer to the trade than its arrival.
+        let latest = print.at.min(print.venue_at) - lag;
+        self.trade_at(key, ladder, price, left, print.row, latest);
+        // It can have taken no more of the level than is displayed.
+        let shown = self.books.get(key).map(|book| book.size_at(ladder, Side::Buy, price));
+        let left = left.min(shown.unwrap_or(Shares::ZERO));
+        if left.is_zero() {
+            return;
+        }
+        self.slots[key.index()].remember_print(Move {
             ladder,
             price,
             left,
             before: Shares::ZERO,
             row: print.row,
-            at: self.now,
+            at: print.at,
         });
     }
 
@@ -427,7 +456,8 @@ impl Sim {
             while let Some((ladder, bid, available)) = self.crossing(key, &id) {
                 let Some(order) = self.orders.get(&id) else { break };
                 let fill = available.min(order.open);
-                self.slots[key.index()].consume(ladder, bid, fill);
+                let refill = self.config.matching.refill;
+                self.slots[key.index()].consume((ladder, bid), fill, refill, self.now);
                 self.counters.fills_by_crossing += 1;
                 self.fill_resting(id, fill);
             }
@@ -442,7 +472,7 @@ impl Sim {
     ) -> Option<(Outcome, Price, Shares)> {
         let order = self.orders.get(id).filter(|order| !order.open.is_zero())?;
         let (book, slot) = (self.books.get(key)?, &self.slots[key.index()]);
-        let counter = order.counter();
+        let (counter, refill) = (order.counter(), self.config.matching.refill);
         for (bid, shown) in book.levels(counter, Side::Buy) {
             if !crosses(bid, order.bid) {
                 return None;
@@ -451,7 +481,7 @@ impl Sim {
                 self.counters.crossed_levels_skipped += 1;
                 continue;
             }
-            let available = slot.available(counter, bid, shown);
+            let available = slot.available(counter, bid, shown, refill, self.now);
             if !available.is_zero() {
                 return Some((counter, bid, available));
             }

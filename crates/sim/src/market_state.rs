@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
+    Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Side, Span, Time, Touched,
 };
 
+use crate::config::Refill;
 use crate::due::SimAction;
 
 /// A print waiting for the end of its batch, in YES coordinates.
@@ -18,29 +19,37 @@ pub(crate) struct Pending {
     /// The ladder that was hit by the published side.
     pub(crate) published: Outcome,
     pub(crate) row: u64,
+    pub(crate) at: Time,
+    pub(crate) venue_at: Time,
 }
 
-/// The kind of a move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MoveKind {
-    /// A level shrank, and no print explains it yet; after the netting window it counts as a cancel.
-    Decrease,
-    /// A trade was printed, and no decrease explains it yet.
-    Print,
-}
-
-/// A recent move of a level.
+/// A recent move of a level that is not netted yet: a decrease that no print explains (after the netting
+/// window it counts as a cancel), or a print that no decrease explains.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Move {
-    pub(crate) kind: MoveKind,
     pub(crate) ladder: Outcome,
     pub(crate) price: Price,
     /// The part that is not explained yet.
     pub(crate) left: Shares,
-    /// The size displayed before.
+    /// The size displayed before; of a print, zero.
     pub(crate) before: Shares,
     pub(crate) row: u64,
     pub(crate) at: Time,
+}
+
+/// Displayed shares of a level that our orders took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken {
+    pub(crate) shares: Shares,
+    /// When we last took some.
+    pub(crate) at: Time,
+}
+
+impl Taken {
+    /// Whether the level offers them again.
+    fn is_refilled(&self, refill: Refill, now: Time) -> bool {
+        matches!(refill, Refill::After(span) if self.at.until(now) >= span)
+    }
 }
 
 /// Rows with one venue timestamp.
@@ -60,9 +69,13 @@ pub(crate) struct MarketSlot {
     pub(crate) market: Arc<Market>,
     pub(crate) state: MarketState,
     /// Shares of displayed levels that we have consumed.
-    pub(crate) consumed: BTreeMap<(Outcome, Price), Shares>,
-    pub(crate) recent: VecDeque<Move>,
-    prints_in_recent: u32,
+    pub(crate) consumed: BTreeMap<(Outcome, Price), Taken>,
+    /// Whether a level shrank since consumed shares were last compared with what is shown.
+    pub(crate) shrank: bool,
+    /// Decreases within the netting window.
+    pub(crate) decreases: VecDeque<Move>,
+    /// Prints within the netting window with a part that no decrease explains.
+    printed: Vec<Move>,
     pub(crate) batch: Batch,
     /// Whether the batch is on the list of those that later rows of other markets complete.
     pub(crate) tracked: bool,
@@ -85,8 +98,9 @@ impl MarketSlot {
             state: market.state,
             market,
             consumed: BTreeMap::new(),
-            recent: VecDeque::new(),
-            prints_in_recent: 0,
+            shrank: false,
+            decreases: VecDeque::new(),
+            printed: Vec::new(),
             batch: Batch {
                 open: false,
                 venue_at: Time::MIN,
@@ -115,30 +129,52 @@ impl MarketSlot {
         !self.resting.is_empty() || !self.consumed.is_empty() || !self.waiting.is_empty()
     }
 
-    /// The part of a displayed bid that we have not consumed.
-    pub(crate) fn available(&self, ladder: Outcome, price: Price, shown: Shares) -> Shares {
-        let shown = shown.min(Shares::SANE_MAX);
+    /// The part of a displayed bid that is left: neither consumed by us nor sold by a print whose level
+    /// change has not come yet.
+    pub(crate) fn available(
+        &self,
+        ladder: Outcome,
+        price: Price,
+        shown: Shares,
+        refill: Refill,
+        now: Time,
+    ) -> Shares {
+        let mut left = shown.min(Shares::SANE_MAX);
+        if !self.printed.is_empty() {
+            left = left.saturating_sub(left_at(&self.printed, ladder, price));
+        }
+        if self.consumed.is_empty() {
+            return left;
+        }
         match self.consumed.get(&(ladder, price)) {
-            Some(consumed) => shown.saturating_sub(*consumed),
-            None => shown,
+            Some(taken) if !taken.is_refilled(refill, now) => left.saturating_sub(taken.shares),
+            _ => left,
         }
     }
 
-    /// Consumes displayed shares until the level shrinks or trades.
-    pub(crate) fn consume(&mut self, ladder: Outcome, price: Price, taken: Shares) {
+    /// Consumes displayed shares.
+    pub(crate) fn consume(
+        &mut self,
+        (ladder, price): (Outcome, Price),
+        taken: Shares,
+        refill: Refill,
+        now: Time,
+    ) {
         let consumed = self.consumed.entry((ladder, price)).or_default();
-        *consumed = Shares::new(consumed.micros().saturating_add(taken.micros()));
+        if consumed.is_refilled(refill, now) {
+            consumed.shares = Shares::ZERO;
+        }
+        consumed.shares = Shares::new(consumed.shares.micros().saturating_add(taken.micros()));
+        consumed.at = now;
     }
 
-    /// Consumed shares have left the displayed level.
-    #[inline(never)]
-    pub(crate) fn forget(&mut self, ladder: Outcome, price: Price, gone: Shares) {
-        if let Some(consumed) = self.consumed.get_mut(&(ladder, price)) {
-            *consumed = consumed.saturating_sub(gone);
-            if consumed.is_zero() {
-                self.consumed.remove(&(ladder, price));
-            }
-        }
+    /// At most what a level shows after a whole batch is still consumed there.
+    pub(crate) fn settle_consumed(&mut self, book: &Book) {
+        self.shrank = false;
+        self.consumed.retain(|(ladder, price), taken| {
+            taken.shares = taken.shares.min(book.size_at(*ladder, Side::Buy, *price));
+            !taken.shares.is_zero()
+        });
     }
 
     /// A level of the book changed.
@@ -148,17 +184,14 @@ impl MarketSlot {
         else {
             return;
         };
-        if self.prints_in_recent > 0 {
+        self.shrank = true;
+        if !self.printed.is_empty() {
             gone = self.explain_by_prints(level, gone);
         }
         if gone.is_zero() {
             return;
         }
-        if !self.consumed.is_empty() {
-            self.forget(level.outcome, level.price, gone);
-        }
-        self.recent.push_back(Move {
-            kind: MoveKind::Decrease,
+        self.decreases.push_back(Move {
             ladder: level.outcome,
             price: level.price,
             left: gone,
@@ -171,47 +204,43 @@ impl MarketSlot {
     /// Takes off a decrease what earlier prints at the level explain.
     #[inline(never)]
     fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
-        for earlier in &mut self.recent {
-            if earlier.kind == MoveKind::Print
-                && (earlier.ladder, earlier.price) == (level.outcome, level.price)
-            {
+        self.printed.retain_mut(|earlier| {
+            if (earlier.ladder, earlier.price) == (level.outcome, level.price) {
                 let part = earlier.left.min(gone);
                 earlier.left -= part;
                 gone -= part;
             }
-        }
+            !earlier.left.is_zero()
+        });
         gone
     }
 
     /// Remembers a print that no decrease explained.
     pub(crate) fn remember_print(&mut self, print: Move) {
-        self.prints_in_recent += 1;
-        self.recent.push_back(print);
+        self.printed.push(print);
     }
 
-    /// The oldest move that is older than `window`, removed.
+    /// Forgets the prints that are older than `window`: what they took was displayed again with the trade.
+    #[inline]
+    pub(crate) fn forget_prints(&mut self, now: Time, window: Span) {
+        if !self.printed.is_empty() {
+            self.printed.retain(|print| print.at.until(now) <= window);
+        }
+    }
+
+    /// The oldest decrease that is older than `window`, removed.
     #[inline]
     pub(crate) fn pop_expired(&mut self, now: Time, window: Span) -> Option<Move> {
-        let oldest = self.recent.front()?;
+        let oldest = self.decreases.front()?;
         if oldest.at.until(now) <= window {
             return None;
         }
-        let expired = self.recent.pop_front()?;
-        if expired.kind == MoveKind::Print {
-            self.prints_in_recent -= 1;
-        }
-        Some(expired)
+        self.decreases.pop_front()
     }
 
     /// The part of recent decreases at a level that no print explains yet.
     pub(crate) fn unexplained(&self, ladder: Outcome, price: Price) -> Shares {
-        let mut sum = Shares::ZERO;
-        for step in &self.recent {
-            if step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price) {
-                sum = Shares::new(sum.micros().saturating_add(step.left.micros()));
-            }
-        }
-        sum
+        left_at(&self.decreases, ladder, price)
     }
 
     /// Begins a batch if none is open, and puts the row's times into it.
@@ -225,6 +254,17 @@ impl MarketSlot {
         }
         self.batch.last_at = at;
     }
+}
+
+/// What is left of the moves of one level.
+fn left_at<'a>(moves: impl IntoIterator<Item = &'a Move>, ladder: Outcome, price: Price) -> Shares {
+    let mut sum = Shares::ZERO;
+    for step in moves {
+        if (step.ladder, step.price) == (ladder, price) {
+            sum = Shares::new(sum.micros().saturating_add(step.left.micros()));
+        }
+    }
+    sum
 }
 
 /// Whether a bid is part of a crossed book: the other ladder's best bid crosses it. Such a level is a

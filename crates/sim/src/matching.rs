@@ -195,11 +195,12 @@ impl Sim {
         let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
             return false;
         };
+        let (refill, now) = (self.config.matching.refill, self.now);
         for (bid, shown) in book.levels(order.counter(), Side::Buy) {
             if !crosses(bid, order.bid) {
                 return false;
             }
-            if !slot.available(order.counter(), bid, shown).is_zero() {
+            if !slot.available(order.counter(), bid, shown, refill, now).is_zero() {
                 return true;
             }
         }
@@ -216,6 +217,7 @@ impl Sim {
             return DepthWalk::default();
         };
         let (mut money, mut open) = (order.money, order.open);
+        let (refill, now) = (self.config.matching.refill, self.now);
         let mut walk = DepthWalk::default();
         for (bid, shown) in book.levels(order.counter(), Side::Buy) {
             if !crosses(bid, order.bid) {
@@ -234,7 +236,7 @@ impl Sim {
                 Side::Buy => price.shares_for(money).unwrap_or(Shares::ZERO),
                 Side::Sell => open,
             };
-            let shares = slot.available(order.counter(), bid, shown).min(wanted);
+            let shares = slot.available(order.counter(), bid, shown, refill, now).min(wanted);
             if shares.is_zero() {
                 if wanted.is_zero() {
                     break;
@@ -276,7 +278,8 @@ impl Sim {
                     order.reserved_shares -= take.shares;
                 }
             }
-            self.slots[key.index()].consume(counter, take.counter_bid, take.shares);
+            let (level, refill) = ((counter, take.counter_bid), self.config.matching.refill);
+            self.slots[key.index()].consume(level, take.shares, refill, self.now);
             let fill = Fill {
                 shares: take.shares,
                 notional: take.notional,

@@ -21,7 +21,8 @@ impl Sim {
             .get(key)
             .map_or(Shares::ZERO, |book| book.size_at(order.ladder, Side::Buy, order.bid));
         order.stage = Stage::Resting;
-        order.ahead = slot.available(order.ladder, order.bid, shown);
+        let refill = self.config.matching.refill;
+        order.ahead = slot.available(order.ladder, order.bid, shown, refill, self.now);
         order.since_row = self.rows;
         order.since = self.now;
         // Makers pay no fee: its part of the reservation is released.

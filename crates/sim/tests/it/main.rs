@@ -5,6 +5,7 @@ mod account;
 mod common;
 mod faults;
 mod laws;
+mod liquidity;
 mod listing;
 mod matching;
 mod queries;
