@@ -52,6 +52,13 @@ pub struct SimCounters {
     pub fees_paid: Usdc,
     /// Orders that rest with displayed shares ahead of them.
     pub queue_waits: u64,
+    /// Orders that rest at a level which the data has not stated: no print at their price fills them yet.
+    pub queues_unknown: u64,
+    /// Resting orders cancelled because the opposite side turned out to stand through their price since they
+    /// came to rest: the venue would have matched or refused them.
+    pub rests_refuted: u64,
+    /// Prints in markets whose book is invalidated: they fill nothing.
+    pub prints_void: u64,
     /// Resting orders that were filled in part at least once.
     pub partials: u64,
     /// Orders held back by the taker delay.

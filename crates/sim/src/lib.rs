@@ -14,7 +14,10 @@
 //!   refills nothing, and a level of a crossed book fills nothing.
 //! - A print that no level change explains yet has taken its shares already: until the change comes, or
 //!   the netting window is over, the level offers only the rest.
-//! - A resting order waits behind everything displayed at its level at its arrival. Prints at its level
+//! - A resting order waits behind everything displayed at its level at its arrival. Where the data has not
+//!   stated the level (tapes without snapshots, prices below a snapshot's worst level) the queue is unknown:
+//!   no print at its price fills the order until the level is stated, and then that size is ahead of it.
+//!   In a market whose book is invalidated nothing comes to rest and nothing fills. Prints at its level
 //!   first serve that queue; only the rest of a print fills the order, and no print fills more than its
 //!   size over all our orders. A print beyond our price fills up to its size. The [`QueueModel`] decides
 //!   how cancels advance the queue.
@@ -23,7 +26,8 @@
 //!   explains a decrease older than our order neither advances nor fills it.
 //! - A displayed opposite side that crosses a resting order fills it at its own price, up to the
 //!   displayed size. In a market without prints (tapes of snapshots) this is the **only** way a resting
-//!   order fills: [`Sim::fill_rule`].
+//!   order fills: [`Sim::fill_rule`]. An order that came to rest while the opposite side was not proven, or
+//!   stood through its price in a crossed book, is cancelled instead: the venue would not have let it rest.
 //! - Our orders never trade with each other: the later order is refused.
 //!
 //! # Money
@@ -42,6 +46,7 @@ mod market_state;
 mod matching;
 mod order;
 mod order_updates;
+mod proof;
 mod queries;
 mod queue;
 mod resting;
@@ -51,6 +56,7 @@ mod settle;
 mod sim;
 mod span_text;
 mod state;
+mod stated;
 mod trade;
 mod views;
 

@@ -13,6 +13,7 @@ use crate::bank::Broken;
 use crate::config::Refill;
 use crate::due::SimAction;
 use crate::market_state::{MarketSlot, Move, Pending, crosses, is_crossed_level};
+use crate::order::place;
 use crate::queue::after_cancel;
 use crate::state::Sim;
 
@@ -139,19 +140,35 @@ impl Sim {
             #[inline(always)]
             |key, level| {
                 if let Some(slot) = slots.get_mut(key.index()) {
+                    if level.before.is_zero() {
+                        slot.stated.state(level.outcome, level.price, level.after);
+                    }
                     slot.touched(level, row, now);
                 }
             },
         );
+        if let Event::Market(MarketEvent::Level(change)) = &stamped.event
+            && change.size.is_zero()
+        {
+            // Also where the book showed nothing before: the level is known to be empty.
+            let (ladder, bid) = place(change.token, change.side, change.price);
+            self.slots[key.index()].stated.state(ladder, bid, change.size);
+        }
     }
 
     /// A level that a defective snapshot names twice changes once, from its size before to its last size:
     /// otherwise each refresh would look like new liquidity.
+    ///
+    /// A level below the worst one shown is unknown, not empty: it does not shrink.
     fn take_snapshot(&mut self, key: MarketKey, stamped: &Stamped) {
         let mut moved: Vec<Touched> = Vec::new();
         self.books.apply(stamped, |_, level| moved.push(level));
         moved.sort_by_key(|level| (level.outcome, level.price));
         let slot = &mut self.slots[key.index()];
+        if let Event::Market(MarketEvent::Snapshot(snapshot)) = &stamped.event {
+            slot.stated.cover(snapshot);
+        }
+        slot.queues_open = !slot.resting.is_empty();
         let mut i = 0;
         while i < moved.len() {
             let mut level = moved[i];
@@ -162,7 +179,12 @@ impl Sim {
                 level.after = again.after;
                 i += 1;
             }
-            slot.touched(level, self.rows, self.now);
+            if level.before.is_zero() {
+                slot.stated.state(level.outcome, level.price, level.after);
+            }
+            if !level.after.is_zero() || slot.stated.covers(level.outcome, level.price) {
+                slot.touched(level, self.rows, self.now);
+            }
         }
     }
 
@@ -194,7 +216,8 @@ impl Sim {
         });
     }
 
-    /// The book is invalidated; consumed shares and queue positions do not change.
+    /// The book is invalidated; consumed shares and queue positions do not change. A tick size that is
+    /// announced again invalidates nothing.
     fn take_reset(&mut self, key: MarketKey, stamped: &Stamped) {
         if !self.is_listed(key) {
             self.counters.rows_refused += 1;
@@ -202,6 +225,9 @@ impl Sim {
         }
         self.complete(key);
         self.books.apply(stamped, |_, _| ());
+        if self.is_void(key) {
+            self.slots[key.index()].invalidate();
+        }
     }
 
     fn take_interruption(&mut self, stamped: &Stamped) {
@@ -209,6 +235,7 @@ impl Sim {
             self.complete(MarketKey(index));
         }
         self.books.apply(stamped, |_, _| ());
+        self.slots.iter_mut().for_each(MarketSlot::invalidate);
     }
 
     fn take_state(&mut self, key: MarketKey, state: MarketState) {
@@ -290,15 +317,23 @@ impl Sim {
         if !slot.batch.prints.is_empty() {
             self.expire_moves(key, self.slots[key.index()].batch.last_at);
             let mut prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
+            let void = self.is_void(key);
             for print in &prints {
-                self.apply_print(key, *print);
+                match void {
+                    true => self.counters.prints_void += 1,
+                    false => self.apply_print(key, *print),
+                }
             }
             prints.clear();
             self.slots[key.index()].batch.prints = prints;
         }
         self.expire_moves(key, self.now);
         self.settle_consumed(key);
-        self.apply_crossings(key);
+        if !self.slots[key.index()].resting.is_empty() && !self.is_void(key) {
+            self.state_queues(key);
+            self.judge_doubtful(key);
+            self.apply_crossings(key);
+        }
         for due in core::mem::take(&mut self.slots[key.index()].waiting) {
             self.run(due);
         }
@@ -311,7 +346,7 @@ impl Sim {
             && self.config.matching.refill != Refill::Never
             && let Some(book) = self.books.get(key)
         {
-            slot.settle_consumed(book);
+            slot.settle_consumed(book, self.books.synced(key));
         }
     }
 
@@ -328,7 +363,7 @@ impl Sim {
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
-                if here && order.since_row < step.row {
+                if here && order.since_row < step.row && !order.unstated {
                     order.ahead =
                         after_cancel(self.config.queue, order.ahead, step.before, step.left);
                 }
@@ -421,11 +456,15 @@ impl Sim {
             return;
         }
         for id in slot.resting.clone() {
-            let Some(order) = self.orders.get_mut(&id) else { continue };
+            let Some(order) = self.orders.get(&id) else { continue };
             let reached = order.ladder == ladder && order.bid >= price;
             if !reached || order.since_row >= row || order.since > latest {
                 continue;
             }
+            if order.doubtful && self.would_cross(order) {
+                continue;
+            }
+            let Some(order) = self.orders.get_mut(&id) else { continue };
             if order.bid > price {
                 order.ahead = Shares::ZERO;
                 let fill = left.min(order.open);
@@ -449,9 +488,6 @@ impl Sim {
 
     /// Fills resting orders that a displayed opposite level crosses, at their own price.
     fn apply_crossings(&mut self, key: MarketKey) {
-        if self.slots[key.index()].resting.is_empty() {
-            return;
-        }
         for id in self.slots[key.index()].resting.clone() {
             while let Some((ladder, bid, available)) = self.crossing(key, &id) {
                 let Some(order) = self.orders.get(&id) else { break };
@@ -465,7 +501,7 @@ impl Sim {
     }
 
     /// The best displayed level that crosses an open order and is not consumed.
-    fn crossing(
+    pub(crate) fn crossing(
         &mut self,
         key: MarketKey,
         id: &polydesk_domain::ClientOrderId,

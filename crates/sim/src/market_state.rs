@@ -10,6 +10,7 @@ use polydesk_domain::{
 
 use crate::config::Refill;
 use crate::due::SimAction;
+use crate::stated::Stated;
 
 /// A print waiting for the end of its batch, in YES coordinates.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,9 @@ pub(crate) struct MarketSlot {
     /// Orders and cancels that arrived during the open batch.
     pub(crate) waiting: Vec<SimAction>,
     pub(crate) prints_seen: bool,
+    pub(crate) stated: Stated,
+    /// Whether the level of a resting order may not be stated.
+    pub(crate) queues_open: bool,
     /// Whether the market was delisted and its memory freed.
     pub(crate) freed: bool,
 }
@@ -114,6 +118,8 @@ impl MarketSlot {
             delayed: Vec::new(),
             waiting: Vec::new(),
             prints_seen: false,
+            stated: Stated::default(),
+            queues_open: false,
             freed: false,
         }
     }
@@ -168,13 +174,33 @@ impl MarketSlot {
         consumed.at = now;
     }
 
-    /// At most what a level shows after a whole batch is still consumed there.
-    pub(crate) fn settle_consumed(&mut self, book: &Book) {
+    /// At most what a level shows after a whole batch is still consumed there. Of an unknown level everything
+    /// is: it may come back as it was.
+    pub(crate) fn settle_consumed(&mut self, book: &Book, synced: bool) {
         self.shrank = false;
-        self.consumed.retain(|(ladder, price), taken| {
-            taken.shares = taken.shares.min(book.size_at(*ladder, Side::Buy, *price));
+        let mut consumed = core::mem::take(&mut self.consumed);
+        consumed.retain(|(ladder, price), taken| {
+            if self.knows(book, synced, *ladder, *price) {
+                taken.shares = taken.shares.min(book.size_at(*ladder, Side::Buy, *price));
+            }
             !taken.shares.is_zero()
         });
+        self.consumed = consumed;
+    }
+
+    /// Whether the data has stated a level. Above the best bid of a synced book everything is empty.
+    pub(crate) fn knows(&self, book: &Book, synced: bool, ladder: Outcome, price: Price) -> bool {
+        !book.size_at(ladder, Side::Buy, price).is_zero()
+            || self.stated.covers(ladder, price)
+            || (synced && book.best_bid_price(ladder).is_none_or(|best| price > best))
+    }
+
+    /// Nothing is known of the book any more; consumed shares and queue positions stay.
+    pub(crate) fn invalidate(&mut self) {
+        self.stated.clear();
+        self.decreases.clear();
+        self.printed.clear();
+        self.queues_open = !self.resting.is_empty();
     }
 
     /// A level of the book changed.

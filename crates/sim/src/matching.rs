@@ -90,6 +90,10 @@ impl Sim {
             matching.minimum_binds_immediate,
         )?;
         let taker_delay = slot.market.taker_delay;
+        if self.is_void(key) {
+            let text = "the book is invalidated: nothing is known until data of it comes";
+            return Err(RejectReason::Other(text.to_owned()));
+        }
         let order = self.draft(place, &admitted);
         if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
@@ -149,6 +153,8 @@ impl Sim {
             reserved_cash: Usdc::ZERO,
             reserved_shares: Shares::ZERO,
             ahead: Shares::ZERO,
+            unstated: false,
+            doubtful: false,
             since_row: 0,
             since: self.now,
             number: self.arrivals,
@@ -190,7 +196,7 @@ impl Sim {
 
     /// Whether the order crosses a displayed level that we have not consumed; levels of a crossed book
     /// count.
-    fn would_cross(&self, order: &VenueOrder) -> bool {
+    pub(crate) fn would_cross(&self, order: &VenueOrder) -> bool {
         let key = order.token.market();
         let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
             return false;
@@ -316,6 +322,9 @@ impl Sim {
             Ok(fee) if slot.state.trades() => fee,
             _ => return self.end(id, End::Cancelled(CancelReason::MarketEnded)),
         };
+        if self.is_void(key) {
+            return self.end(id, End::Cancelled(CancelReason::ByVenue));
+        }
         if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
             return self.end(id, End::Cancelled(CancelReason::ByVenue));

@@ -53,6 +53,9 @@ impl EndedOrder {
     }
 }
 
+/// The queue of an order whose level is not stated: nothing serves it.
+pub(crate) const UNKNOWN_AHEAD: Shares = Shares::new(u64::MAX);
+
 /// An open order at the exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct VenueOrder {
@@ -77,8 +80,12 @@ pub(crate) struct VenueOrder {
     /// pUSD and shares that the bank has reserved for it.
     pub(crate) reserved_cash: Usdc,
     pub(crate) reserved_shares: Shares,
-    /// Shares of other participants ahead of it at its level.
+    /// Shares of other participants ahead of it at its level; [`UNKNOWN_AHEAD`] until that is stated.
     pub(crate) ahead: Shares,
+    /// Whether the data has not stated its level since it came to rest or since the book was lost.
+    pub(crate) unstated: bool,
+    /// Whether the opposite side may stand through its price since it came to rest.
+    pub(crate) doubtful: bool,
     /// Rows of market data that the exchange had seen when it came to rest: older rows cannot fill it.
     pub(crate) since_row: u64,
     /// When it came to rest.

@@ -11,31 +11,24 @@ use crate::order::{End, EndedOrder, Stage};
 use crate::state::Sim;
 
 impl Sim {
-    /// Puts an order into the book, behind everything displayed at its level.
+    /// Puts an order into the book, behind everything that is displayed at its level or may be there.
     pub(crate) fn rest(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let key = order.token.market();
-        let slot = &mut self.slots[key.index()];
-        let shown = self
-            .books
-            .get(key)
-            .map_or(Shares::ZERO, |book| book.size_at(order.ladder, Side::Buy, order.bid));
         order.stage = Stage::Resting;
-        let refill = self.config.matching.refill;
-        order.ahead = slot.available(order.ladder, order.bid, shown, refill, self.now);
         order.since_row = self.rows;
         order.since = self.now;
         // Makers pay no fee: its part of the reservation is released.
         let surplus = order.reserved_cash - order.money;
         order.reserved_cash = order.money;
-        self.counters.queue_waits += u64::from(!order.ahead.is_zero());
         let rank = (order.ladder, std::cmp::Reverse(order.bid), order.number);
-        let orders = &self.orders;
+        let (slot, orders) = (&mut self.slots[key.index()], &self.orders);
         let position = slot.resting.partition_point(|other| {
             let other = &orders[other];
             (other.ladder, std::cmp::Reverse(other.bid), other.number) < rank
         });
         slot.resting.insert(position, id);
+        self.take_place(id);
         if !surplus.is_zero() {
             self.bank.release_cash(surplus);
         }

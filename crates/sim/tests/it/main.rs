@@ -10,3 +10,4 @@ mod listing;
 mod matching;
 mod queries;
 mod rules;
+mod unknown;

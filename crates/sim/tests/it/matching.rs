@@ -170,7 +170,7 @@ fn data_from_before_an_order_came_to_rest_never_fill_it() {
         config,
         expect![[r#"
             0ms list
-            0ms snap yes 0.41x5 / 0.42x50
+            0ms snap yes 0.41x5 0.39x5 / 0.42x50
             100ms buy #1 yes 10 at 0.40 gtc
             > 100ms #1 Live
             140ms print yes sell 0.40 50
@@ -328,7 +328,7 @@ fn an_interruption_refills_nothing() {
             > 1ms #1 filled 10
             2ms interrupt
             3ms spend #2 yes 4.20 at 0.42 fok
-            > 3ms #2 refused: fok_killed
+            > 3ms #2 refused: other
             4ms snap yes 0.40x100 / 0.42x10
             5ms spend #3 yes 4.20 at 0.42 fok
             > 5ms #3 refused: fok_killed
