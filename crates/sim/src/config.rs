@@ -89,17 +89,21 @@ impl Default for Latency {
     }
 }
 
-/// What moves a resting order forward in its queue besides prints.
+/// What moves a resting order forward in its queue besides prints. In every model the queue ahead is at most
+/// what the level shows.
+///
+/// The default is proportional: every share at the level is as likely to be cancelled as any other. It has no
+/// exponent that would have to be measured on this venue, and for the usual order, with more ahead of it
+/// than behind, it is slower than `power 2`. Pessimistic and power remain as the bounds.
 ///
 /// Written as text: `"pessimistic"`, `"proportional"`, `"power 2"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum QueueModel {
-    /// Nothing: every cancel comes from behind our order. Even a level that disappears and comes back is
-    /// ahead of it again.
-    #[default]
+    /// Nothing, as long as the shares ahead can still be there: every cancel comes from behind our order.
     Pessimistic,
     /// Cancels come from ahead of and behind our order in proportion to the sizes there.
+    #[default]
     Proportional,
     /// Cancels come from ahead of our order with weight `ahead^exponent` against `behind^exponent`.
     Power {

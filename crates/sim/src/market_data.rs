@@ -357,15 +357,15 @@ impl Sim {
         let slot = &mut self.slots[key.index()];
         slot.forget_prints(now, window);
         while let Some(step) = slot.pop_expired(now, window) {
-            if step.left.is_zero() || slot.resting.is_empty() {
+            if slot.resting.is_empty() {
                 continue;
             }
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
                 if here && order.since_row < step.row && !order.unstated {
-                    order.ahead =
-                        after_cancel(self.config.queue, order.ahead, step.before, step.left);
+                    let Move { before, left, after, .. } = step;
+                    order.ahead = after_cancel(self.config.queue, order.ahead, before, left, after);
                 }
             }
         }
@@ -411,6 +411,7 @@ impl Sim {
             price,
             left,
             before: Shares::ZERO,
+            after: Shares::ZERO,
             row: print.row,
             at: print.at,
         });

@@ -34,6 +34,8 @@ pub(crate) struct Move {
     pub(crate) left: Shares,
     /// The size displayed before; of a print, zero.
     pub(crate) before: Shares,
+    /// The size displayed after; of a print, zero.
+    pub(crate) after: Shares,
     pub(crate) row: u64,
     pub(crate) at: Time,
 }
@@ -222,6 +224,7 @@ impl MarketSlot {
             price: level.price,
             left: gone,
             before: level.before,
+            after: level.after,
             row,
             at,
         });

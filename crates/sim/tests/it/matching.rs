@@ -256,13 +256,15 @@ fn cancels_advance_the_queue_by_the_queue_model() {
         script(QueueModel::Pessimistic),
         expect![[r#"
             0ms list
-            0ms snap yes 0.40x100 / 0.45x10
+            0ms snap yes 0.40x60 / 0.45x10
             1ms buy #1 yes 10 at 0.40 gtc
             > 1ms #1 Live
-            100ms level yes buy 0.40 40
-            300ms print yes sell 0.40 45
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 80
+            300ms print yes sell 0.40 55
             400ms print yes sell 0.40 60
-            > 400ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            > 400ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+            > 400ms #1 filled 10
             500ms until
         "#]],
     );
@@ -270,12 +272,13 @@ fn cancels_advance_the_queue_by_the_queue_model() {
         script(QueueModel::Proportional),
         expect![[r#"
             0ms list
-            0ms snap yes 0.40x100 / 0.45x10
+            0ms snap yes 0.40x60 / 0.45x10
             1ms buy #1 yes 10 at 0.40 gtc
             > 1ms #1 Live
-            100ms level yes buy 0.40 40
-            300ms print yes sell 0.40 45
-            > 300ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 80
+            300ms print yes sell 0.40 55
+            > 300ms #1 Matched buy 7 at 0.4000 for 2.80 fee 0.00 as Maker
             500ms until
         "#]],
     );
@@ -293,6 +296,35 @@ fn cancels_advance_the_queue_by_the_queue_model() {
             400ms until
         "#]],
     );
+}
+
+#[test]
+fn an_empty_level_has_no_queue_in_any_model() {
+    let models = [
+        QueueModel::Pessimistic,
+        QueueModel::Proportional,
+        QueueModel::Power { exponent: 1 },
+        QueueModel::Power { exponent: 8 },
+    ];
+    for queue in models {
+        story(
+            SimConfig { queue, ..plain() },
+            expect![[r#"
+                0ms list
+                0ms snap yes 0.40x1000 / 0.45x10
+                1ms buy #1 yes 10 at 0.40 gtc
+                > 1ms #1 Live
+                A thousand ahead of us cancel; thirty come behind us and are sold.
+                100ms level yes buy 0.40 0
+                300ms level yes buy 0.40 30
+                400ms print yes sell 0.40 30
+                > 400ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+                > 400ms #1 filled 10
+                410ms level yes buy 0.40 0
+                500ms until
+            "#]],
+        );
+    }
 }
 
 #[test]
