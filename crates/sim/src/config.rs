@@ -195,11 +195,16 @@ pub struct Matching {
     /// long after its last row.
     #[serde(with = "span_text")]
     pub batch_timeout: Span,
-    /// The longest time between a print and the level change it caused. In recorded data the print
-    /// follows the change by 15 to 40 ms. On tapes whose books are snapshots it must be a little more
-    /// than the time between two of them, or a trade also counts as a cancel.
+    /// The longest time, by the venue's clock, between a print and the level change it caused. In recorded
+    /// data the print follows the change by 15 to 40 ms. A level change waits as long for its print before it
+    /// counts as a cancel; when the row of a print comes later it is counted, does not move the queue again,
+    /// and the wait of this run grows to its lag.
     #[serde(with = "span_text")]
     pub netting_window: Span,
+    /// The most that wait grows to; a later print counts as a trade of its own. Rows of the bundled
+    /// recordings are up to 2.5 s late.
+    #[serde(with = "span_text")]
+    pub netting_wait_most: Span,
     /// A print that explains no recorded level change fills only orders that have rested this long: the
     /// trade happened before it was published.
     #[serde(with = "span_text")]
@@ -216,6 +221,7 @@ impl Default for Matching {
         Matching {
             batch_timeout: Span::millis(5),
             netting_window: Span::millis(100),
+            netting_wait_most: Span::secs(5),
             print_lag: Span::millis(50),
             minimum_binds_immediate: true,
             refill: Refill::default(),
@@ -539,6 +545,7 @@ impl SimConfig {
         for (key, span) in [
             ("matching.batch_timeout", self.matching.batch_timeout),
             ("matching.netting_window", self.matching.netting_window),
+            ("matching.netting_wait_most", self.matching.netting_wait_most),
             ("matching.print_lag", self.matching.print_lag),
         ] {
             // Level changes are kept for as long as the window: it bounds the memory.
@@ -569,6 +576,12 @@ impl SimConfig {
             let rule = "it must be 1 to 8";
             demand((1..=8).contains(&exponent), "queue.power.exponent", exponent.to_string(), rule);
         }
+        demand(
+            self.matching.netting_wait_most >= self.matching.netting_window,
+            "matching.netting_wait_most",
+            self.matching.netting_wait_most.to_string(),
+            "it must not be below matching.netting_window",
+        );
         if let Refill::After(span) = self.matching.refill {
             demand(sane(span), "matching.refill", format!("after {span}"), "it must be 0s to 7d");
         }

@@ -22,6 +22,12 @@ pub struct SimCounters {
     pub prints_ambiguous: u64,
     /// Print volume that no recorded level change explains, in markets where we rested.
     pub prints_unexplained: u64,
+    /// Prints whose rows came so late that the level change they explain had counted as a cancel: they do not
+    /// move the queue again.
+    pub prints_late: u64,
+    /// How long level changes waited for their prints at the end, in milliseconds: the netting window, or the
+    /// largest lag of a late print.
+    pub netting_wait_ms: i64,
     /// Orders sent to the exchange.
     pub orders: u64,
     /// Orders that arrived there.

@@ -12,7 +12,9 @@ use polydesk_domain::{
 use crate::bank::Broken;
 use crate::config::Refill;
 use crate::due::SimAction;
-use crate::market_state::{MarketSlot, Move, Pending, crosses, is_crossed_level};
+use crate::market_state::{
+    MarketSlot, Move, Netting, Now, Pending, Traded, crosses, is_crossed_level,
+};
 use crate::order::place;
 use crate::queue::after_cancel;
 use crate::state::Sim;
@@ -133,7 +135,7 @@ impl Sim {
         if matches!(stamped.event, Event::Market(MarketEvent::Snapshot(_))) {
             return self.take_snapshot(key, stamped);
         }
-        let (row, now) = (self.rows, self.now);
+        let (row, now) = (self.rows, self.times(stamped));
         let Sim { books, slots, .. } = self;
         books.apply(
             stamped,
@@ -161,6 +163,7 @@ impl Sim {
     ///
     /// A level below the worst one shown is unknown, not empty: it does not shrink.
     fn take_snapshot(&mut self, key: MarketKey, stamped: &Stamped) {
+        let now = self.times(stamped);
         let mut moved: Vec<Touched> = Vec::new();
         self.books.apply(stamped, |_, level| moved.push(level));
         moved.sort_by_key(|level| (level.outcome, level.price));
@@ -183,9 +186,15 @@ impl Sim {
                 slot.stated.state(level.outcome, level.price, level.after);
             }
             if !level.after.is_zero() || slot.stated.covers(level.outcome, level.price) {
-                slot.touched(level, self.rows, self.now);
+                slot.touched(level, self.rows, now);
             }
         }
+    }
+
+    #[inline]
+    fn times(&self, stamped: &Stamped) -> Now {
+        let window = self.config.matching.netting_window;
+        Now { at: self.now, venue_at: stamped.venue_at, window }
     }
 
     fn take_print(&mut self, print: &Print, venue_at: Time) {
@@ -350,16 +359,17 @@ impl Sim {
         }
     }
 
-    /// Counts decreases that no print has explained within the window before `now` as cancels.
+    /// Counts decreases that no print has explained within the wait before `now` as cancels.
     #[inline]
     pub(crate) fn expire_moves(&mut self, key: MarketKey, now: Time) {
-        let window = self.config.matching.netting_window;
+        let (wait, most) = (self.netting_wait, self.config.matching.netting_wait_most);
         let slot = &mut self.slots[key.index()];
-        slot.forget_prints(now, window);
-        while let Some(step) = slot.pop_expired(now, window) {
+        slot.forget_prints(now, wait);
+        while let Some(step) = slot.pop_expired(now, wait) {
             if slot.resting.is_empty() {
                 continue;
             }
+            slot.remember_cancel(step, now, most);
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
@@ -378,28 +388,29 @@ impl Sim {
             Outcome::Yes => print.yes_price,
             Outcome::No => print.yes_price.complement(),
         };
+        let window = self.config.matching.netting_window;
+        let of = Netting { ladder, price, venue_at: print.venue_at, window };
         let mut left = print.size;
         for index in 0..self.slots[key.index()].decreases.len() {
             let step = &mut self.slots[key.index()].decreases[index];
-            let explains = (step.ladder, step.price) == (ladder, price);
-            let part = if explains { step.left.min(left) } else { Shares::ZERO };
-            if part.is_zero() {
-                continue;
+            let part = step.explain(of, &mut left);
+            if !part.is_zero() {
+                // The trade happened when the level shrank, before it was published.
+                let (row, latest, queue) = (step.row, print.at, true);
+                self.trade_at(key, Traded { ladder, price, size: part, row, latest, queue });
             }
-            step.left -= part;
-            left -= part;
-            // The trade happened when the level shrank, before it was published.
-            let row = step.row;
-            self.trade_at(key, ladder, price, part, row, print.at);
+        }
+        if !left.is_zero() {
+            self.explain_by_cancels(key, of, print.at, &mut left);
         }
         if left.is_zero() {
             return;
         }
         self.counters.prints_unexplained += 1;
-        let lag = self.config.matching.print_lag;
         // The venue's time of a late row is nearer to the trade than its arrival.
-        let latest = print.at.min(print.venue_at) - lag;
-        self.trade_at(key, ladder, price, left, print.row, latest);
+        let latest = print.at.min(print.venue_at) - self.config.matching.print_lag;
+        let (row, queue) = (print.row, true);
+        self.trade_at(key, Traded { ladder, price, size: left, row, latest, queue });
         // It can have taken no more of the level than is displayed.
         let shown = self.books.get(key).map(|book| book.size_at(ladder, Side::Buy, price));
         let left = left.min(shown.unwrap_or(Shares::ZERO));
@@ -414,7 +425,29 @@ impl Sim {
             after: Shares::ZERO,
             row: print.row,
             at: print.at,
+            venue_at: print.venue_at,
         });
+    }
+
+    /// Takes off a print what decreases explain that have already counted as cancels, because its row came
+    /// late: the queue at its price has moved. Orders beyond its price fill. From now on decreases wait as
+    /// long as this row was late, so that the next such print comes in time.
+    fn explain_by_cancels(&mut self, key: MarketKey, of: Netting, at: Time, left: &mut Shares) {
+        let Netting { ladder, price, .. } = of;
+        for index in 0..self.slots[key.index()].cancels.len() {
+            let step = &mut self.slots[key.index()].cancels[index];
+            let part = step.explain(of, left);
+            if part.is_zero() {
+                continue;
+            }
+            let (row, lag) = (step.row, step.at.until(at));
+            self.counters.prints_late += 1;
+            let most = self.config.matching.netting_wait_most;
+            self.netting_wait = self.netting_wait.max(lag).min(most);
+            self.counters.netting_wait_ms = self.netting_wait.as_millis();
+            let traded = Traded { ladder, price, size: part, row, latest: at, queue: false };
+            self.trade_at(key, traded);
+        }
     }
 
     /// Which ladder a print consumed: first by a level that shrank, then by the price against the book
@@ -442,15 +475,8 @@ impl Sim {
 
     /// A trade of others on a ladder: it fills our orders at better bids first, those at this bid after
     /// the queue ahead. Orders younger than the trade take no part.
-    fn trade_at(
-        &mut self,
-        key: MarketKey,
-        ladder: Outcome,
-        price: Price,
-        size: Shares,
-        row: u64,
-        latest: Time,
-    ) {
+    fn trade_at(&mut self, key: MarketKey, trade: Traded) {
+        let Traded { ladder, price, size, row, latest, queue } = trade;
         let (mut left, mut served) = (size, Shares::ZERO);
         let slot = &self.slots[key.index()];
         if slot.resting.is_empty() {
@@ -474,9 +500,12 @@ impl Sim {
                 self.fill_resting(id, fill);
                 continue;
             }
-            let queue = left.min(order.ahead.saturating_sub(served));
-            served += queue;
-            left -= queue;
+            if !queue {
+                continue;
+            }
+            let first = left.min(order.ahead.saturating_sub(served));
+            served += first;
+            left -= first;
             order.ahead = order.ahead.saturating_sub(served);
             if order.ahead.is_zero() {
                 let fill = left.min(order.open);

@@ -38,6 +38,52 @@ pub(crate) struct Move {
     pub(crate) after: Shares,
     pub(crate) row: u64,
     pub(crate) at: Time,
+    pub(crate) venue_at: Time,
+}
+
+impl Move {
+    /// Takes off `left`, a move of the other kind, what this one explains of it. Both are one trade only if
+    /// their venue times are close: rows can be seconds late.
+    pub(crate) fn explain(&mut self, of: Netting, left: &mut Shares) -> Shares {
+        let apart = self.venue_at.until(of.venue_at).as_nanos().saturating_abs();
+        if (self.ladder, self.price) != (of.ladder, of.price) || apart > of.window.as_nanos() {
+            return Shares::ZERO;
+        }
+        let part = self.left.min(*left);
+        self.left -= part;
+        *left -= part;
+        part
+    }
+}
+
+/// The times of a row, and the netting window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) at: Time,
+    pub(crate) venue_at: Time,
+    pub(crate) window: Span,
+}
+
+/// What is netted: its level, its venue time and how far apart both may be there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Netting {
+    pub(crate) ladder: Outcome,
+    pub(crate) price: Price,
+    pub(crate) venue_at: Time,
+    pub(crate) window: Span,
+}
+
+/// A trade of others on one ladder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traded {
+    pub(crate) ladder: Outcome,
+    pub(crate) price: Price,
+    pub(crate) size: Shares,
+    /// Orders that came to rest with this row or later, or after `latest`, take no part.
+    pub(crate) row: u64,
+    pub(crate) latest: Time,
+    /// Whether it serves the queue at its price; if not, that queue has moved already.
+    pub(crate) queue: bool,
 }
 
 /// Displayed shares of a level that our orders took.
@@ -77,6 +123,8 @@ pub(crate) struct MarketSlot {
     pub(crate) shrank: bool,
     /// Decreases within the netting window.
     pub(crate) decreases: VecDeque<Move>,
+    /// Decreases that counted as cancels while an order of ours rested, as long as a print may come late.
+    pub(crate) cancels: VecDeque<Move>,
     /// Prints within the netting window with a part that no decrease explains.
     printed: Vec<Move>,
     pub(crate) batch: Batch,
@@ -106,6 +154,7 @@ impl MarketSlot {
             consumed: BTreeMap::new(),
             shrank: false,
             decreases: VecDeque::new(),
+            cancels: VecDeque::new(),
             printed: Vec::new(),
             batch: Batch {
                 open: false,
@@ -201,20 +250,21 @@ impl MarketSlot {
     pub(crate) fn invalidate(&mut self) {
         self.stated.clear();
         self.decreases.clear();
+        self.cancels.clear();
         self.printed.clear();
         self.queues_open = !self.resting.is_empty();
     }
 
     /// A level of the book changed.
     #[inline(always)]
-    pub(crate) fn touched(&mut self, level: Touched, row: u64, at: Time) {
+    pub(crate) fn touched(&mut self, level: Touched, row: u64, now: Now) {
         let Some(mut gone) = level.before.checked_sub(level.after).filter(|gone| !gone.is_zero())
         else {
             return;
         };
         self.shrank = true;
         if !self.printed.is_empty() {
-            gone = self.explain_by_prints(level, gone);
+            gone = self.explain_by_prints(level, gone, now);
         }
         if gone.is_zero() {
             return;
@@ -226,19 +276,18 @@ impl MarketSlot {
             before: level.before,
             after: level.after,
             row,
-            at,
+            at: now.at,
+            venue_at: now.venue_at,
         });
     }
 
     /// Takes off a decrease what earlier prints at the level explain.
     #[inline(never)]
-    fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
+    fn explain_by_prints(&mut self, level: Touched, mut gone: Shares, now: Now) -> Shares {
+        let Now { venue_at, window, .. } = now;
+        let of = Netting { ladder: level.outcome, price: level.price, venue_at, window };
         self.printed.retain_mut(|earlier| {
-            if (earlier.ladder, earlier.price) == (level.outcome, level.price) {
-                let part = earlier.left.min(gone);
-                earlier.left -= part;
-                gone -= part;
-            }
+            earlier.explain(of, &mut gone);
             !earlier.left.is_zero()
         });
         gone
@@ -254,6 +303,16 @@ impl MarketSlot {
     pub(crate) fn forget_prints(&mut self, now: Time, window: Span) {
         if !self.printed.is_empty() {
             self.printed.retain(|print| print.at.until(now) <= window);
+        }
+    }
+
+    /// Remembers a decrease that counts as a cancel, for prints that come up to `most` after it.
+    pub(crate) fn remember_cancel(&mut self, step: Move, now: Time, most: Span) {
+        while self.cancels.front().is_some_and(|first| first.at.until(now) > most) {
+            self.cancels.pop_front();
+        }
+        if !step.left.is_zero() {
+            self.cancels.push_back(step);
         }
     }
 

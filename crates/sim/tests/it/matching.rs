@@ -299,6 +299,36 @@ fn cancels_advance_the_queue_by_the_queue_model() {
 }
 
 #[test]
+fn a_print_whose_row_is_late_does_not_move_the_queue_twice() {
+    let mut config = plain();
+    config.queue = QueueModel::Power { exponent: 2 };
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 0.39x5 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.42 gtc
+            > 2ms #2 Live
+            A trade of forty; the row of its print is 2.4 s late. The order at the better price fills.
+            100ms level yes buy 0.40 60
+            2500ms@110ms print yes sell 0.40 40
+            > 2500ms #2 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Maker
+            > 2500ms #2 filled 10
+            Sixty are ahead of the other order, and not twenty.
+            2550ms level yes buy 0.40 100
+            From now on a level change waits so long: this trade is netted in time, and twenty are ahead.
+            3000ms level yes buy 0.40 60
+            5000ms@3010ms print yes sell 0.40 40
+            6000ms print yes sell 0.40 25
+            > 6000ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            6100ms until
+        "#]],
+    );
+}
+
+#[test]
 fn an_empty_level_has_no_queue_in_any_model() {
     let models = [
         QueueModel::Pessimistic,

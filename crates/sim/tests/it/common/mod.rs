@@ -50,7 +50,9 @@ impl Player {
 
     fn play(&mut self, line: &str, lines: &mut Vec<String>) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let at = START + span(words[0]);
+        // `2600ms@100ms`: the row comes 2.5 s after the venue's time of it.
+        let (at, venue_at) = words[0].split_once('@').unwrap_or((words[0], words[0]));
+        let (at, venue_at) = (START + span(at), START + span(venue_at));
         let mut events = Vec::new();
         self.sim.advance(at - Span::nanos(1), &mut events);
         show(&events, lines);
@@ -72,12 +74,16 @@ impl Player {
                 show(&events, lines);
                 lines.extend(snapshot(&self.sim));
             }
-            _ => self.act(at, &words[1..]),
+            _ => self.act_late(at, venue_at, &words[1..]),
         }
         self.sim.check_conservation().unwrap();
     }
 
     fn act(&mut self, at: Time, words: &[&str]) {
+        self.act_late(at, at, words);
+    }
+
+    fn act_late(&mut self, at: Time, venue_at: Time, words: &[&str]) {
         if let Some(command) = command(words, at) {
             return self.sim.submit(at, &command);
         }
@@ -135,7 +141,7 @@ impl Player {
             other => panic!("unknown line {other:?}"),
         };
         self.seq += 1;
-        self.sim.on_market(&Stamped { at, venue_at: at, seq: self.seq, event });
+        self.sim.on_market(&Stamped { at, venue_at, seq: self.seq, event });
     }
 }
 
