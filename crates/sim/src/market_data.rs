@@ -38,7 +38,10 @@ impl Sim {
             MarketEvent::Snapshot(snapshot) => self.take_book(snapshot.token.market(), stamped),
             MarketEvent::Best { token, .. } => self.take_book(token.market(), stamped),
             MarketEvent::Print(print) => self.take_print(print, stamped.venue_at),
-            MarketEvent::Tick { market, .. } => self.take_reset(*market, stamped),
+            MarketEvent::Tick { market, tick } => {
+                self.take_reset(*market, stamped);
+                self.cancel_off_tick(*market, *tick);
+            }
             MarketEvent::Interrupted(interruption) => match interruption.market {
                 Some(market) => self.take_reset(market, stamped),
                 None => self.take_interruption(stamped),

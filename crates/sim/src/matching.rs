@@ -2,8 +2,8 @@
 //! `resting`.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder, Price,
-    RejectReason, Role, Shares, Side, Tif, Time, Usdc,
+    Basis, Book, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder,
+    Price, RejectReason, Role, Shares, Side, Tif, Time, Usdc,
 };
 
 use crate::chance::Stream;
@@ -322,7 +322,9 @@ impl Sim {
             Ok(fee) if slot.state.trades() => fee,
             _ => return self.end(id, End::Cancelled(CancelReason::MarketEnded)),
         };
-        if self.is_void(key) {
+        let tick = self.books.get(key).map(Book::tick);
+        let tradable = tick.is_some_and(|tick| order.price.tradable(tick));
+        if self.is_void(key) || !tradable {
             return self.end(id, End::Cancelled(CancelReason::ByVenue));
         }
         if self.crosses_own(&order) {

@@ -1,7 +1,8 @@
 //! Orders in the book: resting, maker fills, cancels, expiry, the end of their market.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
+    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Tick,
+    Usdc,
 };
 
 use crate::chance::Stream;
@@ -159,6 +160,19 @@ impl Sim {
 
     pub(crate) fn expire(&mut self, id: ClientOrderId) {
         self.end(id, End::Expired);
+    }
+
+    /// The tick size of a market changes: the venue cancels resting orders whose price is no multiple of it.
+    /// The local exchange does the same by the same rule, [`polydesk_domain::Price::tradable`].
+    pub(crate) fn cancel_off_tick(&mut self, key: MarketKey, tick: Tick) {
+        if !self.is_listed(key) {
+            return;
+        }
+        for id in self.slots[key.index()].resting.clone() {
+            if self.orders.get(&id).is_some_and(|order| !order.price.tradable(tick)) {
+                self.end(id, End::Cancelled(CancelReason::ByVenue));
+            }
+        }
     }
 
     /// Trading in a market is over: all our orders there end.

@@ -479,6 +479,38 @@ fn a_tick_size_change_refills_nothing() {
 }
 
 #[test]
+fn a_coarser_tick_size_cancels_the_orders_that_are_no_multiple_of_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list tick 0.001 delay 1s
+            0ms snap yes 0.400x100 / 0.450x10
+            1ms buy #1 yes 10 at 0.405 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.41 gtc
+            > 2ms #2 Live
+            3ms buy #3 no 10 at 0.535 gtc
+            > 3ms #3 Live
+            10ms spend #4 yes 5 at 0.455 fak
+            > 10ms #4 Delayed
+            11ms buy #5 yes 10 at 0.455 gtc
+            > 11ms #5 Delayed
+            100ms tick 0.01
+            > 100ms #1 cancelled ByVenue, matched 0
+            > 100ms #3 cancelled ByVenue, matched 0
+            110ms snap yes 0.40x100 / 0.45x10
+            A print that would have filled them.
+            200ms print yes sell 0.39 30
+            > 200ms #2 Matched buy 10 at 0.4100 for 4.10 fee 0.00 as Maker
+            > 200ms #2 filled 10
+            > 1010ms #4 cancelled ByVenue, matched 0
+            > 1011ms #5 cancelled ByVenue, matched 0
+            2s until
+        "#]],
+    );
+}
+
+#[test]
 fn an_open_order_shows_its_place_in_the_queue() {
     let mut player = crate::common::Player::new(plain());
     player.arrivals(&[&[1, 2]]);
