@@ -214,6 +214,9 @@ pub struct Matching {
     pub minimum_binds_immediate: bool,
     /// When a level offers again what we took from it.
     pub refill: Refill,
+    /// Whether a taker delay that is not recorded follows from category and date: sports 1 s, crypto up or
+    /// down 150 ms since 2026-09-04 (50 ms since 2026-08-17, 250 ms since 2026-06-05). If not, it is none.
+    pub assume_taker_delay: bool,
 }
 
 impl Default for Matching {
@@ -225,6 +228,7 @@ impl Default for Matching {
             print_lag: Span::millis(50),
             minimum_binds_immediate: true,
             refill: Refill::default(),
+            assume_taker_delay: true,
         }
     }
 }

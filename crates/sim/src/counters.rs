@@ -69,6 +69,8 @@ pub struct SimCounters {
     pub partials: u64,
     /// Orders held back by the taker delay.
     pub delayed: u64,
+    /// Of those: by a delay that is not recorded and follows from category and date.
+    pub delayed_by_assumption: u64,
     /// Orders filled.
     pub filled: u64,
     /// Orders that ended cancelled or killed.

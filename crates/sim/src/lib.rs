@@ -57,6 +57,7 @@ mod sim;
 mod span_text;
 mod state;
 mod stated;
+mod taker_delay;
 mod trade;
 mod views;
 

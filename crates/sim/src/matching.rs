@@ -13,6 +13,7 @@ use crate::market_state::{crosses, is_crossed_level};
 use crate::order::{End, Stage, VenueOrder, place};
 use crate::rules::{self, Admitted};
 use crate::state::Sim;
+use crate::taker_delay::taker_delay;
 
 /// What an incoming order takes from one displayed level.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,8 @@ impl Sim {
             self.config.rounding,
             matching.minimum_binds_immediate,
         )?;
-        let taker_delay = slot.market.taker_delay;
+        let (taker_delay, assumed) =
+            taker_delay(&slot.market, self.now, matching.assume_taker_delay);
         if self.is_void(key) {
             let text = "the book is invalidated: nothing is known until data of it comes";
             return Err(RejectReason::Other(text.to_owned()));
@@ -122,6 +124,7 @@ impl Sim {
         self.orders.insert(id, order);
         if held_back {
             self.counters.delayed += 1;
+            self.counters.delayed_by_assumption += u64::from(assumed);
             self.slots[key.index()].delayed.push(id);
             self.schedule(self.now + taker_delay, SimAction::Release(id));
             self.answer_placement(id, OrderUpdate::Delayed);

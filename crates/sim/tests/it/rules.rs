@@ -799,3 +799,37 @@ fn an_order_in_flight_is_unknown_and_not_absent() {
         "#]],
     );
 }
+
+#[test]
+fn a_taker_delay_that_is_not_recorded_is_that_of_the_category() {
+    let script = |assume| {
+        let mut config = plain();
+        config.matching.assume_taker_delay = assume;
+        config
+    };
+    story(
+        script(true),
+        expect![[r#"
+            0ms list category sports
+            0ms snap yes 0.40x100 / 0.50x10
+            1s spend #1 yes 5 at 0.50 fok
+            > 1000ms #1 Delayed
+            1500ms level yes sell 0.50 0
+            > 2000ms #1 cancelled Killed, matched 0
+            3s until
+        "#]],
+    );
+    story(
+        script(false),
+        expect![[r#"
+            0ms list category sports
+            0ms snap yes 0.40x100 / 0.50x10
+            1s spend #1 yes 5 at 0.50 fok
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            1500ms level yes sell 0.50 0
+            3s until
+        "#]],
+    );
+}

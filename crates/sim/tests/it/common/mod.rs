@@ -202,6 +202,10 @@ fn market(number: u64, facts: &[&str]) -> Market {
             "tick" => market.tick = value.parse().unwrap(),
             "min" => market.min_size = value.parse().unwrap(),
             "version" => market.version = ProtocolVersion::Unknown((*value).to_owned()),
+            "category" => {
+                market.category = (*value).to_owned();
+                market.assumed = vec!["taker_delay: none recorded".to_owned()];
+            }
             "opens" => market.opens = Some(START + span(value)),
             other => panic!("{other}"),
         }
