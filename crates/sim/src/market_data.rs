@@ -491,7 +491,7 @@ impl Sim {
             if !reached || order.since_row >= row || order.since > latest {
                 continue;
             }
-            if order.doubtful && self.would_cross(order) {
+            if order.doubtful && self.stands_through(order) {
                 continue;
             }
             let Some(order) = self.orders.get_mut(&id) else { continue };

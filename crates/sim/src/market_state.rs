@@ -196,16 +196,29 @@ impl MarketSlot {
         refill: Refill,
         now: Time,
     ) -> Shares {
-        let mut left = shown.min(Shares::SANE_MAX);
-        if !self.printed.is_empty() {
-            left = left.saturating_sub(left_at(&self.printed, ladder, price));
+        let left = self.not_consumed(ladder, price, shown, refill, now);
+        match self.printed.is_empty() {
+            true => left,
+            false => left.saturating_sub(left_at(&self.printed, ladder, price)),
         }
+    }
+
+    /// The part of a displayed bid that we have not consumed.
+    pub(crate) fn not_consumed(
+        &self,
+        ladder: Outcome,
+        price: Price,
+        shown: Shares,
+        refill: Refill,
+        now: Time,
+    ) -> Shares {
+        let shown = shown.min(Shares::SANE_MAX);
         if self.consumed.is_empty() {
-            return left;
+            return shown;
         }
         match self.consumed.get(&(ladder, price)) {
-            Some(taken) if !taken.is_refilled(refill, now) => left.saturating_sub(taken.shares),
-            _ => left,
+            Some(taken) if !taken.is_refilled(refill, now) => shown.saturating_sub(taken.shares),
+            _ => shown,
         }
     }
 

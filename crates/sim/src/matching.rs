@@ -2,8 +2,8 @@
 //! `resting`.
 
 use polydesk_domain::{
-    Basis, Book, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder,
-    Price, RejectReason, Role, Shares, Side, Tif, Time, Usdc,
+    Basis, Book, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, Outcome,
+    PlaceOrder, Price, RejectReason, Role, Shares, Side, Tif, Time, Usdc,
 };
 
 use crate::chance::Stream;
@@ -197,23 +197,35 @@ impl Sim {
         })
     }
 
-    /// Whether the order crosses a displayed level that we have not consumed; levels of a crossed book
+    /// Whether the order crosses a displayed level of which something is left; levels of a crossed book
     /// count.
-    pub(crate) fn would_cross(&self, order: &VenueOrder) -> bool {
-        let key = order.token.market();
-        let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
-            return false;
-        };
+    fn would_cross(&self, order: &VenueOrder) -> bool {
         let (refill, now) = (self.config.matching.refill, self.now);
-        for (bid, shown) in book.levels(order.counter(), Side::Buy) {
-            if !crosses(bid, order.bid) {
-                return false;
-            }
-            if !slot.available(order.counter(), bid, shown, refill, now).is_zero() {
-                return true;
-            }
-        }
-        false
+        let slot = &self.slots[order.token.market().index()];
+        self.crosses_level(order, |ladder, bid, shown| {
+            slot.available(ladder, bid, shown, refill, now)
+        })
+    }
+
+    /// Whether a displayed level that we have not consumed stands through the price of an order. One that a
+    /// print may have taken counts: it stood there when the order came.
+    pub(crate) fn stands_through(&self, order: &VenueOrder) -> bool {
+        let (refill, now) = (self.config.matching.refill, self.now);
+        let slot = &self.slots[order.token.market().index()];
+        self.crosses_level(order, |ladder, bid, shown| {
+            slot.not_consumed(ladder, bid, shown, refill, now)
+        })
+    }
+
+    fn crosses_level(
+        &self,
+        order: &VenueOrder,
+        left: impl Fn(Outcome, Price, Shares) -> Shares,
+    ) -> bool {
+        let Some(book) = self.books.get(order.token.market()) else { return false };
+        book.levels(order.counter(), Side::Buy)
+            .take_while(|(bid, _)| crosses(*bid, order.bid))
+            .any(|(bid, shown)| !left(order.counter(), bid, shown).is_zero())
     }
 
     /// Walks the displayed depth that is left for us, best price first.

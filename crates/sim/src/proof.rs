@@ -23,7 +23,7 @@ impl Sim {
     pub(crate) fn take_place(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get(&id) else { return };
         let (key, ladder, bid) = (order.token.market(), order.ladder, order.bid);
-        let doubtful = !self.books.synced(key) || self.would_cross(order);
+        let doubtful = !self.books.synced(key) || self.stands_through(order);
         let known = self.is_known(key, ladder, bid);
         let slot = &mut self.slots[key.index()];
         slot.queues_open |= !known;
@@ -71,7 +71,7 @@ impl Sim {
         for index in (0..self.slots[key.index()].resting.len()).rev() {
             let id = self.slots[key.index()].resting[index];
             let Some(order) = self.orders.get(&id).filter(|order| order.doubtful) else { continue };
-            let stands = self.would_cross(order);
+            let stands = self.stands_through(order);
             if self.crossing(key, &id).is_some() {
                 self.counters.rests_refuted += 1;
                 self.end(id, End::Cancelled(CancelReason::ByVenue));

@@ -10,4 +10,5 @@ mod listing;
 mod matching;
 mod queries;
 mod rules;
+mod shown;
 mod unknown;
