@@ -191,3 +191,46 @@ fn what_was_taken_comes_back_by_the_refill_rule() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_that_no_change_follows_gives_back_nothing_that_we_took() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 20 at 0.40 fak
+            > 100ms #1 Matched
+            > 100ms #1 Matched buy 50 at 0.4000 for 20.00 fee 0.00 as Taker
+            > 100ms #1 filled 50
+            200ms print yes buy 0.40 20
+            1s spend #2 yes 40 at 0.40 fak
+            > 1000ms #2 Matched
+            > 1000ms #2 Matched buy 50 at 0.4000 for 20.00 fee 0.00 as Taker
+            > 1000ms #2 cancelled Killed, matched 50
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_finds_what_a_crossing_of_our_order_left() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x10
+            1ms buy #1 yes 6 at 0.42 gtc
+            > 5ms #1 Live
+            100ms snap yes 0.39x50 / 0.41x10
+            > 105ms #1 Matched buy 6 at 0.4200 for 2.52 fee 0.00 as Maker
+            > 105ms #1 filled 6
+            A taker finds four of the ten that crossed our order.
+            200ms spend #2 yes 5 at 0.41 fak
+            > 200ms #2 Matched
+            > 200ms #2 Matched buy 4 at 0.4100 for 1.64 fee 0.00 as Taker
+            > 200ms #2 cancelled Killed, matched 4
+            300ms until
+        "#]],
+    );
+}

@@ -621,3 +621,67 @@ fn without_prints_only_a_crossing_fills_and_the_fill_rule_shows_it() {
     player.row("print yes sell 0.30 1");
     assert_eq!(player.sim.fill_rule(market), FillRule::PrintsAndCrossings);
 }
+
+#[test]
+fn a_second_own_order_waits_for_its_own_queue_once() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 80
+            60ms buy #2 yes 10 at 0.40 gtc
+            > 60ms #2 Live
+            Fifty of the eighty before #2 are before #1 too.
+            100ms print yes sell 0.40 97
+            > 100ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+            > 100ms #1 filled 10
+            > 100ms #2 Matched buy 7 at 0.4000 for 2.80 fee 0.00 as Maker
+            200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn there_is_no_queue_of_shares_that_we_took() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            1ms split #1 200
+            > 1ms Split -200.00 shares 200 and 200
+            20s sell #2 yes 80 at 0.40 fak
+            > 20000ms #2 Matched
+            > 20000ms #2 Matched sell 80 at 0.4000 for 32.00 fee 0.00 as Taker
+            > 20000ms #2 filled 80
+            21s buy #3 yes 10 at 0.40 gtc
+            > 21000ms #3 Live
+            Twenty of the hundred displayed are left ahead.
+            22s print yes sell 0.40 25
+            > 22000ms #3 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            23s until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_older_than_our_order_serves_no_queue_before_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            The print leads its level change: seventy are left when the order comes.
+            100ms print yes sell 0.40 30
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            120ms level yes buy 0.40 70
+            300ms print yes sell 0.40 75
+            > 300ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
+}

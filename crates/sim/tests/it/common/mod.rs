@@ -197,6 +197,15 @@ fn market(number: u64, facts: &[&str]) -> Market {
                 let rate = FeeRate::checked(value.parse().unwrap(), 1, 250_000).unwrap();
                 market.fees = Fees::flat(rate);
             }
+            // The rate becomes 20 % at a time.
+            "raised" => {
+                let raised = FeeRate::checked(200_000, 1, 0).unwrap();
+                let (before, from) = (market.fees.at(START).unwrap(), START + span(value));
+                market.fees = Fees::schedule(vec![
+                    FeePeriod { from: Time::MIN, rate: before },
+                    FeePeriod { from, rate: raised },
+                ]);
+            }
             "fees" => market.fees = Fees::UNKNOWN,
             "delay" => market.taker_delay = span(value),
             "tick" => market.tick = value.parse().unwrap(),
