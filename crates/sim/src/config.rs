@@ -187,6 +187,18 @@ impl TryFrom<String> for Refill {
     }
 }
 
+/// With which book a taker trades where a tape holds snapshots only: it is up to a second old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotTakers {
+    /// With the last snapshot, at once.
+    #[default]
+    Last,
+    /// With the worse of the last and the next snapshot, when the next one comes: at each price no more than
+    /// both show down to it. Until then the order is reported as delayed.
+    Worse,
+}
+
 /// How market data become matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -217,6 +229,8 @@ pub struct Matching {
     /// Whether a taker delay that is not recorded follows from category and date: sports 1 s, crypto up or
     /// down 150 ms since 2026-09-04 (50 ms since 2026-08-17, 250 ms since 2026-06-05). If not, it is none.
     pub assume_taker_delay: bool,
+    /// With which book a taker trades on tapes of snapshots.
+    pub snapshot_takers: SnapshotTakers,
 }
 
 impl Default for Matching {
@@ -229,6 +243,7 @@ impl Default for Matching {
             minimum_binds_immediate: true,
             refill: Refill::default(),
             assume_taker_delay: true,
+            snapshot_takers: SnapshotTakers::default(),
         }
     }
 }

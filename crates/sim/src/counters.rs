@@ -71,6 +71,8 @@ pub struct SimCounters {
     pub delayed: u64,
     /// Of those: by a delay that is not recorded and follows from category and date.
     pub delayed_by_assumption: u64,
+    /// Takers that waited for the next snapshot of a tape that holds snapshots only.
+    pub takers_awaiting_snapshot: u64,
     /// Orders filled.
     pub filled: u64,
     /// Orders that ended cancelled or killed.

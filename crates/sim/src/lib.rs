@@ -54,6 +54,7 @@ mod retention;
 mod rules;
 mod settle;
 mod sim;
+mod snapshot_takers;
 mod span_text;
 mod state;
 mod stated;
@@ -64,7 +65,7 @@ mod views;
 pub use bank::{AccountView, Broken, TokenView};
 pub use config::{
     Conversions, Delay, Faults, Latency, Matching, Problem, QueueModel, Rebates, Refill,
-    Settlement, SimConfig, SimError,
+    Settlement, SimConfig, SimError, SnapshotTakers,
 };
 pub use counters::SimCounters;
 pub use rules::VenueMode;

@@ -139,6 +139,7 @@ impl Sim {
             return self.take_snapshot(key, stamped);
         }
         let (row, now) = (self.rows, self.times(stamped));
+        self.slots[key.index()].levels_seen = true;
         let Sim { books, slots, .. } = self;
         books.apply(
             stamped,
@@ -175,6 +176,7 @@ impl Sim {
             slot.stated.cover(snapshot);
         }
         slot.queues_open = !slot.resting.is_empty();
+        (slot.snapshots_seen, slot.snapshot_came) = (true, true);
         let mut i = 0;
         while i < moved.len() {
             let mut level = moved[i];
@@ -345,6 +347,9 @@ impl Sim {
             self.state_queues(key);
             self.judge_doubtful(key);
             self.apply_crossings(key);
+        }
+        if core::mem::take(&mut self.slots[key.index()].snapshot_came) {
+            self.release_awaiting(key);
         }
         for due in core::mem::take(&mut self.slots[key.index()].waiting) {
             self.run(due);

@@ -139,6 +139,12 @@ pub(crate) struct MarketSlot {
     /// Orders and cancels that arrived during the open batch.
     pub(crate) waiting: Vec<SimAction>,
     pub(crate) prints_seen: bool,
+    pub(crate) levels_seen: bool,
+    pub(crate) snapshots_seen: bool,
+    /// A snapshot is in the open batch.
+    pub(crate) snapshot_came: bool,
+    /// Takers that wait for the next snapshot.
+    pub(crate) awaiting: Vec<ClientOrderId>,
     pub(crate) stated: Stated,
     /// Whether the level of a resting order may not be stated.
     pub(crate) queues_open: bool,
@@ -169,6 +175,10 @@ impl MarketSlot {
             delayed: Vec::new(),
             waiting: Vec::new(),
             prints_seen: false,
+            levels_seen: false,
+            snapshots_seen: false,
+            snapshot_came: false,
+            awaiting: Vec::new(),
             stated: Stated::default(),
             queues_open: false,
             freed: false,
@@ -183,7 +193,10 @@ impl MarketSlot {
 
     /// Whether market data can change anything of ours in this market.
     pub(crate) fn concerns_us(&self) -> bool {
-        !self.resting.is_empty() || !self.consumed.is_empty() || !self.waiting.is_empty()
+        !self.resting.is_empty()
+            || !self.consumed.is_empty()
+            || !self.waiting.is_empty()
+            || !self.awaiting.is_empty()
     }
 
     /// The part of a displayed bid that is left: neither consumed by us nor sold by a print whose level

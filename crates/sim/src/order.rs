@@ -5,6 +5,8 @@ use polydesk_domain::{
     CancelReason, ClientOrderId, OrderUpdate, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
 };
 
+use crate::snapshot_takers::Depth;
+
 /// Where an open order is at the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -86,6 +88,8 @@ pub(crate) struct VenueOrder {
     pub(crate) unstated: bool,
     /// Whether the opposite side may stand through its price since it came to rest.
     pub(crate) doubtful: bool,
+    /// What was left on the opposite ladder when it began to wait for the next snapshot.
+    pub(crate) depth_met: Option<Depth>,
     /// Rows of market data that the exchange had seen when it came to rest: older rows cannot fill it.
     pub(crate) since_row: u64,
     /// When it came to rest.

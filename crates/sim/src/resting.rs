@@ -52,6 +52,7 @@ impl Sim {
         let slot = &mut self.slots[order.token.market().index()];
         slot.resting.retain(|other| *other != id);
         slot.delayed.retain(|other| *other != id);
+        slot.awaiting.retain(|other| *other != id);
         if !order.reserved_cash.is_zero() {
             self.bank.release_cash(order.reserved_cash);
         }

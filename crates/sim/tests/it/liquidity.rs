@@ -3,7 +3,7 @@
 use crate::common::{plain, story};
 use expect_test::expect;
 use polydesk_domain::Span;
-use polydesk_sim::{Refill, SimConfig};
+use polydesk_sim::{Refill, SimConfig, SnapshotTakers};
 
 /// Rows with one time are one batch.
 fn batches() -> SimConfig {
@@ -231,6 +231,90 @@ fn a_taker_finds_what_a_crossing_of_our_order_left() {
             > 200ms #2 Matched buy 4 at 0.4100 for 1.64 fee 0.00 as Taker
             > 200ms #2 cancelled Killed, matched 4
             300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_on_snapshots_gets_what_the_last_and_the_next_one_show() {
+    let script = |takers| {
+        let mut config = batches();
+        config.matching.snapshot_takers = takers;
+        config
+    };
+    story(
+        script(SnapshotTakers::Worse),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 40 at 0.42 fak
+            > 100ms #1 Delayed
+            200ms cancel #1
+            > 200ms #1 not cancelled, still open: true
+            The ask moved away in between: a hundred cost what the next snapshot asks.
+            1s snap yes 0.30x100 / 0.42x50 0.43x50
+            > 1005ms #1 Matched
+            > 1005ms #1 Matched buy 50 at 0.4200 for 21.00 fee 0.00 as Taker
+            > 1005ms #1 cancelled Killed, matched 50
+            1100ms snap yes 0.30x100 / 0.42x50 0.43x50
+            It fell in between: the order pays what it met, and its shares are consumed where they are.
+            2s spend #2 yes 4.30 at 0.43 fok
+            > 2000ms #2 Delayed
+            3s snap yes 0.30x100 / 0.39x10 0.43x50
+            > 3005ms #2 Matched
+            > 3005ms #2 Matched buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            > 3005ms #2 filled 10
+            3100ms spend #3 yes 3.90 at 0.39 fak
+            > 3100ms #3 refused: fak_killed
+            4s snap yes 0.30x100 / 0.39x10 0.43x50
+            Nothing comes any more.
+            5s spend #4 yes 4.30 at 0.43 fok
+            > 5000ms #4 Delayed
+            > 5005ms #1 Mined buy 50 at 0.4200 for 21.00 fee 0.00 as Taker
+            > 7005ms #2 Mined buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            > 10000ms #4 Matched
+            > 10000ms #4 Matched buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            > 10000ms #4 filled 10
+            > 11005ms #1 Confirmed buy 50 at 0.4200 for 21.00 fee 0.00 as Taker
+            > 13005ms #2 Confirmed buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            > 14000ms #4 Mined buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            > 20000ms #4 Confirmed buy 10 at 0.4300 for 4.30 fee 0.00 as Taker
+            60s until
+        "#]],
+    );
+    story(
+        script(SnapshotTakers::Last),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 40 at 0.42 fak
+            > 100ms #1 Matched
+            > 100ms #1 Matched buy 100 at 0.4000 for 40.00 fee 0.00 as Taker
+            > 100ms #1 filled 100
+            1s snap yes 0.30x100 / 0.42x50 0.43x50
+            2s until
+        "#]],
+    );
+    story(
+        script(SnapshotTakers::Worse),
+        expect![[r#"
+            0ms list delay 1s
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 40 at 0.42 fak
+            > 100ms #1 Delayed
+            500ms snap yes 0.30x100 / 0.41x100
+            1500ms snap yes 0.30x100 / 0.40x60
+            > 1505ms #1 Matched
+            > 1505ms #1 Matched buy 60 at 0.4100 for 24.60 fee 0.00 as Taker
+            > 1505ms #1 cancelled Killed, matched 60
+            A feed of level changes needs no next snapshot.
+            2s level yes sell 0.38 50
+            2100ms spend #2 yes 3.8 at 0.38 fak
+            > 2100ms #2 Delayed
+            > 3100ms #2 Matched
+            > 3100ms #2 Matched buy 10 at 0.3800 for 3.80 fee 0.00 as Taker
+            > 3100ms #2 filled 10
+            4s until
         "#]],
     );
 }
