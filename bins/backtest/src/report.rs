@@ -116,6 +116,10 @@ fn markets(engine: &Engine, sim: &Sim) -> Vec<MarketFacts> {
             _ => None,
         };
         let rule = serde_json::to_value(sim.fill_rule(key)).unwrap_or_default();
+        let mut assumed = market.assumed.clone();
+        if let (delay, true) = sim.taker_delay(key) {
+            assumed.push(format!("taker_delay applied: {delay}, from category and date"));
+        }
         facts.push(MarketFacts {
             condition: market.condition,
             question: market.question.clone(),
@@ -125,7 +129,7 @@ fn markets(engine: &Engine, sim: &Sim) -> Vec<MarketFacts> {
             group: market.neg_risk.as_ref().map(|neg_risk| neg_risk.group.clone()),
             yes_pays,
             fill_rule: rule.as_str().unwrap_or_default().to_owned(),
-            assumed: market.assumed.clone(),
+            assumed,
         });
     }
     facts

@@ -89,17 +89,21 @@ impl Default for Latency {
     }
 }
 
-/// What moves a resting order forward in its queue besides prints.
+/// What moves a resting order forward in its queue besides prints. In every model the queue ahead is at most
+/// what the level shows.
+///
+/// The default is proportional: every share at the level is as likely to be cancelled as any other. It has no
+/// exponent that would have to be measured on this venue, and for the usual order, with more ahead of it
+/// than behind, it is slower than `power 2`. Pessimistic and power remain as the bounds.
 ///
 /// Written as text: `"pessimistic"`, `"proportional"`, `"power 2"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum QueueModel {
-    /// Nothing: every cancel comes from behind our order. Even a level that disappears and comes back is
-    /// ahead of it again.
-    #[default]
+    /// Nothing, as long as the shares ahead can still be there: every cancel comes from behind our order.
     Pessimistic,
     /// Cancels come from ahead of and behind our order in proportion to the sizes there.
+    #[default]
     Proportional,
     /// Cancels come from ahead of our order with weight `ahead^exponent` against `behind^exponent`.
     Power {
@@ -135,6 +139,66 @@ impl TryFrom<String> for QueueModel {
     }
 }
 
+/// When a displayed level offers shares again that our orders took from it.
+///
+/// The recording goes on showing what we took: nobody in it knows of our order. In every case the taken
+/// shares count until the batch is complete that shows the level smaller, so a cancel with its replacement
+/// in one batch offers nothing again.
+///
+/// Written as text: `"never"`, `"as shown"`, `"after 30s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Refill {
+    /// Never: at each price only what is shown beyond all that we ever took there.
+    Never,
+    /// As the recording shows it: at most the displayed size counts as taken, so what a level grows by
+    /// after it shrank is new.
+    #[default]
+    AsShown,
+    /// As [`Refill::AsShown`], and everything so long after our last taking at the level: other makers
+    /// have quoted again what we took.
+    After(Span),
+}
+
+impl From<Refill> for String {
+    fn from(refill: Refill) -> String {
+        match refill {
+            Refill::Never => "never".to_owned(),
+            Refill::AsShown => "as shown".to_owned(),
+            Refill::After(span) => format!("after {span}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Refill {
+    type Error = String;
+    fn try_from(text: String) -> Result<Refill, String> {
+        match text.as_str() {
+            "never" => return Ok(Refill::Never),
+            "as shown" => return Ok(Refill::AsShown),
+            _ => {}
+        }
+        text.strip_prefix("after").and_then(span_text::parse).map(Refill::After).ok_or_else(|| {
+            format!(
+                "{text:?} is not a refill rule: \"never\", \"as shown\", or \"after 30s\" (units: \
+                 ns, us, ms, s, min, h, d)"
+            )
+        })
+    }
+}
+
+/// With which book a taker trades where a tape holds snapshots only: it is up to a second old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotTakers {
+    /// With the last snapshot, at once.
+    #[default]
+    Last,
+    /// With the worse of the last and the next snapshot, when the next one comes: at each price no more than
+    /// both show down to it. Until then the order is reported as delayed.
+    Worse,
+}
+
 /// How market data become matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -143,11 +207,16 @@ pub struct Matching {
     /// long after its last row.
     #[serde(with = "span_text")]
     pub batch_timeout: Span,
-    /// The longest time between a print and the level change it caused. In recorded data the print
-    /// follows the change by 15 to 40 ms. On tapes whose books are snapshots it must be a little more
-    /// than the time between two of them, or a trade also counts as a cancel.
+    /// The longest time, by the venue's clock, between a print and the level change it caused. In recorded
+    /// data the print follows the change by 15 to 40 ms. A level change waits as long for its print before it
+    /// counts as a cancel; when the row of a print comes later it is counted, does not move the queue again,
+    /// and the wait of this run grows to its lag.
     #[serde(with = "span_text")]
     pub netting_window: Span,
+    /// The most that wait grows to; a later print counts as a trade of its own. Rows of the bundled
+    /// recordings are up to 2.5 s late.
+    #[serde(with = "span_text")]
+    pub netting_wait_most: Span,
     /// A print that explains no recorded level change fills only orders that have rested this long: the
     /// trade happened before it was published.
     #[serde(with = "span_text")]
@@ -155,6 +224,13 @@ pub struct Matching {
     /// Whether `min_order_size` applies to FOK and FAK too. Sources disagree; the default is the stricter
     /// rule.
     pub minimum_binds_immediate: bool,
+    /// When a level offers again what we took from it.
+    pub refill: Refill,
+    /// Whether a taker delay that is not recorded follows from category and date: sports 1 s, crypto up or
+    /// down 150 ms since 2026-09-04 (50 ms since 2026-08-17, 250 ms since 2026-06-05). If not, it is none.
+    pub assume_taker_delay: bool,
+    /// With which book a taker trades on tapes of snapshots.
+    pub snapshot_takers: SnapshotTakers,
 }
 
 impl Default for Matching {
@@ -162,8 +238,12 @@ impl Default for Matching {
         Matching {
             batch_timeout: Span::millis(5),
             netting_window: Span::millis(100),
+            netting_wait_most: Span::secs(5),
             print_lag: Span::millis(50),
             minimum_binds_immediate: true,
+            refill: Refill::default(),
+            assume_taker_delay: true,
+            snapshot_takers: SnapshotTakers::default(),
         }
     }
 }
@@ -484,6 +564,7 @@ impl SimConfig {
         for (key, span) in [
             ("matching.batch_timeout", self.matching.batch_timeout),
             ("matching.netting_window", self.matching.netting_window),
+            ("matching.netting_wait_most", self.matching.netting_wait_most),
             ("matching.print_lag", self.matching.print_lag),
         ] {
             // Level changes are kept for as long as the window: it bounds the memory.
@@ -513,6 +594,15 @@ impl SimConfig {
         if let QueueModel::Power { exponent } = self.queue {
             let rule = "it must be 1 to 8";
             demand((1..=8).contains(&exponent), "queue.power.exponent", exponent.to_string(), rule);
+        }
+        demand(
+            self.matching.netting_wait_most >= self.matching.netting_window,
+            "matching.netting_wait_most",
+            self.matching.netting_wait_most.to_string(),
+            "it must not be below matching.netting_window",
+        );
+        if let Refill::After(span) = self.matching.refill {
+            demand(sane(span), "matching.refill", format!("after {span}"), "it must be 0s to 7d");
         }
         let least = self.rebates.least;
         demand(least >= Usdc::ZERO, "rebates.least", least.to_string(), "it must not be negative");

@@ -22,6 +22,12 @@ pub struct SimCounters {
     pub prints_ambiguous: u64,
     /// Print volume that no recorded level change explains, in markets where we rested.
     pub prints_unexplained: u64,
+    /// Prints whose rows came so late that the level change they explain had counted as a cancel: they do not
+    /// move the queue again.
+    pub prints_late: u64,
+    /// How long level changes waited for their prints at the end, in milliseconds: the netting window, or the
+    /// largest lag of a late print.
+    pub netting_wait_ms: i64,
     /// Orders sent to the exchange.
     pub orders: u64,
     /// Orders that arrived there.
@@ -52,10 +58,21 @@ pub struct SimCounters {
     pub fees_paid: Usdc,
     /// Orders that rest with displayed shares ahead of them.
     pub queue_waits: u64,
+    /// Orders that rest at a level which the data has not stated: no print at their price fills them yet.
+    pub queues_unknown: u64,
+    /// Resting orders cancelled because the opposite side turned out to stand through their price since they
+    /// came to rest: the venue would have matched or refused them.
+    pub rests_refuted: u64,
+    /// Prints in markets whose book is invalidated: they fill nothing.
+    pub prints_void: u64,
     /// Resting orders that were filled in part at least once.
     pub partials: u64,
     /// Orders held back by the taker delay.
     pub delayed: u64,
+    /// Of those: by a delay that is not recorded and follows from category and date.
+    pub delayed_by_assumption: u64,
+    /// Takers that waited for the next snapshot of a tape that holds snapshots only.
+    pub takers_awaiting_snapshot: u64,
     /// Orders filled.
     pub filled: u64,
     /// Orders that ended cancelled or killed.

@@ -10,8 +10,12 @@ use polydesk_domain::{
 };
 
 use crate::bank::Broken;
+use crate::config::Refill;
 use crate::due::SimAction;
-use crate::market_state::{MarketSlot, Move, MoveKind, Pending, crosses, is_crossed_level};
+use crate::market_state::{
+    MarketSlot, Move, Netting, Now, Pending, Traded, crosses, is_crossed_level,
+};
+use crate::order::place;
 use crate::queue::after_cancel;
 use crate::state::Sim;
 
@@ -34,7 +38,10 @@ impl Sim {
             MarketEvent::Snapshot(snapshot) => self.take_book(snapshot.token.market(), stamped),
             MarketEvent::Best { token, .. } => self.take_book(token.market(), stamped),
             MarketEvent::Print(print) => self.take_print(print, stamped.venue_at),
-            MarketEvent::Tick { market, .. } => self.take_reset(*market, stamped),
+            MarketEvent::Tick { market, tick } => {
+                self.take_reset(*market, stamped);
+                self.cancel_off_tick(*market, *tick);
+            }
             MarketEvent::Interrupted(interruption) => match interruption.market {
                 Some(market) => self.take_reset(market, stamped),
                 None => self.take_interruption(stamped),
@@ -107,11 +114,14 @@ impl Sim {
         let slot = &mut self.slots[key.index()];
         let batch = &mut slot.batch;
         if batch.open && !slot.tracked {
-            // None of our orders was there: the batch closes without further work.
+            // None of our orders was there: without prints the batch closes without further work.
             let over = batch.venue_at != venue_at || batch.last_at + timeout < self.now;
             batch.open = !over;
+            if over && !batch.prints.is_empty() {
+                self.complete(key);
+            }
         }
-        self.expire_moves(key);
+        self.expire_moves(key, self.now);
         let Some(book) = self.books.get(key) else { return false };
         self.slots[key.index()].enter_batch(book, self.now, venue_at);
         if self.slots[key.index()].concerns_us() {
@@ -128,26 +138,45 @@ impl Sim {
         if matches!(stamped.event, Event::Market(MarketEvent::Snapshot(_))) {
             return self.take_snapshot(key, stamped);
         }
-        let (row, now) = (self.rows, self.now);
+        let (row, now) = (self.rows, self.times(stamped));
+        self.slots[key.index()].levels_seen = true;
         let Sim { books, slots, .. } = self;
         books.apply(
             stamped,
             #[inline(always)]
             |key, level| {
                 if let Some(slot) = slots.get_mut(key.index()) {
+                    if level.before.is_zero() {
+                        slot.stated.state(level.outcome, level.price, level.after);
+                    }
                     slot.touched(level, row, now);
                 }
             },
         );
+        if let Event::Market(MarketEvent::Level(change)) = &stamped.event
+            && change.size.is_zero()
+        {
+            // Also where the book showed nothing before: the level is known to be empty.
+            let (ladder, bid) = place(change.token, change.side, change.price);
+            self.slots[key.index()].stated.state(ladder, bid, change.size);
+        }
     }
 
     /// A level that a defective snapshot names twice changes once, from its size before to its last size:
     /// otherwise each refresh would look like new liquidity.
+    ///
+    /// A level below the worst one shown is unknown, not empty: it does not shrink.
     fn take_snapshot(&mut self, key: MarketKey, stamped: &Stamped) {
+        let now = self.times(stamped);
         let mut moved: Vec<Touched> = Vec::new();
         self.books.apply(stamped, |_, level| moved.push(level));
         moved.sort_by_key(|level| (level.outcome, level.price));
         let slot = &mut self.slots[key.index()];
+        if let Event::Market(MarketEvent::Snapshot(snapshot)) = &stamped.event {
+            slot.stated.cover(snapshot);
+        }
+        slot.queues_open = !slot.resting.is_empty();
+        (slot.snapshots_seen, slot.snapshot_came) = (true, true);
         let mut i = 0;
         while i < moved.len() {
             let mut level = moved[i];
@@ -158,8 +187,19 @@ impl Sim {
                 level.after = again.after;
                 i += 1;
             }
-            slot.touched(level, self.rows, self.now);
+            if level.before.is_zero() {
+                slot.stated.state(level.outcome, level.price, level.after);
+            }
+            if !level.after.is_zero() || slot.stated.covers(level.outcome, level.price) {
+                slot.touched(level, self.rows, now);
+            }
         }
+    }
+
+    #[inline]
+    fn times(&self, stamped: &Stamped) -> Now {
+        let window = self.config.matching.netting_window;
+        Now { at: self.now, venue_at: stamped.venue_at, window }
     }
 
     fn take_print(&mut self, print: &Print, venue_at: Time) {
@@ -168,12 +208,13 @@ impl Sim {
             return;
         }
         self.counters.prints += 1;
-        let row = self.rows;
+        let (row, at) = (self.rows, self.now);
         let slot = &mut self.slots[key.index()];
         slot.prints_seen = true;
-        if !slot.concerns_us() || print.size.is_zero() {
+        if print.size.is_zero() {
             return;
         }
+        // Kept without an order of ours too: one that arrives before the level change finds less there.
         let outcome = print.token.outcome();
         slot.batch.prints.push(Pending {
             yes_price: match outcome {
@@ -184,10 +225,13 @@ impl Sim {
             // A buyer of an outcome takes its asks, which are bids for the other outcome.
             published: if print.side == Side::Buy { outcome.other() } else { outcome },
             row,
+            at,
+            venue_at,
         });
     }
 
-    /// The book is invalidated; consumed shares and queue positions do not change.
+    /// The book is invalidated; consumed shares and queue positions do not change. A tick size that is
+    /// announced again invalidates nothing.
     fn take_reset(&mut self, key: MarketKey, stamped: &Stamped) {
         if !self.is_listed(key) {
             self.counters.rows_refused += 1;
@@ -195,6 +239,9 @@ impl Sim {
         }
         self.complete(key);
         self.books.apply(stamped, |_, _| ());
+        if self.is_void(key) {
+            self.slots[key.index()].invalidate();
+        }
     }
 
     fn take_interruption(&mut self, stamped: &Stamped) {
@@ -202,6 +249,7 @@ impl Sim {
             self.complete(MarketKey(index));
         }
         self.books.apply(stamped, |_, _| ());
+        self.slots.iter_mut().for_each(MarketSlot::invalidate);
     }
 
     fn take_state(&mut self, key: MarketKey, state: MarketState) {
@@ -280,32 +328,62 @@ impl Sim {
             slot.tracked = false;
             self.open.retain(|open| *open != key);
         }
-        self.expire_moves(key);
-        let prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
-        for print in prints {
-            self.apply_print(key, print);
+        if !slot.batch.prints.is_empty() {
+            self.expire_moves(key, self.slots[key.index()].batch.last_at);
+            let mut prints = core::mem::take(&mut self.slots[key.index()].batch.prints);
+            let void = self.is_void(key);
+            for print in &prints {
+                match void {
+                    true => self.counters.prints_void += 1,
+                    false => self.apply_print(key, *print),
+                }
+            }
+            prints.clear();
+            self.slots[key.index()].batch.prints = prints;
         }
-        self.apply_crossings(key);
+        self.expire_moves(key, self.now);
+        self.settle_consumed(key);
+        if !self.slots[key.index()].resting.is_empty() && !self.is_void(key) {
+            self.state_queues(key);
+            self.judge_doubtful(key);
+            self.apply_crossings(key);
+        }
+        if core::mem::take(&mut self.slots[key.index()].snapshot_came) {
+            self.release_awaiting(key);
+        }
         for due in core::mem::take(&mut self.slots[key.index()].waiting) {
             self.run(due);
         }
     }
 
-    /// Counts decreases that no print has explained within the window as cancels.
-    #[inline]
-    fn expire_moves(&mut self, key: MarketKey) {
-        let (window, now) = (self.config.matching.netting_window, self.now);
+    /// At most what a level shows after the batch is still consumed there.
+    fn settle_consumed(&mut self, key: MarketKey) {
         let slot = &mut self.slots[key.index()];
-        while let Some(step) = slot.pop_expired(now, window) {
-            if step.kind == MoveKind::Print || step.left.is_zero() || slot.resting.is_empty() {
+        if slot.shrank
+            && self.config.matching.refill != Refill::Never
+            && let Some(book) = self.books.get(key)
+        {
+            slot.settle_consumed(book, self.books.synced(key));
+        }
+    }
+
+    /// Counts decreases that no print has explained within the wait before `now` as cancels.
+    #[inline]
+    pub(crate) fn expire_moves(&mut self, key: MarketKey, now: Time) {
+        let (wait, most) = (self.netting_wait, self.config.matching.netting_wait_most);
+        let slot = &mut self.slots[key.index()];
+        slot.forget_prints(now, wait);
+        while let Some(step) = slot.pop_expired(now, wait) {
+            if slot.resting.is_empty() {
                 continue;
             }
+            slot.remember_cancel(step, now, most);
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
-                if here && order.since_row < step.row {
-                    order.ahead =
-                        after_cancel(self.config.queue, order.ahead, step.before, step.left);
+                if here && order.since_row < step.row && !order.unstated {
+                    let Move { before, left, after, .. } = step;
+                    order.ahead = after_cancel(self.config.queue, order.ahead, before, left, after);
                 }
             }
         }
@@ -318,38 +396,66 @@ impl Sim {
             Outcome::Yes => print.yes_price,
             Outcome::No => print.yes_price.complement(),
         };
+        let window = self.config.matching.netting_window;
+        let of = Netting { ladder, price, venue_at: print.venue_at, window };
         let mut left = print.size;
-        for index in 0..self.slots[key.index()].recent.len() {
-            let step = &mut self.slots[key.index()].recent[index];
-            let explains =
-                step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price);
-            let part = if explains { step.left.min(left) } else { Shares::ZERO };
-            if part.is_zero() {
-                continue;
+        for index in 0..self.slots[key.index()].decreases.len() {
+            let step = &mut self.slots[key.index()].decreases[index];
+            let part = step.explain(of, &mut left);
+            if !part.is_zero() {
+                // The trade happened when the level shrank, before it was published.
+                let (row, latest, queue) = (step.row, print.at, true);
+                self.trade_at(key, Traded { ladder, price, size: part, row, latest, queue });
             }
-            step.left -= part;
-            left -= part;
-            // The trade happened when the level shrank, before it was published.
-            let row = step.row;
-            self.trade_at(key, ladder, price, part, row, self.now);
+        }
+        if !left.is_zero() {
+            self.explain_by_cancels(key, of, print.at, &mut left);
         }
         if left.is_zero() {
             return;
         }
         self.counters.prints_unexplained += 1;
-        let lag = self.config.matching.print_lag;
-        self.trade_at(key, ladder, price, left, print.row, self.now - lag);
-        let slot = &mut self.slots[key.index()];
-        slot.forget(ladder, price, left);
-        slot.remember_print(Move {
-            kind: MoveKind::Print,
+        // The venue's time of a late row is nearer to the trade than its arrival.
+        let latest = print.at.min(print.venue_at) - self.config.matching.print_lag;
+        let (row, queue) = (print.row, true);
+        self.trade_at(key, Traded { ladder, price, size: left, row, latest, queue });
+        // It can have taken no more of the level than is displayed.
+        let shown = self.books.get(key).map(|book| book.size_at(ladder, Side::Buy, price));
+        let left = left.min(shown.unwrap_or(Shares::ZERO));
+        if left.is_zero() {
+            return;
+        }
+        self.slots[key.index()].remember_print(Move {
             ladder,
             price,
             left,
             before: Shares::ZERO,
+            after: Shares::ZERO,
             row: print.row,
-            at: self.now,
+            at: print.at,
+            venue_at: print.venue_at,
         });
+    }
+
+    /// Takes off a print what decreases explain that have already counted as cancels, because its row came
+    /// late: the queue at its price has moved. Orders beyond its price fill. From now on decreases wait as
+    /// long as this row was late, so that the next such print comes in time.
+    fn explain_by_cancels(&mut self, key: MarketKey, of: Netting, at: Time, left: &mut Shares) {
+        let Netting { ladder, price, .. } = of;
+        for index in 0..self.slots[key.index()].cancels.len() {
+            let step = &mut self.slots[key.index()].cancels[index];
+            let part = step.explain(of, left);
+            if part.is_zero() {
+                continue;
+            }
+            let (row, lag) = (step.row, step.at.until(at));
+            self.counters.prints_late += 1;
+            let most = self.config.matching.netting_wait_most;
+            self.netting_wait = self.netting_wait.max(lag).min(most);
+            self.counters.netting_wait_ms = self.netting_wait.as_millis();
+            let traded = Traded { ladder, price, size: part, row, latest: at, queue: false };
+            self.trade_at(key, traded);
+        }
     }
 
     /// Which ladder a print consumed: first by a level that shrank, then by the price against the book
@@ -377,26 +483,23 @@ impl Sim {
 
     /// A trade of others on a ladder: it fills our orders at better bids first, those at this bid after
     /// the queue ahead. Orders younger than the trade take no part.
-    fn trade_at(
-        &mut self,
-        key: MarketKey,
-        ladder: Outcome,
-        price: Price,
-        size: Shares,
-        row: u64,
-        latest: Time,
-    ) {
+    fn trade_at(&mut self, key: MarketKey, trade: Traded) {
+        let Traded { ladder, price, size, row, latest, queue } = trade;
         let (mut left, mut served) = (size, Shares::ZERO);
         let slot = &self.slots[key.index()];
         if slot.resting.is_empty() {
             return;
         }
         for id in slot.resting.clone() {
-            let Some(order) = self.orders.get_mut(&id) else { continue };
+            let Some(order) = self.orders.get(&id) else { continue };
             let reached = order.ladder == ladder && order.bid >= price;
             if !reached || order.since_row >= row || order.since > latest {
                 continue;
             }
+            if order.doubtful && self.stands_through(order) {
+                continue;
+            }
+            let Some(order) = self.orders.get_mut(&id) else { continue };
             if order.bid > price {
                 order.ahead = Shares::ZERO;
                 let fill = left.min(order.open);
@@ -405,9 +508,12 @@ impl Sim {
                 self.fill_resting(id, fill);
                 continue;
             }
-            let queue = left.min(order.ahead.saturating_sub(served));
-            served += queue;
-            left -= queue;
+            if !queue {
+                continue;
+            }
+            let first = left.min(order.ahead.saturating_sub(served));
+            served += first;
+            left -= first;
             order.ahead = order.ahead.saturating_sub(served);
             if order.ahead.is_zero() {
                 let fill = left.min(order.open);
@@ -420,14 +526,12 @@ impl Sim {
 
     /// Fills resting orders that a displayed opposite level crosses, at their own price.
     fn apply_crossings(&mut self, key: MarketKey) {
-        if self.slots[key.index()].resting.is_empty() {
-            return;
-        }
         for id in self.slots[key.index()].resting.clone() {
             while let Some((ladder, bid, available)) = self.crossing(key, &id) {
                 let Some(order) = self.orders.get(&id) else { break };
                 let fill = available.min(order.open);
-                self.slots[key.index()].consume(ladder, bid, fill);
+                let refill = self.config.matching.refill;
+                self.slots[key.index()].consume((ladder, bid), fill, refill, self.now);
                 self.counters.fills_by_crossing += 1;
                 self.fill_resting(id, fill);
             }
@@ -435,14 +539,14 @@ impl Sim {
     }
 
     /// The best displayed level that crosses an open order and is not consumed.
-    fn crossing(
+    pub(crate) fn crossing(
         &mut self,
         key: MarketKey,
         id: &polydesk_domain::ClientOrderId,
     ) -> Option<(Outcome, Price, Shares)> {
         let order = self.orders.get(id).filter(|order| !order.open.is_zero())?;
         let (book, slot) = (self.books.get(key)?, &self.slots[key.index()]);
-        let counter = order.counter();
+        let (counter, refill) = (order.counter(), self.config.matching.refill);
         for (bid, shown) in book.levels(counter, Side::Buy) {
             if !crosses(bid, order.bid) {
                 return None;
@@ -451,7 +555,7 @@ impl Sim {
                 self.counters.crossed_levels_skipped += 1;
                 continue;
             }
-            let available = slot.available(counter, bid, shown);
+            let available = slot.available(counter, bid, shown, refill, self.now);
             if !available.is_zero() {
                 return Some((counter, bid, available));
             }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Span, Time, Touched,
+    Book, ClientOrderId, Market, MarketState, Outcome, Price, Shares, Side, Span, Time, Touched,
 };
 
+use crate::config::Refill;
 use crate::due::SimAction;
+use crate::stated::Stated;
 
 /// A print waiting for the end of its batch, in YES coordinates.
 #[derive(Debug, Clone, Copy)]
@@ -18,29 +20,85 @@ pub(crate) struct Pending {
     /// The ladder that was hit by the published side.
     pub(crate) published: Outcome,
     pub(crate) row: u64,
+    pub(crate) at: Time,
+    pub(crate) venue_at: Time,
 }
 
-/// The kind of a move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MoveKind {
-    /// A level shrank, and no print explains it yet; after the netting window it counts as a cancel.
-    Decrease,
-    /// A trade was printed, and no decrease explains it yet.
-    Print,
-}
-
-/// A recent move of a level.
+/// A recent move of a level that is not netted yet: a decrease that no print explains (after the netting
+/// window it counts as a cancel), or a print that no decrease explains.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Move {
-    pub(crate) kind: MoveKind,
     pub(crate) ladder: Outcome,
     pub(crate) price: Price,
     /// The part that is not explained yet.
     pub(crate) left: Shares,
-    /// The size displayed before.
+    /// The size displayed before; of a print, zero.
     pub(crate) before: Shares,
+    /// The size displayed after; of a print, zero.
+    pub(crate) after: Shares,
     pub(crate) row: u64,
     pub(crate) at: Time,
+    pub(crate) venue_at: Time,
+}
+
+impl Move {
+    /// Takes off `left`, a move of the other kind, what this one explains of it. Both are one trade only if
+    /// their venue times are close: rows can be seconds late.
+    pub(crate) fn explain(&mut self, of: Netting, left: &mut Shares) -> Shares {
+        let apart = self.venue_at.until(of.venue_at).as_nanos().saturating_abs();
+        if (self.ladder, self.price) != (of.ladder, of.price) || apart > of.window.as_nanos() {
+            return Shares::ZERO;
+        }
+        let part = self.left.min(*left);
+        self.left -= part;
+        *left -= part;
+        part
+    }
+}
+
+/// The times of a row, and the netting window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) at: Time,
+    pub(crate) venue_at: Time,
+    pub(crate) window: Span,
+}
+
+/// What is netted: its level, its venue time and how far apart both may be there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Netting {
+    pub(crate) ladder: Outcome,
+    pub(crate) price: Price,
+    pub(crate) venue_at: Time,
+    pub(crate) window: Span,
+}
+
+/// A trade of others on one ladder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traded {
+    pub(crate) ladder: Outcome,
+    pub(crate) price: Price,
+    pub(crate) size: Shares,
+    /// Orders that came to rest with this row or later, or after `latest`, take no part.
+    pub(crate) row: u64,
+    pub(crate) latest: Time,
+    /// Whether it serves the queue at its price; if not, that queue has moved already.
+    pub(crate) queue: bool,
+}
+
+/// Displayed shares of a level that our orders took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken {
+    pub(crate) shares: Shares,
+    /// When we last took some.
+    pub(crate) at: Time,
+}
+
+impl Taken {
+    /// Whether the level offers them again.
+    fn is_refilled(&self, refill: Refill, now: Time) -> bool {
+        matches!(refill, Refill::After(span) if self.at.until(now) >= span)
+    }
 }
 
 /// Rows with one venue timestamp.
@@ -60,9 +118,15 @@ pub(crate) struct MarketSlot {
     pub(crate) market: Arc<Market>,
     pub(crate) state: MarketState,
     /// Shares of displayed levels that we have consumed.
-    pub(crate) consumed: BTreeMap<(Outcome, Price), Shares>,
-    pub(crate) recent: VecDeque<Move>,
-    prints_in_recent: u32,
+    pub(crate) consumed: BTreeMap<(Outcome, Price), Taken>,
+    /// Whether a level shrank since consumed shares were last compared with what is shown.
+    pub(crate) shrank: bool,
+    /// Decreases within the netting window.
+    pub(crate) decreases: VecDeque<Move>,
+    /// Decreases that counted as cancels while an order of ours rested, as long as a print may come late.
+    pub(crate) cancels: VecDeque<Move>,
+    /// Prints within the netting window with a part that no decrease explains.
+    printed: Vec<Move>,
     pub(crate) batch: Batch,
     /// Whether the batch is on the list of those that later rows of other markets complete.
     pub(crate) tracked: bool,
@@ -75,6 +139,15 @@ pub(crate) struct MarketSlot {
     /// Orders and cancels that arrived during the open batch.
     pub(crate) waiting: Vec<SimAction>,
     pub(crate) prints_seen: bool,
+    pub(crate) levels_seen: bool,
+    pub(crate) snapshots_seen: bool,
+    /// A snapshot is in the open batch.
+    pub(crate) snapshot_came: bool,
+    /// Takers that wait for the next snapshot.
+    pub(crate) awaiting: Vec<ClientOrderId>,
+    pub(crate) stated: Stated,
+    /// Whether the level of a resting order may not be stated.
+    pub(crate) queues_open: bool,
     /// Whether the market was delisted and its memory freed.
     pub(crate) freed: bool,
 }
@@ -85,8 +158,10 @@ impl MarketSlot {
             state: market.state,
             market,
             consumed: BTreeMap::new(),
-            recent: VecDeque::new(),
-            prints_in_recent: 0,
+            shrank: false,
+            decreases: VecDeque::new(),
+            cancels: VecDeque::new(),
+            printed: Vec::new(),
             batch: Batch {
                 open: false,
                 venue_at: Time::MIN,
@@ -100,6 +175,12 @@ impl MarketSlot {
             delayed: Vec::new(),
             waiting: Vec::new(),
             prints_seen: false,
+            levels_seen: false,
+            snapshots_seen: false,
+            snapshot_came: false,
+            awaiting: Vec::new(),
+            stated: Stated::default(),
+            queues_open: false,
             freed: false,
         }
     }
@@ -112,106 +193,168 @@ impl MarketSlot {
 
     /// Whether market data can change anything of ours in this market.
     pub(crate) fn concerns_us(&self) -> bool {
-        !self.resting.is_empty() || !self.consumed.is_empty() || !self.waiting.is_empty()
+        !self.resting.is_empty()
+            || !self.consumed.is_empty()
+            || !self.waiting.is_empty()
+            || !self.awaiting.is_empty()
+    }
+
+    /// The part of a displayed bid that is left: neither consumed by us nor sold by a print whose level
+    /// change has not come yet.
+    pub(crate) fn available(
+        &self,
+        ladder: Outcome,
+        price: Price,
+        shown: Shares,
+        refill: Refill,
+        now: Time,
+    ) -> Shares {
+        let left = self.not_consumed(ladder, price, shown, refill, now);
+        match self.printed.is_empty() {
+            true => left,
+            false => left.saturating_sub(left_at(&self.printed, ladder, price)),
+        }
     }
 
     /// The part of a displayed bid that we have not consumed.
-    pub(crate) fn available(&self, ladder: Outcome, price: Price, shown: Shares) -> Shares {
+    pub(crate) fn not_consumed(
+        &self,
+        ladder: Outcome,
+        price: Price,
+        shown: Shares,
+        refill: Refill,
+        now: Time,
+    ) -> Shares {
         let shown = shown.min(Shares::SANE_MAX);
+        if self.consumed.is_empty() {
+            return shown;
+        }
         match self.consumed.get(&(ladder, price)) {
-            Some(consumed) => shown.saturating_sub(*consumed),
-            None => shown,
+            Some(taken) if !taken.is_refilled(refill, now) => shown.saturating_sub(taken.shares),
+            _ => shown,
         }
     }
 
-    /// Consumes displayed shares until the level shrinks or trades.
-    pub(crate) fn consume(&mut self, ladder: Outcome, price: Price, taken: Shares) {
+    /// Consumes displayed shares.
+    pub(crate) fn consume(
+        &mut self,
+        (ladder, price): (Outcome, Price),
+        taken: Shares,
+        refill: Refill,
+        now: Time,
+    ) {
         let consumed = self.consumed.entry((ladder, price)).or_default();
-        *consumed = Shares::new(consumed.micros().saturating_add(taken.micros()));
+        if consumed.is_refilled(refill, now) {
+            consumed.shares = Shares::ZERO;
+        }
+        consumed.shares = Shares::new(consumed.shares.micros().saturating_add(taken.micros()));
+        consumed.at = now;
     }
 
-    /// Consumed shares have left the displayed level.
-    #[inline(never)]
-    pub(crate) fn forget(&mut self, ladder: Outcome, price: Price, gone: Shares) {
-        if let Some(consumed) = self.consumed.get_mut(&(ladder, price)) {
-            *consumed = consumed.saturating_sub(gone);
-            if consumed.is_zero() {
-                self.consumed.remove(&(ladder, price));
+    /// At most what a level shows after a whole batch is still consumed there. Of an unknown level everything
+    /// is: it may come back as it was.
+    pub(crate) fn settle_consumed(&mut self, book: &Book, synced: bool) {
+        self.shrank = false;
+        let mut consumed = core::mem::take(&mut self.consumed);
+        consumed.retain(|(ladder, price), taken| {
+            if self.knows(book, synced, *ladder, *price) {
+                taken.shares = taken.shares.min(book.size_at(*ladder, Side::Buy, *price));
             }
-        }
+            !taken.shares.is_zero()
+        });
+        self.consumed = consumed;
+    }
+
+    /// Whether the data has stated a level. Above the best bid of a synced book everything is empty.
+    pub(crate) fn knows(&self, book: &Book, synced: bool, ladder: Outcome, price: Price) -> bool {
+        !book.size_at(ladder, Side::Buy, price).is_zero()
+            || self.stated.covers(ladder, price)
+            || (synced && book.best_bid_price(ladder).is_none_or(|best| price > best))
+    }
+
+    /// Nothing is known of the book any more; consumed shares and queue positions stay.
+    pub(crate) fn invalidate(&mut self) {
+        self.stated.clear();
+        self.decreases.clear();
+        self.cancels.clear();
+        self.printed.clear();
+        self.queues_open = !self.resting.is_empty();
     }
 
     /// A level of the book changed.
     #[inline(always)]
-    pub(crate) fn touched(&mut self, level: Touched, row: u64, at: Time) {
+    pub(crate) fn touched(&mut self, level: Touched, row: u64, now: Now) {
         let Some(mut gone) = level.before.checked_sub(level.after).filter(|gone| !gone.is_zero())
         else {
             return;
         };
-        if self.prints_in_recent > 0 {
-            gone = self.explain_by_prints(level, gone);
+        self.shrank = true;
+        if !self.printed.is_empty() {
+            gone = self.explain_by_prints(level, gone, now);
         }
         if gone.is_zero() {
             return;
         }
-        if !self.consumed.is_empty() {
-            self.forget(level.outcome, level.price, gone);
-        }
-        self.recent.push_back(Move {
-            kind: MoveKind::Decrease,
+        self.decreases.push_back(Move {
             ladder: level.outcome,
             price: level.price,
             left: gone,
             before: level.before,
+            after: level.after,
             row,
-            at,
+            at: now.at,
+            venue_at: now.venue_at,
         });
     }
 
     /// Takes off a decrease what earlier prints at the level explain.
     #[inline(never)]
-    fn explain_by_prints(&mut self, level: Touched, mut gone: Shares) -> Shares {
-        for earlier in &mut self.recent {
-            if earlier.kind == MoveKind::Print
-                && (earlier.ladder, earlier.price) == (level.outcome, level.price)
-            {
-                let part = earlier.left.min(gone);
-                earlier.left -= part;
-                gone -= part;
-            }
-        }
+    fn explain_by_prints(&mut self, level: Touched, mut gone: Shares, now: Now) -> Shares {
+        let Now { venue_at, window, .. } = now;
+        let of = Netting { ladder: level.outcome, price: level.price, venue_at, window };
+        self.printed.retain_mut(|earlier| {
+            earlier.explain(of, &mut gone);
+            !earlier.left.is_zero()
+        });
         gone
     }
 
     /// Remembers a print that no decrease explained.
     pub(crate) fn remember_print(&mut self, print: Move) {
-        self.prints_in_recent += 1;
-        self.recent.push_back(print);
+        self.printed.push(print);
     }
 
-    /// The oldest move that is older than `window`, removed.
+    /// Forgets the prints that are older than `window`: what they took was displayed again with the trade.
+    #[inline]
+    pub(crate) fn forget_prints(&mut self, now: Time, window: Span) {
+        if !self.printed.is_empty() {
+            self.printed.retain(|print| print.at.until(now) <= window);
+        }
+    }
+
+    /// Remembers a decrease that counts as a cancel, for prints that come up to `most` after it.
+    pub(crate) fn remember_cancel(&mut self, step: Move, now: Time, most: Span) {
+        while self.cancels.front().is_some_and(|first| first.at.until(now) > most) {
+            self.cancels.pop_front();
+        }
+        if !step.left.is_zero() {
+            self.cancels.push_back(step);
+        }
+    }
+
+    /// The oldest decrease that is older than `window`, removed.
     #[inline]
     pub(crate) fn pop_expired(&mut self, now: Time, window: Span) -> Option<Move> {
-        let oldest = self.recent.front()?;
+        let oldest = self.decreases.front()?;
         if oldest.at.until(now) <= window {
             return None;
         }
-        let expired = self.recent.pop_front()?;
-        if expired.kind == MoveKind::Print {
-            self.prints_in_recent -= 1;
-        }
-        Some(expired)
+        self.decreases.pop_front()
     }
 
     /// The part of recent decreases at a level that no print explains yet.
     pub(crate) fn unexplained(&self, ladder: Outcome, price: Price) -> Shares {
-        let mut sum = Shares::ZERO;
-        for step in &self.recent {
-            if step.kind == MoveKind::Decrease && (step.ladder, step.price) == (ladder, price) {
-                sum = Shares::new(sum.micros().saturating_add(step.left.micros()));
-            }
-        }
-        sum
+        left_at(&self.decreases, ladder, price)
     }
 
     /// Begins a batch if none is open, and puts the row's times into it.
@@ -225,6 +368,17 @@ impl MarketSlot {
         }
         self.batch.last_at = at;
     }
+}
+
+/// What is left of the moves of one level.
+fn left_at<'a>(moves: impl IntoIterator<Item = &'a Move>, ladder: Outcome, price: Price) -> Shares {
+    let mut sum = Shares::ZERO;
+    for step in moves {
+        if (step.ladder, step.price) == (ladder, price) {
+            sum = Shares::new(sum.micros().saturating_add(step.left.micros()));
+        }
+    }
+    sum
 }
 
 /// Whether a bid is part of a crossed book: the other ladder's best bid crosses it. Such a level is a

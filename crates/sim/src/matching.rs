@@ -2,8 +2,8 @@
 //! `resting`.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, PlaceOrder, Price,
-    RejectReason, Role, Shares, Side, Tif, Time, Usdc,
+    Basis, Book, CancelReason, ClientOrderId, Command, FeeRate, Fill, OrderUpdate, Outcome,
+    PlaceOrder, Price, RejectReason, Role, Shares, Side, Tif, Time, Usdc,
 };
 
 use crate::chance::Stream;
@@ -12,12 +12,13 @@ use crate::due::SimAction;
 use crate::market_state::{crosses, is_crossed_level};
 use crate::order::{End, Stage, VenueOrder, place};
 use crate::rules::{self, Admitted};
+use crate::snapshot_takers::{Depth, worse};
 use crate::state::Sim;
+use crate::taker_delay::taker_delay;
 
 /// What an incoming order takes from one displayed level.
 #[derive(Debug, Clone, Copy)]
-struct LevelTake {
-    counter_bid: Price,
+pub(crate) struct LevelTake {
     price: Price,
     shares: Shares,
     notional: Usdc,
@@ -26,8 +27,8 @@ struct LevelTake {
 
 /// Everything an incoming order takes, and what is missing.
 #[derive(Debug, Default)]
-struct DepthWalk {
-    takes: Vec<LevelTake>,
+pub(crate) struct DepthWalk {
+    pub(crate) takes: Vec<LevelTake>,
     fee: Usdc,
     /// Shares that the depth does not give; for a buy, what the unspent pUSD buys at the limit.
     missing: Shares,
@@ -89,7 +90,12 @@ impl Sim {
             self.config.rounding,
             matching.minimum_binds_immediate,
         )?;
-        let taker_delay = slot.market.taker_delay;
+        let (taker_delay, assumed) =
+            taker_delay(&slot.market, self.now, matching.assume_taker_delay);
+        if self.is_void(key) {
+            let text = "the book is invalidated: nothing is known until data of it comes";
+            return Err(RejectReason::Other(text.to_owned()));
+        }
         let order = self.draft(place, &admitted);
         if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
@@ -105,7 +111,9 @@ impl Sim {
         if marketable && place.side == Side::Buy && worth < rules::LEAST_MARKETABLE {
             return Err(RejectReason::BelowMarketableMinimum);
         }
-        let held_back = marketable && taker_delay.as_nanos() > 0;
+        let delayed = marketable && taker_delay.as_nanos() > 0;
+        let awaits = marketable && !delayed && self.waits_for_snapshot(key);
+        let held_back = delayed || awaits;
         if !held_back {
             check_kill(place.tif, &walk)?;
         }
@@ -116,8 +124,11 @@ impl Sim {
             self.schedule(rules::removal(expires), SimAction::Expire(id));
         }
         self.orders.insert(id, order);
-        if held_back {
+        if awaits {
+            self.answer_awaiting(key, id);
+        } else if delayed {
             self.counters.delayed += 1;
+            self.counters.delayed_by_assumption += u64::from(assumed);
             self.slots[key.index()].delayed.push(id);
             self.schedule(self.now + taker_delay, SimAction::Release(id));
             self.answer_placement(id, OrderUpdate::Delayed);
@@ -149,6 +160,9 @@ impl Sim {
             reserved_cash: Usdc::ZERO,
             reserved_shares: Shares::ZERO,
             ahead: Shares::ZERO,
+            unstated: false,
+            doubtful: false,
+            depth_met: None,
             since_row: 0,
             since: self.now,
             number: self.arrivals,
@@ -188,43 +202,65 @@ impl Sim {
         })
     }
 
-    /// Whether the order crosses a displayed level that we have not consumed; levels of a crossed book
+    /// Whether the order crosses a displayed level of which something is left; levels of a crossed book
     /// count.
     fn would_cross(&self, order: &VenueOrder) -> bool {
-        let key = order.token.market();
-        let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
-            return false;
-        };
-        for (bid, shown) in book.levels(order.counter(), Side::Buy) {
-            if !crosses(bid, order.bid) {
-                return false;
-            }
-            if !slot.available(order.counter(), bid, shown).is_zero() {
-                return true;
-            }
-        }
-        false
+        let (refill, now) = (self.config.matching.refill, self.now);
+        let slot = &self.slots[order.token.market().index()];
+        self.crosses_level(order, |ladder, bid, shown| {
+            slot.available(ladder, bid, shown, refill, now)
+        })
     }
 
-    /// Walks the displayed depth that is left for us, best price first.
+    /// Whether a displayed level that we have not consumed stands through the price of an order. One that a
+    /// print may have taken counts: it stood there when the order came.
+    pub(crate) fn stands_through(&self, order: &VenueOrder) -> bool {
+        let (refill, now) = (self.config.matching.refill, self.now);
+        let slot = &self.slots[order.token.market().index()];
+        self.crosses_level(order, |ladder, bid, shown| {
+            slot.not_consumed(ladder, bid, shown, refill, now)
+        })
+    }
+
+    fn crosses_level(
+        &self,
+        order: &VenueOrder,
+        left: impl Fn(Outcome, Price, Shares) -> Shares,
+    ) -> bool {
+        let Some(book) = self.books.get(order.token.market()) else { return false };
+        book.levels(order.counter(), Side::Buy)
+            .take_while(|(bid, _)| crosses(*bid, order.bid))
+            .any(|(bid, shown)| !left(order.counter(), bid, shown).is_zero())
+    }
+
+    /// The displayed levels that the order crosses, with what is left of them for us, best first.
+    pub(crate) fn depth_for(&self, order: &VenueOrder) -> Depth {
+        let (refill, now) = (self.config.matching.refill, self.now);
+        let key = order.token.market();
+        let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
+            return Depth::new();
+        };
+        let counter = order.counter();
+        book.levels(counter, Side::Buy)
+            .take_while(|(bid, _)| crosses(*bid, order.bid))
+            .filter(|(bid, _)| !is_crossed_level(book, counter, *bid))
+            .map(|(bid, shown)| (bid, slot.available(counter, bid, shown, refill, now)))
+            .collect()
+    }
+
+    /// Walks the displayed depth that is left for us, best price first; of an order that waited for a
+    /// snapshot, the worse of what it met and what is there now.
     ///
     /// A buy is bounded by the pUSD it may spend and gets more shares at better prices; each level's
     /// notional is rounded up for a buyer and down for a seller, the fee is charged per level.
-    fn walk_depth(&mut self, order: &VenueOrder, fee: FeeRate) -> DepthWalk {
-        let key = order.token.market();
-        let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
-            return DepthWalk::default();
-        };
+    pub(crate) fn walk_depth(&mut self, order: &VenueOrder, fee: FeeRate) -> DepthWalk {
+        let mut depth = self.depth_for(order);
+        if let Some(met) = &order.depth_met {
+            depth = worse(met, &depth);
+        }
         let (mut money, mut open) = (order.money, order.open);
         let mut walk = DepthWalk::default();
-        for (bid, shown) in book.levels(order.counter(), Side::Buy) {
-            if !crosses(bid, order.bid) {
-                break;
-            }
-            if is_crossed_level(book, order.counter(), bid) {
-                self.counters.crossed_levels_skipped += 1;
-                continue;
-            }
+        for (bid, available) in depth {
             let price = order.price_of(bid);
             if price == Price::ZERO {
                 // A price of zero comes from a bid of one dollar: a defect of the data.
@@ -234,11 +270,11 @@ impl Sim {
                 Side::Buy => price.shares_for(money).unwrap_or(Shares::ZERO),
                 Side::Sell => open,
             };
-            let shares = slot.available(order.counter(), bid, shown).min(wanted);
+            if wanted.is_zero() {
+                break;
+            }
+            let shares = available.min(wanted);
             if shares.is_zero() {
-                if wanted.is_zero() {
-                    break;
-                }
                 continue;
             }
             let notional = match order.side {
@@ -251,20 +287,45 @@ impl Sim {
                 Side::Sell => open -= shares,
             }
             walk.fee += fee;
-            walk.takes.push(LevelTake { counter_bid: bid, price, shares, notional, fee });
+            walk.takes.push(LevelTake { price, shares, notional, fee });
         }
         walk.missing = match order.side {
             Side::Buy => order.price.shares_for(money).unwrap_or(Shares::ZERO),
             Side::Sell => open,
         };
+        self.counters.crossed_levels_skipped += self.crossed_levels(order);
         walk
+    }
+
+    /// How many displayed levels the order crosses that belong to a crossed book.
+    fn crossed_levels(&self, order: &VenueOrder) -> u64 {
+        let Some(book) = self.books.get(order.token.market()) else { return 0 };
+        let counter = order.counter();
+        let reached =
+            book.levels(counter, Side::Buy).take_while(|(bid, _)| crosses(*bid, order.bid));
+        reached.filter(|(bid, _)| is_crossed_level(book, counter, *bid)).count() as u64
+    }
+
+    /// Consumes shares of the displayed levels that the order crosses, best first.
+    fn consume_best(&mut self, id: ClientOrderId, mut shares: Shares) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let (key, counter, refill) =
+            (order.token.market(), order.counter(), self.config.matching.refill);
+        let depth = self.depth_for(order).into_iter();
+        let priced = depth.filter(|(bid, _)| order.price_of(*bid) != Price::ZERO);
+        for (bid, available) in priced.collect::<Depth>() {
+            let part = available.min(shares);
+            shares -= part;
+            if !part.is_zero() {
+                self.slots[key.index()].consume((counter, bid), part, refill, self.now);
+            }
+        }
     }
 
     /// Makes the matches of the walk, then rests or ends the rest of the order.
     fn execute(&mut self, id: ClientOrderId, walk: DepthWalk) {
         for take in &walk.takes {
             let Some(order) = self.orders.get_mut(&id) else { return };
-            let (key, counter) = (order.token.market(), order.counter());
             order.matched += take.shares;
             match order.side {
                 Side::Buy => {
@@ -276,7 +337,7 @@ impl Sim {
                     order.reserved_shares -= take.shares;
                 }
             }
-            self.slots[key.index()].consume(counter, take.counter_bid, take.shares);
+            self.consume_best(id, take.shares);
             let fill = Fill {
                 shares: take.shares,
                 notional: take.notional,
@@ -309,13 +370,22 @@ impl Sim {
         let key = order.token.market();
         let slot = &mut self.slots[key.index()];
         slot.delayed.retain(|delayed| *delayed != id);
+        slot.awaiting.retain(|awaiting| *awaiting != id);
         let fee = match slot.market.fees.at(self.now) {
             Ok(fee) if slot.state.trades() => fee,
             _ => return self.end(id, End::Cancelled(CancelReason::MarketEnded)),
         };
+        let tick = self.books.get(key).map(Book::tick);
+        let tradable = tick.is_some_and(|tick| order.price.tradable(tick));
+        if self.is_void(key) || !tradable {
+            return self.end(id, End::Cancelled(CancelReason::ByVenue));
+        }
         if self.crosses_own(&order) {
             self.counters.self_cross_prevented += 1;
             return self.end(id, End::Cancelled(CancelReason::ByVenue));
+        }
+        if self.waits_after_delay(id, fee) {
+            return;
         }
         let walk = self.walk_depth(&order, fee);
         // A fee rate that rose during the delay can exceed the reservation.

@@ -5,6 +5,8 @@ use polydesk_domain::{
     CancelReason, ClientOrderId, OrderUpdate, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
 };
 
+use crate::snapshot_takers::Depth;
+
 /// Where an open order is at the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -53,6 +55,9 @@ impl EndedOrder {
     }
 }
 
+/// The queue of an order whose level is not stated: nothing serves it.
+pub(crate) const UNKNOWN_AHEAD: Shares = Shares::new(u64::MAX);
+
 /// An open order at the exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct VenueOrder {
@@ -77,8 +82,14 @@ pub(crate) struct VenueOrder {
     /// pUSD and shares that the bank has reserved for it.
     pub(crate) reserved_cash: Usdc,
     pub(crate) reserved_shares: Shares,
-    /// Shares of other participants ahead of it at its level.
+    /// Shares of other participants ahead of it at its level; [`UNKNOWN_AHEAD`] until that is stated.
     pub(crate) ahead: Shares,
+    /// Whether the data has not stated its level since it came to rest or since the book was lost.
+    pub(crate) unstated: bool,
+    /// Whether the opposite side may stand through its price since it came to rest.
+    pub(crate) doubtful: bool,
+    /// What was left on the opposite ladder when it began to wait for the next snapshot.
+    pub(crate) depth_met: Option<Depth>,
     /// Rows of market data that the exchange had seen when it came to rest: older rows cannot fill it.
     pub(crate) since_row: u64,
     /// When it came to rest.

@@ -6,23 +6,24 @@ use crate::QueueModel;
 
 /// The queue ahead after `cancelled` shares left a level that showed `before` of others.
 ///
-/// The part that comes from ahead is rounded down, so rounding never helps our order. Except in the
-/// pessimistic model, the queue ahead is at most what the level still shows.
+/// The part that comes from ahead is rounded down, so rounding never helps our order. In every model the
+/// queue ahead is at most `after`, what the level showed after the decrease: an empty level has no queue.
 pub(crate) fn after_cancel(
     model: QueueModel,
     ahead: Shares,
     before: Shares,
     cancelled: Shares,
+    after: Shares,
 ) -> Shares {
     let behind = before.saturating_sub(ahead);
     let from_ahead = match model {
-        QueueModel::Pessimistic => return ahead,
+        QueueModel::Pessimistic => Shares::ZERO,
         QueueModel::Proportional => cancelled.scale_floor(ahead.micros(), before.micros()),
         QueueModel::Power { exponent } => {
             cancelled.scale_floor(u64::from(weight(ahead, behind, exponent)), 1_000_000_000)
         }
     };
-    ahead.saturating_sub(from_ahead).min(before.saturating_sub(cancelled))
+    ahead.saturating_sub(from_ahead).min(after)
 }
 
 /// `ahead^n / (ahead^n + behind^n)` in billionths, rounded down. Only products, sums and one quotient
@@ -48,8 +49,9 @@ mod tests {
     fn cancels_move_the_queue_by_the_formula_of_each_model() {
         let power = |exponent| QueueModel::Power { exponent };
         for (model, ahead, before, cancelled, want) in [
-            (QueueModel::Pessimistic, 60, 100, 50, 60),
-            (QueueModel::Pessimistic, 60, 100, 100, 60),
+            (QueueModel::Pessimistic, 60, 100, 40, 60),
+            (QueueModel::Pessimistic, 60, 100, 50, 50),
+            (QueueModel::Pessimistic, 60, 100, 100, 0),
             (QueueModel::Proportional, 60, 100, 50, 30),
             (QueueModel::Proportional, 100, 100, 10, 90),
             (QueueModel::Proportional, 0, 100, 10, 0),
@@ -64,7 +66,8 @@ mod tests {
         ] {
             let [ahead, before, cancelled, want] =
                 [ahead, before, cancelled, want].map(Shares::whole);
-            let got = after_cancel(model, ahead, before, cancelled);
+            let after = before.saturating_sub(cancelled);
+            let got = after_cancel(model, ahead, before, cancelled, after);
             // Rounding down leaves up to a billionth of the cancel ahead.
             assert!(
                 got >= want && got.saturating_sub(want).micros() <= 1,

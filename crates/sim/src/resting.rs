@@ -1,7 +1,8 @@
 //! Orders in the book: resting, maker fills, cancels, expiry, the end of their market.
 
 use polydesk_domain::{
-    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Usdc,
+    Basis, CancelReason, ClientOrderId, Fill, MarketKey, OrderUpdate, Role, Shares, Side, Tick,
+    Usdc,
 };
 
 use crate::chance::Stream;
@@ -11,30 +12,24 @@ use crate::order::{End, EndedOrder, Stage};
 use crate::state::Sim;
 
 impl Sim {
-    /// Puts an order into the book, behind everything displayed at its level.
+    /// Puts an order into the book, behind everything that is displayed at its level or may be there.
     pub(crate) fn rest(&mut self, id: ClientOrderId) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         let key = order.token.market();
-        let slot = &mut self.slots[key.index()];
-        let shown = self
-            .books
-            .get(key)
-            .map_or(Shares::ZERO, |book| book.size_at(order.ladder, Side::Buy, order.bid));
         order.stage = Stage::Resting;
-        order.ahead = slot.available(order.ladder, order.bid, shown);
         order.since_row = self.rows;
         order.since = self.now;
         // Makers pay no fee: its part of the reservation is released.
         let surplus = order.reserved_cash - order.money;
         order.reserved_cash = order.money;
-        self.counters.queue_waits += u64::from(!order.ahead.is_zero());
         let rank = (order.ladder, std::cmp::Reverse(order.bid), order.number);
-        let orders = &self.orders;
+        let (slot, orders) = (&mut self.slots[key.index()], &self.orders);
         let position = slot.resting.partition_point(|other| {
             let other = &orders[other];
             (other.ladder, std::cmp::Reverse(other.bid), other.number) < rank
         });
         slot.resting.insert(position, id);
+        self.take_place(id);
         if !surplus.is_zero() {
             self.bank.release_cash(surplus);
         }
@@ -57,6 +52,7 @@ impl Sim {
         let slot = &mut self.slots[order.token.market().index()];
         slot.resting.retain(|other| *other != id);
         slot.delayed.retain(|other| *other != id);
+        slot.awaiting.retain(|other| *other != id);
         if !order.reserved_cash.is_zero() {
             self.bank.release_cash(order.reserved_cash);
         }
@@ -165,6 +161,19 @@ impl Sim {
 
     pub(crate) fn expire(&mut self, id: ClientOrderId) {
         self.end(id, End::Expired);
+    }
+
+    /// The tick size of a market changes: the venue cancels resting orders whose price is no multiple of it.
+    /// The local exchange does the same by the same rule, [`polydesk_domain::Price::tradable`].
+    pub(crate) fn cancel_off_tick(&mut self, key: MarketKey, tick: Tick) {
+        if !self.is_listed(key) {
+            return;
+        }
+        for id in self.slots[key.index()].resting.clone() {
+            if self.orders.get(&id).is_some_and(|order| !order.price.tradable(tick)) {
+                self.end(id, End::Cancelled(CancelReason::ByVenue));
+            }
+        }
     }
 
     /// Trading in a market is over: all our orders there end.

@@ -183,6 +183,7 @@ impl Sim {
                 self.track(key);
                 return;
             }
+            self.expire_moves(key, self.now);
         }
         self.run_now(due);
     }

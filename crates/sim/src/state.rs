@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Books, Cash, ClientOrderId, ConversionId, Event, MarketKey, Shares, Time, Token, Universe, Usdc,
+    Books, Cash, ClientOrderId, ConversionId, Event, MarketKey, Shares, Span, Time, Token,
+    Universe, Usdc,
 };
 
 use crate::bank::{Bank, Broken};
@@ -94,6 +95,8 @@ pub struct Sim {
     /// Rebates accrued per day (UTC) and market.
     pub(crate) rebates: BTreeMap<(i64, MarketKey), Usdc>,
     pub(crate) counters: SimCounters,
+    /// How long a decrease waits for its print: the netting window, or the largest lag of a late print.
+    pub(crate) netting_wait: Span,
     pub(crate) mode: VenueMode,
     /// The first listing under another key than this exchange gives.
     pub(crate) wrong_key: Option<Broken>,
@@ -108,6 +111,7 @@ impl Sim {
         config.check()?;
         Ok(Sim {
             bank: Bank::new(config.starting_cash),
+            netting_wait: config.matching.netting_window,
             config,
             chance: SeededRandom::new(seed),
             seed,
@@ -130,7 +134,10 @@ impl Sim {
             trade_serial: 0,
             splits: Usdc::ZERO,
             rebates: BTreeMap::new(),
-            counters: SimCounters::default(),
+            counters: SimCounters {
+                netting_wait_ms: config.matching.netting_window.as_millis(),
+                ..SimCounters::default()
+            },
             mode: VenueMode::Normal,
             wrong_key: None,
         })

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, OwnTrade, Price, Shares, Side, Token,
+    AccountSnapshot, ClientOrderId, MarketKey, OrderHash, OwnTrade, Price, Shares, Side, Span,
+    Token,
 };
 
 use crate::bank::{AccountView, Broken};
 use crate::order::Stage;
 use crate::state::Sim;
+use crate::taker_delay::taker_delay;
 
 /// What can fill a resting order in a market, by the data seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -77,6 +79,16 @@ impl Sim {
         match self.slots.get(market.index()) {
             Some(slot) if slot.prints_seen => FillRule::PrintsAndCrossings,
             _ => FillRule::CrossingsOnly,
+        }
+    }
+
+    /// How long marketable orders in a market are held back now, and whether that is assumed from its category
+    /// and date because no record of it exists.
+    pub fn taker_delay(&self, market: MarketKey) -> (Span, bool) {
+        let assume = self.config.matching.assume_taker_delay;
+        match self.slots.get(market.index()) {
+            Some(slot) => taker_delay(&slot.market, self.now, assume),
+            None => (Span::ZERO, false),
         }
     }
 

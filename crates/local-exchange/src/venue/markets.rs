@@ -340,7 +340,8 @@ impl Venue {
         }
     }
 
-    /// Changes the tick size. Resting orders at prices between two new ticks are cancelled by the venue.
+    /// Changes the tick size. Resting orders whose price is no multiple of it become INVALID; the simulated
+    /// exchange cancels them by the same rule, [`polydesk_domain::Price::tradable`].
     pub fn set_tick(&mut self, key: MarketKey, tick: Tick) {
         let Some(listed) = self.listed.get_mut(key.index()) else { return };
         let old = listed.listing.market.tick;

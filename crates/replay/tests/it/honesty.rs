@@ -50,7 +50,7 @@ fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
     Box::new(Once(Some(Action::Quotes(vec![quote]))))
 }
 
-fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
+pub fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
     Box::new(Once(Some(Action::Trade(TradeIntent {
         token: Token(0),
         side: Side::Buy,
@@ -62,7 +62,7 @@ fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
     }))))
 }
 
-fn listed() -> Stamped {
+pub fn listed() -> Stamped {
     row(
         0,
         Event::Market(MarketEvent::Listed {
@@ -120,7 +120,7 @@ fn mirrored_books_give_liquidity_once() {
 }
 
 /// Records its views with their times.
-struct Witness(Arc<Mutex<Vec<(Time, Price)>>>);
+pub struct Witness(pub Arc<Mutex<Vec<(Time, Price)>>>);
 
 impl Strategy for Witness {
     fn id(&self) -> StrategyId {

@@ -6,5 +6,6 @@ mod expiry;
 mod exposure;
 mod honesty;
 mod laws;
+mod received;
 mod restart;
 mod rig;

@@ -170,7 +170,7 @@ fn data_from_before_an_order_came_to_rest_never_fill_it() {
         config,
         expect![[r#"
             0ms list
-            0ms snap yes 0.41x5 / 0.42x50
+            0ms snap yes 0.41x5 0.39x5 / 0.42x50
             100ms buy #1 yes 10 at 0.40 gtc
             > 100ms #1 Live
             140ms print yes sell 0.40 50
@@ -256,13 +256,15 @@ fn cancels_advance_the_queue_by_the_queue_model() {
         script(QueueModel::Pessimistic),
         expect![[r#"
             0ms list
-            0ms snap yes 0.40x100 / 0.45x10
+            0ms snap yes 0.40x60 / 0.45x10
             1ms buy #1 yes 10 at 0.40 gtc
             > 1ms #1 Live
-            100ms level yes buy 0.40 40
-            300ms print yes sell 0.40 45
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 80
+            300ms print yes sell 0.40 55
             400ms print yes sell 0.40 60
-            > 400ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            > 400ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+            > 400ms #1 filled 10
             500ms until
         "#]],
     );
@@ -270,12 +272,13 @@ fn cancels_advance_the_queue_by_the_queue_model() {
         script(QueueModel::Proportional),
         expect![[r#"
             0ms list
-            0ms snap yes 0.40x100 / 0.45x10
+            0ms snap yes 0.40x60 / 0.45x10
             1ms buy #1 yes 10 at 0.40 gtc
             > 1ms #1 Live
-            100ms level yes buy 0.40 40
-            300ms print yes sell 0.40 45
-            > 300ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 80
+            300ms print yes sell 0.40 55
+            > 300ms #1 Matched buy 7 at 0.4000 for 2.80 fee 0.00 as Maker
             500ms until
         "#]],
     );
@@ -293,6 +296,65 @@ fn cancels_advance_the_queue_by_the_queue_model() {
             400ms until
         "#]],
     );
+}
+
+#[test]
+fn a_print_whose_row_is_late_does_not_move_the_queue_twice() {
+    let mut config = plain();
+    config.queue = QueueModel::Power { exponent: 2 };
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 0.39x5 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.42 gtc
+            > 2ms #2 Live
+            A trade of forty; the row of its print is 2.4 s late. The order at the better price fills.
+            100ms level yes buy 0.40 60
+            2500ms@110ms print yes sell 0.40 40
+            > 2500ms #2 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Maker
+            > 2500ms #2 filled 10
+            Sixty are ahead of the other order, and not twenty.
+            2550ms level yes buy 0.40 100
+            From now on a level change waits so long: this trade is netted in time, and twenty are ahead.
+            3000ms level yes buy 0.40 60
+            5000ms@3010ms print yes sell 0.40 40
+            6000ms print yes sell 0.40 25
+            > 6000ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            6100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn an_empty_level_has_no_queue_in_any_model() {
+    let models = [
+        QueueModel::Pessimistic,
+        QueueModel::Proportional,
+        QueueModel::Power { exponent: 1 },
+        QueueModel::Power { exponent: 8 },
+    ];
+    for queue in models {
+        story(
+            SimConfig { queue, ..plain() },
+            expect![[r#"
+                0ms list
+                0ms snap yes 0.40x1000 / 0.45x10
+                1ms buy #1 yes 10 at 0.40 gtc
+                > 1ms #1 Live
+                A thousand ahead of us cancel; thirty come behind us and are sold.
+                100ms level yes buy 0.40 0
+                300ms level yes buy 0.40 30
+                400ms print yes sell 0.40 30
+                > 400ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+                > 400ms #1 filled 10
+                410ms level yes buy 0.40 0
+                500ms until
+            "#]],
+        );
+    }
 }
 
 #[test]
@@ -328,7 +390,7 @@ fn an_interruption_refills_nothing() {
             > 1ms #1 filled 10
             2ms interrupt
             3ms spend #2 yes 4.20 at 0.42 fok
-            > 3ms #2 refused: fok_killed
+            > 3ms #2 refused: other
             4ms snap yes 0.40x100 / 0.42x10
             5ms spend #3 yes 4.20 at 0.42 fok
             > 5ms #3 refused: fok_killed
@@ -412,6 +474,38 @@ fn a_tick_size_change_refills_nothing() {
             5ms buy #3 yes 10 at 0.405 gtc
             > 5ms #3 Live
             6ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_coarser_tick_size_cancels_the_orders_that_are_no_multiple_of_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list tick 0.001 delay 1s
+            0ms snap yes 0.400x100 / 0.450x10
+            1ms buy #1 yes 10 at 0.405 gtc
+            > 1ms #1 Live
+            2ms buy #2 yes 10 at 0.41 gtc
+            > 2ms #2 Live
+            3ms buy #3 no 10 at 0.535 gtc
+            > 3ms #3 Live
+            10ms spend #4 yes 5 at 0.455 fak
+            > 10ms #4 Delayed
+            11ms buy #5 yes 10 at 0.455 gtc
+            > 11ms #5 Delayed
+            100ms tick 0.01
+            > 100ms #1 cancelled ByVenue, matched 0
+            > 100ms #3 cancelled ByVenue, matched 0
+            110ms snap yes 0.40x100 / 0.45x10
+            A print that would have filled them.
+            200ms print yes sell 0.39 30
+            > 200ms #2 Matched buy 10 at 0.4100 for 4.10 fee 0.00 as Maker
+            > 200ms #2 filled 10
+            > 1010ms #4 cancelled ByVenue, matched 0
+            > 1011ms #5 cancelled ByVenue, matched 0
+            2s until
         "#]],
     );
 }
@@ -526,4 +620,68 @@ fn without_prints_only_a_crossing_fills_and_the_fill_rule_shows_it() {
     assert_eq!(player.sim.counters().fills_by_crossing, 1);
     player.row("print yes sell 0.30 1");
     assert_eq!(player.sim.fill_rule(market), FillRule::PrintsAndCrossings);
+}
+
+#[test]
+fn a_second_own_order_waits_for_its_own_queue_once() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 80
+            60ms buy #2 yes 10 at 0.40 gtc
+            > 60ms #2 Live
+            Fifty of the eighty before #2 are before #1 too.
+            100ms print yes sell 0.40 97
+            > 100ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+            > 100ms #1 filled 10
+            > 100ms #2 Matched buy 7 at 0.4000 for 2.80 fee 0.00 as Maker
+            200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn there_is_no_queue_of_shares_that_we_took() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            1ms split #1 200
+            > 1ms Split -200.00 shares 200 and 200
+            20s sell #2 yes 80 at 0.40 fak
+            > 20000ms #2 Matched
+            > 20000ms #2 Matched sell 80 at 0.4000 for 32.00 fee 0.00 as Taker
+            > 20000ms #2 filled 80
+            21s buy #3 yes 10 at 0.40 gtc
+            > 21000ms #3 Live
+            Twenty of the hundred displayed are left ahead.
+            22s print yes sell 0.40 25
+            > 22000ms #3 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            23s until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_older_than_our_order_serves_no_queue_before_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x100 / 0.45x10
+            The print leads its level change: seventy are left when the order comes.
+            100ms print yes sell 0.40 30
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            120ms level yes buy 0.40 70
+            300ms print yes sell 0.40 75
+            > 300ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            400ms until
+        "#]],
+    );
 }

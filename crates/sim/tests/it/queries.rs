@@ -36,7 +36,7 @@ fn an_order_is_answered_by_its_state_and_all_its_matches_in_their_order() {
             > 6050ms #1 Matched
             > 6050ms #1 Mined buy 4 at 0.4900 for 1.96 fee 0.00 as Taker
             > 6050ms #1 Mined buy 4 at 0.5000 for 2.00 fee 0.00 as Taker
-            8s print yes sell 0.49 9
+            8s print yes sell 0.45 9
             9s query #1
             > 9050ms #1 filled 10.08
             > 9050ms #1 Mined buy 4 at 0.4900 for 1.96 fee 0.00 as Taker

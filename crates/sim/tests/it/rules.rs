@@ -799,3 +799,87 @@ fn an_order_in_flight_is_unknown_and_not_absent() {
         "#]],
     );
 }
+
+#[test]
+fn a_taker_delay_that_is_not_recorded_is_that_of_the_category() {
+    let script = |assume| {
+        let mut config = plain();
+        config.matching.assume_taker_delay = assume;
+        config
+    };
+    story(
+        script(true),
+        expect![[r#"
+            0ms list category sports
+            0ms snap yes 0.40x100 / 0.50x10
+            1s spend #1 yes 5 at 0.50 fok
+            > 1000ms #1 Delayed
+            1500ms level yes sell 0.50 0
+            > 2000ms #1 cancelled Killed, matched 0
+            3s until
+        "#]],
+    );
+    story(
+        script(false),
+        expect![[r#"
+            0ms list category sports
+            0ms snap yes 0.40x100 / 0.50x10
+            1s spend #1 yes 5 at 0.50 fok
+            > 1000ms #1 Matched
+            > 1000ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.00 as Taker
+            > 1000ms #1 filled 10
+            1500ms level yes sell 0.50 0
+            3s until
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_fill_earns_no_rebate() {
+    let mut config = plain();
+    config.rebates.least = Usdc::ZERO;
+    config.settlement.fail_ppm = 1_000_000;
+    story(
+        config,
+        expect![[r#"
+            0ms list fee 70000
+            0ms snap yes 0.40x1 / 0.55x100
+            1s buy #1 yes 500 at 0.50 gtc
+            > 1000ms #1 Live
+            2s print yes sell 0.49 400
+            > 2000ms #1 Matched buy 400 at 0.5000 for 200.00 fee 0.00 as Maker
+            > 6000ms #1 Retrying buy 400 at 0.5000 for 200.00 fee 0.00 as Maker
+            > 6000ms #1 Failed buy 400 at 0.5000 for 200.00 fee 0.00 as Maker
+            13s account
+            > free 950.00 reserved 50.00 in flight 0.00 to come 0.00
+            14h account
+            > free 950.00 reserved 50.00 in flight 0.00 to come 0.00
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_delay_never_spends_more_than_was_reserved() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list fee 20000 raised 1500ms delay 1s
+            0ms snap yes 0.40x100 / 0.50x100
+            100ms spend #1 yes 5 at 0.50 fok
+            > 100ms #1 Delayed
+            The fee rises before this order is released: its reservation does not cover it.
+            1s spend #2 yes 5 at 0.50 fok
+            > 1000ms #2 Delayed
+            1100ms buy #3 yes 10 at 0.50 gtc
+            > 1100ms #1 Matched
+            > 1100ms #1 Matched buy 10 at 0.5000 for 5.00 fee 0.05 as Taker
+            > 1100ms #1 filled 10
+            > 1100ms #3 Delayed
+            > 2000ms #2 cancelled Killed, matched 0
+            > 2100ms #3 cancelled Killed, matched 0
+            3s account
+            > free 994.95 reserved 0.00 in flight 5.05 to come 0.00
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 10
+        "#]],
+    );
+}

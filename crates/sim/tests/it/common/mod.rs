@@ -50,7 +50,9 @@ impl Player {
 
     fn play(&mut self, line: &str, lines: &mut Vec<String>) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let at = START + span(words[0]);
+        // `2600ms@100ms`: the row comes 2.5 s after the venue's time of it.
+        let (at, venue_at) = words[0].split_once('@').unwrap_or((words[0], words[0]));
+        let (at, venue_at) = (START + span(at), START + span(venue_at));
         let mut events = Vec::new();
         self.sim.advance(at - Span::nanos(1), &mut events);
         show(&events, lines);
@@ -72,12 +74,16 @@ impl Player {
                 show(&events, lines);
                 lines.extend(snapshot(&self.sim));
             }
-            _ => self.act(at, &words[1..]),
+            _ => self.act_late(at, venue_at, &words[1..]),
         }
         self.sim.check_conservation().unwrap();
     }
 
     fn act(&mut self, at: Time, words: &[&str]) {
+        self.act_late(at, at, words);
+    }
+
+    fn act_late(&mut self, at: Time, venue_at: Time, words: &[&str]) {
         if let Some(command) = command(words, at) {
             return self.sim.submit(at, &command);
         }
@@ -135,7 +141,7 @@ impl Player {
             other => panic!("unknown line {other:?}"),
         };
         self.seq += 1;
-        self.sim.on_market(&Stamped { at, venue_at: at, seq: self.seq, event });
+        self.sim.on_market(&Stamped { at, venue_at, seq: self.seq, event });
     }
 }
 
@@ -191,11 +197,24 @@ fn market(number: u64, facts: &[&str]) -> Market {
                 let rate = FeeRate::checked(value.parse().unwrap(), 1, 250_000).unwrap();
                 market.fees = Fees::flat(rate);
             }
+            // The rate becomes 20 % at a time.
+            "raised" => {
+                let raised = FeeRate::checked(200_000, 1, 0).unwrap();
+                let (before, from) = (market.fees.at(START).unwrap(), START + span(value));
+                market.fees = Fees::schedule(vec![
+                    FeePeriod { from: Time::MIN, rate: before },
+                    FeePeriod { from, rate: raised },
+                ]);
+            }
             "fees" => market.fees = Fees::UNKNOWN,
             "delay" => market.taker_delay = span(value),
             "tick" => market.tick = value.parse().unwrap(),
             "min" => market.min_size = value.parse().unwrap(),
             "version" => market.version = ProtocolVersion::Unknown((*value).to_owned()),
+            "category" => {
+                market.category = (*value).to_owned();
+                market.assumed = vec!["taker_delay: none recorded".to_owned()];
+            }
             "opens" => market.opens = Some(START + span(value)),
             other => panic!("{other}"),
         }

@@ -1,0 +1,124 @@
+//! Tapes with receive times: the exchange lives in the venue's time, the engine in the time of receipt.
+
+use std::sync::{Arc, Mutex};
+
+use crate::common::{Dice, Whim, at, level, random_tape, snapshot};
+use crate::honesty::{Witness, listed, take};
+use polydesk_domain::{
+    Event, LevelChange, MarketEvent, Price, Shares, Side, Span, Stamped, Time, Token, Top,
+};
+use polydesk_engine::{Engine, Setup};
+use polydesk_execution::RiskLimits;
+use polydesk_replay::{EventLog, Options, Recording, replay};
+use polydesk_sim::{Delay, Sim, SimConfig};
+use polydesk_strategies::Strategy;
+use polydesk_tape::{MemorySource, Times};
+
+fn run(
+    tape: Vec<Stamped>,
+    strategy: Box<dyn Strategy>,
+    config: SimConfig,
+    times: Times,
+) -> (Recording, Sim) {
+    let mut engine = Engine::new(Setup::simulated(RiskLimits::default()), vec![strategy]).unwrap();
+    let mut sim = Sim::new(config, 1).unwrap();
+    let options = Options { times, ..Options::default() };
+    let (mut source, mut log) = (MemorySource::new(tape), EventLog::hash_only());
+    let recording =
+        replay(&mut source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ()).unwrap();
+    (recording, sim)
+}
+
+/// A row that the recorder received some time after the venue sent it.
+fn received(stamped: Stamped, millis: i64) -> Stamped {
+    Stamped { at: at(millis), ..stamped }
+}
+
+/// A bid that is the best one, so that its batch is complete at once.
+fn best(millis: i64, cents: u16) -> Stamped {
+    let price = Price::cents(cents);
+    let change = LevelChange {
+        token: Token(0),
+        side: Side::Buy,
+        price,
+        size: Shares::whole(5),
+        top: Some(Top::new(Some(price), None)),
+    };
+    Stamped {
+        event: Event::Market(MarketEvent::Level(change)),
+        ..level(millis, 0, Side::Buy, cents, 5)
+    }
+}
+
+#[test]
+fn an_order_meets_the_book_of_the_venue_and_not_the_one_that_was_received() {
+    let filled = |gone_at: i64| {
+        let tape = vec![
+            listed(),
+            received(snapshot(100, 0, &[(40, 10)], &[(44, 25)]), 150),
+            // Gone at the venue; the recorder hears of it at 600 ms.
+            received(level(gone_at, 0, Side::Sell, 44, 0), 600),
+            received(level(5_000, 0, Side::Sell, 47, 1), 5_100),
+        ];
+        let (recording, _) = run(tape, take(44, 25), SimConfig::instant(), Times::Received);
+        recording.fills.iter().map(|fill| fill.fill.fill.shares).sum::<Shares>()
+    };
+    // The order is sent at 250 ms, when the batch of the snapshot is taken as complete.
+    assert_eq!(filled(200), Shares::ZERO);
+    assert_eq!(filled(500), Shares::whole(25));
+}
+
+fn seen(tape: Vec<Stamped>, config: SimConfig, times: Times) -> Vec<(Time, Price)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    run(tape, Box::new(Witness(Arc::clone(&seen))), config, times);
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+#[test]
+fn the_engine_sees_a_row_when_it_was_received_and_no_feed_latency_is_added() {
+    let mut config = SimConfig::instant();
+    config.latency.feed = Delay::millis(250);
+    let tape = vec![
+        listed(),
+        received(best(1_000, 40), 1_300),
+        // Received earlier than the row before it: a row does not overtake another.
+        received(best(1_100, 41), 1_200),
+        received(best(2_000, 42), 2_010),
+    ];
+    let cents = |cents| Price::cents(cents);
+    assert_eq!(
+        seen(tape, config, Times::Received),
+        [(at(1_300), cents(40)), (at(1_300), cents(41)), (at(2_010), cents(42))]
+    );
+}
+
+#[test]
+fn a_row_of_the_feed_does_not_overtake_another() {
+    let mut config = SimConfig::instant();
+    config.latency.feed = Delay::sampled_millis(5, 900);
+    let tape: Vec<_> = core::iter::once(listed())
+        .chain((0..97).map(|i| best(1_000 + 10 * i, 1 + i as u16)))
+        .collect();
+    let seen = seen(tape, config, Times::VenueOnly);
+    assert!(seen.is_sorted_by_key(|(when, _)| *when), "{seen:?}");
+    let waited = |i: usize| at(1_000 + 10 * i as i64).until(seen[i].0);
+    assert!((0..90).all(|i| waited(i) >= Span::millis(2)));
+    let (_, sim) = run(random_tape(3, 2, 300), Box::new(Whim(Dice(3))), config, Times::VenueOnly);
+    assert_eq!(sim.counters().late_commands, 0, "a command was sent in the past");
+}
+
+/// With the venue's time equal to the time of receipt both kinds of tapes are the same run, but for the feed.
+#[test]
+fn a_tape_received_at_once_is_a_tape_of_venue_times_without_feed_latency() {
+    let mut config = SimConfig::default();
+    config.latency.feed = Delay::NONE;
+    let fills = |times| {
+        let (recording, sim) = run(random_tape(5, 2, 300), Box::new(Whim(Dice(5))), config, times);
+        let fills = recording.fills.iter().map(|fill| (fill.at, fill.fill.fill));
+        (fills.collect::<Vec<_>>(), sim.account())
+    };
+    let (one, two) = (fills(Times::Received), fills(Times::VenueOnly));
+    assert!(!one.0.is_empty());
+    assert_eq!(one, two);
+}
