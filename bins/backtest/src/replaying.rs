@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use polydesk_domain::Span;
 use polydesk_engine::{Engine, Setup};
-use polydesk_replay::{EventLog, Options, Recording, replay};
+use polydesk_replay::{Connection, EventLog, Options, Recording, replay};
 use polydesk_settings::Settings;
 use polydesk_sim::{Sim, SimConfig};
-use polydesk_tape::{TapeReader, Times};
+use polydesk_tape::{Manifest, TapeReader};
 
 use crate::failure::{Done, Failure};
 use crate::progress;
@@ -45,6 +45,13 @@ pub fn open(tapes: &[PathBuf], verified: bool) -> Done<TapeReader> {
     reader.with_context(|| format!("{} cannot be read", names.join(", "))).map_err(Failure::Data)
 }
 
+/// The connection that a tape came through. Its name is made of what the tape holds: which tapes are replayed beside
+/// it changes nothing.
+fn connection(manifest: &Manifest) -> Connection {
+    let digits = manifest.content_sha256.get(..16).unwrap_or_default();
+    Connection { times: manifest.times, name: u64::from_str_radix(digits, 16).unwrap_or_default() }
+}
+
 /// Replays once under the given exchange settings.
 pub fn replay_once(
     input: &Input<'_>,
@@ -55,12 +62,12 @@ pub fn replay_once(
 ) -> Done<Replayed> {
     let mut reader = open(input.tapes, input.verified)?;
     let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
-    let received = reader.tapes().all(|(manifest, _)| manifest.times == Times::Received);
+    let connections = reader.tapes().map(|(manifest, _)| connection(manifest)).collect();
     let mut engine = Engine::new(Setup::simulated(settings.limits.clone()), settings.build())
         .map_err(anyhow::Error::from)?;
     let mut sim = Sim::new(*exchange, input.seed).map_err(anyhow::Error::from)?;
     let options = Options {
-        times: if received { Times::Received } else { Times::VenueOnly },
+        connections,
         sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
         drain: Span::secs(i64::try_from(settings.run.drain_secs).unwrap_or(3_600)),
         ..Options::default()

@@ -10,8 +10,8 @@ use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Codes, CodesByStrategy, DataQuality, MarkedFill, MarketFacts, OpenHolding, OrderCounts, Run,
-    SeenOpportunity, Setting, TapeFacts, Totals,
+    Codes, CodesByStrategy, DataQuality, Feed, MarkedFill, MarketFacts, OpenHolding, OrderCounts,
+    Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
@@ -84,6 +84,12 @@ pub fn run(
         markets: markets(&engine, &sim),
         span: recording.span,
         rows: recording.rows,
+        feed: Feed {
+            median_ms: recording.feed.median.map(|span| span.as_millis()),
+            p99_ms: recording.feed.p99.map(|span| span.as_millis()),
+            received: recording.feed.received,
+            not_later: recording.feed.not_later,
+        },
         models: models(settings),
         starting_cash: sim.config().starting_cash,
         totals: totals(&engine),

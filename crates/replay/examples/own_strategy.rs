@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Engine::new(Setup::simulated(RiskLimits::default()), vec![Box::new(Favourite::default())])?;
     let mut sim = Sim::new(SimConfig::default(), 7)?;
     let mut log = EventLog::hash_only();
-    let options = Options { times: reader.manifest().times, ..Options::default() };
+    let options = Options::of(reader.manifest().times);
     let run = replay(&mut reader, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ())?;
     for trade in &run.closed {
         let result = trade.proceeds - trade.cost;

@@ -1,7 +1,5 @@
 //! The loop over virtual time.
 
-use std::collections::VecDeque;
-
 use polydesk_domain::{
     AccountEvent, Cash, CashKind, ControlEvent, Event, Outbox, Span, Stamped, Time,
 };
@@ -9,6 +7,7 @@ use polydesk_engine::Engine;
 use polydesk_sim::{Broken, Sim};
 use polydesk_tape::{EventSource, TapeError, Times, blank};
 
+use crate::feed::{Connection, Feed};
 use crate::log::EventLog;
 use crate::recorder::{Recorder, Recording};
 use crate::step::{Step, Watch};
@@ -16,8 +15,8 @@ use crate::step::{Step, Watch};
 /// Settings of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether the tape's `at` is a receive time.
-    pub times: Times,
+    /// The connections that the source's tapes came through, in its order ([`EventSource::source`]).
+    pub connections: Vec<Connection>,
     /// Time between two samples of equity, book quality and markouts that are due.
     pub sample: Span,
     /// How long after the last event settlements may still come in.
@@ -31,12 +30,19 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            times: Times::VenueOnly,
+            connections: vec![Connection { times: Times::VenueOnly, name: 0 }],
             sample: Span::secs(1),
             drain: Span::secs(3_600),
             skip_silence: Span::secs(900),
             progress_every: 50_000,
         }
+    }
+}
+
+impl Options {
+    /// The defaults for a single tape with these times.
+    pub fn of(times: Times) -> Options {
+        Options { connections: vec![Connection { times, name: 0 }], ..Options::default() }
     }
 }
 
@@ -104,7 +110,7 @@ struct Driver<'a> {
     step: Step<'a>,
     watch: Watcher<'a>,
     /// Market events on their way to the engine.
-    feed: VecDeque<Stamped>,
+    feed: Feed,
     next_sample: Time,
     /// [`Engine::next_wake`] as of the last event that the engine took.
     wake: Time,
@@ -125,10 +131,11 @@ pub fn replay(
     log: &mut EventLog,
     progress: &mut dyn FnMut(u64, Time),
 ) -> Result<Recording, ReplayError> {
+    let feed = Feed::new(&options.connections, sim);
     let mut driver = Driver {
         step: Step::new(engine, sim),
         watch: Watcher { log, recorder: Recorder::default() },
-        feed: VecDeque::new(),
+        feed,
         next_sample: Time::MAX,
         wake: Time::MAX,
         sample: options.sample,
@@ -139,11 +146,8 @@ pub fn replay(
     let (mut exchange_at, mut last_due) = (Time::MIN, Time::MIN);
     let mut stamped = blank();
     while source.next_into(&mut stamped).map_err(|source| ReplayError::Tape { rows, source })? {
-        let received = stamped.at;
-        exchange_at = exchange_at.max(match options.times {
-            Times::VenueOnly => stamped.at,
-            Times::Received => stamped.venue_at.min(stamped.at),
-        });
+        let (tape, received) = (source.source(), stamped.at);
+        exchange_at = exchange_at.max(driver.feed.sent(tape, &stamped));
         if rows == 0 {
             driver.begin(exchange_at)?;
         } else {
@@ -152,13 +156,10 @@ pub fn replay(
         rows += 1;
         stamped.at = exchange_at;
         driver.step.exchange(&stamped);
-        last_due = last_due.max(match options.times {
-            Times::VenueOnly => exchange_at + driver.step.sim.feed_delay(),
-            Times::Received => received,
-        });
         // Put together from its parts: copied whole, the copy would wait for the time just written.
         let Stamped { venue_at, seq, event, .. } = core::mem::replace(&mut stamped, blank());
-        driver.feed.push_back(Stamped { at: last_due, venue_at, seq, event });
+        let row = Stamped { at: received, venue_at, seq, event };
+        last_due = last_due.max(driver.feed.put(tape, exchange_at, row));
         to_progress -= 1;
         if to_progress == 0 {
             to_progress = options.progress_every.max(1);
@@ -171,7 +172,9 @@ pub fn replay(
     }
     progress(rows, exchange_at);
     driver.check(exchange_at)?;
-    Ok(driver.watch.recorder.finish(driver.step.engine, rows))
+    let mut recording = driver.watch.recorder.finish(driver.step.engine, rows);
+    recording.feed = driver.feed.counted.facts();
+    Ok(recording)
 }
 
 impl Driver<'_> {

@@ -6,12 +6,14 @@
 //! clock and no unseeded randomness, so the same tape, seed and configuration give the same run.
 
 mod driver;
+mod feed;
 mod log;
 mod recorder;
 mod step;
 mod verify;
 
 pub use driver::{Options, ReplayError, replay};
+pub use feed::{Connection, FeedFacts};
 pub use log::EventLog;
 pub use recorder::{EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
 pub use step::{Step, Watch};

@@ -65,6 +65,8 @@ pub struct OrderStats {
 pub struct Recording {
     /// Rows of the tape.
     pub rows: u64,
+    /// How late they reached the engine.
+    pub feed: crate::FeedFacts,
     /// First and last engine time.
     pub span: Option<(Time, Time)>,
     /// Our fills in order.

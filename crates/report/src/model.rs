@@ -50,6 +50,8 @@ pub struct Run {
     pub span: Option<(Time, Time)>,
     /// Rows replayed, of all its tapes.
     pub rows: u64,
+    /// How late rows reached the engine.
+    pub feed: Feed,
     /// Exchange model in words (`queue = power 2`, `insert = 40ms`), for the header.
     pub models: Vec<(String, String)>,
     /// Money at the start.
@@ -296,6 +298,19 @@ pub struct Check {
     pub passed: bool,
     /// The figures that were compared.
     pub detail: String,
+}
+
+/// How late rows reached the engine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Feed {
+    /// Half of the rows were no later, in milliseconds.
+    pub median_ms: Option<i64>,
+    /// 99 of 100 were no later, in milliseconds.
+    pub p99_ms: Option<i64>,
+    /// Rows whose receive time is recorded.
+    pub received: u64,
+    /// Of these, rows received no later than the venue sent them.
+    pub not_later: u64,
 }
 
 /// The same run over several seeds.

@@ -6,7 +6,7 @@ use polydesk_domain::Role;
 
 use crate::analysis::{Analysis, Answer, GroupRow, RunAnalysis, Tables, Verdict, Waterfall};
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{Band, Report, Run};
+use crate::model::{Band, Feed, Report, Run};
 use crate::text::{
     count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
 };
@@ -87,8 +87,30 @@ fn header(page: &mut Page, run: &Run) {
     let models: Vec<String> =
         run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
     page.field("exchange", &models.join(" · "));
+    page.field("feed", &feed(run));
     let hash: String = run.log_sha256.chars().take(16).collect();
     page.field("event log", &format!("{} lines, sha256 {hash}…", count(run.log_lines)));
+}
+
+/// How late rows were, and what is odd about it.
+pub(crate) fn feed(run: &Run) -> String {
+    let Feed { median_ms, p99_ms, received, not_later } = &run.feed;
+    let (Some(median), Some(p99)) = (median_ms, p99_ms) else { return "no rows".to_owned() };
+    let source = match *received {
+        0 => "drawn",
+        received if received >= run.rows => "as recorded",
+        _ => "as recorded, where it is",
+    };
+    let mut text = format!("latency {source}: median {median} ms, p99 {p99} ms");
+    if not_later.saturating_mul(100) > *received {
+        text.push_str(&format!(
+            "; WARNING: {} of {} rows were received no later than the venue sent them: a clock was wrong, or the \
+             receive time is not one; their latency is drawn",
+            count(*not_later),
+            count(*received)
+        ));
+    }
+    text
 }
 
 /// The setting's name without the section that all of them share.

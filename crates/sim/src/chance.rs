@@ -1,5 +1,5 @@
-//! All chance of a run: one seed with one stream per purpose. More draws from one stream (feed delays of
-//! a longer tape) change nothing in another.
+//! All chance of a run: one seed with one stream per purpose. More draws from one stream change nothing in
+//! another. The feed's delays are looked up by time ([`crate::FeedLatency`]).
 
 use polydesk_domain::{ClientOrderId, OrderHash, Span};
 use rand_chacha::ChaCha8Rng;
@@ -10,8 +10,6 @@ use crate::Delay;
 /// The purpose of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
-    /// Delays of market events.
-    Feed,
     /// Delays of orders, cancels and answers.
     Wire,
     /// Faults: what is lost, slow or refused.
@@ -24,7 +22,7 @@ pub(crate) enum Stream {
 #[derive(Debug, Clone)]
 pub(crate) struct SeededRandom {
     seed: u64,
-    streams: [ChaCha8Rng; 4],
+    streams: [ChaCha8Rng; 3],
 }
 
 impl SeededRandom {
@@ -34,7 +32,11 @@ impl SeededRandom {
             rng.set_stream(number);
             rng
         };
-        SeededRandom { seed, streams: [stream(1), stream(2), stream(3), stream(4)] }
+        SeededRandom { seed, streams: [stream(2), stream(3), stream(4)] }
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// A number below `bound`, which must not be zero. The bias of the remainder is below 2^-40.
@@ -69,7 +71,7 @@ impl SeededRandom {
 }
 
 /// Piecewise linear between the quantiles named in [`Delay::Sampled`]; `rank` in millionths.
-fn quantile(median: i64, p99: i64, rank: i64) -> i64 {
+pub(crate) fn quantile(median: i64, p99: i64, rank: i64) -> i64 {
     let tail = p99 - median;
     let (from, to, low, high) = match rank {
         ..500_000 => (0, 500_000, median / 2, median),
@@ -79,6 +81,15 @@ fn quantile(median: i64, p99: i64, rank: i64) -> i64 {
     };
     let part = i128::from(high - low) * i128::from(rank - from) / i128::from(to - from);
     low + part as i64
+}
+
+/// A number that looks drawn, of a number (the finaliser of SplitMix64): for chance that is looked up by place
+/// instead of being drawn in a row.
+pub(crate) const fn mix(number: u64) -> u64 {
+    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -102,7 +113,7 @@ mod tests {
     fn draws_from_one_stream_leave_the_others_alone() {
         let (mut a, mut b) = (SeededRandom::new(1), SeededRandom::new(1));
         for _ in 0..100 {
-            a.below(Stream::Feed, 10);
+            a.below(Stream::Chain, 10);
         }
         assert_eq!(a.below(Stream::Wire, 1 << 40), b.below(Stream::Wire, 1 << 40));
         assert_ne!(a.order_hash(ClientOrderId(1)), a.order_hash(ClientOrderId(2)));

@@ -70,6 +70,10 @@ impl TryFrom<String> for Delay {
 pub struct Latency {
     /// From a market event at the exchange until the engine sees it.
     pub feed: Delay,
+    /// How long a feed's delay lasts before it is another one: rows of one connection are late together. Only
+    /// where `feed` is drawn.
+    #[serde(with = "span_text")]
+    pub feed_correlation: Span,
     /// From the place command until the order reaches the book (signing, network, matching engine).
     pub insert: Delay,
     /// From a cancel or a query until the exchange acts.
@@ -82,9 +86,10 @@ impl Default for Latency {
     fn default() -> Latency {
         Latency {
             feed: Delay::sampled_millis(25, 150),
-            insert: Delay::sampled_millis(60, 400),
-            cancel: Delay::sampled_millis(45, 300),
-            answer: Delay::sampled_millis(30, 200),
+            feed_correlation: Span::millis(80),
+            insert: Delay::sampled_millis(300, 900),
+            cancel: Delay::sampled_millis(300, 900),
+            answer: Delay::sampled_millis(40, 250),
         }
     }
 }
@@ -280,13 +285,13 @@ impl Default for Settlement {
             stall: Delay::sampled_millis(30_000, 600_000),
             retry_ppm: 2_000,
             retry: Delay::sampled_millis(5_000, 30_000),
-            fail_ppm: 500,
-            winner_fail_ppm: 1_000,
+            fail_ppm: 20_000,
+            winner_fail_ppm: 80_000,
         }
     }
 }
 
-/// Faults on the way between engine and exchange, in millionths. All zero by default.
+/// Faults on the way between engine and exchange, in millionths. All but lost orders are zero by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -325,7 +330,7 @@ pub struct Faults {
 impl Default for Faults {
     fn default() -> Faults {
         Faults {
-            lose_order_ppm: 0,
+            lose_order_ppm: 10_000,
             lose_answer_ppm: 0,
             lose_cancel_ppm: 0,
             lose_cancel_answer_ppm: 0,
@@ -480,6 +485,7 @@ impl SimConfig {
         SimConfig {
             latency: Latency {
                 feed: Delay::NONE,
+                feed_correlation: Span::millis(80),
                 insert: Delay::NONE,
                 cancel: Delay::NONE,
                 answer: Delay::NONE,
@@ -499,6 +505,7 @@ impl SimConfig {
                 fail_ppm: 0,
                 winner_fail_ppm: 0,
             },
+            faults: Faults { lose_order_ppm: 0, ..Faults::default() },
             conversions: Conversions {
                 delay: Delay::NONE,
                 auto_redeem_delay: Delay::NONE,
@@ -562,12 +569,13 @@ impl SimConfig {
             demand(sane(span), key, span.to_string(), span_rule);
         }
         for (key, span) in [
+            ("latency.feed_correlation", self.latency.feed_correlation),
             ("matching.batch_timeout", self.matching.batch_timeout),
             ("matching.netting_window", self.matching.netting_window),
             ("matching.netting_wait_most", self.matching.netting_wait_most),
             ("matching.print_lag", self.matching.print_lag),
         ] {
-            // Level changes are kept for as long as the window: it bounds the memory.
+            // Level changes are kept for as long as the netting window: it bounds the memory.
             let short = (Span::ZERO..=Span::secs(60)).contains(&span);
             demand(short, key, span.to_string(), "it must be 0s to 60s");
         }

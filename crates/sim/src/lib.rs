@@ -41,6 +41,7 @@ mod config;
 mod conversions;
 mod counters;
 mod due;
+mod feed;
 mod market_data;
 mod market_state;
 mod matching;
@@ -68,6 +69,7 @@ pub use config::{
     Settlement, SimConfig, SimError, SnapshotTakers,
 };
 pub use counters::SimCounters;
+pub use feed::FeedLatency;
 pub use rules::VenueMode;
 pub use state::Sim;
 pub use views::{Entries, FillRule, OrderView};

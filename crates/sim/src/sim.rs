@@ -2,8 +2,8 @@
 //! of its subject; none of those files imports this one.
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Span, Stamped,
-    Time, Token, Universe,
+    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Stamped, Time,
+    Token, Universe,
 };
 
 use crate::bank::Broken;
@@ -11,6 +11,7 @@ use crate::chance::Stream;
 use crate::config::SimConfig;
 use crate::counters::SimCounters;
 use crate::due::{ConversionRequest, SimAction};
+use crate::feed::FeedLatency;
 use crate::rules::VenueMode;
 use crate::state::Sim;
 
@@ -140,9 +141,10 @@ impl Sim {
         self.counters.conservation_checks = self.bank.checks();
     }
 
-    /// Draws how much later than the exchange the engine receives a market event.
-    pub fn feed_delay(&mut self) -> Span {
-        self.chance.delay(Stream::Feed, self.config.latency.feed)
+    /// When the engine receives what the exchange publishes on a connection of this name.
+    pub fn feed_latency(&self, connection: u64) -> FeedLatency {
+        let latency = &self.config.latency;
+        FeedLatency::new(self.chance.seed(), connection, latency.feed, latency.feed_correlation)
     }
 
     /// Sets which commands the venue accepts from now on. Resting orders stay.

@@ -37,6 +37,8 @@ pub struct TapeReader {
     lanes: Vec<Lane>,
     universe: Universe,
     position: u64,
+    /// The tape of the last event.
+    source: usize,
     failed: bool,
 }
 
@@ -87,7 +89,7 @@ impl TapeReader {
                 return Err(TapeError::setting(&pair[1].dir, "equal to another tape", other, rule));
             }
         }
-        Ok(TapeReader { lanes, universe: Universe::new(), position: 0, failed: false })
+        Ok(TapeReader { lanes, universe: Universe::new(), position: 0, source: 0, failed: false })
     }
 
     /// What the (first) tape is.
@@ -129,6 +131,7 @@ impl TapeReader {
             }
         }
         let Some((_, rank)) = best else { return Ok(None) };
+        self.source = rank;
         match self.lanes[rank].take_any(&mut self.universe) {
             Ok(stamped) => {
                 if let Event::Market(MarketEvent::Delisted { market }) = stamped.event {
@@ -159,6 +162,10 @@ impl TapeReader {
 }
 
 impl EventSource for TapeReader {
+    fn source(&self) -> usize {
+        self.source
+    }
+
     #[inline]
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
         if self.failed {

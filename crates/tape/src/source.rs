@@ -13,6 +13,11 @@ pub trait EventSource {
     /// stream ends after the error.
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError>;
 
+    /// Which of several tapes the last event came from, in the order in which they are listed.
+    fn source(&self) -> usize {
+        0
+    }
+
     /// Writes the next event over `into`; false at the end, with `into` left as it was.
     ///
     /// An event handed over in place is not copied on its way: on long tapes this is what a loop
@@ -42,6 +47,9 @@ impl<S: EventSource + ?Sized> EventSource for &mut S {
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
         (**self).next_event()
     }
+    fn source(&self) -> usize {
+        (**self).source()
+    }
     fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
         (**self).next_into(into)
     }
@@ -50,6 +58,9 @@ impl<S: EventSource + ?Sized> EventSource for &mut S {
 impl<S: EventSource + ?Sized> EventSource for Box<S> {
     fn next_event(&mut self) -> Result<Option<Stamped>, TapeError> {
         (**self).next_event()
+    }
+    fn source(&self) -> usize {
+        (**self).source()
     }
     fn next_into(&mut self, into: &mut Stamped) -> Result<bool, TapeError> {
         (**self).next_into(into)

@@ -11,7 +11,7 @@ use polydesk_engine::{Engine, Setup};
 use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_replay::{EventLog, Options, replay};
 use polydesk_settings::Settings;
-use polydesk_sim::{Sim, SimConfig};
+use polydesk_sim::{Delay, Sim, SimConfig};
 use polydesk_strategies::Strategy;
 use polydesk_tape::synthetic::{PackedTape, Speed};
 use polydesk_tape::{EventSource, TapeReader, Times, blank};
@@ -237,12 +237,14 @@ fn whole<S: EventSource>(
     source: &mut S,
     limits: RiskLimits,
     strategies: Vec<Box<dyn Strategy>>,
-    exchange: SimConfig,
+    mut exchange: SimConfig,
     seed: u64,
 ) -> anyhow::Result<Work> {
     let mut engine = Engine::new(Setup::simulated(limits), strategies)?;
+    // Generated rows arrive as they are sent.
+    exchange.latency.feed = Delay::NONE;
     let mut sim = Sim::new(exchange, seed)?;
-    let options = Options { times: Times::Received, ..Options::default() };
+    let options = Options::of(Times::VenueOnly);
     let mut log = EventLog::hash_only();
     let done = replay(source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ())?;
     Ok(Work {

@@ -19,7 +19,15 @@ pub fn cases() -> ProptestConfig {
 pub fn rough(queue: QueueModel, seed: u64) -> SimConfig {
     let mut dice = Dice(seed);
     let mut ppm = |most: u64| dice.roll(most) as u32;
+    // Random tapes last a minute: delays as measured would leave little room for trouble.
+    let latency = polydesk_sim::Latency {
+        insert: Delay::sampled_millis(60, 400),
+        cancel: Delay::sampled_millis(45, 300),
+        answer: Delay::sampled_millis(30, 200),
+        ..polydesk_sim::Latency::default()
+    };
     SimConfig {
+        latency,
         queue,
         settlement: Settlement {
             fail_ppm: ppm(200_000),
@@ -141,6 +149,7 @@ proptest! {
 fn the_seed_matters_only_where_chance_does() {
     let certain = SimConfig {
         latency: polydesk_sim::Latency {
+            feed_correlation: polydesk_domain::Span::millis(80),
             feed: Delay::millis(5),
             insert: Delay::millis(10),
             cancel: Delay::millis(10),

@@ -22,7 +22,7 @@ fn run(
 ) -> (Recording, Sim) {
     let mut engine = Engine::new(Setup::simulated(RiskLimits::default()), vec![strategy]).unwrap();
     let mut sim = Sim::new(config, 1).unwrap();
-    let options = Options { times, ..Options::default() };
+    let options = Options::of(times);
     let (mut source, mut log) = (MemorySource::new(tape), EventLog::hash_only());
     let recording =
         replay(&mut source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ()).unwrap();

@@ -20,6 +20,7 @@ pub struct World {
     feed: VecDeque<Stamped>,
     ready: VecDeque<Stamped>,
     feed_at: Time,
+    latency: polydesk_sim::FeedLatency,
     seq: u64,
     over: Option<u32>,
 }
@@ -30,13 +31,14 @@ const LAST_TIMERS: u32 = 200;
 impl World {
     pub fn new(tape: Vec<Stamped>, config: SimConfig, seed: u64) -> World {
         let sim = Sim::new(config, seed).unwrap();
-        let at = tape[0].at;
+        let (at, latency) = (tape[0].at, sim.feed_latency(0));
         let mut world = World {
             sim,
             tape: tape.into(),
             feed: VecDeque::new(),
             ready: VecDeque::new(),
             feed_at: Time::MIN,
+            latency,
             seq: 0,
             over: None,
         };
@@ -98,7 +100,7 @@ impl World {
                 if let Some(mut row) = self.tape.pop_front() {
                     self.sim.on_market(&row);
                     self.seq = self.seq.max(row.seq);
-                    self.feed_at = self.feed_at.max(row.at + self.sim.feed_delay());
+                    self.feed_at = self.feed_at.max(self.latency.arrival(row.at));
                     row.at = self.feed_at;
                     self.feed.push_back(row);
                 }

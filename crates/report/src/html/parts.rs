@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
 use crate::model::{EquityPoint, Run};
-use crate::terminal::{figures, model_name, out_of_order, range};
+use crate::terminal::{feed, figures, model_name, out_of_order, range};
 use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
@@ -77,6 +77,7 @@ fn header(run: &Run) -> String {
     let models: Vec<String> =
         run.models.iter().map(|(key, value)| format!("{} {value}", model_name(key))).collect();
     rows.push(("exchange", models.join(" · ")));
+    rows.push(("feed", feed(run)));
     rows.push(("event log", format!("{} lines · sha256 {}", count(run.log_lines), run.log_sha256)));
     facts(&rows)
 }

@@ -10,8 +10,8 @@ use polydesk_domain::{
     StrategyId, Subject, Time, TokenId, TradeId, TradeStatus, Usdc,
 };
 use polydesk_report::{
-    Band, Check, Codes, DataQuality, EquityPoint, MarkedFill, MarketFacts, OrderCounts, Report,
-    Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Band, Check, Codes, DataQuality, EquityPoint, Feed, MarkedFill, MarketFacts, OrderCounts,
+    Report, Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 
 /// A text that would do harm if it were taken for markup, script or terminal control.
@@ -59,6 +59,7 @@ pub fn quiet() -> Run {
         baskets: Vec::new(),
         data: DataQuality::default(),
         checks: Vec::new(),
+        feed: Feed::default(),
         draws: Band::default(),
         bands: Vec::new(),
         latency: Vec::new(),
