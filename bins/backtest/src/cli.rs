@@ -25,6 +25,7 @@ Examples:
   backtest run --strategy stink_bidder --json       JSON on standard output
   backtest import --format tickscope --overlay overlay.toml FILE --out my/tape
   backtest inspect my/tape                          certificate and summary
+  backtest truth my/orders.jsonl --tape my/tape     which queue model and delay my own fills agree with
   backtest bench --quick                            rows per second and peak memory
   backtest config show --origin                     every setting and where it comes from
 
@@ -40,6 +41,8 @@ pub enum Verb {
     Import(ImportArgs),
     /// Show a tape's certificate and what it holds.
     Inspect(InspectArgs),
+    /// Judge the models of queue and delay by real orders whose fate is known.
+    Truth(TruthArgs),
     /// Measure rows per second and peak memory on synthetic tapes.
     Bench(backtest_bench::BenchArgs),
     /// Show or check the configuration.
@@ -122,6 +125,36 @@ fn format(name: &str) -> Result<polydesk_tape::Format, String> {
             polydesk_tape::Format::ALL.iter().map(|format| format.name()).collect();
         format!("there are {}", names.join(", "))
     })
+}
+
+/// Arguments of `truth`.
+#[derive(Debug, Args)]
+pub struct TruthArgs {
+    /// Real orders that rested, one JSON object a line (docs/truth.md).
+    #[arg(value_name = "ORDERS", required_unless_present = "make")]
+    pub orders: Option<PathBuf>,
+    /// A tape of that time; several are merged into one stream.
+    #[arg(long = "tape", value_name = "DIR", required = true)]
+    pub tapes: Vec<PathBuf>,
+    /// Delays from a request to the book that are tried with every queue model.
+    #[arg(long, value_name = "DELAYS", value_delimiter = ',', default_value = "100ms,300ms,1s", value_parser = delay)]
+    pub delays: Vec<polydesk_domain::Span>,
+    /// Judge nothing; print so many made orders with the fate that the exchange as set gives them.
+    #[arg(long, value_name = "N", conflicts_with = "orders")]
+    pub make: Option<u64>,
+    /// A configuration file for the exchange; several are layered.
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
+    /// Print the scores as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn delay(text: &str) -> Result<polydesk_domain::Span, String> {
+    match polydesk_sim::Delay::try_from(text.trim().to_owned()) {
+        Ok(polydesk_sim::Delay::Constant(span)) => Ok(span),
+        _ => Err("a delay is like 300ms or 1s".to_owned()),
+    }
 }
 
 /// Arguments of `inspect`.

@@ -13,6 +13,7 @@ mod replaying;
 mod report;
 mod run;
 mod tapes;
+mod truth;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Import(args)) => tapes::import(&args),
         Some(Verb::Inspect(args)) => tapes::inspect(&args),
+        Some(Verb::Truth(args)) => truth::truth(&args),
         Some(Verb::Bench(args)) => {
             backtest_bench::run(&args, &["bench"]).map_err(failure::Failure::Failed)
         }

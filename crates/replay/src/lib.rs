@@ -10,6 +10,7 @@ mod feed;
 mod log;
 mod recorder;
 mod step;
+pub mod truth;
 mod verify;
 
 pub use driver::{Options, ReplayError, replay};

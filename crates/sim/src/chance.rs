@@ -85,7 +85,7 @@ pub(crate) fn quantile(median: i64, p99: i64, rank: i64) -> i64 {
 
 /// A number that looks drawn, of a number (the finaliser of SplitMix64): for chance that is looked up by place
 /// instead of being drawn in a row.
-pub(crate) const fn mix(number: u64) -> u64 {
+pub const fn mix(number: u64) -> u64 {
     let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

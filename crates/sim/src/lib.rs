@@ -64,6 +64,7 @@ mod trade;
 mod views;
 
 pub use bank::{AccountView, Broken, TokenView};
+pub use chance::mix;
 pub use config::{
     Conversions, Delay, Faults, Latency, Matching, Problem, QueueModel, Rebates, Refill,
     Settlement, SimConfig, SimError, SnapshotTakers,
