@@ -8,11 +8,13 @@
 mod driver;
 mod log;
 mod recorder;
+mod running;
 mod step;
 mod verify;
 
 pub use driver::{Options, ReplayError, replay};
 pub use log::EventLog;
-pub use recorder::{EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
+pub use recorder::{Alarm, EquityPoint, FillRow, HORIZONS, OrderStats, Recording};
+pub use running::{Extremes, Fall};
 pub use step::{Step, Watch};
 pub use verify::{Difference, Handled, Verified, verify};

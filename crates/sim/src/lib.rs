@@ -36,6 +36,7 @@ mod counters;
 mod due;
 mod market_data;
 mod market_state;
+mod match_views;
 mod matching;
 mod order;
 mod order_updates;
@@ -57,6 +58,7 @@ pub use config::{
     SimConfig, SimError,
 };
 pub use counters::SimCounters;
+pub use match_views::MatchView;
 pub use rules::VenueMode;
 pub use state::Sim;
 pub use views::{Entries, FillRule, OrderView};
