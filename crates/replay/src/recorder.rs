@@ -266,6 +266,8 @@ impl Recorder {
             return;
         }
         self.by_key.insert(key, self.out.fills.len());
+        // A match of the last row's batch comes after the last row.
+        self.matches(sim);
         let known = sim.universe().token(&fill.token).and_then(|token| sim.double_mid(token));
         self.out.fills.push(FillRow {
             at,

@@ -164,6 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dip_of_one_second_is_seen_in_runs_of_any_length() {
+        for (hours, dip) in [(1, 1_801), (72, 200_000), (72, 200_001), (720, 2_500_003)] {
+            let mut running = Running::default();
+            for second in 0..hours * 3_600 {
+                let equity = Usdc::whole(if second == dip { 90 } else { 100 });
+                let locked = Usdc::whole(if second == dip { 77 } else { 7 });
+                let (at, realised) = (Time::from_secs(second), Usdc::ZERO);
+                running.sample(EquityPoint { at, equity, locked, realised });
+            }
+            let of = running.finish();
+            let recovered = Some(Time::from_secs(dip + 1));
+            assert_eq!(of.fall, Some(Fall { peak: at(100, 0), bottom: at(90, dip), recovered }));
+            assert_eq!((of.lowest, of.peak_locked), (Usdc::whole(90), Usdc::whole(77)));
+        }
+    }
+
+    #[test]
     fn locked_capital_and_exposure_count_by_time() {
         let of = extremes(&[(0, 1, 8), (10, 1, 4), (40, 1, 0), (50, 1, 9)]);
         assert_eq!((of.peak_locked, of.mean_locked), (Usdc::whole(9), Usdc::whole(4)));

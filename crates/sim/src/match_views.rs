@@ -36,11 +36,11 @@ impl Sim {
     }
 
     /// Bid + ask (twice the middle) of a token in the exchange's own book now, in ten-thousandths of a dollar.
-    /// `None` unless the market trades and its book is synced, verified, two-sided and not crossed.
+    /// `None` unless the market trades and its book is synced, two-sided and not crossed.
     pub fn double_mid(&self, token: Token) -> Option<u32> {
         let key = token.market();
         let trades = self.slots.get(key.index()).is_some_and(|slot| slot.state.trades());
-        if !trades || !self.books.usable(key) || !self.books.verified(key) {
+        if !trades || !self.books.usable(key) {
             return None;
         }
         self.books.get(key)?.double_mid(token.outcome())

@@ -39,7 +39,7 @@ impl Strategy for Once {
     }
 }
 
-fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
+pub fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
     let quote = Quote {
         token: Token(0),
         side: Side::Buy,
@@ -50,7 +50,7 @@ fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
     Box::new(Once(Some(Action::Quotes(vec![quote]))))
 }
 
-fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
+pub fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
     Box::new(Once(Some(Action::Trade(TradeIntent {
         token: Token(0),
         side: Side::Buy,
@@ -62,7 +62,7 @@ fn take(cents: u16, shares: u64) -> Box<dyn Strategy> {
     }))))
 }
 
-fn listed() -> Stamped {
+pub fn listed() -> Stamped {
     row(
         0,
         Event::Market(MarketEvent::Listed {

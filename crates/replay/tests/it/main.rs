@@ -6,5 +6,6 @@ mod expiry;
 mod exposure;
 mod honesty;
 mod laws;
+mod recording;
 mod restart;
 mod rig;
