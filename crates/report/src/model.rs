@@ -234,7 +234,7 @@ pub struct MarkedFill {
     pub record: FillRecord,
     /// Its last settlement state; `failed` fills were reversed and count for nothing else.
     pub settlement: TradeStatus,
-    /// At the match.
+    /// At the match: of the book that the trade met, before its batch for a maker, on arrival for a taker.
     pub double_mid_matched: Option<u32>,
     /// When it became known.
     pub double_mid_known: Option<u32>,

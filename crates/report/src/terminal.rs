@@ -10,7 +10,7 @@ use crate::analysis::{
 use crate::grid::{Grid, Page, Tone};
 use crate::model::{Report, Run};
 use crate::text::{
-    count, dash, duration, exact, interval, money, percent, shares, signed, signed_number,
+    count, counted, dash, duration, exact, interval, money, percent, shares, signed, signed_number,
 };
 
 /// Codes shown in the terminal for each kind; the HTML file and the JSON have all of them.
@@ -112,6 +112,7 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     let words = verdict.answer.words();
     page.prose(&format!("VERDICT {words}: {}", verdict.reason), tone);
     page.prose(&figures(verdict), Tone::Plain);
+    page.prose(&rule(verdict), Tone::Plain);
 }
 
 /// Latched limits and critical notes: a strategy that was stopped looks like one that did nothing.
@@ -172,19 +173,31 @@ fn ratio(ratio: &Ratio, unit: &str) -> String {
     }
 }
 
-/// The figures a verdict rests on, in two sentences; the page shows the same.
+/// The figures a verdict rests on; the page shows the same.
 pub(crate) fn figures(verdict: &Verdict) -> String {
     let Some(mean) = verdict.mean else {
         return format!("net {} pUSD, no result", signed(verdict.net));
     };
     format!(
-        "net {} pUSD · {} round trips in {} events on {} UTC days · mean {} an event, 95 % interval {}: \
-         the outer of {} by event and {} by day. Above zero is EDGE, below NO EDGE.",
+        "net {} pUSD · {} in {} on {} · mean {} an event, at most {} lost in one",
         signed(verdict.net),
-        count(verdict.round_trips),
-        count(verdict.events),
-        count(verdict.days),
+        counted(verdict.round_trips, "round trip"),
+        counted(verdict.events, "event"),
+        counted(verdict.days, "UTC day"),
         signed(mean),
+        money(verdict.most_loss),
+    )
+}
+
+/// The rule that decides, with its interval; the page shows the same.
+pub(crate) fn rule(verdict: &Verdict) -> String {
+    if verdict.interval.is_none() {
+        return "EDGE and NO EDGE take a 95 % interval of that mean, by event and by UTC day"
+            .to_owned();
+    }
+    format!(
+        "95 % interval {} (the outer of {} by event and {} by day): EDGE if all of it is above zero, \
+         NO EDGE if below",
         interval(verdict.interval),
         interval(verdict.by_event),
         interval(verdict.by_day),

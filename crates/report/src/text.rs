@@ -164,6 +164,11 @@ pub(crate) fn signed_number(value: Option<f64>) -> String {
     value.map_or_else(dash, |value| format!("{:+.2}", value + 0.0))
 }
 
+/// A count with its noun.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A percentage, or a dash.
 pub(crate) fn percent(value: Option<f64>) -> String {
     value.map_or_else(dash, |value| format!("{value:.1}%"))

@@ -1,7 +1,7 @@
 //! Read-only views of matches as they happened, in exchange time: for records of a run, which learn of a fill
 //! only when its report arrives.
 
-use polydesk_domain::{Time, Token, TradeId};
+use polydesk_domain::{Role, Time, Token, TradeId};
 
 use crate::state::Sim;
 
@@ -14,7 +14,9 @@ pub struct MatchView {
     pub token: Token,
     /// Exchange time of the match.
     pub at: Time,
-    /// As [`Sim::double_mid`] just then.
+    /// Bid + ask of the token that the match met, in ten-thousandths: for a taker of ours the book at his
+    /// arrival, for a maker the book before the batch that filled him. After it the middle has moved by the
+    /// trade itself; on a tape of snapshots by everything since the last one.
     pub double_mid: Option<u32>,
 }
 
@@ -33,6 +35,18 @@ impl Sim {
             at: trade.matched_at,
             double_mid: trade.double_mid,
         })
+    }
+
+    /// As in [`MatchView::double_mid`], for a match that happens now.
+    pub(crate) fn double_mid_met(&self, token: Token, role: Role) -> Option<u32> {
+        let now = self.double_mid(token)?;
+        if role == Role::Taker {
+            return Some(now);
+        }
+        let before = self.slots[token.market().index()].batch.before;
+        let bid = before[token.outcome().index()]?;
+        let ask = before[token.outcome().other().index()]?.complement();
+        (bid < ask).then(|| u32::from(bid.units()) + u32::from(ask.units()))
     }
 
     /// Bid + ask (twice the middle) of a token in the exchange's own book now, in ten-thousandths of a dollar.

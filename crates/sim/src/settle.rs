@@ -59,7 +59,7 @@ impl Sim {
             order.unsettled += 1;
         }
         let step = Step::Mine;
-        let (matched_at, double_mid) = (self.now, self.double_mid(token));
+        let (matched_at, double_mid) = (self.now, self.double_mid_met(token, role));
         let retried = false;
         let trade =
             VenueTrade { own, matched_at, double_mid, deal, rebate, step, retried, reported };

@@ -131,7 +131,8 @@ fn received_tapes_match_at_venue_time_and_report_at_receive_time() {
     let [fill] = recording.fills.as_slice() else { panic!("{} fills", recording.fills.len()) };
     assert_eq!(fill.fill.role, Role::Maker);
     assert_eq!((fill.matched_at, fill.at), (at(9_000), at(9_000)));
-    assert_eq!((fill.double_mid_matched, fill.double_mid_known), (Some(4_400), Some(4_400)));
+    // The book that fell on the order stood at 46 / 50 before.
+    assert_eq!((fill.double_mid_matched, fill.double_mid_known), (Some(9_600), Some(4_400)));
     // The engine's own book is two seconds older.
     assert_eq!(fill.fill.double_mid, Some(9_600));
 }
@@ -194,4 +195,25 @@ fn rebates_are_recorded_by_market_and_add_up_to_the_ledgers() {
     assert!(booked > Usdc::ZERO);
     let condition = run.engine.universe().market(MarketKey(0)).condition;
     assert_eq!(run.recording.rebates, [(condition, booked)].into_iter().collect());
+}
+
+#[test]
+fn a_maker_is_measured_against_the_book_that_the_trade_met() {
+    let sold = |rows: Vec<Stamped>| {
+        let tape = [opening(), rows].concat();
+        let recording = run(tape, vec![bid(42, 50)], SimConfig::instant(), 1).recording;
+        let fill = recording.fills.first().expect("filled");
+        (fill.matched_at, fill.double_mid_matched, fill.double_mid_known)
+    };
+    let print = |millis| crate::common::print(millis, 0, Side::Sell, 42, 200);
+    // The trade and the level changes that it made are one batch.
+    let batch = vec![book(5_000, 30, 34), print(5_000), book(9_000, 20, 24)];
+    assert_eq!(sold(batch), (at(5_000), Some(8_400), Some(6_400)));
+    // A book that crosses the bid.
+    let crossed = vec![book(5_000, 30, 34), book(9_000, 20, 24)];
+    assert_eq!(sold(crossed), (at(5_000), Some(8_400), Some(6_400)));
+    // A book that was void before says nothing.
+    let void = state(4_000, MarketEvent::Interrupted(Interruption { market: None }));
+    let crossed = vec![void, book(5_000, 30, 34), book(9_000, 20, 24)];
+    assert_eq!(sold(crossed), (at(5_000), None, Some(6_400)));
 }

@@ -16,7 +16,7 @@ use super::stats::{
     rounded,
 };
 use super::waterfall::saturated;
-use crate::text::signed;
+use crate::text::{counted, signed};
 
 /// Fewest events with results from which a verdict other than INCONCLUSIVE is given; a neg-risk group
 /// counts as one, and so does a market without an event.
@@ -211,10 +211,11 @@ fn judge(basis: &Basis, facts: &Circumstances) -> (Answer, String) {
         return unsure("synthetic data say nothing about real markets".to_owned());
     }
     if basis.events < LEAST_EVENTS {
-        return unsure(format!("{} events < {LEAST_EVENTS}", basis.events));
+        let events = counted(basis.events, "event");
+        return unsure(format!("{events}; it takes {LEAST_EVENTS} independent ones"));
     }
     if basis.days < LEAST_DAYS {
-        return unsure(format!("{} UTC days < {LEAST_DAYS}", basis.days));
+        return unsure(format!("{}; it takes {LEAST_DAYS}", counted(basis.days, "UTC day")));
     }
     let Some(Interval { low, high }) = basis.outer else { return unsure("no interval".to_owned()) };
     let gains = low > 0.0;
@@ -319,9 +320,15 @@ mod tests {
         let broken = Circumstances { failed_check: Some("cash".to_owned()), ..facts(5) };
         let made_up = Circumstances { synthetic: true, ..facts(5) };
         for (got, want) in [
-            (check(&sample(gain, 0, 1), &facts(5)), "INCONCLUSIVE: 0 events < 10"),
-            (check(&sample(gain, 9, 9), &facts(5)), "INCONCLUSIVE: 9 events < 10"),
-            (check(&sample(gain, 60, 2), &facts(5)), "INCONCLUSIVE: 2 UTC days < 3"),
+            (
+                check(&sample(gain, 0, 1), &facts(5)),
+                "INCONCLUSIVE: 0 events; it takes 10 independent ones",
+            ),
+            (
+                check(&sample(gain, 9, 9), &facts(5)),
+                "INCONCLUSIVE: 9 events; it takes 10 independent ones",
+            ),
+            (check(&sample(gain, 60, 2), &facts(5)), "INCONCLUSIVE: 2 UTC days; it takes 3"),
             (check(&sample(gain, 60, 10), &broken), "INCONCLUSIVE: a check failed: cash"),
             (
                 check(&sample(gain, 60, 10), &made_up),

@@ -53,19 +53,19 @@ const STEPS: [(&str, &str, &str); 13] = [
     (
         "maker_spread",
         "spread captured",
-        "maker fills: price versus the middle of the exchange's book at the match",
+        "maker fills: price versus the middle of the exchange's book that the trade met",
     ),
     (
         "taker_slippage",
         "taker slippage",
-        "taker fills: price versus the middle of the exchange's book at the match",
+        "taker fills: price versus the middle of the exchange's book on arrival",
     ),
     ("taker_fees", "taker fees", "fees of taker fills"),
     ("maker_fees", "maker fees", "fees of maker fills"),
     (
         "until_known",
         "moves until known",
-        "the middle's move between each match and the time its fill was known",
+        "the middle's move from there to the time the fill was known, what the trade itself moved included",
     ),
     (
         "adverse_30s",

@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
 use crate::model::{EquityPoint, Run};
-use crate::terminal::{balance, figures, model_name};
+use crate::terminal::{balance, figures, model_name, rule};
 use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
@@ -52,10 +52,11 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         Answer::Inconclusive => "answer",
     };
     format!(
-        "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}</p></div>\n",
+        "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}<br>{}</p></div>\n",
         verdict.answer.words(),
         escape(&verdict.reason),
-        escape(&minus(&figures(verdict)))
+        escape(&minus(&figures(verdict))),
+        escape(&minus(&rule(verdict)))
     )
 }
 
@@ -281,7 +282,7 @@ pub(crate) fn bootstrap(verdict: &Verdict) -> String {
         &format!(
             "Mean result of an event in {} resamples of events; orange is below zero. {}",
             count(verdict.resamples),
-            figures(verdict)
+            rule(verdict)
         ),
     )
 }

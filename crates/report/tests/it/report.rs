@@ -302,15 +302,15 @@ fn a_group_is_one_event_to_the_verdict_and_so_are_the_markets_of_an_event() {
         (verdict.events, verdict.round_trips, verdict.reason)
     };
     // Events hold three markets each.
-    assert_eq!(reason(&run), (4, 60, "4 events < 10".to_owned()));
+    assert_eq!(reason(&run), (4, 60, "4 events; it takes 10 independent ones".to_owned()));
     for facts in &mut run.markets[2..] {
         facts.group = Some("election".to_owned());
     }
-    assert_eq!(reason(&run), (2, 60, "2 events < 10".to_owned()));
+    assert_eq!(reason(&run), (2, 60, "2 events; it takes 10 independent ones".to_owned()));
     for facts in &mut run.markets {
         (facts.group, facts.event) = (None, String::new());
     }
-    assert_eq!(reason(&run), (12, 60, "1 UTC days < 3".to_owned()));
+    assert_eq!(reason(&run), (12, 60, "1 UTC day; it takes 3".to_owned()));
 }
 
 #[test]
@@ -591,7 +591,10 @@ fn alarms_and_returns_are_shown_everywhere() {
     }
     let lines = terminal(&report, &analysis, 100, false);
     assert!(lines.contains("ALARM 2026-09-21T14:21:40.000Z latch drawdown: lost 51.25"), "{lines}");
-    assert!(lines.contains("VERDICT INCONCLUSIVE: 0 events < 10"), "{lines}");
+    assert!(
+        lines.contains("VERDICT INCONCLUSIVE: 0 events; it takes 10 independent ones"),
+        "{lines}"
+    );
 }
 
 #[test]
