@@ -88,6 +88,7 @@ fn no_markout_is_read_where_nothing_is_known() {
     for (name, rows, want) in [
         ("quiet", vec![end()], [first; 4]),
         ("the tape ends", vec![book(40_000, 50, 54)], [first, first, none, none]),
+        ("it ends at a horizon", vec![book(5_010, 50, 54)], [last, none, none, none]),
         ("closed", vec![closed, end()], [first, none, none, none]),
         ("interrupted", vec![interrupted.clone(), end()], [first, none, none, none]),
         ("synced again", vec![interrupted, book(45_000, 50, 54), end()], [first, none, last, last]),

@@ -389,14 +389,17 @@ mod tests {
 
     #[test]
     fn days_that_agree_widen_the_interval_of_events_that_are_many() {
-        // Twelve events a day share the day's sign: 60 events, five results.
-        let by_day = |i: usize| if i % 5 < 3 { 300_000 } else { -300_000 };
+        // Twelve events a day share the day's sign: 60 events, five results that alternate.
+        let by_day = |i: usize| if i % 5 % 2 == 0 { 300_000 } else { -300_000 };
         let facts = facts(5);
         let options = Options { seed: 7, resamples: 2_000 };
         let verdict = verdict(&sample(by_day, 60, 5), &facts, &options);
         let width = |interval: Option<(Usdc, Usdc)>| interval.map(|(low, high)| high - low);
         assert!(width(verdict.by_day) > width(verdict.by_event));
         assert_eq!(verdict.interval, verdict.by_day);
+        // Student's t of five days is 2.776; per event, like the mean of 0.06.
+        let (low, high) = verdict.by_day.unwrap();
+        assert_eq!((low, high), (Usdc::new(-347_987), Usdc::new(467_987)));
     }
 
     #[test]

@@ -611,3 +611,40 @@ fn the_parts_of_the_net_add_up_in_every_report() {
         }
     }
 }
+
+#[test]
+fn only_what_a_resolution_paid_counts_as_held_to_settlement() {
+    let settled = |reason| {
+        let mut run = quiet();
+        run.round_trips = vec![trip(0, 100), trip(3, -400), trip(3, -50)];
+        for trip in &mut run.round_trips {
+            (trip.exit_role, trip.reason) = (None, reason);
+        }
+        analyse(&report(vec![run]), &options()).runs[0].verdict.settled
+    };
+    assert_eq!(settled(ExitReason::Merge), None);
+    let rate = settled(ExitReason::Resolution).unwrap();
+    // The two round trips of the second event count once.
+    assert_eq!((rate.events, rate.won, rate.price), (2, 1, 0.4));
+    assert_eq!(rate.bounds, (0.012579, 0.987421));
+}
+
+#[test]
+fn rebates_belong_to_the_days_of_the_maker_fills_that_count() {
+    let on = |day: i64, fill: MarkedFill| MarkedFill {
+        matched_at: fill.matched_at + Span::secs(86_400 * day),
+        ..fill
+    };
+    let mut run = quiet();
+    run.rebates =
+        vec![MarketRebate { market: crate::common::condition(0), amount: Usdc::cents(5) }];
+    let days = |fills: Vec<MarkedFill>| {
+        let run = polydesk_report::Run { fills, ..run.clone() };
+        analyse(&report(vec![run]), &options()).runs[0].verdict.days
+    };
+    let taker = fill_with(|record| record.role = Role::Taker);
+    assert_eq!(days(vec![on(1, fill()), on(2, fill())]), 2);
+    assert_eq!(days(vec![on(1, fill()), on(2, failed_fill()), on(3, taker)]), 1);
+    // Without any fill: the last day of the run.
+    assert_eq!(days(Vec::new()), 1);
+}
