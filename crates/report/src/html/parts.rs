@@ -68,7 +68,7 @@ fn alarms(run: &Run) -> String {
     let mut table = Table::new("Alarms", &["time", "kind", "code", "text"]);
     for alarm in &run.alarms {
         table.row(vec![
-            Cell::text(&alarm.at.to_string()),
+            Cell::text(alarm.at.to_string()),
             Cell::text(&alarm.kind),
             Cell::text(alarm.code.as_str()),
             Cell::long(&alarm.text),
