@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn days_that_agree_widen_the_interval_of_events_that_are_many() {
         // Twelve events a day share the day's sign: 60 events, five results that alternate.
-        let by_day = |i: usize| if i % 5 % 2 == 0 { 300_000 } else { -300_000 };
+        let by_day = |i: usize| if (i % 5).is_multiple_of(2) { 300_000 } else { -300_000 };
         let facts = facts(5);
         let options = Options { seed: 7, resamples: 2_000 };
         let verdict = verdict(&sample(by_day, 60, 5), &facts, &options);

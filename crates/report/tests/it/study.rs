@@ -69,7 +69,7 @@ impl Made {
     }
 
     fn add(&mut self, dollars: i64) {
-        self.run.totals.equity = self.run.totals.equity + Usdc::new(dollars);
+        self.run.totals.equity += Usdc::new(dollars);
     }
 
     /// A closed round trip of as many shares as dollars it cost.
