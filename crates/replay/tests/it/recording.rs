@@ -218,3 +218,38 @@ fn a_maker_is_measured_against_the_book_that_the_trade_met() {
     let crossed = vec![void, book(5_000, 30, 34), book(9_000, 20, 24)];
     assert_eq!(sold(crossed), (at(5_000), None, Some(6_400)));
 }
+
+#[test]
+fn every_fill_has_its_match_and_the_extremes_are_those_of_the_whole_curve() {
+    let (mut fills, mut falls) = (0, 0);
+    for seed in 0..60 {
+        let tape = crate::common::random_tape(seed, 2, 200);
+        let strategy = Box::new(crate::common::Whim(crate::common::Dice(seed)));
+        let run = run(tape, vec![strategy], SimConfig::default(), seed);
+        let recording = run.recording;
+        for fill in &recording.fills {
+            // A report takes 30 ms or so; a fill that was not found at the exchange would be matched at once.
+            assert!(fill.matched_at < fill.at, "seed {seed}: {fill:?}");
+            fills += 1;
+        }
+        // Short runs keep every sample.
+        let start = run.sim.config().starting_cash;
+        let equity = || recording.equity.iter().map(|point| point.equity).chain([start]);
+        let (mut peak, mut deepest) = (start, Usdc::ZERO);
+        for point in &recording.equity {
+            peak = peak.max(point.equity);
+            deepest = deepest.max(peak - point.equity);
+        }
+        let extremes = &recording.extremes;
+        let depth = extremes.fall.map_or(Usdc::ZERO, |fall| fall.peak.0 - fall.bottom.0);
+        let locked = recording.equity.iter().map(|point| point.locked).max();
+        assert_eq!(depth, deepest, "seed {seed}");
+        assert_eq!(Some(extremes.lowest), equity().min(), "seed {seed}");
+        assert_eq!(Some(extremes.highest), equity().max(), "seed {seed}");
+        assert_eq!(Some(extremes.peak_locked), locked, "seed {seed}");
+        assert!(extremes.mean_locked <= extremes.peak_locked, "seed {seed}");
+        assert!(extremes.exposed <= extremes.observed, "seed {seed}");
+        falls += usize::from(depth > Usdc::ZERO);
+    }
+    assert!(fills > 500 && falls > 30, "{fills} fills, {falls} runs with a fall");
+}
