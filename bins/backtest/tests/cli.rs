@@ -301,6 +301,14 @@ fn the_report_of_the_default_run_agrees_with_itself() {
         assert!(lowest <= micros(&fall["bottom"]) && lowest < micros(&extremes["highest"]));
         assert!(micros(&extremes["mean_locked"]) < micros(&extremes["peak_locked"]));
         assert!(extremes["exposed"].as_i64() < extremes["observed"].as_i64());
+        // Resting orders are filled by books that move through them: captured first, lost until known.
+        let steps = judged["waterfall"]["steps"].as_array().unwrap();
+        let step = |key: &str| {
+            steps.iter().find(|step| step["key"] == key).map(|of| micros(&of["amount"]))
+        };
+        if run["synthetic"] == false {
+            assert!(step("maker_spread") > Some(0) && step("until_known") < Some(0), "{steps:?}");
+        }
         for fill in run["fills"].as_array().unwrap() {
             assert!(fill["matched_at"].as_i64() < fill["at"].as_i64(), "{fill}");
             let record = &fill["record"];

@@ -243,6 +243,9 @@ fn every_fill_has_its_match_and_the_extremes_are_those_of_the_whole_curve() {
         let extremes = &recording.extremes;
         let depth = extremes.fall.map_or(Usdc::ZERO, |fall| fall.peak.0 - fall.bottom.0);
         let locked = recording.equity.iter().map(|point| point.locked).max();
+        // What settles after the tape's end belongs to the curve.
+        let end = recording.equity.last().map(|point| point.equity);
+        assert_eq!(end, Some(run.engine.manager().equity().now), "seed {seed}");
         assert_eq!(depth, deepest, "seed {seed}");
         assert_eq!(Some(extremes.lowest), equity().min(), "seed {seed}");
         assert_eq!(Some(extremes.highest), equity().max(), "seed {seed}");
