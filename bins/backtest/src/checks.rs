@@ -61,9 +61,12 @@ pub fn checks(engine: &Engine, sim: &Sim, closed: &[ClosedTrade]) -> Vec<Check> 
             if shares_off.is_empty() { "all tokens".to_owned() } else { shares_off.join("; ") },
         ),
         check(
-            "nothing halted",
+            "no invariant was violated",
             execution.halted().is_none(),
-            execution.halted().unwrap_or("no invariant was violated").to_owned(),
+            execution
+                .halted()
+                .unwrap_or("loss limits that latched are listed as alarms")
+                .to_owned(),
         ),
     ]
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    Code, ConditionId, MarketState, Opportunity, Outcome, Price, Side, StrategyId, TradeStatus,
-    Usdc,
+    Code, ConditionId, MarketState, Opportunity, Outcome, Price, Side, StrategyId, Time,
+    TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Codes, CodesByStrategy, DataQuality, Feed, MarkedFill, MarketFacts, OpenHolding, OrderCounts,
-    Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Alarm, Codes, CodesByStrategy, DataQuality, Extremes, Fall, Feed, MarkedFill, MarketFacts,
+    MarketRebate, OpenHolding, OrderCounts, Run, SeenOpportunity, Setting, TapeFacts, Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
@@ -96,7 +96,15 @@ pub fn run(
         fills: recording.fills.into_iter().map(fill).collect(),
         round_trips: recording.closed,
         open: open(&engine),
+        rebates: recording
+            .rebates
+            .into_iter()
+            .map(|(market, amount)| MarketRebate { market, amount })
+            .collect(),
         equity: recording.equity.into_iter().map(point).collect(),
+        extremes: extremes(recording.extremes),
+        alarms: recording.alarms.into_iter().map(alarm).collect(),
+        alarms_left_out: recording.alarms_left_out,
         orders,
         codes: codes(&engine, &sim),
         opportunities: recording.opportunities.into_iter().map(seen).collect(),
@@ -179,8 +187,39 @@ fn totals(engine: &Engine) -> Totals {
 }
 
 fn fill(row: FillRow) -> MarkedFill {
-    let FillRow { at, fill, double_mid_later, status } = row;
-    MarkedFill { at, record: fill, settlement: status, double_mid_later }
+    MarkedFill {
+        at: row.at,
+        matched_at: row.matched_at,
+        record: row.fill,
+        settlement: row.status,
+        double_mid_matched: row.double_mid_matched,
+        double_mid_known: row.double_mid_known,
+        double_mid_later: row.double_mid_later,
+    }
+}
+
+fn extremes(of: polydesk_replay::Extremes) -> Extremes {
+    Extremes {
+        lowest: of.lowest,
+        highest: of.highest,
+        peak_locked: of.peak_locked,
+        mean_locked: of.mean_locked,
+        fall: of.fall.map(|fall| Fall {
+            peak: fall.peak.0,
+            peak_at: fall.peak.1,
+            bottom: fall.bottom.0,
+            bottom_at: fall.bottom.1,
+            recovered: fall.recovered,
+        }),
+        observed: of.observed,
+        exposed: of.exposed,
+        worst_day: of.worst_day.map(|(day, change)| (Time::from_secs(day * 86_400), change)),
+    }
+}
+
+fn alarm(alarm: polydesk_replay::Alarm) -> Alarm {
+    let polydesk_replay::Alarm { at, kind, code, text } = alarm;
+    Alarm { at, kind: kind.to_owned(), code, text }
 }
 
 fn point(point: EquityPoint) -> polydesk_report::EquityPoint {

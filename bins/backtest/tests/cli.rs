@@ -274,3 +274,78 @@ fn first_part(dir: &Path) -> PathBuf {
     }
     PathBuf::new()
 }
+
+/// Micro-dollars, or millionths of a share, of a decimal string.
+fn micros(value: &serde_json::Value) -> i64 {
+    let text = value.as_str().expect("amounts are strings");
+    (text.parse::<f64>().expect("they are decimals") * 1e6).round() as i64
+}
+
+#[test]
+fn the_report_of_the_default_run_agrees_with_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    expect(&backtest(dir.path(), &["--no-bands"]), 0, &["closed round trips"]);
+    let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (mut takers, mut paid) = (0, 0);
+    let runs = json["report"]["runs"].as_array().unwrap();
+    for (run, judged) in runs.iter().zip(json["analysis"]["runs"].as_array().unwrap()) {
+        let rebates: i64 =
+            run["rebates"].as_array().unwrap().iter().map(|of| micros(&of["amount"])).sum();
+        assert_eq!(rebates, micros(&run["totals"]["rebates"]));
+        paid += rebates;
+        let (balance, verdict) = (&judged["balance"], &judged["verdict"]);
+        assert!(micros(&balance["other"]).abs() <= 20, "{balance}");
+        let results = ["closed", "open", "rebates"].map(|part| micros(&balance[part]));
+        let by_event = micros(&verdict["mean"]) * verdict["events"].as_i64().unwrap();
+        assert!((results.iter().sum::<i64>() - by_event).abs() <= 20, "{verdict}");
+        let (extremes, fall) = (&run["extremes"], &run["extremes"]["fall"]);
+        let depth = micros(&fall["peak"]) - micros(&fall["bottom"]);
+        assert_eq!(depth, micros(&judged["curve"]["drawdown"]["depth"]));
+        assert!(depth > 0 && fall["peak_at"].as_i64() < fall["bottom_at"].as_i64(), "{fall}");
+        let lowest = micros(&extremes["lowest"]);
+        assert!(lowest <= micros(&fall["bottom"]) && lowest < micros(&extremes["highest"]));
+        assert!(micros(&extremes["mean_locked"]) < micros(&extremes["peak_locked"]));
+        assert!(extremes["exposed"].as_i64() < extremes["observed"].as_i64());
+        // Resting orders are filled by books that move through them: captured first, lost until known.
+        let steps = judged["waterfall"]["steps"].as_array().unwrap();
+        let step = |key: &str| {
+            steps.iter().find(|step| step["key"] == key).map(|of| micros(&of["amount"]))
+        };
+        if run["synthetic"] == false {
+            assert!(step("maker_spread") > Some(0) && step("until_known") < Some(0), "{steps:?}");
+        }
+        for fill in run["fills"].as_array().unwrap() {
+            assert!(fill["matched_at"].as_i64() < fill["at"].as_i64(), "{fill}");
+            let record = &fill["record"];
+            let Some(met) = fill["double_mid_matched"].as_i64() else { continue };
+            if record["role"] == "taker" {
+                // No taker gets a better price than the middle of the book that he met.
+                let paid = 20_000.0 * micros(&record["fill"]["notional"]) as f64
+                    / micros(&record["fill"]["shares"]) as f64;
+                let worse =
+                    if record["side"] == "buy" { paid - met as f64 } else { met as f64 - paid };
+                assert!(worse > -1.0, "{fill}");
+                takers += 1;
+            }
+        }
+    }
+    assert!(takers > 30 && paid > 0, "{takers} takers, rebates of {paid}");
+}
+
+#[test]
+fn a_latched_drawdown_is_shown_by_every_report() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tight.toml"), "[risk]\nmax_drawdown_usd = 50\n").unwrap();
+    let args = ["run", "-c", "tight.toml", "--no-bands"];
+    expect(&backtest(dir.path(), &args), 0, &["ALARM 2026-09-28T", "latch drawdown: lost 5"]);
+    let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let alarms = |run: &serde_json::Value| run["alarms"].as_array().unwrap().clone();
+    let runs = json["report"]["runs"].as_array().unwrap();
+    let latches: Vec<_> =
+        runs.iter().flat_map(alarms).filter(|alarm| alarm["kind"] == "latch").collect();
+    assert!(latches.iter().all(|latch| latch["code"] == "drawdown") && !latches.is_empty());
+    let page = std::fs::read_to_string(dir.path().join("out/report.html")).unwrap();
+    assert!(page.contains("Alarms: latched limits and critical notes"));
+}

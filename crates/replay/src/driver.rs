@@ -17,11 +17,12 @@ use crate::step::{Step, Watch};
 pub struct Options {
     /// The connections that the source's tapes came through, in its order ([`EventSource::source`]).
     pub connections: Vec<Connection>,
-    /// Time between two samples of equity, book quality and markouts that are due.
+    /// Time between two samples of equity and book quality.
     pub sample: Span,
     /// How long after the last event settlements may still come in.
     pub drain: Span,
-    /// A silence of the tape longer than this is skipped while nothing is pending.
+    /// A silence of the tape longer than this is skipped while nothing is pending, and no markout is read in
+    /// it.
     pub skip_silence: Span,
     /// Rows between two calls of the progress function.
     pub progress_every: u64,
@@ -86,12 +87,13 @@ impl Watch for Watcher<'_> {
     type Error = std::io::Error;
 
     fn before(&mut self, engine: &Engine, stamped: &Stamped) -> std::io::Result<()> {
+        self.recorder.event(engine, stamped);
         if self.log.is_on() { self.log.event(engine.universe(), stamped) } else { Ok(()) }
     }
 
-    fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> std::io::Result<()> {
+    fn after(&mut self, engine: &Engine, sim: &Sim, at: Time, out: &Outbox) -> std::io::Result<()> {
         for recorded in &out.records {
-            self.recorder.record(recorded);
+            self.recorder.record(sim, recorded);
         }
         if !self.log.is_on() {
             return Ok(());
@@ -154,6 +156,8 @@ pub fn replay(
             driver.run_until(exchange_at)?;
         }
         rows += 1;
+        // What is due before this row is read from the books that it finds.
+        driver.watch.recorder.exchange(driver.step.sim, exchange_at, driver.skip_silence);
         stamped.at = exchange_at;
         driver.step.exchange(&stamped);
         // Put together from its parts: copied whole, the copy would wait for the time just written.
@@ -168,6 +172,8 @@ pub fn replay(
         }
     }
     if rows > 0 {
+        let end = exchange_at + Span::nanos(1);
+        driver.watch.recorder.exchange(driver.step.sim, end, driver.skip_silence);
         driver.end(last_due, options.drain)?;
     }
     progress(rows, exchange_at);
@@ -190,6 +196,7 @@ impl Driver<'_> {
         };
         self.deliver(at, Event::cash(deposit))?;
         self.deliver(at, ControlEvent::Start.into())?;
+        self.watch.recorder.begin(at, self.step.sim.config().starting_cash);
         let snapshot = self.step.sim.account_snapshot(0);
         self.deliver(at, AccountEvent::Snapshot(snapshot).into())?;
         self.next_sample = at + self.sample;

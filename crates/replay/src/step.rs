@@ -13,11 +13,18 @@ pub trait Watch {
     /// # Errors
     /// The log could not be written.
     fn before(&mut self, engine: &Engine, stamped: &Stamped) -> Result<(), Self::Error>;
-    /// Called with the output of an event, before its commands are sent.
+    /// Called with the output of an event, before its commands are sent. The exchange stands at the time of
+    /// the event: its books are ahead of the engine's by the latency of the feed.
     ///
     /// # Errors
     /// The log could not be written.
-    fn after(&mut self, engine: &Engine, at: Time, out: &Outbox) -> Result<(), Self::Error>;
+    fn after(
+        &mut self,
+        engine: &Engine,
+        sim: &Sim,
+        at: Time,
+        out: &Outbox,
+    ) -> Result<(), Self::Error>;
 }
 
 /// The engine and the simulated exchange it trades on. Time is an argument, never read from a clock.
@@ -100,7 +107,7 @@ impl<'a> Step<'a> {
     }
 
     fn send<W: Watch>(&mut self, at: Time, watch: &mut W) -> Result<(), W::Error> {
-        watch.after(self.engine, at, &self.out)?;
+        watch.after(self.engine, self.sim, at, &self.out)?;
         for command in self.out.commands.drain(..) {
             self.sim.submit(at, &command);
         }

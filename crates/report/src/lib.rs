@@ -11,7 +11,7 @@ pub mod model;
 mod terminal;
 mod text;
 
-pub use analysis::{Analysis, Options, analyse};
+pub use analysis::{Analysis, Options, analyse, verdict_of};
 pub use html::html;
 pub use json::{json, run_sha256};
 pub use model::*;

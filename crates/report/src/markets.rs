@@ -6,32 +6,31 @@ use polydesk_domain::ConditionId;
 
 use crate::model::{MarketFacts, Run};
 
+/// What resolves together: results inside it depend on each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cluster {
+    /// A neg-risk group: exactly one of its markets wins.
+    Group(String),
+    /// An event: one game decides all its markets.
+    Event(String),
+    /// A market for which neither is known.
+    Market(ConditionId),
+}
+
 /// An index over [`Run::markets`], built once per run.
 pub(crate) struct Markets<'a> {
     listed: &'a [MarketFacts],
-    /// Positions in `listed`; further ones for markets of round trips that are not listed.
+    /// Positions in `listed`.
     places: BTreeMap<ConditionId, usize>,
-    /// First market of each neg-risk group.
-    groups: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Markets<'a> {
     pub(crate) fn of(run: &'a Run) -> Markets<'a> {
-        let (mut places, mut groups) = (BTreeMap::new(), BTreeMap::new());
+        let mut places = BTreeMap::new();
         for (place, facts) in run.markets.iter().enumerate() {
             places.entry(facts.condition).or_insert(place);
-            if let Some(group) = group(facts) {
-                groups.entry(group).or_insert(place);
-            }
         }
-        let mut next = run.markets.len();
-        for trip in &run.round_trips {
-            places.entry(trip.market).or_insert_with(|| {
-                next += 1;
-                next - 1
-            });
-        }
-        Markets { listed: &run.markets, places, groups }
+        Markets { listed: &run.markets, places }
     }
 
     /// The facts of a market; `None` where it is not listed.
@@ -48,14 +47,19 @@ impl<'a> Markets<'a> {
         }
     }
 
-    /// The position of the first market that resolves together with this one: the first of its neg-risk
-    /// group, or itself.
+    /// What the market resolves together with: its neg-risk group, else its event, else only itself.
     ///
     /// The legs of a basket are round trips of their own, and exactly one of them wins: taken as
-    /// independent they would make a certain gain look random.
-    pub(crate) fn cluster(&self, market: &ConditionId) -> usize {
-        let first = self.get(market).and_then(group).and_then(|name| self.groups.get(name));
-        first.or_else(|| self.places.get(market)).copied().unwrap_or(usize::MAX)
+    /// independent they would make a certain gain look random. The markets of one game all hang on it.
+    pub(crate) fn cluster(&self, market: &ConditionId) -> Cluster {
+        match self.get(market) {
+            Some(facts) => match group(facts) {
+                Some(group) => Cluster::Group(group.to_owned()),
+                None if !facts.event.is_empty() => Cluster::Event(facts.event.clone()),
+                None => Cluster::Market(*market),
+            },
+            None => Cluster::Market(*market),
+        }
     }
 }
 

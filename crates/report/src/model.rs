@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    BasketEnd, ClosedTrade, Code, ConditionId, FillRecord, Opportunity, Outcome, Shares,
+    BasketEnd, ClosedTrade, Code, ConditionId, FillRecord, Opportunity, Outcome, Shares, Span,
     StrategyId, Time, TokenId, TradeStatus, Usdc,
 };
 use serde::{Deserialize, Serialize};
@@ -64,8 +64,17 @@ pub struct Run {
     pub round_trips: Vec<ClosedTrade>,
     /// Holdings at the end.
     pub open: Vec<OpenHolding>,
-    /// Equity over time, at most 20 000 points, in order.
+    /// Maker rebates received, by market.
+    pub rebates: Vec<MarketRebate>,
+    /// Equity over time, at most 20 000 points, in order: for drawing. Long runs keep the lowest and highest
+    /// of each stretch.
     pub equity: Vec<EquityPoint>,
+    /// Extremes of equity and locked capital over every sample.
+    pub extremes: Extremes,
+    /// Latched loss limits and critical notes in order, at most 100.
+    pub alarms: Vec<Alarm>,
+    /// Alarms that are not among them.
+    pub alarms_left_out: u64,
     /// Orders by strategy.
     pub orders: Vec<OrderCounts>,
     /// Counts of denials, skips and dropped signals, by code.
@@ -161,17 +170,81 @@ pub struct Totals {
     pub ledger_entries: u64,
 }
 
-/// A fill with its markouts and settlement.
+/// Maker rebates of one market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketRebate {
+    /// As in [`Run::markets`].
+    pub market: ConditionId,
+    /// Received, in pUSD.
+    pub amount: Usdc,
+}
+
+/// Extremes of equity and locked capital; none of them depends on how the curve is thinned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Extremes {
+    /// Lowest equity, the money at the start included.
+    pub lowest: Usdc,
+    /// Highest equity, the money at the start included.
+    pub highest: Usdc,
+    /// Most capital locked at once: holdings at cost plus what open buys may take.
+    pub peak_locked: Usdc,
+    /// Mean of locked capital over time.
+    pub mean_locked: Usdc,
+    /// The deepest fall; `None` when equity never fell.
+    pub fall: Option<Fall>,
+    /// From the first to the last sample.
+    pub observed: Span,
+    /// How much of it some capital was locked.
+    pub exposed: Span,
+    /// Midnight (UTC) before the day with the largest loss of equity, and its change; `None` when none lost.
+    pub worst_day: Option<(Time, Usdc)>,
+}
+
+/// A fall of equity from a peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fall {
+    /// Equity at the peak.
+    pub peak: Usdc,
+    /// When it was first reached.
+    pub peak_at: Time,
+    /// Equity at the bottom.
+    pub bottom: Usdc,
+    /// When it was first reached.
+    pub bottom_at: Time,
+    /// When the peak was reached again; `None` when it was not.
+    pub recovered: Option<Time>,
+}
+
+/// A latched loss limit or a critical note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Engine time.
+    pub at: Time,
+    /// `latch`, `reset` (of a latch) or `critical`.
+    pub kind: String,
+    /// Code of the latch or the note.
+    pub code: Code,
+    /// The loss when it latched, or the note.
+    pub text: String,
+}
+
+/// A fill with its markouts and settlement. Middles are those of the exchange's own book in exchange time, as
+/// bid + ask in ten-thousandths of a dollar; `None` where that book was not usable or one-sided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarkedFill {
     /// When it became known.
     pub at: Time,
-    /// As it was first reported; `record.status` is of that time.
+    /// When it was matched at the exchange.
+    pub matched_at: Time,
+    /// As it was first reported; `record.status` is of that time, and `record.double_mid` the engine's view.
     pub record: FillRecord,
     /// Its last settlement state; `failed` fills were reversed and count for nothing else.
     pub settlement: TradeStatus,
-    /// Twice the middle (bid + ask) of its token 5 s, 30 s, 60 s and 300 s later, in ten-thousandths
-    /// of a dollar.
+    /// At the match: of the book that the trade met, before its batch for a maker, on arrival for a taker.
+    pub double_mid_matched: Option<u32>,
+    /// When it became known.
+    pub double_mid_known: Option<u32>,
+    /// 5 s, 30 s, 60 s and 300 s after the match; `None` also in a silence of the tape and after its end.
     pub double_mid_later: [Option<u32>; 4],
 }
 

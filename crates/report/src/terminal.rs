@@ -4,17 +4,21 @@
 
 use polydesk_domain::Role;
 
-use crate::analysis::{Analysis, Answer, GroupRow, RunAnalysis, Tables, Verdict, Waterfall};
+use crate::analysis::{
+    Analysis, Answer, Balance, GroupRow, Ratio, RunAnalysis, Tables, Verdict, Waterfall,
+};
 use crate::grid::{Grid, Page, Tone};
 use crate::model::{Band, Feed, Report, Run};
 use crate::text::{
-    count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
+    count, counted, dash, duration, exact, interval, money, percent, shares, signed, signed_number,
 };
 
 /// Codes shown in the terminal for each kind; the HTML file and the JSON have all of them.
 const CODES_SHOWN: usize = 5;
 /// Markets shown from each end of the list.
 const MARKETS_SHOWN: usize = 5;
+/// Alarms shown; the files have more.
+const ALARMS_SHOWN: usize = 5;
 /// Days shown: two weeks; the files have all.
 const DAYS_SHOWN: usize = 14;
 
@@ -36,6 +40,7 @@ pub fn terminal(report: &Report, analysis: &Analysis, width: usize, colour: bool
     {
         title(&mut page, "All recorded data together (synthetic data left out)");
         verdict(&mut page, &total.verdict);
+        page.field("net", &balance(&total.balance));
         waterfall(&mut page, &total.waterfall);
         breakdown(&mut page, &total.tables);
     }
@@ -60,6 +65,8 @@ fn part(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     header(page, run);
     draws(page, run);
     verdict(page, &judged.verdict);
+    alarms(page, run);
+    money_facts(page, judged);
     waterfall(page, &judged.waterfall);
     breakdown(page, &judged.tables);
     execution(page, judged);
@@ -128,27 +135,95 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     let words = verdict.answer.words();
     page.prose(&format!("VERDICT {words}: {}", verdict.reason), tone);
     page.prose(&figures(verdict), Tone::Plain);
+    page.prose(&rule(verdict), Tone::Plain);
 }
 
-/// The figures a verdict rests on, in one sentence; the page shows the same.
+/// Latched limits and critical notes: a strategy that was stopped looks like one that did nothing.
+fn alarms(page: &mut Page, run: &Run) {
+    for alarm in run.alarms.iter().take(ALARMS_SHOWN) {
+        let text = format!("ALARM {} {} {}: {}", alarm.at, alarm.kind, alarm.code, alarm.text);
+        page.prose(&text, Tone::Bad);
+    }
+    let more = run.alarms.len().saturating_sub(ALARMS_SHOWN) as u64 + run.alarms_left_out;
+    if more > 0 {
+        page.prose(&format!("and {} more alarms", count(more)), Tone::Bad);
+    }
+}
+
+fn money_facts(page: &mut Page, judged: &RunAnalysis) {
+    page.heading("Money (pUSD)");
+    let curve = &judged.curve;
+    page.field("start, end", &format!("{}, {}", money(curve.start), money(curve.end)));
+    page.field("net", &balance(&judged.balance));
+    page.field(
+        "return",
+        &format!(
+            "{} of the start; {} of mean locked capital {}",
+            ratio(&curve.return_percent, "%"),
+            ratio(&curve.locked_return_percent, "%"),
+            money(curve.mean_locked)
+        ),
+    );
+    page.field(
+        "exposed",
+        &format!(
+            "{} with capital in holdings or open buys, {} of the run",
+            duration(curve.exposed.as_millis()),
+            ratio(&curve.exposed_percent, "%")
+        ),
+    );
+}
+
+/// The net with its parts, to the last digit; the page shows the same.
+pub(crate) fn balance(of: &Balance) -> String {
+    format!(
+        "{} = closed round trips {} + open holdings at depth minus cost {} + rebates {} + rewards {} \
+         + other {}",
+        exact(of.net),
+        exact(of.closed),
+        exact(of.open),
+        exact(of.rebates),
+        exact(of.rewards),
+        exact(of.other)
+    )
+}
+
+fn ratio(ratio: &Ratio, unit: &str) -> String {
+    match (ratio.value, &ratio.reason) {
+        (Some(value), _) => format!("{value:.1}{unit}"),
+        (None, Some(reason)) => format!("none ({reason})"),
+        (None, None) => dash(),
+    }
+}
+
+/// The figures a verdict rests on; the page shows the same.
 pub(crate) fn figures(verdict: &Verdict) -> String {
     let Some(mean) = verdict.mean else {
-        return format!("net {} pUSD, no finished round trip", signed(verdict.net));
-    };
-    let drawn = match verdict.resampled {
-        crate::analysis::Unit::Market => "markets",
-        crate::analysis::Unit::RoundTrip => "round trips",
+        return format!("net {} pUSD, no result", signed(verdict.net));
     };
     format!(
-        "net {} pUSD · {} round trips in {} markets · mean {} each, 95 % interval {} \
-         ({} resamples of {drawn}) · p {}",
+        "net {} pUSD · {} in {} on {} · mean {} an event, at most {} lost in one",
         signed(verdict.net),
-        verdict.round_trips,
-        verdict.markets,
+        counted(verdict.round_trips, "round trip"),
+        counted(verdict.events, "event"),
+        counted(verdict.days, "UTC day"),
         signed(mean),
+        money(verdict.most_loss),
+    )
+}
+
+/// The rule that decides, with its interval; the page shows the same.
+pub(crate) fn rule(verdict: &Verdict) -> String {
+    if verdict.interval.is_none() {
+        return "EDGE and NO EDGE take a 95 % interval of that mean, by event and by UTC day"
+            .to_owned();
+    }
+    format!(
+        "95 % interval {} (the outer of {} by event and {} by day): EDGE if all of it is above zero, \
+         NO EDGE if below",
         interval(verdict.interval),
-        count(verdict.resamples),
-        p_value(verdict.p_value)
+        interval(verdict.by_event),
+        interval(verdict.by_day),
     )
 }
 
@@ -157,7 +232,7 @@ fn waterfall(page: &mut Page, waterfall: &Waterfall) {
     let mut grid = Grid::new(1, &["step", "amount"]);
     for step in &waterfall.steps {
         let named = matches!(step.key, "maker_spread" | "taker_slippage" | "taker_fees")
-            || matches!(step.key, "adverse_30s" | "settlement" | "remainder");
+            || matches!(step.key, "until_known" | "adverse_30s" | "settlement" | "remainder");
         if named || step.amount.micros() != 0 {
             grid.row(vec![step.name.to_owned(), signed(step.amount)]);
         }
@@ -276,7 +351,9 @@ fn markouts(page: &mut Page, judged: &RunAnalysis) {
     if judged.markouts.is_empty() {
         return;
     }
-    page.heading("Markouts (¢/share by shares: middle later versus price; + is for us)");
+    page.heading(
+        "Markouts (¢/share by shares: middle so long after the match versus price; + is for us)",
+    );
     let mut grid = Grid::new(
         3,
         &["strategy", "role", "purpose", "fills", "0 s", "5 s", "30 s", "60 s", "300 s"],
@@ -314,11 +391,6 @@ fn risk(page: &mut Page, judged: &RunAnalysis) {
         }
     };
     page.field("drawdown", &fall);
-    let ratio = |ratio: &crate::analysis::Ratio, unit: &str| match (ratio.value, &ratio.reason) {
-        (Some(value), _) => format!("{value:.1}{unit}"),
-        (None, Some(reason)) => format!("none ({reason})"),
-        (None, None) => dash(),
-    };
     page.field(
         "locked",
         &format!(

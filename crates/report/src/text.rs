@@ -127,6 +127,11 @@ pub(crate) fn signed(amount: Usdc) -> String {
     if amount.micros() > 0 { format!("+{}", money(amount)) } else { money(amount) }
 }
 
+/// pUSD with its sign and all digits, so that shown parts add up to what is shown as their sum.
+pub(crate) fn exact(amount: Usdc) -> String {
+    if amount.micros() > 0 { format!("+{amount}") } else { amount.to_string() }
+}
+
 /// A whole number in groups of three.
 pub(crate) fn thousands(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -159,6 +164,11 @@ pub(crate) fn signed_number(value: Option<f64>) -> String {
     value.map_or_else(dash, |value| format!("{:+.2}", value + 0.0))
 }
 
+/// A count with its noun.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A percentage, or a dash.
 pub(crate) fn percent(value: Option<f64>) -> String {
     value.map_or_else(dash, |value| format!("{value:.1}%"))
@@ -185,15 +195,6 @@ pub(crate) fn duration(ms: i64) -> String {
 pub(crate) fn timestamp(at: Time) -> String {
     let text = at.to_string();
     text.get(..23).map_or(text.clone(), |short| short.trim_end_matches('Z').replace('T', " "))
-}
-
-/// A p-value, never shown as zero.
-pub(crate) fn p_value(p: Option<f64>) -> String {
-    match p {
-        None => dash(),
-        Some(p) if p < 0.001 => "< 0.001".to_owned(),
-        Some(p) => format!("{p:.3}"),
-    }
 }
 
 /// An interval, or a dash.

@@ -44,6 +44,7 @@ mod due;
 mod feed;
 mod market_data;
 mod market_state;
+mod match_views;
 mod matching;
 mod order;
 mod order_updates;
@@ -71,6 +72,7 @@ pub use config::{
 };
 pub use counters::SimCounters;
 pub use feed::FeedLatency;
+pub use match_views::MatchView;
 pub use rules::VenueMode;
 pub use state::Sim;
 pub use views::{Entries, FillRule, OrderView};

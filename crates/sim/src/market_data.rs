@@ -459,7 +459,7 @@ impl Sim {
     }
 
     /// Which ladder a print consumed: first by a level that shrank, then by the price against the book
-    /// before the batch, last by the published side, which proves little.
+    /// before the batch, last by the published side.
     fn ladder_hit(&mut self, key: MarketKey, print: &Pending) -> Outcome {
         let slot = &self.slots[key.index()];
         let (yes, no) = (print.yes_price, print.yes_price.complement());

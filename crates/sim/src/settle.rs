@@ -59,8 +59,11 @@ impl Sim {
             order.unsettled += 1;
         }
         let step = Step::Mine;
-        self.trades
-            .insert(serial, VenueTrade { own, deal, rebate, step, retried: false, reported });
+        let (matched_at, double_mid) = (self.now, self.double_mid_met(token, role));
+        let retried = false;
+        let trade =
+            VenueTrade { own, matched_at, double_mid, deal, rebate, step, retried, reported };
+        self.trades.insert(serial, trade);
         let settlement = self.config.settlement;
         let mut at = self.chain_delay(settlement.mined);
         if self.chance.happens(Stream::Chain, settlement.stall_ppm) {

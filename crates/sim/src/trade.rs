@@ -21,6 +21,9 @@ pub(crate) enum Step {
 #[derive(Debug, Clone)]
 pub(crate) struct VenueTrade {
     pub(crate) own: OwnTrade,
+    pub(crate) matched_at: Time,
+    /// Bid + ask of the token when it was matched.
+    pub(crate) double_mid: Option<u32>,
     pub(crate) deal: Deal,
     pub(crate) rebate: Usdc,
     pub(crate) step: Step,

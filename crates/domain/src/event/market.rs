@@ -128,8 +128,8 @@ pub struct BookSnapshot {
     pub asks: Vec<(Price, Shares)>,
 }
 
-/// A public trade. The published side is the taker's, but proves little: about two in five differ
-/// from the aggressor seen on chain.
+/// A public trade. The published side is the taker's. A study of chain data found two in five to differ; in the
+/// two recordings at hand whose level changes show the aggressor, 828 of 838 agree with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Print {
     /// The token it was published on.

@@ -107,7 +107,7 @@ pub enum Message<'f> {
         token: Token,
         /// Venue time.
         at: Time,
-        /// As published; not the aggressor's in four of ten cases.
+        /// The taker's, as published.
         side: Side,
         /// pUSD per share.
         price: Price,

@@ -39,7 +39,7 @@ impl Strategy for Once {
     }
 }
 
-fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
+pub fn bid(cents: u16, shares: u64) -> Box<dyn Strategy> {
     let quote = Quote {
         token: Token(0),
         side: Side::Buy,

@@ -7,5 +7,6 @@ mod exposure;
 mod honesty;
 mod laws;
 mod received;
+mod recording;
 mod restart;
 mod rig;

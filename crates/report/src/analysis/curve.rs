@@ -1,15 +1,31 @@
-//! Equity, drawdown and locked capital over time.
+//! Money at the start and at the end, returns, drawdown and locked capital. The extremes were kept while the run
+//! went on; nothing here is read from the thinned curve.
 
 use polydesk_domain::{Span, Time, Usdc};
 use serde::Serialize;
 
 use super::stats::Ratio;
-use super::waterfall::saturated;
-use crate::model::{EquityPoint, Run};
+use super::waterfall::{net, saturated};
+use crate::model::{Fall, Run};
+
+/// Why a figure over locked capital has no meaning.
+const NOTHING_LOCKED: &str = "no capital was locked on average";
 
 /// Figures of the equity curve.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
+    /// Money at the start, in pUSD.
+    pub start: Usdc,
+    /// Equity at the end, open holdings at displayed depth, in pUSD.
+    pub end: Usdc,
+    /// End minus start as a percentage of the start.
+    pub return_percent: Ratio,
+    /// End minus start as a percentage of mean locked capital: what the money at work earned.
+    pub locked_return_percent: Ratio,
+    /// Time with capital locked in holdings or open buys.
+    pub exposed: Span,
+    /// The same as a percentage of the run.
+    pub exposed_percent: Ratio,
     /// Deepest fall from a peak; `null` when equity never fell.
     pub drawdown: Option<Drawdown>,
     /// Lowest equity, in pUSD.
@@ -55,149 +71,75 @@ pub struct Day {
 }
 
 pub(crate) fn curve(run: &Run) -> Curve {
-    // The start is part of the curve: losses before the first point are losses.
-    let start = EquityPoint {
-        at: run.span.map_or(Time::from_nanos(0), |span| span.0),
-        equity: run.starting_cash,
-        locked: Usdc::ZERO,
-        realised: Usdc::ZERO,
-    };
-    let mut points = vec![start];
-    points.extend(run.equity.iter().copied());
+    let extremes = &run.extremes;
     let fills = run.fills.iter().filter(|fill| fill.counts());
     let traded: i128 = fills.map(|fill| i128::from(fill.record.fill.notional.micros())).sum();
-    let mean_locked = mean_locked(&points);
-    let micros = |usdc: Usdc| usdc.micros();
+    let net = net(run) as f64;
+    let end = run.span.map_or(Time::MAX, |span| span.1);
     Curve {
-        drawdown: drawdown(&points),
-        lowest: points.iter().map(|p| p.equity).min_by_key(|e| micros(*e)).unwrap_or_default(),
-        highest: points.iter().map(|p| p.equity).max_by_key(|e| micros(*e)).unwrap_or_default(),
-        peak_locked: points.iter().map(|p| p.locked).max_by_key(|e| micros(*e)).unwrap_or_default(),
-        mean_locked,
-        turnover: Ratio::of(
-            traded as f64,
-            mean_locked.micros() as f64,
-            "no capital was locked on average",
+        start: run.starting_cash,
+        end: run.totals.equity,
+        return_percent: Ratio::of(
+            net * 100.0,
+            run.starting_cash.micros() as f64,
+            "there was no money at the start",
         ),
+        locked_return_percent: Ratio::of(
+            net * 100.0,
+            extremes.mean_locked.micros() as f64,
+            NOTHING_LOCKED,
+        ),
+        exposed: extremes.exposed,
+        exposed_percent: Ratio::of(
+            extremes.exposed.as_nanos() as f64 * 100.0,
+            extremes.observed.as_nanos() as f64,
+            "the run had no length",
+        ),
+        drawdown: extremes.fall.map(|fall| drawdown(&fall, end)),
+        lowest: extremes.lowest,
+        highest: extremes.highest,
+        peak_locked: extremes.peak_locked,
+        mean_locked: extremes.mean_locked,
+        turnover: Ratio::of(traded as f64, extremes.mean_locked.micros() as f64, NOTHING_LOCKED),
         traded: saturated(traded),
-        worst_day: worst_day(&points),
+        worst_day: extremes.worst_day.map(|(day, change)| Day { day, change }),
     }
 }
 
-fn difference(later: Usdc, earlier: Usdc) -> Usdc {
-    saturated(i128::from(later.micros()) - i128::from(earlier.micros()))
-}
-
-pub(crate) fn drawdown(points: &[EquityPoint]) -> Option<Drawdown> {
-    let mut peak = *points.first()?;
-    let (mut worst, mut top, mut bottom) = (Usdc::ZERO, peak, peak);
-    for point in points {
-        if point.equity > peak.equity {
-            peak = *point;
-        }
-        let depth = difference(peak.equity, point.equity);
-        if depth > worst {
-            (worst, top, bottom) = (depth, peak, *point);
-        }
-    }
-    if worst == Usdc::ZERO {
-        return None;
-    }
-    let recovered =
-        points.iter().find(|p| p.at > bottom.at && p.equity >= top.equity).map(|p| p.at);
-    let end = recovered.or(points.last().map(|p| p.at)).unwrap_or(bottom.at);
-    let of = top.equity.micros() as f64;
-    Some(Drawdown {
-        depth: worst,
-        percent: if of > 0.0 {
-            Ratio::of(worst.micros() as f64 * 100.0, of, "the peak was zero")
+fn drawdown(fall: &Fall, end: Time) -> Drawdown {
+    let Fall { peak, peak_at, bottom, bottom_at, recovered } = *fall;
+    let (top, depth) = (peak.micros(), i128::from(peak.micros()) - i128::from(bottom.micros()));
+    Drawdown {
+        depth: saturated(depth),
+        percent: if top > 0 {
+            Ratio::of(depth as f64 * 100.0, top as f64, "the peak was zero")
         } else {
             Ratio::none("the peak was not above zero")
         },
-        start: top.at,
-        bottom: bottom.at,
+        start: peak_at,
+        bottom: bottom_at,
         recovered,
-        duration: top.at.until(end),
-    })
-}
-
-/// Locked capital weighted by how long it was locked.
-fn mean_locked(points: &[EquityPoint]) -> Usdc {
-    let (mut sum, mut time) = (0i128, 0i128);
-    for pair in points.windows(2) {
-        let span = i128::from(pair[0].at.until(pair[1].at).as_nanos().max(0));
-        sum = sum.saturating_add(i128::from(pair[0].locked.micros()).saturating_mul(span));
-        time += span;
+        duration: peak_at.until(recovered.unwrap_or(end.max(bottom_at))),
     }
-    saturated(sum.checked_div(time).unwrap_or(0))
-}
-
-fn worst_day(points: &[EquityPoint]) -> Option<Day> {
-    let mut worst: Option<Day> = None;
-    let mut opened = points.first()?.equity;
-    for (i, point) in points.iter().enumerate() {
-        let ends = points.get(i + 1).is_none_or(|next| next.at.day() != point.at.day());
-        if !ends {
-            continue;
-        }
-        let change = difference(point.equity, opened);
-        opened = point.equity;
-        if change < worst.as_ref().map_or(Usdc::ZERO, |day| day.change) {
-            worst = Some(Day { day: Time::from_secs(point.at.day() * 86_400), change });
-        }
-    }
-    worst
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn points(values: &[(i64, i64)]) -> Vec<EquityPoint> {
-        let point = |(secs, dollars): &(i64, i64)| EquityPoint {
-            at: Time::from_secs(*secs),
-            equity: Usdc::whole(*dollars),
-            locked: Usdc::whole(secs % 7),
-            realised: Usdc::ZERO,
+    #[test]
+    fn a_fall_lasts_from_its_peak_to_its_recovery_or_to_the_end() {
+        let at = Time::from_secs;
+        let fall = |recovered| Fall {
+            peak: Usdc::whole(110),
+            peak_at: at(10),
+            bottom: Usdc::whole(99),
+            bottom_at: at(20),
+            recovered,
         };
-        values.iter().map(point).collect()
-    }
-
-    #[test]
-    fn the_deepest_fall_has_its_peak_bottom_and_recovery() {
-        let points = points(&[(0, 100), (10, 110), (20, 99), (30, 111), (40, 108), (50, 120)]);
-        let fall = drawdown(&points).unwrap();
-        assert_eq!(fall.depth, Usdc::whole(11));
-        assert_eq!(fall.percent.value, Some(10.0));
-        assert_eq!(
-            (fall.start, fall.bottom, fall.recovered),
-            (Time::from_secs(10), Time::from_secs(20), Some(Time::from_secs(30)))
-        );
-        assert_eq!(fall.duration, Span::secs(20));
-    }
-
-    #[test]
-    fn a_fall_that_lasts_runs_to_the_end_and_no_fall_is_none() {
-        let fall = drawdown(&points(&[(0, 100), (10, 90), (25, 95)])).unwrap();
-        assert_eq!((fall.recovered, fall.duration), (None, Span::secs(25)));
-        assert_eq!(drawdown(&points(&[(0, 100), (10, 100), (20, 101)])), None);
-        assert_eq!(drawdown(&[]), None);
-    }
-
-    #[test]
-    fn the_worst_day_is_found_across_midnights() {
-        let day = 86_400;
-        let points =
-            points(&[(0, 100), (day - 1, 98), (day, 93), (2 * day, 99), (2 * day + 5, 97)]);
-        let worst = worst_day(&points).unwrap();
-        assert_eq!(worst, Day { day: Time::from_secs(day), change: Usdc::whole(-5) });
-    }
-
-    #[test]
-    fn locked_capital_counts_by_time() {
-        let mut points = points(&[(0, 1), (10, 1), (40, 1)]);
-        (points[0].locked, points[1].locked) = (Usdc::whole(8), Usdc::whole(4));
-        assert_eq!(mean_locked(&points), Usdc::whole(5));
-        assert_eq!(mean_locked(&points[..1]), Usdc::ZERO);
+        let recovered = drawdown(&fall(Some(at(30))), at(90));
+        assert_eq!((recovered.depth, recovered.percent.value), (Usdc::whole(11), Some(10.0)));
+        assert_eq!(recovered.duration, Span::secs(20));
+        assert_eq!(drawdown(&fall(None), at(90)).duration, Span::secs(80));
     }
 }

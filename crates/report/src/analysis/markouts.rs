@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::stats::rounded;
 use crate::model::{MarkedFill, Run};
 
-/// Seconds after the fill.
+/// Seconds after the match, in exchange time.
 pub const HORIZONS: [u32; 5] = [0, 5, 30, 60, 300];
 
 /// Markouts of one kind of fills; gains are positive.
@@ -29,9 +29,9 @@ pub struct Markout {
 /// The markout at one horizon.
 #[derive(Debug, Clone, Serialize)]
 pub struct Horizon {
-    /// Seconds after the fill.
+    /// Seconds after the match.
     pub secs: u32,
-    /// Fills whose middle is known then.
+    /// Fills for which a usable book had a middle then.
     pub n: usize,
     /// Fills whose middle is not known then; they are in no mean.
     pub missing: usize,
@@ -65,7 +65,7 @@ fn horizon(fills: &[&MarkedFill], place: usize) -> Horizon {
     let (mut n, mut sum, mut weighted, mut shares) = (0usize, 0.0, 0.0, 0.0);
     for fill in fills {
         let middle = match place.checked_sub(1) {
-            None => fill.record.double_mid,
+            None => fill.double_mid_matched,
             Some(later) => fill.double_mid_later[later],
         };
         let size = fill.record.fill.shares;

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Options {
     /// Seed of the resampling.
     pub seed: u64,
-    /// Resamples of the verdict's interval and test; at least 1 is drawn.
+    /// Resamples of the verdict's intervals; at least 1 is drawn.
     pub resamples: usize,
 }
 

@@ -22,10 +22,6 @@ impl SplitMix64 {
         // The high half of a 64 × 64-bit product is unbiased to 2⁻⁶⁴ × bound: far below what resampling can see.
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
-
-    pub(crate) fn coin(&mut self) -> bool {
-        self.next() >> 63 == 1
-    }
 }
 
 #[cfg(test)]

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use polydesk_domain::{ClosedTrade, ConditionId, Outcome, Time, Usdc};
 use serde::Serialize;
 
-use super::numbered::Numbered;
+use super::indexed::Indexed;
 use super::options::Options;
 use super::random::SplitMix64;
-use super::stats::{Sample, Units, estimate, interval, mean, rounded};
+use super::stats::{affordable, estimate, mean, mean_interval, rounded};
+use super::verdict::LEAST_EVENTS;
 use super::waterfall::saturated;
+use crate::markets::Cluster;
 use crate::model::OpenHolding;
 
-/// Fewest round trips for which a row states an interval.
-pub const LEAST_FOR_INTERVAL: usize = 10;
+/// Fewest events for which a row states an interval: as for a verdict.
+pub const LEAST_FOR_INTERVAL: usize = LEAST_EVENTS;
 
 /// Work allowed for one row's interval, in draws; a page has many rows.
 const ROW_DRAWS: usize = 2_000_000;
@@ -66,23 +68,23 @@ pub struct GroupRow {
     pub mean_hold_ms: Option<i64>,
     /// Mean profit of a round trip, in pUSD; `null` without round trips.
     pub mean: Option<Usdc>,
-    /// 95 % bootstrap interval of that mean; `null` below ten round trips.
+    /// 95 % interval of that mean with events as independent units; `null` below ten events.
     pub interval: Option<(Usdc, Usdc)>,
 }
 
 /// Names the group of a round trip.
-type TripKey<'a> = &'a dyn Fn(&Numbered<'_>, &ClosedTrade) -> String;
+type TripKey<'a> = &'a dyn Fn(&Indexed<'_>, &ClosedTrade) -> String;
 /// Names the group of a holding.
-type OpenKey<'a> = &'a dyn Fn(&Numbered<'_>, &OpenHolding) -> String;
+type OpenKey<'a> = &'a dyn Fn(&Indexed<'_>, &OpenHolding) -> String;
 
 #[derive(Default)]
 struct Group<'a> {
-    /// With the cluster of each: run and market.
-    trips: Vec<((usize, usize), &'a ClosedTrade)>,
+    /// With the event of each.
+    trips: Vec<(Cluster, &'a ClosedTrade)>,
     open: Vec<&'a OpenHolding>,
 }
 
-pub(crate) fn tables(runs: &[&Numbered<'_>], options: &Options) -> Tables {
+pub(crate) fn tables(runs: &[&Indexed<'_>], options: &Options) -> Tables {
     let make = |trip: TripKey<'_>, open: Option<OpenKey<'_>>| grouped(runs, trip, open, options);
     let mut markets =
         make(&|run, trip| market(run, &trip.market), Some(&|run, open| market(run, &open.market)));
@@ -99,7 +101,7 @@ pub(crate) fn tables(runs: &[&Numbered<'_>], options: &Options) -> Tables {
         .filter(|(i, _)| *i < 20 || *i >= 20 + left_out)
         .map(|(_, row)| row.clone())
         .collect();
-    let all = |_: &Numbered<'_>, _: &ClosedTrade| "total".to_owned();
+    let all = |_: &Indexed<'_>, _: &ClosedTrade| "total".to_owned();
     let total = make(&all, Some(&|_, _| "total".to_owned())).pop();
     Tables {
         total: total.unwrap_or_else(|| row("total", &Group::default(), options)),
@@ -128,11 +130,11 @@ fn result(row: &GroupRow) -> i128 {
 /// Separator of question and condition, which keeps two markets with one question apart.
 const APART: char = '\u{1f}';
 
-fn market(run: &Numbered<'_>, market: &ConditionId) -> String {
+fn market(run: &Indexed<'_>, market: &ConditionId) -> String {
     format!("{}{APART}{market}", run.markets.question(market))
 }
 
-fn category(run: &Numbered<'_>, market: &ConditionId) -> String {
+fn category(run: &Indexed<'_>, market: &ConditionId) -> String {
     let category = run.markets.get(market).map_or("", |facts| facts.category.as_str());
     if category.is_empty() { "unknown".to_owned() } else { category.to_owned() }
 }
@@ -169,7 +171,7 @@ fn hour(trip: &ClosedTrade) -> String {
 }
 
 fn grouped(
-    runs: &[&Numbered<'_>],
+    runs: &[&Indexed<'_>],
     trip_key: TripKey<'_>,
     open_key: Option<OpenKey<'_>>,
     options: &Options,
@@ -177,7 +179,7 @@ fn grouped(
     let mut groups = BTreeMap::<String, Group<'_>>::new();
     for run in runs {
         for trip in &run.run.round_trips {
-            let cluster = (run.index, run.markets.cluster(&trip.market));
+            let cluster = run.markets.cluster(&trip.market);
             groups.entry(trip_key(run, trip)).or_default().trips.push((cluster, trip));
         }
         for open in open_key.iter().flat_map(|_| &run.run.open) {
@@ -194,7 +196,8 @@ fn grouped(
 }
 
 fn row(key: &str, group: &Group<'_>, options: &Options) -> GroupRow {
-    let (mut samples, mut wins) = (Vec::new(), 0);
+    let (mut profits, mut wins) = (Vec::new(), 0);
+    let mut by_event = BTreeMap::<&Cluster, f64>::new();
     let (mut net, mut shares, mut fees, mut held) = (0i128, 0i128, 0i128, 0i128);
     for (cluster, trip) in &group.trips {
         let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
@@ -203,20 +206,20 @@ fn row(key: &str, group: &Group<'_>, options: &Options) -> GroupRow {
         shares += i128::from(trip.shares.micros());
         fees += i128::from(trip.entry_fee.micros()) + i128::from(trip.exit_fee.micros());
         held += i128::from(trip.opened_at.until(trip.closed_at).as_millis());
-        samples.push(Sample { cluster: *cluster, micros: profit as f64 });
+        profits.push(profit as f64);
+        *by_event.entry(cluster).or_default() += profit as f64;
     }
     let mut open = 0i128;
     for holding in &group.open {
         open += i128::from(holding.mark.micros()) - i128::from(holding.cost.micros());
     }
-    let n = samples.len();
-    let profits: Vec<f64> = samples.iter().map(|sample| sample.micros).collect();
+    let n = profits.len();
     let bootstrap = || {
-        // The verdict's seed, so that a row of the same round trips states the same interval.
-        let units = Units::of(&samples);
-        let resamples = units.affordable(options.resamples, ROW_DRAWS);
-        let means = units.bootstrap(resamples, &mut SplitMix64::new(options.seed));
-        interval(&means)
+        let totals: Vec<f64> = by_event.values().copied().collect();
+        let resamples = affordable(totals.len(), options.resamples, ROW_DRAWS);
+        let random = &mut SplitMix64::new(options.seed);
+        let of_event = mean_interval(&totals, resamples, random)?.interval;
+        Some(of_event.times(totals.len() as f64 / n as f64).money())
     };
     GroupRow {
         key: key.to_owned(),
@@ -229,6 +232,6 @@ fn row(key: &str, group: &Group<'_>, options: &Options) -> GroupRow {
         fees: saturated(fees),
         mean_hold_ms: held.checked_div(n as i128).and_then(|ms| i64::try_from(ms).ok()),
         mean: mean(&profits).map(estimate),
-        interval: if n >= LEAST_FOR_INTERVAL { bootstrap() } else { None },
+        interval: if by_event.len() >= LEAST_FOR_INTERVAL { bootstrap() } else { None },
     }
 }

@@ -1,29 +1,38 @@
-//! Whether a run shows an edge: a sample gate, a bootstrap interval and a sign-flip test.
+//! Whether a run shows an edge: one interval of the mean result of an event decides both EDGE and NO EDGE.
 //!
-//! No statement about the future, and none about synthetic data.
+//! Trips are never units: those of one event depend on each other. The interval is the outer of two, by
+//! event and by UTC day; in front of it stand gates on what the sample cannot know. No statement about the
+//! future, and none about synthetic data. The simulation study in `tests/it/study.rs` counts how often it is
+//! wrong on samples without an edge.
 
 use polydesk_domain::Usdc;
 use serde::Serialize;
 
-use super::numbered::Numbered;
+use super::options::Options;
 use super::random::SplitMix64;
-use super::stats::{MOST_DRAWS, Sample, Unit, Units, estimate, interval, mean, rounded};
+use super::sample::Sample;
+use super::stats::{
+    Interval, MOST_DRAWS, affordable, clopper_pearson, estimate, mean, mean_interval, persistence,
+    rounded,
+};
+use super::waterfall::saturated;
+use crate::text::{counted, signed};
 
-/// Fewest finished round trips from which a verdict other than INCONCLUSIVE is given.
-pub const LEAST_ROUND_TRIPS: usize = 30;
-/// Fewest markets with round trips from which a verdict other than INCONCLUSIVE is given; a neg-risk
-/// group counts as one.
-pub const LEAST_MARKETS: usize = 5;
-/// Largest p-value of an edge.
-pub const MOST_P: f64 = 0.05;
+/// Fewest events with results from which a verdict other than INCONCLUSIVE is given; a neg-risk group
+/// counts as one, and so does a market without an event.
+pub const LEAST_EVENTS: usize = 10;
+/// Fewest UTC days with results from which a verdict other than INCONCLUSIVE is given.
+pub const LEAST_DAYS: usize = 3;
+/// What never happened in n events happens with a probability of up to 3 / n (at 95 %).
+const RULE_OF_THREE: f64 = 3.0;
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// The whole interval of the mean is above zero, the p-value is small and the net is positive.
+    /// The whole interval is above zero and every gate is passed.
     Edge,
-    /// The whole interval of the mean is below zero, or at zero.
+    /// The whole interval is below zero and every gate is passed.
     NoEdge,
     /// The run does not decide it.
     Inconclusive,
@@ -40,7 +49,8 @@ impl Answer {
     }
 }
 
-/// The verdict with its basis.
+/// The verdict with its basis. A result is closed round trips plus open holdings at displayed depth plus
+/// maker rebates, after fees.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
     /// EDGE, NO EDGE or INCONCLUSIVE.
@@ -49,22 +59,45 @@ pub struct Verdict {
     pub reason: String,
     /// Finished round trips.
     pub round_trips: usize,
-    /// Markets with finished round trips; a neg-risk group counts as one.
-    pub markets: usize,
-    /// Mean profit of a round trip after fees, in pUSD; `null` without round trips.
+    /// Events with results: neg-risk groups, else events, else markets.
+    pub events: usize,
+    /// UTC days with results: of the exit, of the maker fill for rebates, the last one for open holdings.
+    pub days: usize,
+    /// Mean result of an event, in pUSD; `null` without events.
     pub mean: Option<Usdc>,
-    /// 95 % percentile bootstrap interval of the mean, in pUSD; `null` without round trips.
+    /// 95 % interval of that mean, in pUSD: the lower of the low and the higher of the high ends below;
+    /// `null` below two events or two days.
     pub interval: Option<(Usdc, Usdc)>,
-    /// The resampling unit.
-    pub resampled: Unit,
+    /// The interval with events as independent units.
+    pub by_event: Option<(Usdc, Usdc)>,
+    /// The interval with UTC days as independent units, wider where days resemble the day before; `null`
+    /// below two days.
+    pub by_day: Option<(Usdc, Usdc)>,
     /// Resamples drawn: fewer than asked for where the sample is large.
     pub resamples: usize,
-    /// Two-sided sign-flip p-value; `null` without round trips.
-    pub p_value: Option<f64>,
+    /// The most that what was held in one event at one time could lose, in pUSD.
+    pub most_loss: Usdc,
+    /// The most that it could gain, in pUSD.
+    pub most_gain: Usdc,
+    /// Win rate and price of what was held to settlement; `null` without any.
+    pub settled: Option<SettledRate>,
     /// Equity at the end minus money at the start, open holdings at what displayed depth would pay.
     pub net: Usdc,
-    /// Counts of resampled means in equal bins, for drawing.
+    /// Counts of resampled means by event in equal bins, for drawing.
     pub bootstrap: Histogram,
+}
+
+/// How often positions held to settlement won, against what they cost. Positions of one event count once.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SettledRate {
+    /// Events with round trips held to settlement.
+    pub events: usize,
+    /// Those in which they paid more than they cost.
+    pub won: usize,
+    /// Two-sided 95 % Clopper-Pearson bounds of the rate, 0 to 1.
+    pub bounds: (f64, f64),
+    /// Mean price paid, fees included, in dollars a share: the rate at which nothing is gained.
+    pub price: f64,
 }
 
 /// Counts in equal bins.
@@ -85,55 +118,91 @@ pub(crate) struct Circumstances {
     pub failed_check: Option<String>,
 }
 
-/// The runs' results as samples: one per finished round trip, clustered by run and market, the markets
-/// of a neg-risk group as one.
-pub(crate) fn samples<'a>(runs: impl Iterator<Item = &'a Numbered<'a>>) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    for Numbered { index, run, markets } in runs {
-        for trip in &run.round_trips {
-            let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
-            let cluster = (*index, markets.cluster(&trip.market));
-            samples.push(Sample { cluster, micros: profit as f64 });
-        }
-    }
-    samples
-}
-
-pub(crate) fn verdict(
-    samples: &[Sample],
-    facts: &Circumstances,
-    seed: u64,
-    resamples: usize,
-) -> Verdict {
-    let units = Units::of(samples);
-    let resamples = units.affordable(resamples, MOST_DRAWS);
-    let means = units.bootstrap(resamples, &mut SplitMix64::new(seed));
-    let p_value = units.sign_flip(resamples, &mut SplitMix64::new(!seed)).map(rounded);
-    let values: Vec<f64> = samples.iter().map(|sample| sample.micros).collect();
-    let interval = interval(&means);
-    let (answer, reason) = judge(samples.len(), units.clusters, interval, p_value, facts);
+pub(crate) fn verdict(sample: &Sample, facts: &Circumstances, options: &Options) -> Verdict {
+    let results: Vec<f64> = sample.events.values().map(|event| event.result as f64).collect();
+    let resamples = affordable(results.len(), options.resamples, MOST_DRAWS);
+    let by_event = mean_interval(&results, resamples, &mut SplitMix64::new(options.seed));
+    let (by_event, means) = match by_event {
+        Some(resampled) => (Some(resampled.interval), resampled.means),
+        None => (None, Vec::new()),
+    };
+    let by_day = by_day(sample, resamples, !options.seed);
+    let most_loss = sample.events.values().map(|event| event.most_loss).max().unwrap_or(0);
+    let most_gain = sample.events.values().map(|event| event.most_gain).max().unwrap_or(0);
+    let outer = match (by_event, by_day) {
+        (Some(event), Some(day)) => Some(event.hull(day)),
+        _ => None,
+    };
+    let mean = mean(&results);
+    let basis = Basis {
+        events: results.len(),
+        days: sample.days.len(),
+        mean: mean.unwrap_or(0.0),
+        outer,
+        most: (most_loss as f64, most_gain as f64),
+        settled: settled(sample),
+    };
+    let (answer, reason) = judge(&basis, facts);
     Verdict {
         answer,
         reason,
-        round_trips: samples.len(),
-        markets: units.clusters,
-        mean: mean(&values).map(estimate),
-        interval,
-        resampled: units.unit,
+        round_trips: sample.round_trips,
+        events: basis.events,
+        days: basis.days,
+        mean: mean.map(estimate),
+        interval: outer.map(Interval::money),
+        by_event: by_event.map(Interval::money),
+        by_day: by_day.map(Interval::money),
         resamples: means.len(),
-        p_value,
+        most_loss: saturated(most_loss),
+        most_gain: saturated(most_gain),
+        settled: basis.settled,
         net: facts.net,
         bootstrap: histogram(&means, 41),
     }
 }
 
-fn judge(
-    trips: usize,
-    markets: usize,
-    interval: Option<(Usdc, Usdc)>,
-    p_value: Option<f64>,
-    facts: &Circumstances,
-) -> (Answer, String) {
+/// The interval of the mean result of an event with days as units: of the mean total of a day, scaled.
+fn by_day(sample: &Sample, resamples: usize, seed: u64) -> Option<Interval> {
+    let totals: Vec<f64> = sample.days.values().map(|total| *total as f64).collect();
+    let resampled = mean_interval(&totals, resamples, &mut SplitMix64::new(seed))?;
+    let centre = mean(&totals)?;
+    let away = |day: &i64| sample.days.get(day).map(|total| *total as f64 - centre);
+    let neighbours: Vec<(f64, f64)> =
+        sample.days.keys().filter_map(|day| Some((away(day)?, away(&(day + 1))?))).collect();
+    let squares = totals.iter().map(|total| (total - centre) * (total - centre)).sum();
+    let factor = persistence(&neighbours, squares, totals.len());
+    let days_an_event = totals.len() as f64 / sample.events.len().max(1) as f64;
+    Some(resampled.interval.widened(centre, factor).times(days_an_event))
+}
+
+fn settled(sample: &Sample) -> Option<SettledRate> {
+    let outcomes: Vec<(f64, bool)> =
+        sample.events.values().filter_map(|event| event.settled.outcome()).collect();
+    let won = outcomes.iter().filter(|outcome| outcome.1).count();
+    let (low, high) = clopper_pearson(won, outcomes.len());
+    let prices: Vec<f64> = outcomes.iter().map(|outcome| outcome.0).collect();
+    Some(SettledRate {
+        events: outcomes.len(),
+        won,
+        bounds: (rounded(low), rounded(high)),
+        price: rounded(mean(&prices)?),
+    })
+}
+
+/// What the answer rests on; money in micro-dollars.
+struct Basis {
+    events: usize,
+    days: usize,
+    mean: f64,
+    outer: Option<Interval>,
+    /// The most that one event could lose, and gain.
+    most: (f64, f64),
+    settled: Option<SettledRate>,
+}
+
+/// One interval decides; every gate can only make the answer INCONCLUSIVE.
+fn judge(basis: &Basis, facts: &Circumstances) -> (Answer, String) {
     let unsure = |reason: String| (Answer::Inconclusive, reason);
     if let Some(check) = &facts.failed_check {
         return unsure(format!("a check failed: {check}"));
@@ -141,28 +210,62 @@ fn judge(
     if facts.synthetic {
         return unsure("synthetic data say nothing about real markets".to_owned());
     }
-    if trips < LEAST_ROUND_TRIPS {
-        return unsure(format!("{trips} round trips < {LEAST_ROUND_TRIPS}"));
+    if basis.events < LEAST_EVENTS {
+        let events = counted(basis.events, "event");
+        return unsure(format!("{events}; it takes {LEAST_EVENTS} independent ones"));
     }
-    if markets < LEAST_MARKETS {
-        return unsure(format!("{markets} markets < {LEAST_MARKETS}"));
+    if basis.days < LEAST_DAYS {
+        return unsure(format!("{}; it takes {LEAST_DAYS}", counted(basis.days, "UTC day")));
     }
-    let (Some((low, high)), Some(p)) = (interval, p_value) else {
-        return unsure("no interval".to_owned());
-    };
-    if high <= Usdc::ZERO {
-        return (Answer::NoEdge, "the whole interval is at or below zero".to_owned());
-    }
-    if low <= Usdc::ZERO {
+    let Some(Interval { low, high }) = basis.outer else { return unsure("no interval".to_owned()) };
+    let gains = low > 0.0;
+    if !gains && high >= 0.0 {
         return unsure("the interval includes zero".to_owned());
     }
-    if p > MOST_P {
-        return unsure(format!("p {p:.3} > {MOST_P}"));
+    if let Some(reason) = unseen(basis, gains).or_else(|| settled_gate(basis, gains)) {
+        return unsure(reason);
     }
-    if facts.net <= Usdc::ZERO {
-        return unsure("finished round trips gain, but the run as a whole does not".to_owned());
+    if gains != (facts.net > Usdc::ZERO) || facts.net.is_zero() {
+        let side = if gains { "above" } else { "below" };
+        return unsure(format!(
+            "the interval is {side} zero, and the net of the run is {}",
+            signed(facts.net)
+        ));
     }
-    (Answer::Edge, format!("the interval is above zero and p {p:.4} <= {MOST_P}"))
+    if gains {
+        (Answer::Edge, "the whole interval is above zero".to_owned())
+    } else {
+        (Answer::NoEdge, "the whole interval is below zero".to_owned())
+    }
+}
+
+/// Whether the largest possible result of the other sign, occurring with probability 3 / n, would turn the
+/// mean: n events cannot show that it is rarer.
+fn unseen(basis: &Basis, gains: bool) -> Option<String> {
+    let rare = (RULE_OF_THREE / basis.events as f64).min(1.0);
+    let (most, name) = if gains { (basis.most.0, "loss") } else { (basis.most.1, "gain") };
+    let turned = basis.mean.abs() * (1.0 - rare) <= most * rare;
+    turned.then(|| {
+        format!(
+            "the largest possible {name} of one event ({}) in 3 of {} events would turn the mean",
+            crate::text::money(estimate(most)),
+            basis.events
+        )
+    })
+}
+
+/// Whether the win rate of positions held to settlement, where they are in most events, may still be the one
+/// that their price paid for.
+fn settled_gate(basis: &Basis, gains: bool) -> Option<String> {
+    let settled = basis.settled.filter(|settled| settled.events * 2 >= basis.events)?;
+    let (low, high) = settled.bounds;
+    let proven = if gains { low > settled.price } else { high < settled.price };
+    (!proven).then(|| {
+        format!(
+            "{} of {} settled positions won: a win rate of {:.3} to {:.3} at a price of {:.3}",
+            settled.won, settled.events, low, high, settled.price
+        )
+    })
 }
 
 /// Counts of sorted values in equal bins.
@@ -181,56 +284,122 @@ fn histogram(sorted: &[f64], bins: usize) -> Histogram {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use polydesk_domain::ConditionId;
 
-    fn facts() -> Circumstances {
-        Circumstances { net: Usdc::whole(5), synthetic: false, failed_check: None }
+    use super::*;
+    use crate::analysis::sample::EventSum;
+    use crate::markets::Cluster;
+
+    fn facts(net: i64) -> Circumstances {
+        Circumstances { net: Usdc::new(net), synthetic: false, failed_check: None }
     }
 
-    fn check(
-        profits: impl Fn(usize) -> f64,
-        trips: usize,
-        markets: usize,
-        facts: &Circumstances,
-    ) -> String {
-        let samples: Vec<Sample> = (0..trips)
-            .map(|i| Sample { cluster: (0, i % markets.max(1)), micros: profits(i) })
-            .collect();
-        let verdict = verdict(&samples, facts, 7, 2_000);
+    /// Results in micro-dollars of events that could lose and gain half a dollar, spread over days.
+    fn sample(results: impl Fn(usize) -> i128, events: usize, days: usize) -> Sample {
+        let mut sample = Sample::default();
+        for i in 0..events {
+            let mut bytes = [0; 32];
+            bytes[24..].copy_from_slice(&(i as u64).to_be_bytes());
+            let result = results(i);
+            let event =
+                EventSum { result, most_loss: 500_000, most_gain: 500_000, ..EventSum::default() };
+            sample.events.insert(Cluster::Market(ConditionId::from_bytes(bytes)), event);
+            *sample.days.entry((i % days) as i64).or_default() += result;
+        }
+        sample
+    }
+
+    fn check(sample: &Sample, facts: &Circumstances) -> String {
+        let verdict = verdict(sample, facts, &Options { seed: 7, resamples: 2_000 });
         format!("{}: {}", verdict.answer.words(), verdict.reason)
     }
 
     #[test]
     fn gates_stand_before_every_answer() {
-        let gain = |i: usize| 1e5 + (i % 3) as f64 * 1e4;
-        let broken = Circumstances { failed_check: Some("cash".to_owned()), ..facts() };
-        let made_up = Circumstances { synthetic: true, ..facts() };
-        let lost = Circumstances { net: Usdc::new(-1), ..facts() };
+        let gain = |i: usize| 100_000 + (i % 3) as i128 * 10_000;
+        let broken = Circumstances { failed_check: Some("cash".to_owned()), ..facts(5) };
+        let made_up = Circumstances { synthetic: true, ..facts(5) };
         for (got, want) in [
-            (check(gain, 0, 0, &facts()), "INCONCLUSIVE: 0 round trips < 30"),
-            (check(gain, 29, 10, &facts()), "INCONCLUSIVE: 29 round trips < 30"),
-            (check(gain, 60, 4, &facts()), "INCONCLUSIVE: 4 markets < 5"),
-            (check(gain, 60, 10, &broken), "INCONCLUSIVE: a check failed: cash"),
             (
-                check(gain, 60, 10, &made_up),
+                check(&sample(gain, 0, 1), &facts(5)),
+                "INCONCLUSIVE: 0 events; it takes 10 independent ones",
+            ),
+            (
+                check(&sample(gain, 9, 9), &facts(5)),
+                "INCONCLUSIVE: 9 events; it takes 10 independent ones",
+            ),
+            (check(&sample(gain, 60, 2), &facts(5)), "INCONCLUSIVE: 2 UTC days; it takes 3"),
+            (check(&sample(gain, 60, 10), &broken), "INCONCLUSIVE: a check failed: cash"),
+            (
+                check(&sample(gain, 60, 10), &made_up),
                 "INCONCLUSIVE: synthetic data say nothing about real markets",
             ),
             (
-                check(gain, 60, 10, &lost),
-                "INCONCLUSIVE: finished round trips gain, but the run as a whole does not",
-            ),
-            (
-                check(|i| if i % 2 == 0 { 1e6 } else { -1e6 }, 60, 10, &facts()),
+                check(&sample(|i| if i % 2 == 0 { 100_000 } else { -100_000 }, 61, 10), &facts(5)),
                 "INCONCLUSIVE: the interval includes zero",
             ),
             (
-                check(|i| -gain(i), 60, 10, &facts()),
-                "NO EDGE: the whole interval is at or below zero",
+                check(&sample(gain, 15, 5), &facts(5)),
+                "INCONCLUSIVE: the largest possible loss of one event (0.50) in 3 of 15 events would turn the mean",
+            ),
+            (
+                check(&sample(|i| -gain(i), 15, 5), &facts(-5)),
+                "INCONCLUSIVE: the largest possible gain of one event (0.50) in 3 of 15 events would turn the mean",
+            ),
+            (
+                check(&sample(gain, 60, 10), &facts(-20_000)),
+                "INCONCLUSIVE: the interval is above zero, and the net of the run is -0.02",
+            ),
+            (
+                check(&sample(|i| -gain(i), 60, 10), &facts(20_000)),
+                "INCONCLUSIVE: the interval is below zero, and the net of the run is +0.02",
+            ),
+            (
+                check(&sample(gain, 60, 10), &facts(0)),
+                "INCONCLUSIVE: the interval is above zero, and the net of the run is 0.00",
+            ),
+            (check(&sample(gain, 60, 10), &facts(5)), "EDGE: the whole interval is above zero"),
+            (
+                check(&sample(|i| -gain(i), 60, 10), &facts(-5)),
+                "NO EDGE: the whole interval is below zero",
             ),
         ] {
             assert_eq!(got, want);
         }
-        assert!(check(gain, 60, 10, &facts()).starts_with("EDGE: "));
+    }
+
+    #[test]
+    fn settled_positions_must_win_more_often_than_their_price_says() {
+        let settled = |won: usize| {
+            let mut sample = sample(|i| if i < won { 100_000 } else { 90_000 }, 60, 10);
+            for (i, event) in sample.events.values_mut().enumerate() {
+                let settled = &mut event.settled;
+                (settled.shares, settled.cost) = (1_000_000, 900_000);
+                settled.proceeds = if i < won { 1_000_000 } else { 0 };
+            }
+            check(&sample, &facts(5))
+        };
+        // All of 60: at least 0.940 at a price of 0.9. Of 58 the bound is 0.885.
+        assert_eq!(settled(60), "EDGE: the whole interval is above zero");
+        assert_eq!(
+            settled(58),
+            "INCONCLUSIVE: 58 of 60 settled positions won: a win rate of 0.885 to 0.996 at a price of 0.900"
+        );
+    }
+
+    #[test]
+    fn days_that_agree_widen_the_interval_of_events_that_are_many() {
+        // Twelve events a day share the day's sign: 60 events, five results that alternate.
+        let by_day = |i: usize| if (i % 5).is_multiple_of(2) { 300_000 } else { -300_000 };
+        let facts = facts(5);
+        let options = Options { seed: 7, resamples: 2_000 };
+        let verdict = verdict(&sample(by_day, 60, 5), &facts, &options);
+        let width = |interval: Option<(Usdc, Usdc)>| interval.map(|(low, high)| high - low);
+        assert!(width(verdict.by_day) > width(verdict.by_event));
+        assert_eq!(verdict.interval, verdict.by_day);
+        // Student's t of five days is 2.776; per event, like the mean of 0.06.
+        let (low, high) = verdict.by_day.unwrap();
+        assert_eq!((low, high), (Usdc::new(-347_987), Usdc::new(467_987)));
     }
 
     #[test]

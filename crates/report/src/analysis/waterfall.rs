@@ -1,7 +1,9 @@
 //! Where the money came from and went to, in steps that add up to the net to the micro-dollar.
 //!
-//! Every fill is valued along the path of its token's middle: at the fill, 30 s later, at the last
-//! mid price known. The unexplained part is a step of its own and not hidden in another one.
+//! Every fill is valued along the path of its token's middle in exchange time: at the match, when the fill became
+//! known, 30 s after the match, at the last mid price known. So the delay of a report moves money between two
+//! steps that name it, and what was captured at the match does not depend on it. The unexplained part is a step of
+//! its own and not hidden in another one.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +26,7 @@ pub struct Waterfall {
     /// Equity at the end minus money at the start.
     pub net: Usdc,
     /// Beside the sum: takers' slippage versus the middle when their order was decided (the step above
-    /// is versus the middle at the fill; the difference is the price's move while the order travelled).
+    /// is versus the middle at the match; the difference is the price's move while the order travelled).
     pub slippage_since_decision: Usdc,
     /// Taker fills whose middle at decision is not known; they are missing in the figure above.
     pub slippage_unknown: usize,
@@ -47,23 +49,28 @@ pub struct Step {
     pub amount: Usdc,
 }
 
-const STEPS: [(&str, &str, &str); 12] = [
+const STEPS: [(&str, &str, &str); 13] = [
     (
         "maker_spread",
         "spread captured",
-        "maker fills: price versus the middle when the fill was reported",
+        "maker fills: price versus the middle of the exchange's book that the trade met",
     ),
     (
         "taker_slippage",
         "taker slippage",
-        "taker fills: price versus the middle when the fill was reported",
+        "taker fills: price versus the middle of the exchange's book on arrival",
     ),
     ("taker_fees", "taker fees", "fees of taker fills"),
     ("maker_fees", "maker fees", "fees of maker fills"),
     (
+        "until_known",
+        "moves until known",
+        "the middle's move from there to the time the fill was known, what the trade itself moved included",
+    ),
+    (
         "adverse_30s",
         "adverse selection",
-        "the middle's move in the 30 s after each fill, against or for us",
+        "the middle's move from then to 30 s after each match, against or for us",
     ),
     (
         "later_moves",
@@ -71,7 +78,11 @@ const STEPS: [(&str, &str, &str); 12] = [
         "the middle's move from then to the last one known for the token",
     ),
     ("settlement", "settlement", "what resolutions and merged sets paid versus that last middle"),
-    ("open_marks", "open holdings", "what displayed depth would pay versus that last middle"),
+    (
+        "open_marks",
+        "depth versus middle",
+        "what displayed depth would pay for open holdings versus that last middle",
+    ),
     (
         "no_middle",
         "no middle known",
@@ -107,11 +118,16 @@ fn last_middles(fills: &[MarkedFill]) -> BTreeMap<TokenId, u32> {
     let mut last = BTreeMap::new();
     for fill in fills.iter().filter(|fill| fill.counts()) {
         let later = fill.double_mid_later.iter().rev().find_map(|middle| *middle);
-        if let Some(middle) = later.or(fill.record.double_mid) {
+        if let Some(middle) = later.or(fill.double_mid_known).or(fill.double_mid_matched) {
             last.insert(fill.record.token, middle);
         }
     }
     last
+}
+
+/// Equity at the end minus money at the start, in micro-dollars.
+pub(crate) fn net(run: &Run) -> i128 {
+    i128::from(run.totals.equity.micros()) - i128::from(run.starting_cash.micros())
 }
 
 pub(crate) fn waterfall(run: &Run) -> Waterfall {
@@ -142,7 +158,7 @@ pub(crate) fn waterfall(run: &Run) -> Waterfall {
     }
     sums.add("rebates", money(run.totals.rebates));
     sums.add("rewards", money(run.totals.rewards));
-    let net = i128::from(run.totals.equity.micros()) - i128::from(run.starting_cash.micros());
+    let net = net(run);
     Waterfall {
         steps: sums.steps(net),
         net: saturated(net),
@@ -211,14 +227,16 @@ impl Sums {
             self.add("no_middle", -sign * money(paid.notional));
             return;
         };
-        // A fill without a middle of its own is measured at the next one known.
+        // A match without a middle of its own is measured at the next one known.
         let later = fill.double_mid_later;
         let next = later.iter().find_map(|middle| *middle).unwrap_or(last);
-        let at_fill = record.double_mid.unwrap_or(next);
-        let after = later[LATER_30_S].unwrap_or(at_fill);
+        let matched = fill.double_mid_matched.or(fill.double_mid_known).unwrap_or(next);
+        let known = fill.double_mid_known.unwrap_or(matched);
+        let after = later[LATER_30_S].unwrap_or(known);
         let value = |middle: u32| worth(middle, paid.shares);
-        self.add(step, sign * (value(at_fill) - money(paid.notional)));
-        self.add("adverse_30s", sign * (value(after) - value(at_fill)));
+        self.add(step, sign * (value(matched) - money(paid.notional)));
+        self.add("until_known", sign * (value(known) - value(matched)));
+        self.add("adverse_30s", sign * (value(after) - value(known)));
         self.add("later_moves", sign * (value(last) - value(after)));
         if record.role == Role::Taker {
             match record.double_mid_decided {

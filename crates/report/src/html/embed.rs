@@ -33,6 +33,7 @@ fn shortened(report: &Report, most: usize) -> Report {
         run.fills.truncate(most);
         run.round_trips.truncate(most);
         run.open.truncate(most);
+        run.rebates.truncate(most);
         run.opportunities.truncate(most);
         run.baskets.truncate(most);
         run.markets.truncate(most);

@@ -78,6 +78,10 @@ fn together(total: &Total) -> String {
         total.runs
     )));
     out.push_str(&parts::verdict(&total.verdict));
+    out.push_str(&markup::paragraph(&markup::minus(&format!(
+        "Net {}.",
+        crate::terminal::balance(&total.balance)
+    ))));
     out.push_str(&parts::waterfall(&total.waterfall));
     out.push_str(&parts::bootstrap(&total.verdict));
     out.push_str(&tables::round_trips(&total.tables));

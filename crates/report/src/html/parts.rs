@@ -7,7 +7,7 @@ use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
 use crate::model::{EquityPoint, Run};
-use crate::terminal::{feed, figures, model_name, out_of_order, range};
+use crate::terminal::{balance, feed, figures, model_name, out_of_order, range, rule};
 use crate::text::{count, duration, money, percent, signed};
 
 /// Stretches of a curve; each keeps its lowest and highest point.
@@ -26,6 +26,7 @@ pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
     }
     out.push_str(&format!("<p><b>{}</b></p>\n", escape(&range(&run.draws, run.seed))));
     out.push_str(&verdict(&judged.verdict));
+    out.push_str(&alarms(run));
     out.push_str(&header(run));
     out.push_str(&curves(run, judged));
     out.push_str(&waterfall(&judged.waterfall));
@@ -52,11 +53,33 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         Answer::Inconclusive => "answer",
     };
     format!(
-        "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}</p></div>\n",
+        "<div class=card><p class=\"{class}\">{}</p><p>{}</p><p class=dim>{}<br>{}</p></div>\n",
         verdict.answer.words(),
         escape(&verdict.reason),
-        escape(&minus(&figures(verdict)).replace("sign\u{2212}flip", "sign-flip"))
+        escape(&minus(&figures(verdict))),
+        escape(&minus(&rule(verdict)))
     )
+}
+
+/// Latched loss limits and critical notes.
+fn alarms(run: &Run) -> String {
+    if run.alarms.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new("Alarms", &["time", "kind", "code", "text"]);
+    for alarm in &run.alarms {
+        table.row(vec![
+            Cell::text(alarm.at.to_string()),
+            Cell::text(&alarm.kind),
+            Cell::text(alarm.code.as_str()),
+            Cell::long(&alarm.text),
+        ]);
+    }
+    let more = match run.alarms_left_out {
+        0 => String::new(),
+        left_out => paragraph(&format!("And {} more.", count(left_out))),
+    };
+    format!("<h3>Alarms: latched limits and critical notes</h3>\n{}{more}", table.html())
 }
 
 fn header(run: &Run) -> String {
@@ -86,8 +109,61 @@ fn curves(run: &Run, judged: &RunAnalysis) -> String {
     let mut out = "<h3>Equity, drawdown, exposure</h3>\n".to_owned();
     if run.equity.is_empty() {
         out.push_str(&paragraph("No equity was recorded."));
-        return out;
+    } else {
+        out.push_str(&charts(run));
     }
+    let curve = &judged.curve;
+    let mut rows = Vec::new();
+    rows.push((
+        "money",
+        format!("{} $ at the start, {} $ at the end", money(curve.start), money(curve.end)),
+    ));
+    rows.push(("net", minus(&balance(&judged.balance))));
+    rows.push(("return", ratio(&curve.return_percent, " % of the start")));
+    rows.push((
+        "return on locked capital",
+        ratio(&curve.locked_return_percent, " % of mean locked capital"),
+    ));
+    rows.push((
+        "exposed",
+        format!(
+            "{}, {}",
+            duration(curve.exposed.as_millis()),
+            ratio(&curve.exposed_percent, " % of the run")
+        ),
+    ));
+    rows.push((
+        "deepest drawdown",
+        match &curve.drawdown {
+            None => "none".to_owned(),
+            Some(fall) => format!(
+                "{} $ ({}) from {} to {}, {}, {} in all",
+                money(fall.depth),
+                percent(fall.percent.value),
+                fall.start,
+                fall.bottom,
+                fall.recovered.map_or("not recovered".to_owned(), |at| format!("recovered {at}")),
+                duration(fall.duration.as_millis())
+            ),
+        },
+    ));
+    rows.push((
+        "locked capital",
+        format!("peak {} $, mean {} $", money(curve.peak_locked), money(curve.mean_locked)),
+    ));
+    rows.push(("traded", format!("{} $", money(curve.traded))));
+    rows.push(("turnover", ratio(&curve.turnover, " × mean locked capital")));
+    if let Some(day) = &curve.worst_day {
+        let date: String = day.day.to_string().chars().take(10).collect();
+        rows.push(("worst day", format!("{date}: {} $", minus(&signed(day.change)))));
+    }
+    out.push_str(&facts(&rows));
+    out
+}
+
+/// The curves, from points thinned for drawing.
+fn charts(run: &Run) -> String {
+    let mut out = String::new();
     let series = |value: &dyn Fn(&EquityPoint) -> i64| -> Vec<(i64, f64)> {
         let all: Vec<(i64, f64)> =
             run.equity.iter().map(|p| (p.at.nanos(), dollars(value(p)))).collect();
@@ -139,34 +215,6 @@ fn curves(run: &Run, judged: &RunAnalysis) -> String {
         ),
         "Locked capital: holdings at cost plus what open buys may take.",
     ));
-    let curve = &judged.curve;
-    let mut rows = Vec::new();
-    rows.push((
-        "deepest drawdown",
-        match &curve.drawdown {
-            None => "none".to_owned(),
-            Some(fall) => format!(
-                "{} $ ({}) from {} to {}, {}, {} in all",
-                money(fall.depth),
-                percent(fall.percent.value),
-                fall.start,
-                fall.bottom,
-                fall.recovered.map_or("not recovered".to_owned(), |at| format!("recovered {at}")),
-                duration(fall.duration.as_millis())
-            ),
-        },
-    ));
-    rows.push((
-        "locked capital",
-        format!("peak {} $, mean {} $", money(curve.peak_locked), money(curve.mean_locked)),
-    ));
-    rows.push(("traded", format!("{} $", money(curve.traded))));
-    rows.push(("turnover", ratio(&curve.turnover, " × mean locked capital")));
-    if let Some(day) = &curve.worst_day {
-        let date: String = day.day.to_string().chars().take(10).collect();
-        rows.push(("worst day", format!("{date}: {} $", minus(&signed(day.change)))));
-    }
-    out.push_str(&facts(&rows));
     out
 }
 
@@ -225,18 +273,18 @@ pub(crate) fn bootstrap(verdict: &Verdict) -> String {
     let bins = &verdict.bootstrap;
     let (from, to) = (dollars(bins.from.micros()), dollars(bins.to.micros()));
     let chart = chart::histogram(
-        "Mean profit of a round trip over resamples",
+        "Mean result of an event over resamples",
         from,
         to,
         &bins.counts,
-        ("mean profit of a round trip, pUSD", "resamples"),
+        ("mean result of an event, pUSD", "resamples"),
     );
     figure(
         chart,
         &format!(
-            "Mean profit of a round trip in {} resamples; orange is below zero. {}",
+            "Mean result of an event in {} resamples of events; orange is below zero. {}",
             count(verdict.resamples),
-            figures(verdict)
+            rule(verdict)
         ),
     )
 }
@@ -262,7 +310,7 @@ fn markouts(judged: &RunAnalysis) -> String {
         );
         out.push_str(&figure(chart::bars(&format!("Markouts of {name}"), &rows), &name));
     }
-    out.push_str(&paragraph("The middle a while later versus the price of the fill, + is for us. Kinds with fewer than five fills are in the table only."));
+    out.push_str(&paragraph("The middle of the exchange's book so long after the match versus the price of the fill, + is for us. Kinds with fewer than five fills are in the table only."));
     out.push_str(&tables::markouts_by_shares(&judged.markouts));
     let all = tables::markouts(&judged.markouts);
     out.push_str(&fold("Markouts with means over fills, counts and what is missing", &all));

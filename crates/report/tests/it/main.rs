@@ -2,4 +2,5 @@
 
 mod common;
 mod report;
+mod study;
 mod waterfall;

@@ -8,8 +8,8 @@ use polydesk_domain::{
     Time, Usdc,
 };
 use polydesk_report::{
-    Analysis, EquityPoint, MarkedFill, Options, OrderCounts, Report, SeenOpportunity, analyse,
-    html, json, terminal,
+    Alarm, Analysis, EquityPoint, MarkedFill, MarketRebate, Options, OrderCounts, Report, Run,
+    SeenOpportunity, analyse, html, json, terminal,
 };
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ fn every_record_gives_a_whole_report_without_nan() {
             }
         }
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["schema_version"], 2);
+        assert_eq!(value["schema_version"], 3);
         assert_eq!(value["run_sha256"].as_str().map(str::len), Some(64), "{name}");
         check_ratios(name, &value["analysis"]);
     }
@@ -112,7 +112,11 @@ fn the_same_record_gives_the_same_bytes_and_another_seed_another_interval() {
         assert!(whole(&options()) == whole(&options()), "{name}");
     }
     let mut run = quiet();
+    run.markets.clear();
     run.round_trips = (0..60).map(|i| trip(i % 12, (i as i64 * 37) % 90 - 40)).collect();
+    for (i, trip) in run.round_trips.iter_mut().enumerate() {
+        trip.closed_at = trip.closed_at + Span::secs(86_400 * (i as i64 % 11));
+    }
     let report = report(vec![run]);
     let interval =
         |seed| analyse(&report, &Options { seed, resamples: 500 }).runs[0].verdict.interval;
@@ -282,7 +286,7 @@ fn markets_that_are_not_listed_are_named_by_their_id_and_stay_apart() {
     let mut run = quiet();
     run.round_trips = vec![trip(50, 10), trip(51, 30), trip(50, 10)];
     let analysis = analyse(&report(vec![run]), &options());
-    assert_eq!(analysis.runs[0].verdict.markets, 2);
+    assert_eq!(analysis.runs[0].verdict.events, 2);
     let rows: Vec<_> =
         analysis.runs[0].tables.markets.iter().map(|row| (row.key.clone(), row.n)).collect();
     let name = |number| format!("{} (not listed)", crate::common::condition(number));
@@ -290,14 +294,23 @@ fn markets_that_are_not_listed_are_named_by_their_id_and_stay_apart() {
 }
 
 #[test]
-fn the_legs_of_a_group_are_one_market_to_the_verdict() {
+fn a_group_is_one_event_to_the_verdict_and_so_are_the_markets_of_an_event() {
     let mut run = quiet();
+    run.round_trips = (0..60).map(|i| trip(i % 12, 10)).collect();
+    let reason = |run: &Run| {
+        let verdict = analyse(&report(vec![run.clone()]), &options()).runs[0].verdict.clone();
+        (verdict.events, verdict.round_trips, verdict.reason)
+    };
+    // Events hold three markets each.
+    assert_eq!(reason(&run), (4, 60, "4 events; it takes 10 independent ones".to_owned()));
     for facts in &mut run.markets[2..] {
         facts.group = Some("election".to_owned());
     }
-    run.round_trips = (0..60).map(|i| trip(i % 12, 10)).collect();
-    let verdict = analyse(&report(vec![run]), &options()).runs[0].verdict.clone();
-    assert_eq!((verdict.markets, verdict.reason.as_str()), (3, "3 markets < 5"));
+    assert_eq!(reason(&run), (2, 60, "2 events; it takes 10 independent ones".to_owned()));
+    for facts in &mut run.markets {
+        (facts.group, facts.event) = (None, String::new());
+    }
+    assert_eq!(reason(&run), (12, 60, "1 UTC day; it takes 3".to_owned()));
 }
 
 #[test]
@@ -428,9 +441,14 @@ fn the_recorded_run_keeps_its_figures() {
         let steps = &judged.waterfall.steps;
         let sum: i64 = steps.iter().map(|step| step.amount.micros()).sum();
         assert_eq!(sum, judged.waterfall.net.micros());
-        // The same round trips have the same mean and interval wherever they are shown.
+        // What the events made is what the tables and the net say.
         let (verdict, total) = (&judged.verdict, &judged.tables.total);
-        assert_eq!((verdict.mean, verdict.interval), (total.mean, total.interval));
+        let mean = verdict.mean.unwrap().micros() as f64;
+        let balance = &judged.balance;
+        let results = (balance.closed + balance.open + balance.rebates).micros() as f64;
+        assert!((mean - results / verdict.events as f64).abs() <= 0.5, "{mean}");
+        assert_eq!((balance.closed, balance.open), (total.net, total.open));
+        assert!(balance.other.micros().abs() <= 12, "{balance:?}");
         let profit: i64 =
             run.round_trips.iter().map(|trip| (trip.proceeds - trip.cost).micros()).sum();
         assert_eq!(total.net.micros(), profit);
@@ -442,4 +460,191 @@ fn the_recorded_run_keeps_its_figures() {
     let text = serde_json::to_string(&report).unwrap();
     let back: Report = serde_json::from_str(&text).unwrap();
     assert!(serde_json::to_string(&back).unwrap() == text, "a report survives being written");
+}
+
+#[test]
+fn runs_with_markets_of_the_same_position_stay_apart_and_one_event_in_two_runs_is_one() {
+    let at = |first: usize| {
+        let mut run = quiet();
+        run.markets = (first..first + 12).map(crate::common::market).collect();
+        run.round_trips = (first..first + 12).map(|number| trip(number, 10)).collect();
+        run
+    };
+    let events = |runs| {
+        let analysis = analyse(&report(runs), &options());
+        analysis.real.map(|total| (total.verdict.events, total.verdict.round_trips))
+    };
+    assert_eq!(events(vec![at(0), at(12)]), Some((8, 24)));
+    assert_eq!(events(vec![at(0), at(6)]), Some((6, 24)));
+}
+
+#[test]
+fn open_holdings_and_rebates_are_results_of_their_event() {
+    let mut run = quiet();
+    run.round_trips = vec![trip(0, 50), trip(3, 20)];
+    run.open = vec![crate::common::holding(0, 400, 100), crate::common::holding(6, 400, 410)];
+    run.rebates =
+        vec![MarketRebate { market: crate::common::condition(3), amount: Usdc::cents(5) }];
+    run.totals.equity = run.starting_cash + Usdc::cents(50 + 20 - 300 + 10 + 5);
+    run.totals.rebates = Usdc::cents(5);
+    let analysis = analyse(&report(vec![run]), &options());
+    let (verdict, balance) = (&analysis.runs[0].verdict, &analysis.runs[0].balance);
+    // -2.50, +0.25 and +0.10.
+    assert_eq!((verdict.events, verdict.mean), (3, Some(Usdc::new(-716_667))));
+    assert_eq!(verdict.net, Usdc::cents(-215));
+    assert_eq!(
+        (balance.closed, balance.open, balance.rebates, balance.other),
+        (Usdc::cents(70), Usdc::cents(-290), Usdc::cents(5), Usdc::ZERO)
+    );
+    // A round trip of 10 shares for four dollars and the holding beside it could lose eight.
+    assert_eq!((verdict.most_loss, verdict.most_gain), (Usdc::whole(8), Usdc::whole(12)));
+}
+
+#[test]
+fn a_position_that_is_over_is_not_at_risk_with_the_next_one_and_a_complete_set_not_at_all() {
+    let most = |change: &dyn Fn(&mut Vec<ClosedTrade>)| {
+        let mut run = quiet();
+        run.round_trips = vec![trip(0, 10), trip(0, 10)];
+        change(&mut run.round_trips);
+        let verdict = analyse(&report(vec![run]), &options()).runs[0].verdict.clone();
+        (verdict.most_loss, verdict.most_gain)
+    };
+    assert_eq!(most(&|_| ()), (Usdc::whole(8), Usdc::whole(12)));
+    assert_eq!(
+        most(&|trips| {
+            trips[1].opened_at = trips[0].closed_at;
+            trips[1].closed_at = trips[1].opened_at + Span::secs(1);
+        }),
+        (Usdc::whole(4), Usdc::whole(6))
+    );
+    // Ten YES at 0.40 and ten NO at 0.40 pay ten dollars whatever happens.
+    let set = most(&|trips| trips[1].outcome = polydesk_domain::Outcome::No);
+    assert_eq!(set, (Usdc::whole(4), Usdc::whole(6)));
+}
+
+#[test]
+fn hours_are_those_of_the_entry() {
+    let mut trips = vec![trip(0, 10)];
+    trips[0].opened_at = Time::from_secs(20_717 * 86_400 + 5 * 3_600 + 3_599);
+    trips[0].closed_at = trips[0].opened_at + Span::secs(2 * 3_600);
+    let hours = &judged(trips).runs[0].tables.hours;
+    assert_eq!((hours[0].key.as_str(), hours[0].n), ("05:00", 1));
+}
+
+#[test]
+fn a_round_trip_of_zero_ends_a_losing_streak_and_is_no_loss() {
+    let streak = |cents: &[i64]| {
+        let trips = cents.iter().enumerate().map(|(i, cents)| trip(i, *cents)).collect();
+        judged(trips).runs[0].risk.losing_streak
+    };
+    assert_eq!(streak(&[-1, -1, 0, -1]), 2);
+    assert_eq!(streak(&[0, 0, 0]), 0);
+}
+
+#[test]
+fn a_row_states_an_interval_from_ten_events_on() {
+    let rows = |events: usize| {
+        let mut run = quiet();
+        for (number, facts) in run.markets.iter_mut().enumerate() {
+            facts.event = format!("event {}", number % events);
+        }
+        run.round_trips = (0..60).map(|i| trip(i % 12, (i as i64 * 37) % 90 - 40)).collect();
+        analyse(&report(vec![run]), &options()).runs[0].tables.total.clone()
+    };
+    assert_eq!(rows(9).interval, None);
+    let row = rows(10);
+    let (mean, (low, high)) = (row.mean.unwrap(), row.interval.unwrap());
+    // Per round trip, not per event.
+    assert!(low < mean && mean < high && high < Usdc::cents(40), "{low} {mean} {high}");
+}
+
+#[test]
+fn alarms_and_returns_are_shown_everywhere() {
+    let mut run = quiet();
+    run.alarms = vec![Alarm {
+        at: Time::from_secs(1_790_000_500),
+        kind: "latch".to_owned(),
+        code: Code::literal("drawdown"),
+        text: "lost 51.25".to_owned(),
+    }];
+    run.totals.equity = Usdc::whole(950);
+    run.extremes.mean_locked = Usdc::whole(100);
+    run.extremes.exposed = Span::secs(1_800);
+    let report = report(vec![run]);
+    let analysis = analyse(&report, &options());
+    let curve = &analysis.runs[0].curve;
+    assert_eq!(
+        (curve.return_percent.value, curve.locked_return_percent.value),
+        (Some(-5.0), Some(-50.0))
+    );
+    assert_eq!(curve.exposed_percent.value, Some(50.0));
+    assert_eq!((curve.start, curve.end), (Usdc::whole(1_000), Usdc::whole(950)));
+    for (name, text) in [
+        ("terminal", terminal(&report, &analysis, 100, false)),
+        ("html", html(&report, &analysis)),
+        ("json", json(&report, &analysis).unwrap()),
+    ] {
+        for part in ["latch", "drawdown", "lost 51.25", "50.0", "-50"] {
+            let minus = part.replace('-', "\u{2212}");
+            assert!(text.contains(part) || text.contains(&minus), "{part} is missing in {name}");
+        }
+    }
+    let lines = terminal(&report, &analysis, 100, false);
+    assert!(lines.contains("ALARM 2026-09-21T14:21:40.000Z latch drawdown: lost 51.25"), "{lines}");
+    assert!(
+        lines.contains("VERDICT INCONCLUSIVE: 0 events; it takes 10 independent ones"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn the_parts_of_the_net_add_up_in_every_report() {
+    for (name, report) in reports() {
+        let analysis = analyse(&report, &options());
+        let total = analysis.real.iter().map(|real| real.balance);
+        for balance in analysis.runs.iter().map(|run| run.balance).chain(total) {
+            let parts =
+                [balance.closed, balance.open, balance.rebates, balance.rewards, balance.other];
+            let sum: i128 = parts.iter().map(|part| i128::from(part.micros())).sum();
+            // The extreme report ends at the type's border.
+            assert!(name == "extreme" || sum == i128::from(balance.net.micros()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_what_a_resolution_paid_counts_as_held_to_settlement() {
+    let settled = |reason| {
+        let mut run = quiet();
+        run.round_trips = vec![trip(0, 100), trip(3, -400), trip(3, -50)];
+        for trip in &mut run.round_trips {
+            (trip.exit_role, trip.reason) = (None, reason);
+        }
+        analyse(&report(vec![run]), &options()).runs[0].verdict.settled
+    };
+    assert_eq!(settled(ExitReason::Merge), None);
+    let rate = settled(ExitReason::Resolution).unwrap();
+    // The two round trips of the second event count once.
+    assert_eq!((rate.events, rate.won, rate.price), (2, 1, 0.4));
+    assert_eq!(rate.bounds, (0.012579, 0.987421));
+}
+
+#[test]
+fn rebates_belong_to_the_days_of_the_maker_fills_that_count() {
+    let on = |day: i64, fill: MarkedFill| MarkedFill {
+        matched_at: fill.matched_at + Span::secs(86_400 * day),
+        ..fill
+    };
+    let mut run = quiet();
+    run.rebates =
+        vec![MarketRebate { market: crate::common::condition(0), amount: Usdc::cents(5) }];
+    let days = |fills: Vec<MarkedFill>| {
+        let run = polydesk_report::Run { fills, ..run.clone() };
+        analyse(&report(vec![run]), &options()).runs[0].verdict.days
+    };
+    let taker = fill_with(|record| record.role = Role::Taker);
+    assert_eq!(days(vec![on(1, fill()), on(2, fill())]), 2);
+    assert_eq!(days(vec![on(1, fill()), on(2, failed_fill()), on(3, taker)]), 1);
+    // Without any fill: the last day of the run.
+    assert_eq!(days(Vec::new()), 1);
 }

@@ -74,6 +74,50 @@ fn a_bid_that_is_filled_and_redeemed_is_explained_to_the_last_cent() {
 }
 
 #[test]
+fn every_stretch_of_a_middles_path_has_its_own_step() {
+    // Bought at 0.40: the middle is 0.42 at the match, 0.41 when it is known, then 0.415, 0.44, 0.45, 0.46.
+    let moved = MarkedFill {
+        double_mid_matched: Some(8_400),
+        double_mid_known: Some(8_200),
+        double_mid_later: [Some(8_300), Some(8_800), Some(9_000), Some(9_200)],
+        // The engine's own view of the book plays no part.
+        ..fill_with(|record| record.double_mid = Some(5_000))
+    };
+    let run = settled(vec![moved], &[], &[(0, 10_000_000, 4_500_000)]);
+    let markouts = analyse(&report(vec![run.clone()]), &Options { seed: 1, resamples: 10 });
+    let means: Vec<_> = markouts.runs[0].markouts[0].at.iter().map(|at| at.mean_cents).collect();
+    assert_eq!(means, [2.0, 1.5, 4.0, 5.0, 6.0].map(Some));
+    let (steps, net) = steps(run);
+    for (key, want) in [
+        ("maker_spread", 200_000),
+        ("until_known", -100_000),
+        ("adverse_30s", 300_000),
+        ("later_moves", 200_000),
+        ("open_marks", -100_000),
+        ("remainder", 0),
+    ] {
+        assert_eq!(steps[key], want, "{key}");
+    }
+    assert_eq!(net, 500_000);
+}
+
+#[test]
+fn a_middle_that_is_missing_moves_nothing_into_another_step() {
+    let missing = |change: &dyn Fn(&mut MarkedFill)| {
+        let mut fill = MarkedFill { double_mid_known: Some(8_500), ..fill() };
+        change(&mut fill);
+        steps(settled(vec![fill], &[], &[(0, 10_000_000, 4_300_000)])).0
+    };
+    // At the match: measured when it was known. When it was known: the move is in the next step.
+    let steps = missing(&|fill| fill.double_mid_matched = None);
+    assert_eq!((steps["maker_spread"], steps["until_known"]), (250_000, 0));
+    let steps = missing(&|fill| fill.double_mid_known = None);
+    assert_eq!((steps["until_known"], steps["adverse_30s"]), (0, 100_000));
+    let steps = missing(&|fill| fill.double_mid_later[1] = None);
+    assert_eq!((steps["adverse_30s"], steps["later_moves"]), (0, 50_000));
+}
+
+#[test]
 fn a_taker_pays_slippage_and_fees_and_a_holding_is_marked_at_depth() {
     let taker = MarkedFill {
         double_mid_later: [Some(8_400), Some(8_500), Some(8_500), None],
@@ -113,8 +157,12 @@ fn failed_fills_count_for_nothing_and_are_shown() {
 
 #[test]
 fn tokens_without_any_middle_have_a_step_of_their_own() {
-    let blind =
-        MarkedFill { double_mid_later: [None; 4], ..fill_with(|record| record.double_mid = None) };
+    let blind = MarkedFill {
+        double_mid_matched: None,
+        double_mid_known: None,
+        double_mid_later: [None; 4],
+        ..fill()
+    };
     let (steps, net) = steps(settled(vec![blind], &[(0, 10_000_000, 10_000_000)], &[]));
     assert_eq!((steps["no_middle"], steps["settlement"], steps["remainder"]), (6_000_000, 0, 0));
     assert_eq!(net, 6_000_000);
@@ -122,7 +170,7 @@ fn tokens_without_any_middle_have_a_step_of_their_own() {
 
 fn any_fill() -> impl Strategy<Value = MarkedFill> {
     let middle = || prop::option::of(0u32..=20_000);
-    let middles = (middle(), middle(), [middle(), middle(), middle(), middle()]);
+    let middles = (middle(), middle(), middle(), [middle(), middle(), middle(), middle()]);
     let basics = (0usize..4, any::<bool>(), any::<bool>(), 1u64..1_000_000_000, 0u16..=10_000);
     (basics, middles, 0i64..1_000_000, 0u8..20).prop_map(|(basics, middles, fee, luck)| {
         let (market, buy, maker, shares, price) = basics;
@@ -136,9 +184,10 @@ fn any_fill() -> impl Strategy<Value = MarkedFill> {
             record.fill.notional = price.notional_floor(shares);
             record.fill.fee = Usdc::new(fee);
             record.double_mid_decided = middles.0;
-            record.double_mid = middles.1;
         });
-        MarkedFill { settlement, double_mid_later: middles.2, ..fill }
+        let (double_mid_matched, double_mid_known) = (middles.1, middles.2);
+        let double_mid_later = middles.3;
+        MarkedFill { settlement, double_mid_matched, double_mid_known, double_mid_later, ..fill }
     })
 }
 

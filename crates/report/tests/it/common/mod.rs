@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use polydesk_domain::{
     Basis, BasketEnd, BasketId, BasketKind, ClientOrderId, ClosedTrade, Code, ConditionId,
     ExitReason, Fill, FillRecord, Opportunity, Outcome, Price, Purpose, Reason, Role, Shares, Side,
-    StrategyId, Subject, Time, TokenId, TradeId, TradeStatus, Usdc,
+    Span, StrategyId, Subject, Time, TokenId, TradeId, TradeStatus, Usdc,
 };
 use polydesk_report::{
-    Band, Check, Codes, DataQuality, EquityPoint, Feed, MarkedFill, MarketFacts, OrderCounts,
-    Report, Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Alarm, Band, Check, Codes, DataQuality, EquityPoint, Extremes, Feed, MarkedFill, MarketFacts,
+    MarketRebate, OpenHolding, OrderCounts, Report, Run, SeenOpportunity, Setting, TapeFacts,
+    Totals,
 };
 
 /// A text that would do harm if it were taken for markup, script or terminal control.
@@ -52,7 +53,16 @@ pub fn quiet() -> Run {
         fills: Vec::new(),
         round_trips: Vec::new(),
         open: Vec::new(),
+        rebates: Vec::new(),
         equity: Vec::new(),
+        extremes: Extremes {
+            lowest: cash,
+            highest: cash,
+            observed: Span::secs(3_600),
+            ..Extremes::default()
+        },
+        alarms: Vec::new(),
+        alarms_left_out: 0,
         orders: Vec::new(),
         codes: Codes::default(),
         opportunities: Vec::new(),
@@ -127,7 +137,10 @@ pub fn fill_with(change: impl FnOnce(&mut FillRecord)) -> MarkedFill {
     MarkedFill {
         at: Time::from_secs(1_790_000_100),
         record,
+        matched_at: Time::from_nanos(1_790_000_099_900_000_000),
         settlement: TradeStatus::Confirmed,
+        double_mid_matched: Some(8_400),
+        double_mid_known: Some(8_400),
         double_mid_later: [Some(8_600); 4],
     }
 }
@@ -155,6 +168,19 @@ pub fn trip(market: usize, profit_cents: i64) -> ClosedTrade {
         exit_role: Some(Role::Taker),
         reason: ExitReason::TakeProfit,
         closing: 1,
+    }
+}
+
+/// Ten YES held at the end, with cost and mark in cents.
+pub fn holding(market: usize, cost_cents: i64, mark_cents: i64) -> OpenHolding {
+    OpenHolding {
+        strategy: StrategyId::STINK_BIDDER,
+        market: condition(market),
+        token: token(market),
+        outcome: Outcome::Yes,
+        shares: Shares::whole(10),
+        cost: Usdc::cents(cost_cents),
+        mark: Usdc::cents(mark_cents),
     }
 }
 
@@ -225,6 +251,14 @@ pub fn hostile() -> Run {
         locked: Usdc::whole(4),
         realised: Usdc::ZERO,
     };
+    run.rebates = vec![MarketRebate { market: condition(0), amount: Usdc::cents(3) }];
+    run.alarms = vec![Alarm {
+        at: Time::from_secs(1_790_000_002),
+        kind: bad(),
+        code: hostile_code(),
+        text: bad(),
+    }];
+    run.alarms_left_out = 2;
     run.equity = vec![point(1, 1_000), point(2, 997), point(3, 1_001)];
     run.orders = vec![OrderCounts {
         strategy: StrategyId::STINK_BIDDER,
