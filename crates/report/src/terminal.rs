@@ -6,7 +6,7 @@ use polydesk_domain::Role;
 
 use crate::analysis::{Analysis, Answer, GroupRow, RunAnalysis, Tables, Verdict, Waterfall};
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{Report, Run};
+use crate::model::{BIAS_OF_SNAPSHOTS, CROSSINGS_ONLY, Report, Run};
 use crate::text::{
     count, dash, duration, interval, money, p_value, percent, shares, signed, signed_number,
 };
@@ -427,6 +427,9 @@ fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     }
     for (rule, markets) in rules {
         page.field("fill rule", &format!("{rule} ({markets} markets)"));
+        if rule == CROSSINGS_ONLY {
+            page.field("bias", BIAS_OF_SNAPSHOTS);
+        }
     }
     for (fact, markets) in assumed {
         page.field("assumed", &format!("{fact} ({markets} markets)"));
