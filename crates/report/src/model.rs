@@ -122,6 +122,12 @@ pub struct TapeFacts {
     pub certificate: Vec<String>,
 }
 
+/// The fill rule of a market without prints.
+pub(crate) const CROSSINGS_ONLY: &str = "crossings_only";
+/// What that rule does to the result.
+pub(crate) const BIAS_OF_SNAPSHOTS: &str = "without prints a resting order fills only when the displayed opposite side \
+     crosses it: only adverse maker fills exist there, which biases the result of quoting down";
+
 /// One market.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarketFacts {

@@ -8,7 +8,7 @@ use crate::analysis::{
     Analysis, Answer, Balance, GroupRow, Ratio, RunAnalysis, Tables, Verdict, Waterfall,
 };
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{Band, Feed, Report, Run};
+use crate::model::{BIAS_OF_SNAPSHOTS, Band, CROSSINGS_ONLY, Feed, Report, Run};
 use crate::text::{
     count, counted, dash, duration, exact, interval, money, percent, shares, signed, signed_number,
 };
@@ -560,6 +560,9 @@ fn data(page: &mut Page, run: &Run, judged: &RunAnalysis) {
     }
     for (rule, markets) in rules {
         page.field("fill rule", &format!("{rule} ({markets} markets)"));
+        if rule == CROSSINGS_ONLY {
+            page.field("bias", BIAS_OF_SNAPSHOTS);
+        }
     }
     for (fact, markets) in assumed {
         page.field("assumed", &format!("{fact} ({markets} markets)"));

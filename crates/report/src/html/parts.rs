@@ -6,7 +6,7 @@ use super::{opportunities, tables};
 use crate::analysis::binned;
 use crate::analysis::{Answer, Ratio, RunAnalysis, Verdict, Waterfall};
 use crate::markets::Markets;
-use crate::model::{EquityPoint, Run};
+use crate::model::{BIAS_OF_SNAPSHOTS, CROSSINGS_ONLY, EquityPoint, Run};
 use crate::terminal::{balance, feed, figures, model_name, out_of_order, range, rule};
 use crate::text::{count, duration, money, percent, signed};
 
@@ -450,6 +450,9 @@ fn data(run: &Run, judged: &RunAnalysis) -> String {
         ("tick sizes inferred from prices", count(data.inferred_ticks)),
         ("markets without a resolution", count(data.unresolved_markets)),
     ]));
+    if run.markets.iter().any(|market| market.fill_rule == CROSSINGS_ONLY) {
+        out.push_str(&format!("<p>{}</p>\n", escape(BIAS_OF_SNAPSHOTS)));
+    }
     out.push_str(&tables::markets(run));
     for tape in &run.tapes {
         let lines = format!("<pre>{}</pre>", escape_lines(&tape.certificate));

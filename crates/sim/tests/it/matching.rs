@@ -685,3 +685,21 @@ fn a_print_older_than_our_order_serves_no_queue_before_it() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_fills_no_order_that_is_younger_than_its_venue_time() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.41x5 0.39x5 / 0.45x10
+            2000ms buy #1 yes 10 at 0.40 gtc
+            > 2000ms #1 Live
+            2500ms@1900ms print yes sell 0.40 50
+            2600ms@2550ms print yes sell 0.40 50
+            > 2600ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
+            > 2600ms #1 filled 10
+            2700ms until
+        "#]],
+    );
+}

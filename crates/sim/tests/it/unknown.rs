@@ -120,7 +120,7 @@ fn what_we_took_of_a_level_is_remembered_while_the_window_is_elsewhere() {
             > 100ms #1 Matched
             > 100ms #1 Matched buy 100 at 0.4000 for 40.00 fee 0.00 as Taker
             > 100ms #1 filled 100
-            200ms snap yes 0.30x10 / 0.36x10 0.37x10
+            200ms snap yes 0.30x5 / 0.36x10 0.37x10
             300ms snap yes 0.30x10 / 0.40x100 0.41x10
             400ms spend #2 yes 40 at 0.40 fak
             > 400ms #2 refused: fak_killed
@@ -207,6 +207,24 @@ fn an_order_does_not_fill_as_maker_at_a_price_through_which_the_book_stood() {
             > 2305ms #3 Matched buy 10 at 0.4300 for 4.30 fee 0.00 as Maker
             > 2305ms #3 filled 10
             2400ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_level_that_leaves_the_window_explains_no_print() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x50 0.38x10 / 0.50x10
+            200ms snap yes 0.44x10 0.43x10 / 0.50x10
+            210ms buy #1 yes 10 at 0.42 gtc
+            > 210ms #1 Live
+            260ms print yes sell 0.40 50
+            > 265ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Maker
+            > 265ms #1 filled 10
+            300ms until
         "#]],
     );
 }
