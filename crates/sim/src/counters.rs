@@ -20,7 +20,7 @@ pub struct SimCounters {
     pub prints: u64,
     /// Prints whose ladder neither a level change nor the book shows; the published side decides.
     pub prints_ambiguous: u64,
-    /// Print volume that no recorded level change explains, in markets where we rested.
+    /// Prints of which no recorded level change explains a part.
     pub prints_unexplained: u64,
     /// Prints whose rows came so late that the level change they explain had counted as a cancel: they do not
     /// move the queue again.

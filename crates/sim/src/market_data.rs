@@ -139,7 +139,6 @@ impl Sim {
             return self.take_snapshot(key, stamped);
         }
         let (row, now) = (self.rows, self.times(stamped));
-        self.slots[key.index()].levels_seen = true;
         let Sim { books, slots, .. } = self;
         books.apply(
             stamped,
@@ -153,12 +152,14 @@ impl Sim {
                 }
             },
         );
-        if let Event::Market(MarketEvent::Level(change)) = &stamped.event
-            && change.size.is_zero()
-        {
-            // Also where the book showed nothing before: the level is known to be empty.
-            let (ladder, bid) = place(change.token, change.side, change.price);
-            self.slots[key.index()].stated.state(ladder, bid, change.size);
+        if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
+            let slot = &mut self.slots[key.index()];
+            slot.levels_seen = true;
+            if change.size.is_zero() {
+                // Also where the book showed nothing before: the level is known to be empty.
+                let (ladder, bid) = place(change.token, change.side, change.price);
+                slot.stated.state(ladder, bid, change.size);
+            }
         }
     }
 
