@@ -8,7 +8,7 @@ use polydesk_domain::{Span, Usdc};
 use polydesk_replay::EventLog;
 use polydesk_report::{Band, Spread};
 use polydesk_settings::Settings;
-use polydesk_sim::{Delay, QueueModel, SimConfig};
+use polydesk_sim::{Delay, QueueModel, Refill, SimConfig, SnapshotTakers};
 
 use crate::failure::{Done, Failure};
 use crate::replaying::{Input, replay_once};
@@ -188,24 +188,32 @@ fn with_delays(mut config: SimConfig, percent: i64) -> SimConfig {
     config
 }
 
-/// Never better than the run's own.
-const SLOWER: &str =
-    "queue pessimistic, delays x 2, 10 % of settlements fail, 1 % of orders are lost";
+/// Its settings are never kinder than the run's own.
+const SLOWER: &str = "delays x 2, queue pessimistic, what we took never comes back, takers find 70 % of each level and the \
+     worse of two snapshots, 10 % of settlements fail and 20 % more of those that would have won, 5 % of orders are lost";
 
 fn slower(config: SimConfig) -> SimConfig {
     let mut config = with_delays(config, 200);
     config.queue = QueueModel::Pessimistic;
-    let settlement = &mut config.settlement;
+    let (matching, settlement) = (&mut config.matching, &mut config.settlement);
+    matching.refill = Refill::Never;
+    matching.snapshot_takers = SnapshotTakers::Worse;
+    matching.depth_percent = matching.depth_percent.min(70);
     settlement.fail_ppm = settlement.fail_ppm.max(100_000);
-    config.faults.lose_order_ppm = config.faults.lose_order_ppm.max(10_000);
+    settlement.winner_fail_ppm = settlement.winner_fail_ppm.max(200_000);
+    config.faults.lose_order_ppm = config.faults.lose_order_ppm.max(50_000);
     config
 }
 
-const FASTER: &str = "queue power 3, delays x 0.5, every settlement succeeds, nothing is lost";
+const FASTER: &str = "delays x 0.5, queue power 3, what we took is there again after 10 s, every settlement succeeds, nothing is \
+     lost";
 
 fn faster(config: SimConfig) -> SimConfig {
     let mut config = with_delays(config, 50);
     config.queue = QueueModel::Power { exponent: 3 };
+    config.matching.refill = Refill::After(Span::secs(10));
+    config.matching.snapshot_takers = SnapshotTakers::Last;
+    config.matching.depth_percent = 100;
     config.settlement.fail_ppm = 0;
     config.settlement.winner_fail_ppm = 0;
     config.settlement.retry_ppm = 0;

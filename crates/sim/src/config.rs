@@ -236,6 +236,9 @@ pub struct Matching {
     pub assume_taker_delay: bool,
     /// With which book a taker trades on tapes of snapshots.
     pub snapshot_takers: SnapshotTakers,
+    /// Percent of each displayed level that a taker of ours finds, 1 to 100: others see the same level and are
+    /// under way to it.
+    pub depth_percent: u8,
 }
 
 impl Default for Matching {
@@ -249,6 +252,7 @@ impl Default for Matching {
             refill: Refill::default(),
             assume_taker_delay: true,
             snapshot_takers: SnapshotTakers::default(),
+            depth_percent: 100,
         }
     }
 }
@@ -608,6 +612,13 @@ impl SimConfig {
             "matching.netting_wait_most",
             self.matching.netting_wait_most.to_string(),
             "it must not be below matching.netting_window",
+        );
+        let percent = self.matching.depth_percent;
+        demand(
+            (1..=100).contains(&percent),
+            "matching.depth_percent",
+            percent.to_string(),
+            "it must be 1 to 100 percent",
         );
         if let Refill::After(span) = self.matching.refill {
             demand(sane(span), "matching.refill", format!("after {span}"), "it must be 0s to 7d");

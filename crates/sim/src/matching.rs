@@ -240,11 +240,16 @@ impl Sim {
         let (Some(book), slot) = (self.books.get(key), &self.slots[key.index()]) else {
             return Depth::new();
         };
+        let percent = u64::from(self.config.matching.depth_percent);
+        let found = |shown: Shares| match percent {
+            100 => shown,
+            _ => Shares::new(shown.min(Shares::SANE_MAX).micros() * percent / 100),
+        };
         let counter = order.counter();
         book.levels(counter, Side::Buy)
             .take_while(|(bid, _)| crosses(*bid, order.bid))
             .filter(|(bid, _)| !is_crossed_level(book, counter, *bid))
-            .map(|(bid, shown)| (bid, slot.available(counter, bid, shown, refill, now)))
+            .map(|(bid, shown)| (bid, slot.available(counter, bid, found(shown), refill, now)))
             .collect()
     }
 

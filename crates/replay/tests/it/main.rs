@@ -10,3 +10,4 @@ mod received;
 mod recording;
 mod restart;
 mod rig;
+mod truth;

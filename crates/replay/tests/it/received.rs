@@ -9,7 +9,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::RiskLimits;
-use polydesk_replay::{EventLog, Options, Recording, replay};
+use polydesk_replay::{Connection, EventLog, Options, Recording, replay};
 use polydesk_sim::{Delay, Sim, SimConfig};
 use polydesk_strategies::Strategy;
 use polydesk_tape::{MemorySource, Times};
@@ -48,6 +48,58 @@ fn best(millis: i64, cents: u16) -> Stamped {
         event: Event::Market(MarketEvent::Level(change)),
         ..level(millis, 0, Side::Buy, cents, 5)
     }
+}
+
+/// A source whose rows come from two tapes in turn.
+struct TwoTapes(Vec<(usize, Stamped)>, usize);
+
+impl polydesk_tape::EventSource for TwoTapes {
+    fn next_event(&mut self) -> Result<Option<Stamped>, polydesk_tape::TapeError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let (tape, stamped) = self.0.remove(0);
+        self.1 = tape;
+        Ok(Some(stamped))
+    }
+    fn source(&self) -> usize {
+        self.1
+    }
+}
+
+#[test]
+fn tapes_with_and_without_receive_times_are_late_each_in_its_own_way() {
+    let connections = vec![
+        Connection { times: Times::Received, name: 1 },
+        Connection { times: Times::VenueOnly, name: 2 },
+    ];
+    let options = Options { connections, ..Options::default() };
+    let mut config = SimConfig::instant();
+    config.latency.feed = Delay::millis(25);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut engine = Engine::new(
+        Setup::simulated(RiskLimits::default()),
+        vec![Box::new(Witness(Arc::clone(&seen)))],
+    )
+    .unwrap();
+    let mut sim = Sim::new(config, 1).unwrap();
+    let rows = vec![
+        (1, listed()),
+        // Sent at 100, received at 170; the next one is of the other tape and overtakes it.
+        (0, received(best(100, 42), 170)),
+        (1, best(110, 41)),
+        // Received no later than sent: drawn.
+        (0, received(best(200, 43), 200)),
+    ];
+    let (mut source, mut log) = (TwoTapes(rows, 0), EventLog::off());
+    let recording =
+        replay(&mut source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ()).unwrap();
+    let seen = seen.lock().unwrap().clone();
+    let times: Vec<i64> = seen.iter().map(|(at, _)| at.millis()).collect();
+    assert_eq!(times, [135, 170, 225].map(|ms| at(ms).millis()), "{seen:?}");
+    let feed = recording.feed;
+    assert_eq!((feed.rows, feed.received, feed.not_later), (4, 2, 1));
+    assert_eq!((feed.median, feed.p99), (Some(Span::millis(25)), Some(Span::millis(70))));
 }
 
 #[test]

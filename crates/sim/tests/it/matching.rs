@@ -5,6 +5,33 @@ use expect_test::expect;
 use polydesk_sim::{Delay, FillRule, QueueModel, SimConfig};
 
 #[test]
+fn a_taker_finds_the_stated_part_of_each_level_and_takes_it_once() {
+    let mut config = plain();
+    config.matching.depth_percent = 70;
+    story(
+        config,
+        expect![[r#"
+            0ms list fee 0
+            0ms snap yes 0.40x100 / 0.42x10 0.43x20
+            1ms spend #1 yes 4.20 at 0.42 fak
+            > 1ms #1 Matched
+            > 1ms #1 Matched buy 7 at 0.4200 for 2.94 fee 0.00 as Taker
+            > 1ms #1 cancelled Killed, matched 7
+            2ms spend #2 yes 10 at 0.42 fak
+            > 2ms #2 refused: fak_killed
+            3ms level yes sell 0.42 20
+            4ms spend #3 yes 10 at 0.42 fak
+            > 4ms #3 Matched
+            > 4ms #3 Matched buy 7 at 0.4200 for 2.94 fee 0.00 as Taker
+            > 4ms #3 cancelled Killed, matched 7
+            100ms account
+            > free 994.12 reserved 0.00 in flight 5.88 to come 0.00
+            > token 0: free 0 reserved 0 locked 0 leaving 0 incoming 14
+        "#]],
+    );
+}
+
+#[test]
 fn a_taker_walks_displayed_depth_and_consumes_it() {
     story(
         plain(),
