@@ -33,11 +33,11 @@ fn expect(output: &Output, code: i32, needles: &[&str]) {
 #[test]
 fn the_default_run_repeats_byte_for_byte_on_any_threads_and_from_any_folder() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let first = backtest(one.path(), &["--seeds", "3", "--threads", "1"]);
+    let first = backtest(one.path(), &["--seeds", "2", "--threads", "1"]);
     expect(&first, 0, &["SYNTHETIC", "NHL final"]);
     let out = two.path().join("elsewhere");
     let out_text = out.to_str().unwrap();
-    let args = ["--seeds", "3", "--threads", "3", "--json", "--out", out_text];
+    let args = ["--seeds", "2", "--threads", "3", "--json", "--out", out_text];
     let second = backtest(&root(), &args);
     expect(&second, 0, &[]);
     for file in ["report.json", "report.html", "events-1.jsonl", "events-2.jsonl", "events-3.jsonl"]
