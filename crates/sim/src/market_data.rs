@@ -119,6 +119,8 @@ impl Sim {
             batch.open = !over;
             if over && !batch.prints.is_empty() {
                 self.complete(key);
+            } else if over && slot.shrank {
+                self.settle_consumed(key);
             }
         }
         self.expire_moves(key, self.now);
@@ -178,6 +180,7 @@ impl Sim {
         }
         slot.queues_open = !slot.resting.is_empty();
         (slot.snapshots_seen, slot.snapshot_came) = (true, true);
+        slot.shrank |= !slot.consumed.is_empty();
         let mut i = 0;
         while i < moved.len() {
             let mut level = moved[i];

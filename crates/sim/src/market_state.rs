@@ -119,7 +119,7 @@ pub(crate) struct MarketSlot {
     pub(crate) state: MarketState,
     /// Shares of displayed levels that we have consumed.
     pub(crate) consumed: BTreeMap<(Outcome, Price), Taken>,
-    /// Whether a level shrank since consumed shares were last compared with what is shown.
+    /// Whether a level of which we consumed shares may show less than when both were last compared.
     pub(crate) shrank: bool,
     /// Decreases within the netting window.
     pub(crate) decreases: VecDeque<Move>,
@@ -148,6 +148,8 @@ pub(crate) struct MarketSlot {
     pub(crate) stated: Stated,
     /// Whether the level of a resting order may not be stated.
     pub(crate) queues_open: bool,
+    /// Whether a resting order may be doubtful.
+    pub(crate) doubts: bool,
     /// Whether the market was delisted and its memory freed.
     pub(crate) freed: bool,
 }
@@ -181,6 +183,7 @@ impl MarketSlot {
             awaiting: Vec::new(),
             stated: Stated::default(),
             queues_open: false,
+            doubts: false,
             freed: false,
         }
     }
@@ -191,12 +194,9 @@ impl MarketSlot {
         *self = MarketSlot { prints_seen, freed: true, ..MarketSlot::new(nothing) };
     }
 
-    /// Whether market data can change anything of ours in this market.
+    /// Whether the end of a batch can change an order of ours in this market.
     pub(crate) fn concerns_us(&self) -> bool {
-        !self.resting.is_empty()
-            || !self.consumed.is_empty()
-            || !self.waiting.is_empty()
-            || !self.awaiting.is_empty()
+        !self.resting.is_empty() || !self.waiting.is_empty() || !self.awaiting.is_empty()
     }
 
     /// The part of a displayed bid that is left: neither consumed by us nor sold by a print whose level
@@ -288,7 +288,9 @@ impl MarketSlot {
         else {
             return;
         };
-        self.shrank = true;
+        if !self.consumed.is_empty() {
+            self.shrank |= self.consumed.contains_key(&(level.outcome, level.price));
+        }
         if !self.printed.is_empty() {
             gone = self.explain_by_prints(level, gone, now);
         }

@@ -27,6 +27,7 @@ impl Sim {
         let known = self.is_known(key, ladder, bid);
         let slot = &mut self.slots[key.index()];
         slot.queues_open |= !known;
+        slot.doubts |= doubtful;
         let ahead = match self.books.get(key) {
             Some(book) if known => {
                 let shown = book.size_at(ladder, Side::Buy, bid);
@@ -68,6 +69,9 @@ impl Sim {
     /// book, is cancelled when the opposite side stands through its price: the venue would have matched or
     /// refused it. Once the opposite side is proven to stand elsewhere the doubt is over.
     pub(crate) fn judge_doubtful(&mut self, key: MarketKey) {
+        if !core::mem::take(&mut self.slots[key.index()].doubts) {
+            return;
+        }
         for index in (0..self.slots[key.index()].resting.len()).rev() {
             let id = self.slots[key.index()].resting[index];
             let Some(order) = self.orders.get(&id).filter(|order| order.doubtful) else { continue };
@@ -75,10 +79,11 @@ impl Sim {
             if self.crossing(key, &id).is_some() {
                 self.counters.rests_refuted += 1;
                 self.end(id, End::Cancelled(CancelReason::ByVenue));
-            } else if !stands
-                && self.books.synced(key)
-                && let Some(order) = self.orders.get_mut(&id)
-            {
+                continue;
+            }
+            let over = !stands && self.books.synced(key);
+            self.slots[key.index()].doubts |= !over;
+            if over && let Some(order) = self.orders.get_mut(&id) {
                 order.doubtful = false;
             }
         }
