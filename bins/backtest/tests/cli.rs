@@ -349,3 +349,29 @@ fn a_latched_drawdown_is_shown_by_every_report() {
     let page = std::fs::read_to_string(dir.path().join("out/report.html")).unwrap();
     assert!(page.contains("Alarms: latched limits and critical notes"));
 }
+
+#[test]
+fn the_made_orders_agree_best_with_the_model_that_made_them() {
+    let tape = root().join("fixtures/tapes/nhl-2026-06-07");
+    let orders = root().join("fixtures/truth/orders.jsonl");
+    let (tape, orders) = (tape.to_str().unwrap(), orders.to_str().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["truth", orders, "--tape", tape, "--delays", "300ms,1s", "--json"];
+    let output = backtest(dir.path(), &args);
+    expect(&output, 0, &[]);
+    let judged: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sum = |place: usize| judged[place]["sum"].as_u64().unwrap();
+    assert_eq!(judged.as_array().unwrap().len(), 8);
+    assert_eq!(
+        (&judged[0]["queue"], &judged[0]["delay_ms"]),
+        (&"proportional".into(), &300.into())
+    );
+    assert!(sum(0) < sum(1), "{judged}");
+    // A broken line is named, and the format's page.
+    std::fs::write(dir.path().join("mine.jsonl"), "\n{\"id\":\"a\"}\n").unwrap();
+    let output = backtest(dir.path(), &["truth", "mine.jsonl", "--tape", tape]);
+    expect(&output, 7, &["mine.jsonl: line 2", "token", "docs/truth.md"]);
+    expect(&backtest(dir.path(), &["truth", "none.jsonl", "--tape", tape]), 1, &["none.jsonl"]);
+    let output = backtest(dir.path(), &["truth", orders, "--tape", tape, "--delays", "soon"]);
+    expect(&output, 2, &["300ms"]);
+}

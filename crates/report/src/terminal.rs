@@ -8,7 +8,7 @@ use crate::analysis::{
     Analysis, Answer, Balance, GroupRow, Ratio, RunAnalysis, Tables, Verdict, Waterfall,
 };
 use crate::grid::{Grid, Page, Tone};
-use crate::model::{BIAS_OF_SNAPSHOTS, Band, CROSSINGS_ONLY, Feed, Report, Run};
+use crate::model::{BIAS_OF_SNAPSHOTS, Band, CROSSINGS_ONLY, Feed, Report, Run, Spread};
 use crate::text::{
     count, counted, dash, duration, exact, interval, money, percent, shares, signed, signed_number,
 };
@@ -507,11 +507,20 @@ pub(crate) fn range(draws: &Band, seed: u64) -> String {
     if draws.seeds < 2 {
         return format!("NET {net} pUSD under one seed: how much of it is chance is not known");
     }
+    let between = |of: &Spread<u64>| {
+        format!("{} ({} .. {})", count(of.median), count(of.low), count(of.high))
+    };
     format!(
-        "NET {net} pUSD, 5 to 95 % of {} seeds {} .. {}; the details below are of seed {seed}",
-        draws.seeds,
+        "NET {net} pUSD ({} .. {}), round trips {}, fills {}, fees {} ({} .. {}): median and 5 to 95 % of {} seeds; the \
+         details below are of seed {seed}",
         signed(draws.net.low),
-        signed(draws.net.high)
+        signed(draws.net.high),
+        between(&draws.round_trips),
+        between(&draws.fills),
+        money(draws.fees.median),
+        money(draws.fees.low),
+        money(draws.fees.high),
+        draws.seeds
     )
 }
 

@@ -334,7 +334,12 @@ impl Maker<'_> {
                 payload::market::protocol("v1")
             }
         };
-        let delay = self.pick(|facts| &facts.taker_delay_ms).unwrap_or(0);
+        let delay = self.pick(|facts| &facts.taker_delay_ms);
+        if delay.is_none() && !assumed.iter().any(|line| line.starts_with("taker_delay: ")) {
+            // Not recorded is not none: the simulator derives it from category and date where this stands.
+            assumed.push("taker_delay: not stated".to_owned());
+        }
+        let delay = delay.unwrap_or(0);
         if !(0..=3_600_000).contains(&delay) {
             let rule = "it must be 0 to 3600000 milliseconds";
             return Err(self.wrong("taker_delay_ms", &delay.to_string(), rule));
