@@ -1,6 +1,7 @@
 //! Hands the report over: files into the folder of the run, text or JSON onto standard output.
 
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -19,16 +20,18 @@ const RESAMPLES: usize = 10_000;
 /// What was judged and written.
 pub struct Written {
     analysis: Analysis,
-    json: String,
 }
 
 /// Judges the report and writes its files into the folder.
 pub fn write(report: &Report, seed: u64, folder: &Path) -> Done<Written> {
     let analysis = polydesk_report::analyse(report, &Options { seed, resamples: RESAMPLES });
-    let json = polydesk_report::json(report, &analysis).map_err(anyhow::Error::from)?;
-    write_file(&folder.join("report.json"), &json)?;
+    let path = folder.join("report.json");
+    let unwritten = || format!("{} cannot be written", path.display());
+    let mut file = BufWriter::new(File::create(&path).with_context(unwritten)?);
+    polydesk_report::json_to(report, &analysis, &mut file).with_context(unwritten)?;
+    file.flush().with_context(unwritten)?;
     write_file(&folder.join("report.html"), &polydesk_report::html(report, &analysis))?;
-    Ok(Written { analysis, json })
+    Ok(Written { analysis })
 }
 
 /// Prints the report.
@@ -36,7 +39,10 @@ pub fn print(report: &Report, written: &Written, args: &RunArgs) -> Done {
     let (json_path, html_path) = (args.out.join("report.json"), args.out.join("report.html"));
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", written.json)?;
+        let mut file = File::open(&json_path)
+            .with_context(|| format!("{} cannot be read", json_path.display()))?;
+        std::io::copy(&mut file, &mut out)?;
+        writeln!(out)?;
         return Ok(());
     }
     print_text(&mut out, report, &written.analysis)?;

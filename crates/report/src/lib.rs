@@ -13,6 +13,6 @@ mod text;
 
 pub use analysis::{Analysis, Options, analyse, verdict_of};
 pub use html::html;
-pub use json::{json, run_sha256};
+pub use json::{json, json_to, run_sha256};
 pub use model::*;
 pub use terminal::terminal;
