@@ -314,6 +314,13 @@ impl Strategy for Whim {
     }
     fn on_event(&mut self, view: &View<'_>, trigger: Trigger<'_>, out: &mut Emit<'_>) {
         let Trigger::Batch(key) = trigger else { return };
+        // By the time, not by the dice: what is decided stays as it is.
+        match view.now.millis() % 16 {
+            3 => out.remember("seen", Some(&view.now.millis().to_le_bytes())),
+            5 => out.remember("seen", None),
+            7 => drop(out.ask(key, view.now)),
+            _ => {}
+        }
         let exit = Some(self.exit());
         let dice = &mut self.0;
         let Some(book) = view.books.get(key) else { return };
