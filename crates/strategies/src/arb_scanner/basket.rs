@@ -159,10 +159,8 @@ pub(super) fn size(kind: BasketKind, legs: &[LegSource<'_>], params: &ArbParams)
             break;
         }
         let mut unwind = Usdc::ZERO;
-        if group {
-            for ((leg, (price, _)), bids) in legs.iter().zip(&prices).zip(&mut bids) {
-                unwind += bids.unwind(*price, sets, leg.fee, params.max_unwind_loss);
-            }
+        for ((leg, (price, _)), bids) in legs.iter().zip(&prices).zip(&mut bids) {
+            unwind += bids.unwind(*price, sets, leg.fee, params.max_unwind_loss);
         }
         if gain.scale_floor(sets.micros(), 1_000_000) <= odds.break_even(unwind) {
             sized.risk_bound = true;

@@ -206,6 +206,23 @@ fn what_execution_must_still_find_pays_for_dying_legs() {
 }
 
 #[test]
+fn profit_and_margin_are_judged_after_dying_legs() {
+    // 80 sets: edge 3.20, of which 3.20 × 0.729 − 9.60 × 0.171 = 0.6912 is expected, 0.9 % of the cost of 76.80.
+    let codes = |shares: u64, min_margin_ppm: u64| {
+        let mut bench = Bench::with(0.1, 3, Some(3), 0, |_| ());
+        bench.scanner.params.min_margin_ppm = min_margin_ppm;
+        for market in 0..3 {
+            bench.quote(market, 28, 32, shares);
+        }
+        (bench.batch(0, 1).len(), bench.codes())
+    };
+    assert_eq!(codes(100, 9_000), (1, vec![]));
+    assert_eq!(codes(100, 9_001), (0, vec!["min_margin"]));
+    // 16 sets: an edge of 0.64, 0.13824 expected; 0.25 is wanted.
+    assert_eq!(codes(20, 0), (0, vec!["min_profit"]));
+}
+
+#[test]
 fn a_pair_is_not_charged_for_legs() {
     let mut bench = Bench::with(0.9, 1, Some(1), 0, |market| market.neg_risk = None);
     bench.quote(0, 52, 50, 100);
