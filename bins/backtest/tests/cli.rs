@@ -281,10 +281,25 @@ fn micros(value: &serde_json::Value) -> i64 {
     (text.parse::<f64>().expect("they are decimals") * 1e6).round() as i64
 }
 
+/// A bidder that fills often and loses: what these tests check must not depend on what is shipped.
+const EAGER: &str = "\
+[stink_bidder]
+max_range = 0.50
+rungs = [{ below = 0.06, usd = 20 }, { below = 0.10, usd = 30 }, { below = 0.15, usd = 40 }]
+cooldown_secs = 15
+vacuum_below = 0.35
+vacuum_rungs = [{ below = 0.04, usd = 20 }]
+stop_loss = 0.15
+[arb_scanner]
+leg_fail = 0
+";
+
 #[test]
-fn the_report_of_the_default_run_agrees_with_itself() {
+fn the_report_of_the_bundled_tapes_agrees_with_itself() {
     let dir = tempfile::tempdir().unwrap();
-    expect(&backtest(dir.path(), &["--no-bands"]), 0, &["closed round trips"]);
+    std::fs::write(dir.path().join("eager.toml"), EAGER).unwrap();
+    let args = ["run", "-c", "eager.toml", "--no-bands"];
+    expect(&backtest(dir.path(), &args), 0, &["closed round trips"]);
     let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let (mut takers, mut paid) = (0, 0);
@@ -336,7 +351,8 @@ fn the_report_of_the_default_run_agrees_with_itself() {
 #[test]
 fn a_latched_drawdown_is_shown_by_every_report() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("tight.toml"), "[risk]\nmax_drawdown_usd = 50\n").unwrap();
+    let tight = format!("{EAGER}[risk]\nmax_drawdown_usd = 50\n");
+    std::fs::write(dir.path().join("tight.toml"), tight).unwrap();
     let args = ["run", "-c", "tight.toml", "--no-bands"];
     expect(&backtest(dir.path(), &args), 0, &["ALARM 2026-09-28T", "latch drawdown: lost 5"]);
     let text = std::fs::read_to_string(dir.path().join("out/report.json")).unwrap();

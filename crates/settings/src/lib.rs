@@ -106,6 +106,9 @@ impl Settings {
             feed.check(&lines, &mut problems);
         }
         let strategies = strategies::chosen(&figment, run.as_ref(), &lines, &mut problems);
+        if let Some(risk) = &risk {
+            strategies::check_unwind_loss(&strategies, risk.max_unwind_loss, &lines, &mut problems);
+        }
         match (run, exchange, feed, limits) {
             (Some(run), Some(exchange), Some(feed), Some(limits)) if problems.is_empty() => {
                 Ok(Settings { run, exchange, feed, limits, strategies, lines })

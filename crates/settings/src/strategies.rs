@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
-use polydesk_domain::StrategyId;
+use polydesk_domain::{Price, StrategyId};
+use polydesk_strategies::arb_scanner::{ArbParams, RawArbScanner};
 use polydesk_strategies::{CATALOGUE, Catalogued, StateError};
 
 use crate::instances;
-use crate::origin::Lines;
+use crate::origin::{Lines, Origin};
 use crate::problem::Problem;
 use crate::run::RunSettings;
 
@@ -36,6 +37,42 @@ pub(crate) fn chosen(
         }
     }
     chosen
+}
+
+/// The scanner prices legs that are sold again at no more than this loss a share; the order manager sells
+/// them down to `allowed`. A scanner that assumes less would call losing baskets profitable.
+pub(crate) fn check_unwind_loss(
+    chosen: &[(StrategyId, String)],
+    allowed: Price,
+    lines: &Lines,
+    problems: &mut Vec<Problem>,
+) {
+    const KEY: &str = "max_unwind_loss";
+    for (id, section) in chosen {
+        let kind = id.kind();
+        if kind != StrategyId::ARB_SCANNER.as_str() {
+            continue;
+        }
+        let params = toml::from_str::<RawArbScanner>(section).ok();
+        let params = params.and_then(|raw| ArbParams::try_from(&raw).ok());
+        let Some(priced) = params.map(|params| params.max_unwind_loss) else { continue };
+        if priced >= allowed {
+            continue;
+        }
+        let name = id.as_str().strip_prefix(kind).unwrap_or_default();
+        let own = format!("{kind}.{}{name}.{KEY}", instances::KEY);
+        let key = if lines.contains_key(&own) { own } else { format!("{kind}.{KEY}") };
+        let shipped = lines.get(&key).is_some_and(|(_, origin)| *origin == Origin::Default);
+        // The place is the one of the two that somebody set.
+        let text = if shipped {
+            format!(
+                "risk.{KEY} is {allowed}; it must be at most {key} ({priced}): raise that one, too"
+            )
+        } else {
+            format!("{key} is {priced}; it must be at least risk.{KEY} ({allowed}): raise it")
+        };
+        problems.push(Problem::rule(text, lines));
+    }
 }
 
 /// Why `run.strategies` cannot name this.

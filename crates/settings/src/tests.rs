@@ -289,6 +289,46 @@ fn a_parameter_of_the_wrong_type_is_reported_with_its_key_and_place() {
 }
 
 #[test]
+fn the_scanner_prices_at_least_the_loss_at_which_legs_are_sold() {
+    for (text, want) in [
+        ("[risk]\nmax_unwind_loss = 0.05\n", None),
+        ("[arb_scanner]\nmax_unwind_loss = 0.06\n", None),
+        (
+            "[risk]\nmax_unwind_loss = 0.08\n",
+            Some(
+                "2: risk.max_unwind_loss is 0.0800; it must be at most arb_scanner.max_unwind_loss \
+                 (0.0500): raise that one, too",
+            ),
+        ),
+        (
+            "[arb_scanner]\nmax_unwind_loss = 0.04\n",
+            Some(
+                "2: arb_scanner.max_unwind_loss is 0.0400; it must be at least risk.max_unwind_loss \
+                 (0.0500): raise it",
+            ),
+        ),
+        (
+            "[run]\nstrategies = [\"arb_scanner.slow\"]\n\
+             [arb_scanner.instances.slow]\nmax_unwind_loss = 0.04\n",
+            Some(
+                "4: arb_scanner.instances.slow.max_unwind_loss is 0.0400; it must be at least \
+                 risk.max_unwind_loss (0.0500): raise it",
+            ),
+        ),
+    ] {
+        let (file, layer) = file(text);
+        match (Settings::load(&[layer]), want) {
+            (Ok(_), None) => {}
+            (Err(all), Some(want)) => {
+                assert_eq!(all.len(), 1, "{all:?}");
+                assert_eq!(all[0].to_string(), format!("{}:{want}", file.path().display()));
+            }
+            (got, want) => panic!("{text}: {:?}, not {want:?}", got.err()),
+        }
+    }
+}
+
+#[test]
 fn the_age_of_a_proof_has_a_default_and_a_range() {
     assert_eq!(Settings::load(&[]).unwrap().feed.max_proof_age_secs, 15);
     let name = "POLYDESK__FEED__MAX_PROOF_AGE_SECS";

@@ -198,15 +198,16 @@ impl ArbScanner {
         opportunity.signals += 1;
         let reason = Reason::new(kind.name())
             .with("gross_units", i64::from(gross))
-            .with("edge_micros", sized.edge.micros())
+            .with("expected_micros", sized.expected.micros())
             .with("sets_micros", sized.sets.micros() as i64)
             .with("cost_micros", sized.cost.micros());
         opportunity.outcome = Reason::new("signalled");
         tracked.next_signal = now + self.params.retry;
-        // Execution sizes the basket again; a fifth of the edge seen here must be left then.
-        let min_edge_per_set = sized.edge.scale_floor(200_000, sized.sets.micros().max(1));
+        // Execution sizes the basket again; then a fifth of what is left here after legs that die must be left.
+        let least = sized.break_even + (sized.edge - sized.break_even).scale_floor(1, 5);
+        let min_edge_per_set = least.scale_floor(1_000_000, sized.sets.micros().max(1));
         let basket = Basket { kind, legs: sized.legs, sets: sized.sets, min_edge_per_set };
-        out.signal(key, Action::Basket(basket), self.params.ttl, sized.edge, reason);
+        out.signal(key, Action::Basket(basket), self.params.ttl, sized.expected, reason);
     }
 
     fn end(&mut self, subject: &Subject, kind: BasketKind, out: &mut Emit<'_>) {
@@ -264,16 +265,17 @@ fn release(view: &View<'_>, members: &[MarketKey], lag: Span) -> Option<Span> {
     Some(latest + lag)
 }
 
-/// Whether a sized basket reaches the minimum profit, margin, return and order sizes.
+/// Whether a sized basket reaches the minimum profit, margin, return and order sizes, legs that die
+/// priced in.
 fn worthwhile(
     view: &View<'_>,
     sized: &Sized,
     lock: Span,
     params: &ArbParams,
 ) -> Result<(), Reason> {
-    let edge = sized.edge.micros();
     if sized.sets.is_zero() {
-        return Err(Reason::new("fees_eat_it"));
+        let code = if sized.risk_bound { "dying_legs_eat_it" } else { "fees_eat_it" };
+        return Err(Reason::new(code));
     }
     for leg in &sized.legs {
         let minimum = view.market(leg.token.market()).min_size;
@@ -285,10 +287,12 @@ fn worthwhile(
             );
         }
     }
-    if sized.edge < params.min_profit {
-        return Err(Reason::new("min_profit").with("edge_micros", edge));
+    if sized.expected < params.min_profit {
+        return Err(Reason::new("min_profit")
+            .with("edge_micros", sized.edge.micros())
+            .with("expected_micros", sized.expected.micros()));
     }
-    let margin = ratio_ppm(sized.edge, sized.cost);
+    let margin = ratio_ppm(sized.expected, sized.cost);
     if margin < params.min_margin_ppm {
         return Err(Reason::new("min_margin").with("margin_ppm", margin as i64));
     }

@@ -1,6 +1,6 @@
 //! Parameters of the scanner: as written in the configuration, and validated.
 
-use polydesk_domain::{Shares, Span, Usdc};
+use polydesk_domain::{Price, Shares, Span, Usdc};
 use serde::{Deserialize, Serialize};
 
 use crate::stink_bidder::Rules;
@@ -30,6 +30,11 @@ pub struct RawArbScanner {
     pub max_basket_usd: f64,
     /// Take at most this fraction of the displayed depth.
     pub depth_fraction: f64,
+    /// How likely one leg of a group's basket dies: it is not matched, or its match does not settle.
+    pub leg_fail: f64,
+    /// Most that a share of a leg loses in price when it is sold again, in dollars, as in
+    /// `risk.max_unwind_loss`.
+    pub max_unwind_loss: f64,
     /// Pause between two signals about one subject, in milliseconds.
     pub retry_ms: u32,
     /// How long a signal is valid, in milliseconds.
@@ -49,6 +54,8 @@ impl Default for RawArbScanner {
             merge_secs: 60,
             max_basket_usd: 200.0,
             depth_fraction: 0.8,
+            leg_fail: 0.10,
+            max_unwind_loss: 0.05,
             retry_ms: 2_000,
             ttl_ms: 500,
         }
@@ -70,6 +77,8 @@ pub struct ArbParams {
     pub merge: Span,
     pub max_basket: Usdc,
     pub depth_ppm: u64,
+    pub leg_fail_ppm: u64,
+    pub max_unwind_loss: Price,
     pub retry: Span,
     pub ttl: Span,
 }
@@ -90,6 +99,7 @@ impl TryFrom<&RawArbScanner> for ArbParams {
         if raw.ttl_ms == 0 {
             rules.broken("ttl_ms", raw.ttl_ms, "above 0");
         }
+        let unwind = rules.price("max_unwind_loss", raw.max_unwind_loss, 0.0, 0.5);
         let params = ArbParams {
             pairs: raw.pairs,
             groups: raw.groups,
@@ -101,6 +111,8 @@ impl TryFrom<&RawArbScanner> for ArbParams {
             merge: Span::secs(i64::from(raw.merge_secs)),
             max_basket: rules.usd("max_basket_usd", raw.max_basket_usd, 1.0, 1e9),
             depth_ppm: rules.fraction("depth_fraction", raw.depth_fraction, 0.01, 1.0),
+            leg_fail_ppm: rules.fraction("leg_fail", raw.leg_fail, 0.0, 0.95),
+            max_unwind_loss: Price::new(unwind).unwrap_or(Price::ZERO),
             retry: Span::millis(i64::from(raw.retry_ms)),
             ttl: Span::millis(i64::from(raw.ttl_ms)),
         };
