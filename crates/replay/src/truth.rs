@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use polydesk_domain::{
-    AccountEvent, ClientOrderId, Command, Event, MarketEvent, OrderUpdate, Outcome, PlaceOrder,
-    Price, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token, TokenId, TradeStatus,
-    Usdc,
+    AccountEvent, BookQuality, ClientOrderId, Command, Event, MarketEvent, MarketKey, OrderUpdate,
+    Outcome, PlaceOrder, Price, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token,
+    TokenId, TradeStatus, Usdc,
 };
 use polydesk_sim::{Delay, Latency, QueueModel, Sim, SimConfig, SimError};
 use polydesk_tape::{EventSource, TapeError, blank};
@@ -110,7 +110,7 @@ pub struct Score {
     pub truth_only: u64,
     /// Filled by neither.
     pub neither: u64,
-    /// Orders that the model could not judge: the tape does not know their token or time.
+    /// Orders that no model can judge: the tape does not know their token, their time, or their book.
     pub not_judged: u64,
     /// Sum over orders of the shares' error, in thousandths of the order's size.
     pub shares_error: u64,
@@ -162,7 +162,9 @@ pub enum TruthError {
     Sim(#[from] SimError),
 }
 
-/// What one model says of every order, in their order; `None` where the tape does not know it.
+/// What one model says of every order, in their order; `None` where the tape does not know it: sent before it
+/// begins or while nothing is known of the book, with a gap in the order's life, or first filled after the end.
+/// That depends on tape and order alone, so every model is judged by the same orders.
 ///
 /// Of the settings only what concerns matching is used: nothing is lost, and settlement changes nothing.
 ///
@@ -191,18 +193,23 @@ pub fn predict(
     let mut out = vec![None; orders.len()];
     let mut running: Vec<Alone> = Vec::new();
     let (mut next, mut stamped, mut updates) = (0, blank(), Vec::new());
+    let mut by_time: Vec<usize> = (0..orders.len()).collect();
+    by_time.sort_by_key(|index| orders[*index].placed);
+    let mut known = Known::default();
     let mut first = true;
     while source.next_into(&mut stamped)? {
         let at = stamped.venue_at.min(stamped.at);
-        while let Some(order) = orders.get(next).filter(|order| order.placed <= at) {
+        while let Some(&index) = by_time.get(next).filter(|index| orders[**index].placed <= at) {
             // What was placed before the tape begins, or of a token it does not list, cannot be judged.
-            if let Some(token) = tokens.get(&order.token).filter(|_| !first) {
-                running.push(Alone::new(next, order, *token, &base));
-                out[next] = Some(Predicted::default());
+            let token = tokens.get(&orders[index].token).filter(|_| !first);
+            if let Some(token) = token.filter(|token| is_known(&base, **token)) {
+                running.push(Alone::new(index, &orders[index], *token, &base));
+                out[index] = Some(Predicted::default());
             }
             next += 1;
         }
         first = false;
+        known.row(at, &stamped);
         let market = market_of(&stamped);
         running.retain_mut(|alone| {
             if market.is_none_or(|market| market == alone.token.market()) {
@@ -224,7 +231,43 @@ pub fn predict(
         alone.advance(Time::MAX);
         out[alone.index] = Some(alone.predicted);
     }
+    for (order, out) in orders.iter().zip(&mut out) {
+        let market = tokens.get(&order.token).map(|token: &Token| token.market());
+        *out = out.filter(|_| known.covers(order, market));
+    }
     Ok(out)
+}
+
+/// Whether anything is known of a token's book.
+fn is_known(sim: &Sim, token: Token) -> bool {
+    sim.books().get(token.market()).is_some_and(|book| book.quality() != BookQuality::Empty)
+}
+
+/// What a tape knows of an order's life.
+#[derive(Default)]
+struct Known {
+    /// The latest time of a row.
+    until: Option<Time>,
+    /// Interruptions, of one market or of all.
+    gaps: Vec<(Time, Option<MarketKey>)>,
+}
+
+impl Known {
+    fn row(&mut self, at: Time, stamped: &Stamped) {
+        self.until = self.until.max(Some(at));
+        if let Event::Market(MarketEvent::Interrupted(gap)) = &stamped.event {
+            self.gaps.push((at, gap.market));
+        }
+    }
+
+    /// Whether the tape knows the whole life of an order as far as it is told.
+    fn covers(&self, order: &RealOrder, market: Option<MarketKey>) -> bool {
+        let end = order.cancelled.or(order.first_fill).unwrap_or(Time::MAX);
+        let in_life = |gap: &(Time, Option<MarketKey>)| {
+            (order.placed..=end).contains(&gap.0) && (gap.1.is_none() || gap.1 == market)
+        };
+        !self.gaps.iter().any(in_life) && order.first_fill <= self.until
+    }
 }
 
 /// The score of predictions.
@@ -330,7 +373,7 @@ impl Alone {
 }
 
 /// The market a row is about; `None`: all of them.
-fn market_of(stamped: &Stamped) -> Option<polydesk_domain::MarketKey> {
+fn market_of(stamped: &Stamped) -> Option<MarketKey> {
     let Event::Market(event) = &stamped.event else { return None };
     match event {
         MarketEvent::Level(change) => Some(change.token.market()),
@@ -386,7 +429,7 @@ mod some_text_time {
 /// How made orders are spread over a tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
-    /// How many.
+    /// How many at most.
     pub orders: u64,
     /// Rows of the tape.
     pub rows: u64,
@@ -407,7 +450,7 @@ pub fn spread_orders(
     let (mut orders, mut stamped, mut done) = (Vec::new(), blank(), Vec::new());
     let every = (made.rows / made.orders.max(1)).max(1);
     let mut row = 0u64;
-    while source.next_into(&mut stamped)? {
+    while (orders.len() as u64) < made.orders && source.next_into(&mut stamped)? {
         if let Event::Market(MarketEvent::Listed { key, market }) = &stamped.event {
             books.list(*key, market.tick);
             markets.insert(*key, market.clone());

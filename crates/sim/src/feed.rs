@@ -12,8 +12,6 @@ const RENEWED_PPM: u64 = 221_199;
 const CELLS: i64 = 4;
 /// At these cells a delay is always drawn anew: from there on nothing depends on what was before.
 const ANCHOR: i64 = 64;
-/// Cells looked back over when a connection begins, or was silent for long.
-const LOOK_BACK: i64 = 4_096;
 
 /// When a connection's rows arrive.
 ///
@@ -56,7 +54,7 @@ impl FeedLatency {
         let to = sent.nanos().div_euclid(self.cell);
         let tail = p99.as_nanos().saturating_mul(2).saturating_sub(median.as_nanos());
         let longest = tail / self.cell + 1;
-        let first = to.saturating_sub(longest.min(LOOK_BACK)).div_euclid(ANCHOR) * ANCHOR;
+        let first = to.saturating_sub(longest).div_euclid(ANCHOR) * ANCHOR;
         let mut at = match self.index {
             Some(index) if index >= first && index <= to => index,
             _ => {

@@ -22,8 +22,14 @@ use crate::state::Sim;
 impl Sim {
     pub(crate) fn take_row(&mut self, stamped: &Stamped) {
         // Levels that the venue's own best prices prove gone leave the book with their batch. That is
-        // neither a trade nor a cancel: queue positions and consumed shares do not change.
+        // neither a trade nor a cancel, but nobody is ahead of us there any more.
+        let stale = self.books.stats().stale_levels;
         self.books.close_due(stamped, &mut self.done);
+        if self.books.stats().stale_levels != stale {
+            for index in 0..self.done.len() {
+                self.empty_queues(self.done[index]);
+            }
+        }
         self.done.clear();
         if let Event::Market(event) = &stamped.event {
             self.take_event(event, stamped);
@@ -154,6 +160,9 @@ impl Sim {
                 }
             },
         );
+        if !self.slots[key.index()].explained.is_empty() {
+            self.serve_explained(key);
+        }
         if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
             let slot = &mut self.slots[key.index()];
             slot.levels_seen = true;
@@ -196,6 +205,25 @@ impl Sim {
             }
             if !level.after.is_zero() || slot.stated.covers(level.outcome, level.price) {
                 slot.touched(level, self.rows, now);
+            }
+        }
+        if !slot.explained.is_empty() {
+            self.serve_explained(key);
+        }
+    }
+
+    /// An order that came to rest between a print and its level change waited for the printed shares too:
+    /// the change takes them off its queue.
+    #[inline(never)]
+    fn serve_explained(&mut self, key: MarketKey) {
+        let slot = &mut self.slots[key.index()];
+        for part in core::mem::take(&mut slot.explained) {
+            for id in &slot.resting {
+                let Some(order) = self.orders.get_mut(id) else { continue };
+                let here = (order.ladder, order.bid) == (part.ladder, part.price);
+                if here && order.since_row >= part.row && !order.unstated {
+                    order.ahead = order.ahead.saturating_sub(part.left);
+                }
             }
         }
     }
@@ -244,7 +272,7 @@ impl Sim {
         self.complete(key);
         self.books.apply(stamped, |_, _| ());
         if self.is_void(key) {
-            self.slots[key.index()].invalidate();
+            self.lose_book(key);
         }
     }
 
@@ -253,7 +281,9 @@ impl Sim {
             self.complete(MarketKey(index));
         }
         self.books.apply(stamped, |_, _| ());
-        self.slots.iter_mut().for_each(MarketSlot::invalidate);
+        for index in 0..self.slots.len() as u32 {
+            self.lose_book(MarketKey(index));
+        }
     }
 
     fn take_state(&mut self, key: MarketKey, state: MarketState) {
@@ -378,15 +408,15 @@ impl Sim {
         let slot = &mut self.slots[key.index()];
         slot.forget_prints(now, wait);
         while let Some(step) = slot.pop_expired(now, wait) {
-            if slot.resting.is_empty() {
-                continue;
-            }
+            // Without an order of ours too: a late print of it takes nothing of what is shown then.
             slot.remember_cancel(step, now, most);
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
                 if here && order.since_row < step.row && !order.unstated {
-                    let Move { before, left, after, .. } = step;
+                    // What prints explain of the decrease has left the queue already.
+                    let Move { left, after, .. } = step;
+                    let before = after + left;
                     order.ahead = after_cancel(self.config.queue, order.ahead, before, left, after);
                 }
             }
@@ -433,7 +463,6 @@ impl Sim {
             ladder,
             price,
             left,
-            before: Shares::ZERO,
             after: Shares::ZERO,
             row: print.row,
             at: print.at,
@@ -453,6 +482,9 @@ impl Sim {
                 continue;
             }
             let (row, lag) = (step.row, step.at.until(at));
+            if self.slots[key.index()].resting.is_empty() {
+                continue;
+            }
             self.counters.prints_late += 1;
             let most = self.config.matching.netting_wait_most;
             self.netting_wait = self.netting_wait.max(lag).min(most);

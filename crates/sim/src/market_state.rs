@@ -32,8 +32,6 @@ pub(crate) struct Move {
     pub(crate) price: Price,
     /// The part that is not explained yet.
     pub(crate) left: Shares,
-    /// The size displayed before; of a print, zero.
-    pub(crate) before: Shares,
     /// The size displayed after; of a print, zero.
     pub(crate) after: Shares,
     pub(crate) row: u64,
@@ -95,9 +93,10 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// Whether the level offers them again.
+    /// Whether the level offers them again: not at the time of the taking itself, or one level would fill
+    /// an order of any size.
     fn is_refilled(&self, refill: Refill, now: Time) -> bool {
-        matches!(refill, Refill::After(span) if self.at.until(now) >= span)
+        matches!(refill, Refill::After(span) if self.at < now && self.at.until(now) >= span)
     }
 }
 
@@ -123,10 +122,12 @@ pub(crate) struct MarketSlot {
     pub(crate) shrank: bool,
     /// Decreases within the netting window.
     pub(crate) decreases: VecDeque<Move>,
-    /// Decreases that counted as cancels while an order of ours rested, as long as a print may come late.
+    /// Decreases that counted as cancels, as long as a print may come late.
     pub(crate) cancels: VecDeque<Move>,
     /// Prints within the netting window with a part that no decrease explains.
     printed: Vec<Move>,
+    /// Parts of the row's decreases that earlier prints explain: their rows are those of the prints.
+    pub(crate) explained: Vec<Move>,
     pub(crate) batch: Batch,
     /// Whether the batch is on the list of those that later rows of other markets complete.
     pub(crate) tracked: bool,
@@ -164,6 +165,7 @@ impl MarketSlot {
             decreases: VecDeque::new(),
             cancels: VecDeque::new(),
             printed: Vec::new(),
+            explained: Vec::new(),
             batch: Batch {
                 open: false,
                 venue_at: Time::MIN,
@@ -209,10 +211,14 @@ impl MarketSlot {
         refill: Refill,
         now: Time,
     ) -> Shares {
-        let left = self.not_consumed(ladder, price, shown, refill, now);
+        self.not_consumed(ladder, price, self.not_printed(ladder, price, shown), refill, now)
+    }
+
+    /// The part of a displayed bid that no print has sold whose level change has not come yet.
+    pub(crate) fn not_printed(&self, ladder: Outcome, price: Price, shown: Shares) -> Shares {
         match self.printed.is_empty() {
-            true => left,
-            false => left.saturating_sub(left_at(&self.printed, ladder, price)),
+            true => shown,
+            false => shown.saturating_sub(left_at(&self.printed, ladder, price)),
         }
     }
 
@@ -301,7 +307,6 @@ impl MarketSlot {
             ladder: level.outcome,
             price: level.price,
             left: gone,
-            before: level.before,
             after: level.after,
             row,
             at: now.at,
@@ -315,7 +320,10 @@ impl MarketSlot {
         let Now { venue_at, window, .. } = now;
         let of = Netting { ladder: level.outcome, price: level.price, venue_at, window };
         self.printed.retain_mut(|earlier| {
-            earlier.explain(of, &mut gone);
+            let part = earlier.explain(of, &mut gone);
+            if !part.is_zero() && !self.resting.is_empty() {
+                self.explained.push(Move { left: part, ..*earlier });
+            }
             !earlier.left.is_zero()
         });
         gone

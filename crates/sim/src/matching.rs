@@ -249,7 +249,10 @@ impl Sim {
         book.levels(counter, Side::Buy)
             .take_while(|(bid, _)| crosses(*bid, order.bid))
             .filter(|(bid, _)| !is_crossed_level(book, counter, *bid))
-            .map(|(bid, shown)| (bid, slot.available(counter, bid, found(shown), refill, now)))
+            .map(|(bid, shown)| {
+                let found = found(slot.not_printed(counter, bid, shown));
+                (bid, slot.not_consumed(counter, bid, found, refill, now))
+            })
             .collect()
     }
 

@@ -1,7 +1,9 @@
 //! What the exchange may conclude from an incomplete book: which queues are known, and which orders could
 //! not have come to rest.
 
-use polydesk_domain::{BookQuality, CancelReason, ClientOrderId, MarketKey, Outcome, Price, Side};
+use polydesk_domain::{
+    BookQuality, CancelReason, ClientOrderId, MarketKey, Outcome, Price, Shares, Side,
+};
 
 use crate::order::{End, UNKNOWN_AHEAD};
 use crate::state::Sim;
@@ -31,7 +33,8 @@ impl Sim {
         let ahead = match self.books.get(key) {
             Some(book) if known => {
                 let shown = book.size_at(ladder, Side::Buy, bid);
-                slot.available(ladder, bid, shown, self.config.matching.refill, self.now)
+                // What a print may have sold of it is ahead until the level change comes.
+                slot.not_consumed(ladder, bid, shown, self.config.matching.refill, self.now)
             }
             _ => UNKNOWN_AHEAD,
         };
@@ -39,6 +42,39 @@ impl Sim {
         self.counters.queues_unknown += u64::from(!known);
         if let Some(order) = self.orders.get_mut(&id) {
             (order.ahead, order.unstated, order.doubtful) = (ahead, !known, doubtful);
+        }
+    }
+
+    /// Nothing is known of a market's book any more. The orders keep their places, and at most what their
+    /// levels show when they are stated again is ahead of them.
+    pub(crate) fn lose_book(&mut self, key: MarketKey) {
+        let slot = &mut self.slots[key.index()];
+        slot.invalidate();
+        for id in &slot.resting {
+            if let Some(order) = self.orders.get_mut(id) {
+                order.unstated = true;
+            }
+        }
+    }
+
+    /// Levels left the book without a change of theirs: where nothing is shown and no decrease waits for its
+    /// print, nobody is ahead of our orders.
+    pub(crate) fn empty_queues(&mut self, key: MarketKey) {
+        let Some(slot) = self.slots.get_mut(key.index()) else { return };
+        slot.shrank |= !slot.consumed.is_empty();
+        for index in 0..slot.resting.len() {
+            let slot = &self.slots[key.index()];
+            let id = slot.resting[index];
+            let (Some(order), Some(book)) = (self.orders.get(&id), self.books.get(key)) else {
+                continue;
+            };
+            let (ladder, bid) = (order.ladder, order.bid);
+            let empty = book.size_at(ladder, Side::Buy, bid).is_zero()
+                && slot.unexplained(ladder, bid).is_zero()
+                && self.is_known(key, ladder, bid);
+            if empty && let Some(order) = self.orders.get_mut(&id) {
+                order.ahead = Shares::ZERO;
+            }
         }
     }
 

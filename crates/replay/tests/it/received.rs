@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Dice, Whim, at, level, random_tape, snapshot};
+use crate::common::{Dice, Whim, at, level, print, random_tape, snapshot};
 use crate::honesty::{Witness, listed, take};
 use polydesk_domain::{
     Event, LevelChange, MarketEvent, Price, Shares, Side, Span, Stamped, Time, Token, Top,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::RiskLimits;
-use polydesk_replay::{Connection, EventLog, Options, Recording, replay};
+use polydesk_replay::{Connection, EventLog, FeedFacts, Options, Recording, replay};
 use polydesk_sim::{Delay, Sim, SimConfig};
 use polydesk_strategies::Strategy;
 use polydesk_tape::{MemorySource, Times};
@@ -173,4 +173,84 @@ fn a_tape_received_at_once_is_a_tape_of_venue_times_without_feed_latency() {
     let (one, two) = (fills(Times::Received), fills(Times::VenueOnly));
     assert!(!one.0.is_empty());
     assert_eq!(one, two);
+}
+
+#[test]
+fn an_empty_tape_is_a_run_of_nothing() {
+    let (recording, sim) = run(vec![], take(44, 25), SimConfig::default(), Times::Received);
+    assert_eq!((recording.rows, recording.fills.len(), recording.span), (0, 0, None));
+    assert_eq!(recording.feed, FeedFacts::default());
+    assert_eq!(sim.counters().orders, 0);
+}
+
+/// Half of the rows, and 99 of 100, are no later than the figures: of one row it is that row.
+#[test]
+fn the_percentiles_of_the_feed_are_of_whole_rows() {
+    let facts = |late: &[i64]| {
+        let rows = late.iter().enumerate().map(|(i, late)| {
+            let sent = 10_000 * i as i64;
+            let stamped = if i == 0 { listed() } else { best(sent, 1 + i as u16) };
+            received(stamped, sent + late)
+        });
+        let tape = rows.collect();
+        run(tape, take(99, 5), SimConfig::instant(), Times::Received).0.feed
+    };
+    let want = |feed: FeedFacts| [feed.median, feed.p99].map(|span| span.unwrap().as_millis());
+    assert_eq!(want(facts(&[7])), [7, 7]);
+    assert_eq!(want(facts(&[7, 9])), [7, 9]);
+    assert_eq!(want(facts(&[9, 7, 8])), [8, 9]);
+    // One in a hundred may be later than the second figure.
+    let mut many = vec![5; 99];
+    many.push(500);
+    assert_eq!(want(facts(&many)), [5, 5]);
+    many.truncate(98);
+    many.extend([500, 500]);
+    assert_eq!(want(facts(&many)), [5, 500]);
+    // Longer than a minute counts as a minute.
+    assert_eq!(want(facts(&[75_000])), [60_000, 60_000]);
+}
+
+#[test]
+fn a_row_whose_venue_time_runs_back_does_not_turn_the_exchange_back() {
+    let tape = vec![
+        listed(),
+        received(best(1_000, 40), 1_010),
+        // 2.5 s late.
+        received(best(500, 41), 3_000),
+        received(best(3_010, 42), 3_020),
+    ];
+    let (recording, sim) = run(tape, take(44, 25), SimConfig::instant(), Times::Received);
+    assert_eq!(sim.counters().rows_back_in_time, 0);
+    assert_eq!(recording.feed.p99, Some(Span::millis(2_000)));
+    assert_eq!(sim.counters().late_commands, 0);
+}
+
+/// What one tape brings is late in the same way, whatever is replayed beside it.
+#[test]
+fn another_tape_changes_no_arrival() {
+    let arrivals = |beside: bool| {
+        let mut config = SimConfig::instant();
+        config.latency.feed = Delay::sampled_millis(25, 900);
+        let connections = [1, 2].map(|name| Connection { times: Times::VenueOnly, name }).to_vec();
+        let options = Options { connections, ..Options::default() };
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let witness = Box::new(Witness(Arc::clone(&seen)));
+        let mut engine =
+            Engine::new(Setup::simulated(RiskLimits::default()), vec![witness]).unwrap();
+        let mut sim = Sim::new(config, 1).unwrap();
+        let mut rows = vec![(0, listed())];
+        for i in 0..90 {
+            rows.push((0, best(1_000 + 100 * i, 1 + i as u16)));
+            if beside {
+                rows.push((1, print(1_050 + 100 * i, 2, Side::Buy, 50, 5)));
+            }
+        }
+        let mut log = EventLog::off();
+        let mut source = TwoTapes(rows, 0);
+        replay(&mut source, &mut engine, &mut sim, &options, &mut log, &mut |_, _| ()).unwrap();
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen.len(), 90);
+        seen
+    };
+    assert_eq!(arrivals(false), arrivals(true));
 }

@@ -1,10 +1,13 @@
 //! The truth harness: models are told apart by orders whose fate is known.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use polydesk_domain::{Side, Span, Time};
+use polydesk_domain::{
+    Event, Interruption, MarketEvent, MarketKey, Shares, Side, Span, Stamped, Time,
+};
 use polydesk_replay::truth::{
-    Made, Model, RealOrder, predict, read_orders, score, spread_orders, with_fate,
+    Made, Model, Predicted, RealOrder, predict, read_orders, score, spread_orders, with_fate,
 };
 use polydesk_sim::{QueueModel, SimConfig};
 use polydesk_tape::{MemorySource, TapeReader};
@@ -125,4 +128,133 @@ fn orders_that_contradict_themselves_are_refused_by_line() {
         let error = read_orders(&line(from, to)).unwrap_err();
         assert!(error.starts_with("line 2: ") && error.contains(part), "{to}: {error}");
     }
+}
+
+/// A market at 0.40 x 20 in which 26 are sold at 0.40 after five seconds, and a last row after 90.
+fn sold_through() -> Vec<Stamped> {
+    vec![
+        listed(),
+        snapshot(0, 0, &[(40, 20)], &[(44, 25)]),
+        level(5_000, 0, Side::Buy, 40, 0),
+        print(5_010, 0, Side::Sell, 40, 26),
+        level(90_000, 0, Side::Buy, 39, 5),
+    ]
+}
+
+const MODEL: Model = Model { queue: QueueModel::Pessimistic, delay: Span::millis(300) };
+
+fn said(tape: Vec<Stamped>, orders: &[RealOrder]) -> Vec<Option<Predicted>> {
+    predict(&mut MemorySource::new(tape), orders, &SimConfig::instant(), MODEL).unwrap()
+}
+
+/// Six shares at the print.
+fn six() -> Option<Predicted> {
+    Some(Predicted { filled: Shares::whole(6), first_fill: Some(at(5_010)) })
+}
+
+#[test]
+fn orders_are_judged_in_any_order_and_each_alone() {
+    let late = RealOrder { placed: at(20_000), ..bid("0", None) };
+    let (one, two) = (bid("6", Some(5_010)), bid("6", Some(5_010)));
+    let orders = [late, one, two];
+    assert_eq!(said(sold_through(), &orders), [Some(Predicted::default()), six(), six()]);
+}
+
+#[test]
+fn what_happened_after_the_tape_is_not_judged() {
+    let filled = |first_fill| {
+        let order = RealOrder { cancelled: None, ..bid("6", Some(first_fill)) };
+        said(sold_through(), &[order])[0]
+    };
+    assert_eq!(filled(5_010), six());
+    assert_eq!(filled(90_000), six());
+    assert_eq!(filled(90_001), None);
+    // Sent after the last row: not judged either, and with an empty tape nothing is.
+    let after = RealOrder { placed: at(90_001), cancelled: None, ..bid("0", None) };
+    assert_eq!(said(sold_through(), &[after]), [None]);
+    let orders = [bid("0", None), bid("6", Some(5_010))];
+    let none = said(vec![], &orders);
+    assert_eq!((score(&orders, &none).not_judged, score(&orders, &none).sum()), (2, 0));
+    assert_eq!(said(sold_through(), &[]), []);
+}
+
+#[test]
+fn an_order_with_a_gap_of_the_tape_in_its_life_is_not_judged() {
+    let gap = MarketEvent::Interrupted(Interruption { market: None });
+    let gap = crate::common::row(200, Event::Market(gap));
+    let mut tape = sold_through();
+    tape.insert(2, gap);
+    tape.insert(3, snapshot(1_000, 0, &[(40, 20)], &[(44, 25)]));
+    // A gap after it was sent, and one that it is sent into, though it arrives after the next snapshot.
+    assert_eq!(said(tape.clone(), &[bid("6", Some(5_010))]), [None]);
+    let into = RealOrder { placed: at(800), ..bid("6", Some(5_010)) };
+    assert_eq!(said(tape.clone(), &[into]), [None]);
+    let after = RealOrder { placed: at(1_001), ..bid("6", Some(5_010)) };
+    assert_eq!(said(tape, &[after]), [six()]);
+    // A gap after the order was over, or of another market, is none of it.
+    let gap = |millis, market| {
+        let mut tape = sold_through();
+        let gap = MarketEvent::Interrupted(Interruption { market });
+        tape.push(crate::common::row(millis, Event::Market(gap)));
+        tape.sort_by_key(|row| row.at);
+        said(tape, &[bid("6", Some(5_010))])[0]
+    };
+    assert_eq!(gap(60_000, None), None);
+    assert_eq!(gap(60_001, None), six());
+    assert_eq!(gap(40_000, Some(MarketKey(0))), None);
+    assert_eq!(gap(40_000, Some(MarketKey(7))), six());
+}
+
+#[test]
+fn rows_of_other_markets_change_nothing() {
+    let mut tape = sold_through();
+    let other = MarketEvent::Listed { key: MarketKey(1), market: Arc::new(market(2)) };
+    tape.insert(1, crate::common::row(0, Event::Market(other)));
+    tape.insert(3, snapshot(2_000, 2, &[(30, 10)], &[(40, 500)]));
+    tape.insert(4, print(3_000, 2, Side::Sell, 30, 500));
+    assert_eq!(said(tape, &[bid("6", Some(5_010))]), [six()]);
+}
+
+#[test]
+fn a_cancel_that_arrives_before_the_print_is_in_time() {
+    let cancelled = |millis| {
+        let order = RealOrder { cancelled: Some(at(millis)), ..bid("0", None) };
+        said(sold_through(), &[order])[0].unwrap().filled
+    };
+    assert_eq!(cancelled(4_709), Shares::ZERO);
+    assert_eq!(cancelled(4_711), Shares::whole(6));
+    // It is sent with the order and never overtakes it.
+    assert_eq!(cancelled(100), Shares::ZERO);
+}
+
+#[test]
+fn no_more_orders_are_made_than_asked_for() {
+    let made = |orders| {
+        let made = Made { orders, rows: 5, seed: 7 };
+        spread_orders(&mut MemorySource::new(sold_through()), made).unwrap().len()
+    };
+    assert_eq!(made(0), 0);
+    assert_eq!(made(1), 1);
+    assert!(made(3) <= 3, "{}", made(3));
+    assert!(made(9) <= 5, "{}", made(9));
+}
+
+#[test]
+fn an_hour_off_is_one_minute_of_error_and_no_more() {
+    let judge = |first_fill: i64| {
+        let order = bid("6", Some(first_fill));
+        score(&[order], &[six()])
+    };
+    assert_eq!(judge(5_010 + 59_999).time_error, 999);
+    assert_eq!(judge(5_010 + 60_000).time_error, 1_000);
+    assert_eq!(judge(5_010 + 3_600_000).time_error, 1_000);
+    assert_eq!(judge(4_950).time_error, 1);
+    // Shares: the error in parts of the size, whichever side has more.
+    let order = RealOrder { filled: Shares::ZERO, first_fill: None, ..bid("0", None) };
+    let whole = Predicted { filled: Shares::whole(10), first_fill: Some(at(200)) };
+    let of = score(&[order], &[Some(whole)]);
+    assert_eq!((of.model_only, of.shares_error, of.time_error), (1, 1_000, 1_000));
+    let order = bid("10", Some(200));
+    let of = score(&[order], &[Some(Predicted::default())]);
+    assert_eq!((of.truth_only, of.shares_error, of.time_error), (1, 1_000, 1_000));
 }

@@ -318,3 +318,149 @@ fn a_taker_on_snapshots_gets_what_the_last_and_the_next_one_show() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_whose_row_is_late_sells_nothing_of_what_is_shown_after_its_level_change() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            Another taker buys fifty; the row of the print is 2.5 s late, and fifty are left for us.
+            100ms level yes sell 0.40 50
+            2600ms@120ms print yes buy 0.40 50
+            2610ms spend #1 yes 40 at 0.40 fak
+            > 2610ms #1 Matched
+            > 2610ms #1 Matched buy 50 at 0.4000 for 20.00 fee 0.00 as Taker
+            > 2610ms #1 cancelled Killed, matched 50
+            2700ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_refill_at_once_gives_a_displayed_level_once_per_batch() {
+    story(
+        refilled(Refill::After(Span::ZERO)),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.50x10
+            10ms buy #1 yes 100 at 0.43 gtc
+            > 10ms #1 Live
+            100ms level yes sell 0.42 10
+            > 105ms #1 Matched buy 10 at 0.4300 for 4.30 fee 0.00 as Maker
+            200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn two_takers_that_wait_for_one_snapshot_share_what_it_shows() {
+    let mut config = batches();
+    config.matching.snapshot_takers = SnapshotTakers::Worse;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 32 at 0.40 fak
+            > 100ms #1 Delayed
+            110ms spend #2 yes 40 at 0.40 fak
+            > 110ms #2 Delayed
+            1s snap yes 0.30x100 / 0.40x90
+            > 1005ms #1 Matched
+            > 1005ms #1 Matched buy 80 at 0.4000 for 32.00 fee 0.00 as Taker
+            > 1005ms #1 filled 80
+            > 1005ms #2 Matched
+            > 1005ms #2 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 1005ms #2 cancelled Killed, matched 10
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_that_waits_for_a_snapshot_when_the_book_is_lost_is_cancelled() {
+    let mut config = batches();
+    config.matching.snapshot_takers = SnapshotTakers::Worse;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 32 at 0.40 fak
+            > 100ms #1 Delayed
+            200ms interrupt
+            > 5100ms #1 cancelled ByVenue, matched 0
+            6s until
+        "#]],
+    );
+}
+
+#[test]
+fn the_stated_part_of_a_level_is_of_what_a_print_has_left() {
+    let mut config = batches();
+    config.matching.depth_percent = 50;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            Sixty are sold and their level change has not come: we find half of forty.
+            1s print yes buy 0.40 60
+            1010ms spend #1 yes 40 at 0.40 fak
+            > 1010ms #1 Matched
+            > 1010ms #1 Matched buy 20 at 0.4000 for 8.00 fee 0.00 as Taker
+            > 1010ms #1 cancelled Killed, matched 20
+            1020ms level yes sell 0.40 40
+            1030ms spend #2 yes 40 at 0.40 fak
+            > 1030ms #2 refused: fak_killed
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_withholds_its_shares_for_the_whole_netting_window() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x10
+            1000ms print yes buy 0.40 10
+            1100ms spend #1 yes 4 at 0.40 fak
+            > 1100ms #1 refused: fak_killed
+            1101ms spend #2 yes 4 at 0.40 fak
+            > 1101ms #2 Matched
+            > 1101ms #2 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 1101ms #2 filled 10
+            1200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn what_we_took_of_a_level_that_the_best_prices_prove_empty_is_forgotten() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x100
+            100ms spend #1 yes 40 at 0.40 fak
+            > 100ms #1 Matched
+            > 100ms #1 Matched buy 100 at 0.4000 for 40.00 fee 0.00 as Taker
+            > 100ms #1 filled 100
+            200ms level yes sell 0.45 5
+            200ms best yes 0.30 0.45
+            300ms level yes buy 0.29 5
+            What comes after it was empty is new.
+            400ms level yes sell 0.40 30
+            400ms best yes 0.30 0.40
+            500ms spend #2 yes 40 at 0.40 fak
+            > 500ms #2 Matched
+            > 500ms #2 Matched buy 30 at 0.4000 for 12.00 fee 0.00 as Taker
+            > 500ms #2 cancelled Killed, matched 30
+            600ms until
+        "#]],
+    );
+}

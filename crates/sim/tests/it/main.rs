@@ -4,6 +4,7 @@ mod absurd;
 mod account;
 mod common;
 mod faults;
+mod feed;
 mod laws;
 mod liquidity;
 mod listing;

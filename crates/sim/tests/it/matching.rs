@@ -2,6 +2,7 @@
 
 use crate::common::{plain, story};
 use expect_test::expect;
+use polydesk_domain::Span;
 use polydesk_sim::{Delay, FillRule, QueueModel, SimConfig};
 
 #[test]
@@ -727,6 +728,212 @@ fn a_print_fills_no_order_that_is_younger_than_its_venue_time() {
             > 2600ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Maker
             > 2600ms #1 filled 10
             2700ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_cancel_counts_against_what_a_print_of_the_same_decrease_left() {
+    story(
+        SimConfig { queue: QueueModel::Proportional, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 90
+            Ten of fifty are sold: fifty are before us and thirty behind. Of forty cancels, 25 were before us.
+            100ms level yes buy 0.40 40
+            110ms print yes sell 0.40 10
+            400ms print yes sell 0.40 30
+            > 400ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            500ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_cancel_counts_against_what_an_earlier_print_left() {
+    story(
+        SimConfig { queue: QueueModel::Proportional, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 90
+            100ms print yes sell 0.40 10
+            110ms level yes buy 0.40 40
+            400ms print yes sell 0.40 30
+            > 400ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            500ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_at_the_end_of_the_netting_window_explains_its_decrease() {
+    story(
+        SimConfig { queue: QueueModel::Pessimistic, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 60
+            200ms print yes sell 0.40 40
+            The next one comes a millisecond after a cancel has counted: the queue does not move again.
+            1000ms level yes buy 0.40 20
+            1101ms@1100ms print yes sell 0.40 40
+            1500ms print yes sell 0.40 25
+            > 1500ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            1600ms until
+        "#]],
+    );
+}
+
+#[test]
+fn our_bids_for_both_outcomes_may_cost_less_than_a_dollar_together() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x60 / 0.50x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            2ms buy #2 no 10 at 0.60 gtc
+            > 2ms #2 refused: other
+            3ms buy #3 no 10 at 0.59 gtc
+            > 3ms #3 Live
+            5ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_tick_size_that_becomes_coarser_in_the_taker_delay_ends_the_order() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list tick 0.001 delay 1s
+            0ms snap yes 0.300x60 / 0.405x50
+            1ms buy #1 yes 10 at 0.405 gtc
+            > 1ms #1 Delayed
+            500ms tick 0.01
+            600ms snap yes 0.30x60 / 0.40x50
+            > 1001ms #1 cancelled ByVenue, matched 0
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_and_a_crossing_in_one_batch_fill_an_order_once() {
+    let mut batches = plain();
+    batches.matching.batch_timeout = Span::millis(5);
+    story(
+        batches,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.39x60 / 0.45x10
+            10ms buy #1 yes 10 at 0.40 gtc
+            > 10ms #1 Live
+            100ms print yes sell 0.40 6
+            100ms level yes sell 0.40 20
+            > 105ms #1 Matched buy 6 at 0.4000 for 2.40 fee 0.00 as Maker
+            > 105ms #1 Matched buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
+            > 105ms #1 filled 10
+            Sixteen of the ask are left for others of ours.
+            200ms spend #2 yes 40 at 0.40 fak
+            > 200ms #2 Matched
+            > 200ms #2 Matched buy 16 at 0.4000 for 6.40 fee 0.00 as Taker
+            > 200ms #2 cancelled Killed, matched 16
+            300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_level_that_the_best_prices_prove_empty_has_no_queue() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.42x1000 0.40x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.42 gtc
+            > 1ms #1 Live
+            The removal of the level was lost; the venue's best prices say that it is gone.
+            100ms level yes buy 0.39 5
+            100ms best yes 0.40 0.45
+            200ms level yes buy 0.38 5
+            Thirty come behind us and are sold.
+            300ms level yes buy 0.42 30
+            300ms best yes 0.42 0.45
+            400ms print yes sell 0.42 30
+            > 400ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Maker
+            > 400ms #1 filled 10
+            500ms until
+        "#]],
+    );
+}
+
+#[test]
+fn an_order_that_comes_after_a_print_waits_for_what_is_displayed_again_with_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x10 / 0.45x10
+            100ms print yes sell 0.40 4
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            No level change follows: as much was displayed again before we came.
+            400ms print yes sell 0.40 10
+            500ms print yes sell 0.40 3
+            > 500ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
+            600ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_sale_that_rests_is_served_by_prints_of_either_token() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x10 / 0.60x20
+            1ms split #1 10
+            > 1ms Split -10.00 shares 10 and 10
+            2ms sell #2 yes 10 at 0.60 gtc
+            > 2ms #2 Live
+            100ms print no sell 0.40 25
+            > 100ms #2 Matched sell 5 at 0.6000 for 3.00 fee 0.00 as Maker
+            110ms level no buy 0.40 0
+            500ms print yes buy 0.60 9
+            > 500ms #2 Matched sell 5 at 0.6000 for 3.00 fee 0.00 as Maker
+            > 500ms #2 filled 10
+            600ms until
+        "#]],
+    );
+}
+
+#[test]
+fn an_order_that_comes_between_a_print_and_its_change_waits_for_the_rest() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x10 / 0.45x10
+            100ms print yes sell 0.40 4
+            110ms buy #1 yes 10 at 0.40 gtc
+            > 110ms #1 Live
+            111ms level yes buy 0.40 15
+            120ms level yes buy 0.40 11
+            400ms print yes sell 0.40 9
+            > 400ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
+            500ms until
         "#]],
     );
 }

@@ -228,3 +228,46 @@ fn a_level_that_leaves_the_window_explains_no_print() {
         "#]],
     );
 }
+
+#[test]
+fn a_side_that_a_snapshot_shows_empty_has_no_queue() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes / 0.50x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            100ms print yes sell 0.40 4
+            > 100ms #1 Matched buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
+            An empty book is known, and not lost.
+            200ms snap yes /
+            210ms buy #2 yes 10 at 0.90 gtc
+            > 210ms #2 Live
+            300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn after_an_interruption_at_most_what_is_shown_again_is_ahead() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.50x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            100ms interrupt
+            200ms snap yes 0.40x12 / 0.50x10
+            300ms print yes sell 0.40 15
+            > 300ms #1 Matched buy 3 at 0.4000 for 1.20 fee 0.00 as Maker
+            More came meanwhile: they are behind us.
+            400ms interrupt
+            500ms snap yes 0.40x500 / 0.50x10
+            600ms print yes sell 0.40 4
+            > 600ms #1 Matched buy 4 at 0.4000 for 1.60 fee 0.00 as Maker
+            700ms until
+        "#]],
+    );
+}

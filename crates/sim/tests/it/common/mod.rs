@@ -127,6 +127,10 @@ impl Player {
                 price: price.parse().unwrap(),
                 size: size.parse().unwrap(),
             })),
+            ["best", token_, bid, ask] => Event::Market(MarketEvent::Best {
+                token: token(token_),
+                top: Top::new(bid.parse().ok(), ask.parse().ok()),
+            }),
             ["interrupt"] => Event::Market(MarketEvent::Interrupted(Interruption { market: None })),
             ["tick", tick] => Event::Market(MarketEvent::Tick {
                 market: MarketKey(0),
