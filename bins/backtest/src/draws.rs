@@ -351,6 +351,46 @@ mod tests {
     }
 
     #[test]
+    fn many_rows_lower_the_seeds_and_never_below_one() {
+        let mut settings = Settings::load(&[]).unwrap();
+        (settings.run.seeds, settings.run.seeds_most_rows) = (9, 1_000);
+        for (rows, want) in
+            [(0, 9), (1, 9), (111, 9), (112, 8), (500, 2), (501, 1), (1_000, 1), (u64::MAX, 1)]
+        {
+            assert_eq!(seeds(&settings, rows), want, "{rows}");
+        }
+        settings.run.seeds = 0;
+        assert_eq!(seeds(&settings, 0), 1);
+    }
+
+    #[test]
+    fn bands_stand_from_the_slower_to_the_faster_and_every_seed_is_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let tape = place.path().join("tape");
+        polydesk_tape::synthetic::Speed { tokens: 4, rows: 200, seed: 1 }.write(&tape).unwrap();
+        let mut settings = Settings::load(&[]).unwrap();
+        settings.run.seed = u64::MAX;
+        let tapes = [tape];
+        let names = |bands: &[Band]| -> Vec<String> {
+            bands.iter().map(|band| format!("{} {}", band.name, band.seeds)).collect()
+        };
+        for bands in [true, false] {
+            settings.run.bands = bands;
+            let all = draws(&tapes, &settings, 2, 2).unwrap();
+            assert_eq!(names(std::slice::from_ref(&all.as_set)), ["as set 2"]);
+            let (shown, latency) = (names(&all.bands), names(&all.latency));
+            if bands {
+                assert_eq!(shown, ["slower exchange 2", "as set 2", "faster exchange 2"]);
+                assert_eq!(latency, ["latency x 0.5 2", "latency x 2 2", "latency x 5 2"]);
+            } else {
+                assert!(shown.is_empty() && latency.is_empty(), "{shown:?} {latency:?}");
+            }
+            // After the largest seed comes zero; nothing is bought, so the smaller one is the lower.
+            assert_eq!(all.median, 0);
+        }
+    }
+
+    #[test]
     fn factors_are_shown_without_noise() {
         let shown: Vec<String> = [50, 200, 500, 125, 5].map(factor).to_vec();
         assert_eq!(shown, ["0.5", "2", "5", "1.25", "0.05"]);

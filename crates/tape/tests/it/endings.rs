@@ -270,3 +270,25 @@ fn a_condition_is_the_same_in_capitals() {
         assert_eq!(told(&case.events()), [(0, "yes pays 500000".to_owned())], "{named}");
     }
 }
+
+#[test]
+fn a_market_that_the_recording_closes_resolves_when_the_overlay_says() {
+    let book = format!(
+        r#"{{"event_type":"book","market":"{MARKET}","asset_id":"11","timestamp":"1780000000000","bids":[{{"price":"0.4","size":"5"}}],"asks":[{{"price":"0.5","size":"5"}}]}}"#
+    );
+    let close = format!(
+        r#"{{"event_type":"market_resolved","market":"{MARKET}","timestamp":"1780000002000"}}"#
+    );
+    let line = |second: i64, frame: &str| {
+        let stamp = format!("2026-05-28T20:26:{:02}.000Z", 40 + second);
+        format!(
+            "{{\"timestamp\":\"{stamp}\",\"message_type\":\"feed_message\",\"content\":{frame}}}\n"
+        )
+    };
+    let case = Case::new();
+    case.file("overlay.toml", overlay("payout = \"1\"\nresolved = \"2026-05-28T20:28:20Z\""));
+    let file = case.file("f.jsonl", [line(0, &book), line(2, &close)].concat());
+    case.import(Format::Rocklabs, &[file]).unwrap();
+    let want = [(2, "Closed".to_owned()), (100, "yes pays 1000000".to_owned())];
+    assert_eq!(told(&case.events()), want);
+}
