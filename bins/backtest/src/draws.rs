@@ -205,19 +205,38 @@ fn slower(config: SimConfig) -> SimConfig {
     config
 }
 
-const FASTER: &str = "delays x 0.5, queue power 3, what we took is there again after 10 s, every settlement succeeds, nothing is \
-     lost";
+/// Its settings are never harder than the run's own.
+const FASTER: &str = "delays x 0.5, queue power 3 or more, what we took is there again after 10 s at most, every settlement \
+     succeeds, nothing is lost";
 
 fn faster(config: SimConfig) -> SimConfig {
     let mut config = with_delays(config, 50);
-    config.queue = QueueModel::Power { exponent: 3 };
-    config.matching.refill = Refill::After(Span::secs(10));
+    config.queue = match config.queue {
+        QueueModel::Power { exponent } => QueueModel::Power { exponent: exponent.max(3) },
+        QueueModel::Pessimistic | QueueModel::Proportional => QueueModel::Power { exponent: 3 },
+    };
+    config.matching.refill = match config.matching.refill {
+        Refill::After(span) => Refill::After(span.min(Span::secs(10))),
+        Refill::Never | Refill::AsShown => Refill::After(Span::secs(10)),
+    };
     config.matching.snapshot_takers = SnapshotTakers::Last;
     config.matching.depth_percent = 100;
     config.settlement.fail_ppm = 0;
     config.settlement.winner_fail_ppm = 0;
     config.settlement.retry_ppm = 0;
-    config.faults.lose_order_ppm = 0;
+    let faults = &mut config.faults;
+    for lost in [
+        &mut faults.lose_order_ppm,
+        &mut faults.lose_answer_ppm,
+        &mut faults.lose_cancel_ppm,
+        &mut faults.lose_cancel_answer_ppm,
+        &mut faults.lose_fill_ppm,
+        &mut faults.lose_end_ppm,
+        &mut faults.lose_settlement_ppm,
+        &mut faults.lose_conversion_ppm,
+    ] {
+        *lost = 0;
+    }
     config
 }
 
@@ -241,6 +260,133 @@ mod tests {
             let draws: Vec<Draw> =
                 nets.iter().enumerate().map(|(seed, net)| draw(seed as u64, *net)).collect();
             assert_eq!(median_seed(&draws), want, "{nets:?}");
+        }
+    }
+
+    /// Every setting that decides how kind an exchange is, the kinder the larger.
+    fn kindness(config: &SimConfig) -> Vec<i64> {
+        let (matching, settlement, faults) = (&config.matching, &config.settlement, &config.faults);
+        let refill = match matching.refill {
+            Refill::Never => i64::MIN,
+            Refill::AsShown => i64::MIN + 1,
+            Refill::After(span) => -span.as_nanos(),
+        };
+        let queue = match config.queue {
+            QueueModel::Pessimistic => 0,
+            QueueModel::Proportional => 1,
+            QueueModel::Power { exponent } => i64::from(exponent),
+        };
+        let ppm = [
+            settlement.stall_ppm,
+            settlement.retry_ppm,
+            settlement.fail_ppm,
+            settlement.winner_fail_ppm,
+            faults.lose_order_ppm,
+            faults.lose_answer_ppm,
+            faults.lose_cancel_ppm,
+            faults.lose_cancel_answer_ppm,
+            faults.lose_fill_ppm,
+            faults.lose_end_ppm,
+            faults.lose_settlement_ppm,
+            faults.lose_conversion_ppm,
+        ];
+        let snapshot = i64::from(matching.snapshot_takers == SnapshotTakers::Last);
+        let mut all = vec![refill, queue, snapshot, i64::from(matching.depth_percent)];
+        all.extend(ppm.map(|ppm| -i64::from(ppm)));
+        all
+    }
+
+    #[test]
+    fn a_slower_exchange_is_never_kinder_and_a_faster_one_never_harder() {
+        let mut kind = SimConfig::default();
+        kind.queue = QueueModel::Power { exponent: 8 };
+        kind.matching.refill = Refill::After(Span::secs(1));
+        kind.settlement.fail_ppm = 0;
+        let mut hard = SimConfig::default();
+        hard.queue = QueueModel::Pessimistic;
+        hard.matching.refill = Refill::Never;
+        hard.matching.snapshot_takers = SnapshotTakers::Worse;
+        hard.matching.depth_percent = 1;
+        hard.settlement.fail_ppm = 500_000;
+        hard.settlement.winner_fail_ppm = 500_000;
+        hard.faults.lose_order_ppm = 900_000;
+        hard.faults.lose_answer_ppm = 10;
+        hard.faults.lose_fill_ppm = 10;
+        for own in [SimConfig::default(), kind, hard] {
+            let [slow, as_set, fast] = [slower(own), own, faster(own)].map(|of| kindness(&of));
+            for (place, of) in as_set.iter().enumerate() {
+                assert!(slow[place] <= *of && *of <= fast[place], "{place} of {own:?}");
+            }
+            let fast = faster(own);
+            let lost = [
+                fast.faults.lose_order_ppm,
+                fast.faults.lose_answer_ppm,
+                fast.faults.lose_cancel_ppm,
+                fast.faults.lose_fill_ppm,
+                fast.faults.lose_settlement_ppm,
+            ];
+            assert_eq!(lost, [0; 5], "nothing is lost");
+        }
+    }
+
+    #[test]
+    fn delays_are_scaled_exactly_and_never_beyond_a_week() {
+        let own = SimConfig::default();
+        let delay = Delay::Sampled { median: Span::millis(3), p99: Span::nanos(7) };
+        let half = Delay::Sampled { median: Span::nanos(1_500_000), p99: Span::nanos(3) };
+        assert_eq!(scaled(delay, 50), half);
+        assert_eq!(scaled(Delay::Constant(Span::ZERO), 500), Delay::Constant(Span::ZERO));
+        let week = Span::secs(604_800);
+        assert_eq!(scaled(Delay::Constant(Span::secs(500_000)), 200), Delay::Constant(week));
+        let scaled_all = with_delays(own, 200).latency;
+        for (one, other) in [
+            (scaled_all.feed, own.latency.feed),
+            (scaled_all.insert, own.latency.insert),
+            (scaled_all.cancel, own.latency.cancel),
+            (scaled_all.answer, own.latency.answer),
+        ] {
+            assert_eq!(one, scaled(other, 200));
+        }
+        assert_eq!(with_delays(own, 100), own);
+    }
+
+    #[test]
+    fn many_rows_lower_the_seeds_and_never_below_one() {
+        let mut settings = Settings::load(&[]).unwrap();
+        (settings.run.seeds, settings.run.seeds_most_rows) = (9, 1_000);
+        for (rows, want) in
+            [(0, 9), (1, 9), (111, 9), (112, 8), (500, 2), (501, 1), (1_000, 1), (u64::MAX, 1)]
+        {
+            assert_eq!(seeds(&settings, rows), want, "{rows}");
+        }
+        settings.run.seeds = 0;
+        assert_eq!(seeds(&settings, 0), 1);
+    }
+
+    #[test]
+    fn bands_stand_from_the_slower_to_the_faster_and_every_seed_is_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let tape = place.path().join("tape");
+        polydesk_tape::synthetic::Speed { tokens: 4, rows: 200, seed: 1 }.write(&tape).unwrap();
+        let mut settings = Settings::load(&[]).unwrap();
+        settings.run.seed = u64::MAX;
+        let tapes = [tape];
+        let names = |bands: &[Band]| -> Vec<String> {
+            bands.iter().map(|band| format!("{} {}", band.name, band.seeds)).collect()
+        };
+        for bands in [true, false] {
+            settings.run.bands = bands;
+            let all = draws(&tapes, &settings, 2, 2).unwrap();
+            assert_eq!(names(std::slice::from_ref(&all.as_set)), ["as set 2"]);
+            let (shown, latency) = (names(&all.bands), names(&all.latency));
+            if bands {
+                assert_eq!(shown, ["slower exchange 2", "as set 2", "faster exchange 2"]);
+                assert_eq!(latency, ["latency x 0.5 2", "latency x 2 2", "latency x 5 2"]);
+            } else {
+                assert!(shown.is_empty() && latency.is_empty(), "{shown:?} {latency:?}");
+            }
+            // After the largest seed comes zero; nothing is bought, so the smaller one is the lower.
+            assert_eq!(all.median, 0);
         }
     }
 

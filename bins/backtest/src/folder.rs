@@ -1,5 +1,7 @@
 //! The folder of a run: written aside and renamed, so that no folder ever holds half of one run, or two.
 
+use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,6 +17,8 @@ const TEXT: &str =
 pub struct Folder {
     out: PathBuf,
     aside: PathBuf,
+    /// The mark in `aside`, locked while the run lasts: no second one may write there.
+    _lock: File,
 }
 
 impl Folder {
@@ -42,6 +46,17 @@ impl Folder {
                 )));
             }
         }
+        // A run that was killed holds no lock any more.
+        let busy = match File::open(aside.join(MARKER)) {
+            Ok(mark) => matches!(mark.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(_) => false,
+        };
+        if busy {
+            return Err(Failure::Failed(anyhow::anyhow!(
+                "another run writes to {}: wait for it, or name another folder with --out",
+                aside.display()
+            )));
+        }
         if !out.exists() && before.exists() {
             // A run was stopped between taking the old folder away and putting the new one there.
             rename(&before, out)?;
@@ -55,9 +70,14 @@ impl Folder {
         std::fs::create_dir_all(&aside)
             .with_context(|| format!("{} cannot be made", aside.display()))?;
         let marker = aside.join(MARKER);
-        std::fs::write(&marker, TEXT)
-            .with_context(|| format!("{} cannot be written", marker.display()))?;
-        Ok(Folder { out: out.to_owned(), aside })
+        let written = File::create(&marker).and_then(|mut file| {
+            file.write_all(TEXT.as_bytes())?;
+            Ok(file)
+        });
+        let lock = written.with_context(|| format!("{} cannot be written", marker.display()))?;
+        // Where the disk knows no locks, nobody is kept out.
+        let _ = lock.try_lock();
+        Ok(Folder { out: out.to_owned(), aside, _lock: lock })
     }
 
     /// Where the run is written.
@@ -164,6 +184,30 @@ mod tests {
             (names(&out), names(place.path())),
             (vec![MARKER.into(), "events-2.jsonl".into()], vec!["out".into()])
         );
+    }
+
+    #[test]
+    fn two_runs_into_one_folder_at_one_time_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("out");
+        let first = run(&out, "events-1.jsonl");
+        let failure = Folder::begin(&out).err().expect("another run writes there");
+        let Failure::Failed(error) = failure else { panic!("{failure:?}") };
+        assert!(error.to_string().contains("another run"), "{error}");
+        first.finish().unwrap();
+        assert_eq!(names(&out), [MARKER, "events-1.jsonl"]);
+        run(&out, "events-2.jsonl").finish().unwrap();
+        assert_eq!(names(&out), [MARKER, "events-2.jsonl"]);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_stays() {
+        for beside in ["out", "out.partial", "out.before"] {
+            let place = tempfile::tempdir().unwrap();
+            std::fs::write(place.path().join(beside), "mine").unwrap();
+            assert!(Folder::begin(&place.path().join("out")).is_err(), "{beside}");
+            assert_eq!(std::fs::read_to_string(place.path().join(beside)).unwrap(), "mine");
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Overlay {
             path: path.to_owned(),
             recording: raw.recording,
             defaults: raw.defaults,
-            markets: raw.market,
+            markets: raw.market.into_iter().map(in_one_form).collect(),
         })
     }
 
@@ -242,7 +242,8 @@ impl Overlay {
 
     /// Whether overlay and recording together have enough facts for a market of this condition.
     pub(crate) fn describes(&self, condition: &str, recorded: &MarketFacts) -> bool {
-        let own = self.markets.iter().find(|entry| entry.condition.as_deref() == Some(condition));
+        let condition = written::<ConditionId>(condition);
+        let own = self.markets.iter().find(|entry| entry.condition.as_ref() == Some(&condition));
         let stated = |field: fn(&MarketFacts) -> &Option<String>| {
             own.is_some_and(|own| field(own).is_some())
                 || field(recorded).is_some()
@@ -257,6 +258,7 @@ impl Overlay {
     /// # Errors
     /// As [`Overlay::markets`].
     pub fn complete(&self, recorded: &MarketFacts) -> Result<Market, TapeError> {
+        let recorded = &in_one_form(recorded.clone());
         let same = |entry: &MarketFacts| {
             (entry.condition.is_some() && entry.condition == recorded.condition)
                 || (entry.tokens.is_some() && entry.tokens == recorded.tokens)
@@ -271,6 +273,18 @@ impl Overlay {
         let maker = Maker { path: &self.path, place, layers: [own, recorded, &self.defaults] };
         maker.market()
     }
+}
+
+/// An id as it is written everywhere else: capitals and leading zeros make no other one. What is no id stays, for the
+/// error that names it.
+fn written<T: FromStr + ToString>(text: &str) -> String {
+    text.parse::<T>().map_or_else(|_| text.to_owned(), |id| id.to_string())
+}
+
+fn in_one_form(mut facts: MarketFacts) -> MarketFacts {
+    facts.condition = facts.condition.map(|text| written::<ConditionId>(&text));
+    facts.tokens = facts.tokens.map(|both| both.map(|text| written::<TokenId>(&text)));
+    facts
 }
 
 /// Makes one market out of three layers of facts; the first layer that states a fact wins.

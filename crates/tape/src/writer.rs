@@ -1,7 +1,7 @@
 //! Writes a native tape: sorts nothing, checks the order, and partitions by day and market.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const ROW_BYTES: usize = 48;
 /// refused by the reader as unfinished.
 pub struct TapeWriter {
     dir: PathBuf,
+    /// The mark of an unfinished tape, locked while it is written: no second writer may take the folder away.
+    lock: File,
     draft: ManifestDraft,
     schema: TypePtr,
     universe: Universe,
@@ -62,6 +64,8 @@ pub enum Unfinished {
     Absent,
     /// A tape that [`TapeWriter`] began and did not finish.
     Ours,
+    /// One that a [`TapeWriter`] is still writing.
+    Busy,
     /// Something else.
     Other,
 }
@@ -94,11 +98,15 @@ impl TapeWriter {
             ));
         }
         let marker = dir.join(MARKER_FILE);
-        std::fs::write(&marker, MARKER).map_err(TapeError::io(&marker, "creating"))?;
+        let mut lock = File::create(&marker).map_err(TapeError::io(&marker, "creating"))?;
+        lock.write_all(MARKER.as_bytes()).map_err(TapeError::io(&marker, "creating"))?;
+        // Where the disk knows no locks, nobody is kept out.
+        let _ = lock.try_lock();
         let path = dir.join(REJECTS_FILE);
         let rejects = File::create(&path).map_err(TapeError::io(&path, "creating"))?;
         Ok(TapeWriter {
             dir: dir.to_owned(),
+            lock,
             draft,
             schema: schema::schema()
                 .map_err(|error| TapeError::corrupt(dir, "the schema", error))?,
@@ -123,7 +131,9 @@ impl TapeWriter {
     pub fn unfinished(dir: &Path) -> Unfinished {
         let marker = std::fs::read_to_string(dir.join(MARKER_FILE));
         if marker.is_ok_and(|text| text == MARKER) {
-            return Unfinished::Ours;
+            let mark = File::open(dir.join(MARKER_FILE)).map(|mark| mark.try_lock());
+            let busy = matches!(mark, Ok(Err(TryLockError::WouldBlock)));
+            return if busy { Unfinished::Busy } else { Unfinished::Ours };
         }
         match std::fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
             Ok(true) => Unfinished::Absent,
@@ -241,6 +251,7 @@ impl TapeWriter {
         write_json(&self.dir.join(CERTIFICATE_FILE), &certificate)?;
         write_json(&self.dir.join(MANIFEST_FILE), &manifest)?;
         let marker = self.dir.join(MARKER_FILE);
+        drop(self.lock);
         std::fs::remove_file(&marker).map_err(TapeError::io(&marker, "removing"))?;
         Ok(manifest)
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::stats::Ratio;
 use super::waterfall::saturated;
-use crate::markets::{Markets, group};
+use crate::markets::{Cluster, Markets, group};
 use crate::model::Run;
 
 /// Risk figures of one run.
@@ -44,20 +44,19 @@ pub struct EventResult {
 
 pub(crate) fn risk(run: &Run, markets: &Markets<'_>) -> Risk {
     let mut profits = Vec::new();
-    let mut by_event = BTreeMap::<String, i128>::new();
-    let mut open_by_event = BTreeMap::<String, i128>::new();
+    let (mut by_event, mut open_by_event) = (Sums::default(), Sums::default());
     for trip in &run.round_trips {
         let profit = i128::from(trip.proceeds.micros()) - i128::from(trip.cost.micros());
         profits.push(profit);
-        *by_event.entry(event(markets, &trip.market)).or_default() += profit;
+        by_event.add(markets, &trip.market, profit);
     }
     let (mut cost, mut mark) = (0i128, 0i128);
     for open in &run.open {
         let (paid, worth) = (i128::from(open.cost.micros()), i128::from(open.mark.micros()));
         cost += paid;
         mark += worth;
-        *by_event.entry(event(markets, &open.market)).or_default() += worth - paid;
-        *open_by_event.entry(event(markets, &open.market)).or_default() += paid;
+        by_event.add(markets, &open.market, worth - paid);
+        open_by_event.add(markets, &open.market, paid);
     }
     let streak = losing_streak(&profits);
     profits.sort_unstable_by(|a, b| b.cmp(a));
@@ -69,8 +68,9 @@ pub(crate) fn risk(run: &Run, markets: &Markets<'_>) -> Risk {
     };
     let net = i128::from(run.totals.equity.micros()) - i128::from(run.starting_cash.micros());
     Risk {
-        worst_event: extreme(by_event.into_iter().map(|(event, sum)| (event, -sum)))
-            .map(|loss| EventResult { amount: saturated(-loss.1), event: loss.0 }),
+        worst_event: by_event
+            .extreme(-1)
+            .map(|(event, loss)| EventResult { event, amount: saturated(-loss) }),
         top1_percent: share(1),
         top5_percent: share(5),
         profit_factor: Ratio::of(gains as f64, -losses as f64, "no round trip made a loss"),
@@ -78,20 +78,27 @@ pub(crate) fn risk(run: &Run, markets: &Markets<'_>) -> Risk {
         losing_streak: streak,
         open_cost: saturated(cost),
         open_mark: saturated(mark),
-        worst_open_event: extreme(open_by_event.into_iter())
+        worst_open_event: open_by_event
+            .extreme(1)
             .map(|(event, sum)| EventResult { event, amount: saturated(sum) }),
     }
 }
 
-/// The largest positive sum; the first by name among equals.
-fn extreme(sums: impl Iterator<Item = (String, i128)>) -> Option<(String, i128)> {
-    let mut worst: Option<(String, i128)> = None;
-    for (event, sum) in sums {
-        if sum > worst.as_ref().map_or(0, |worst| worst.1) {
-            worst = Some((event, sum));
-        }
+/// Sums by what resolves together, with the names to show: names of different events may be the same.
+#[derive(Default)]
+struct Sums(BTreeMap<Cluster, (String, i128)>);
+
+impl Sums {
+    fn add(&mut self, markets: &Markets<'_>, market: &ConditionId, micros: i128) {
+        let named = || (event(markets, market), 0);
+        self.0.entry(markets.cluster(market)).or_insert_with(named).1 += micros;
     }
-    worst
+
+    /// The largest positive sum after the sign is put to it; the first by name among equals.
+    fn extreme(self, sign: i128) -> Option<(String, i128)> {
+        let sums = self.0.into_values().map(|(event, sum)| (event, sign * sum));
+        sums.filter(|(_, sum)| *sum > 0).min_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)))
+    }
 }
 
 fn event(markets: &Markets<'_>, market: &ConditionId) -> String {

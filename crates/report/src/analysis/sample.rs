@@ -76,8 +76,9 @@ pub(crate) fn sample<'a>(runs: impl Iterator<Item = &'a Indexed<'a>>) -> Sample 
                 cost: i128::from(trip.cost.micros()),
             };
             let changes = held.entry(cluster).or_default();
-            changes.push(Change { at: trip.opened_at, sign: 1, open });
-            changes.push(Change { at: trip.closed_at, sign: -1, open });
+            let end = if trip.closed_at > trip.opened_at { Phase::Ends } else { Phase::EndsAtOnce };
+            changes.push(Change { at: trip.opened_at, phase: Phase::Begins, open });
+            changes.push(Change { at: trip.closed_at, phase: end, open });
         }
         for holding in &run.open {
             let cluster = markets.cluster(&holding.market);
@@ -90,7 +91,7 @@ pub(crate) fn sample<'a>(runs: impl Iterator<Item = &'a Indexed<'a>>) -> Sample 
                 cost,
             };
             let at = first.get(&holding.token).copied().unwrap_or(Time::MIN);
-            held.entry(cluster).or_default().push(Change { at, sign: 1, open });
+            held.entry(cluster).or_default().push(Change { at, phase: Phase::Begins, open });
         }
         rebates(&mut sample, indexed, end);
     }
@@ -135,7 +136,10 @@ fn rebates(sample: &mut Sample, Indexed { run, markets }: &Indexed<'_>, end: Tim
         for (day, notional) in days.into_iter().flatten() {
             let part = (amount * notional).checked_div(whole).unwrap_or(0);
             left -= part;
-            sample.add(cluster.clone(), *day, part);
+            // A day that earned nothing is no day with results.
+            if part != 0 {
+                sample.add(cluster.clone(), *day, part);
+            }
         }
         if left != 0 {
             let last = days.and_then(|days| days.keys().next_back().copied());
@@ -156,9 +160,16 @@ struct Open {
 #[derive(Debug)]
 struct Change {
     at: Time,
-    /// 1 where it begins, -1 where it ends.
-    sign: i128,
+    phase: Phase,
     open: Open,
+}
+
+/// In their order at one time: what ends is over before what begins; what begins and ends at once was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Ends,
+    Begins,
+    EndsAtOnce,
 }
 
 /// Shares of YES and NO and their cost, in one market at one time.
@@ -177,22 +188,28 @@ impl Held {
     }
 }
 
-/// The largest loss and gain that were possible at one time.
+/// The largest loss and gain that were possible at one time. What changes at one time changes together: the legs of
+/// a set bought in one instant were never held alone.
 fn extremes(mut changes: Vec<Change>) -> (i128, i128) {
-    // What ends at a time is over before what begins at it.
-    changes.sort_by_key(|change| (change.at, change.sign));
+    changes.sort_by_key(|change| (change.at, change.phase));
     let mut markets = BTreeMap::<ConditionId, Held>::new();
     let (mut loss, mut gain) = (0, 0);
     let (mut most_loss, mut most_gain) = (0, 0);
-    for Change { sign, open, .. } in &changes {
+    for (place, Change { at, phase, open }) in changes.iter().enumerate() {
         let held = markets.entry(open.market).or_default();
         let before = (held.loss(), held.gain());
+        let sign = if *phase == Phase::Begins { 1 } else { -1 };
         held.shares[open.outcome.index()] += sign * open.shares;
         held.cost += sign * open.cost;
         loss += held.loss() - before.0;
         gain += held.gain() - before.1;
-        most_loss = most_loss.max(loss);
-        most_gain = most_gain.max(gain);
+        let settled = |next: &Change| {
+            next.at > *at || (next.phase == Phase::EndsAtOnce && *phase != Phase::EndsAtOnce)
+        };
+        if changes.get(place + 1).is_none_or(settled) {
+            most_loss = most_loss.max(loss);
+            most_gain = most_gain.max(gain);
+        }
     }
     (most_loss, most_gain)
 }

@@ -177,8 +177,8 @@ fn student_975(freedom: usize) -> f64 {
     ];
     match SMALL.get(freedom.saturating_sub(1)) {
         Some(value) => *value,
-        // Within 0.001 from 31 degrees on.
-        None => 1.96 + 2.4 / freedom as f64,
+        // Cornish and Fisher's expansion: within 0.0001 from 31 degrees on.
+        None => 1.959_964 + (2.372_25 + 2.822_5 / freedom as f64) / freedom as f64,
     }
 }
 
@@ -266,6 +266,24 @@ mod tests {
         // Mean 2, standard error 1/√3, 4.303 of them to each side.
         let Interval { low, high } = interval(&[1.0, 2.0, 3.0]);
         assert!((low + 0.4844).abs() < 1e-3 && (high - 4.4844).abs() < 1e-3, "{low} {high}");
+    }
+
+    #[test]
+    fn students_quantiles_are_the_published_ones() {
+        for (freedom, want) in [
+            (1, 12.706),
+            (9, 2.262),
+            (30, 2.042),
+            (31, 2.0395),
+            (35, 2.0301),
+            (40, 2.0211),
+            (60, 2.0003),
+            (120, 1.9799),
+            (100_000, 1.9600),
+        ] {
+            let got = student_975(freedom);
+            assert!((got - want).abs() < 1e-4, "{freedom}: {got}, want {want}");
+        }
     }
 
     #[test]

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use polydesk_domain::{Role, Shares, Side, TokenId, Usdc};
+use polydesk_domain::{Role, Shares, Side, Span, Time, TokenId, Usdc};
 use serde::Serialize;
 
+use super::markouts::HORIZONS;
 use crate::model::{MarkedFill, Run};
 
 /// Values are summed in twenty-thousandths of a micro-dollar (a doubled middle × shares) and rounded once a step.
@@ -113,16 +114,23 @@ fn money(amount: Usdc) -> i128 {
     i128::from(amount.micros()) * SCALE
 }
 
-/// The last middle known for every token, by the latest fill that has one.
+/// The last middle known for every token: of all its fills' middles the last in time, of one time the later fill's.
 fn last_middles(fills: &[MarkedFill]) -> BTreeMap<TokenId, u32> {
-    let mut last = BTreeMap::new();
+    let mut last = BTreeMap::<TokenId, (Time, u32)>::new();
     for fill in fills.iter().filter(|fill| fill.counts()) {
-        let later = fill.double_mid_later.iter().rev().find_map(|middle| *middle);
-        if let Some(middle) = later.or(fill.double_mid_known).or(fill.double_mid_matched) {
-            last.insert(fill.record.token, middle);
+        let later = HORIZONS[1..].iter().zip(fill.double_mid_later);
+        let later =
+            later.map(|(secs, middle)| (fill.matched_at + Span::secs(i64::from(*secs)), middle));
+        let own = [(fill.matched_at, fill.double_mid_matched), (fill.at, fill.double_mid_known)];
+        for (at, middle) in own.into_iter().chain(later) {
+            let Some(middle) = middle else { continue };
+            let known = last.entry(fill.record.token).or_insert((at, middle));
+            if at >= known.0 {
+                *known = (at, middle);
+            }
         }
     }
-    last
+    last.into_iter().map(|(token, (_, middle))| (token, middle)).collect()
 }
 
 /// Equity at the end minus money at the start, in micro-dollars.

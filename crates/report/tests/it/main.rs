@@ -1,6 +1,7 @@
 //! The tests of reports from outside, in one program.
 
 mod common;
+mod edges;
 mod report;
 mod study;
 mod waterfall;

@@ -519,7 +519,7 @@ fn a_position_that_is_over_is_not_at_risk_with_the_next_one_and_a_complete_set_n
     );
     // Ten YES at 0.40 and ten NO at 0.40 pay ten dollars whatever happens.
     let set = most(&|trips| trips[1].outcome = polydesk_domain::Outcome::No);
-    assert_eq!(set, (Usdc::whole(4), Usdc::whole(6)));
+    assert_eq!(set, (Usdc::ZERO, Usdc::whole(2)));
 }
 
 #[test]

@@ -255,6 +255,10 @@ fn partial_folder(job: &ImportJob) -> Result<PathBuf, TapeError> {
         Unfinished::Ours => {
             std::fs::remove_dir_all(&partial).map_err(TapeError::io(&partial, "removing"))?;
         }
+        Unfinished::Busy => {
+            let rule = "another import writes there; wait for it, or name another folder";
+            return Err(TapeError::setting(&partial, "the folder of the import", "in use", rule));
+        }
         Unfinished::Other => {
             let rule = "it is needed for the import and holds something else; move it away";
             return Err(TapeError::setting(&partial, "the folder of the import", "in use", rule));

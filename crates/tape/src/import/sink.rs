@@ -193,6 +193,7 @@ impl Sink {
             && let Some(market) = self.waiting.remove(&condition)
         {
             self.list(market, at, arrival.venue)?;
+            self.resolve_due(at)?;
         }
         let fact = self.with_payout(arrival.fact);
         let event = self.event(fact, at, arrival.venue)?;
@@ -243,6 +244,24 @@ impl Sink {
         Ok(())
     }
 
+    /// Writes the overlay's resolutions that are left: those without a time at the end of the recording, then those
+    /// later than it, and the silence before them.
+    fn resolve_at_end(&mut self) -> Result<(), TapeError> {
+        let Some(end) = self.at else { return Ok(()) };
+        self.resolve_due(end)?;
+        let universe = self.writer.universe();
+        self.payouts.retain(|condition, _| universe.key(condition).is_some());
+        let timeless = self.payouts.extract_if(.., |_, (_, when)| when.is_none());
+        for (condition, (yes_micros, _)) in timeless.collect::<Vec<_>>() {
+            let event = self.event(Fact::Resolved { condition, yes_micros }, end, end)?;
+            self.emit(end, end, event)?;
+        }
+        if let Some(last) = self.payouts.values().filter_map(|(_, when)| *when).max() {
+            self.interrupt_silence(end, last)?;
+        }
+        self.resolve_due(Time::MAX)
+    }
+
     /// The whole stream was silent for longer than is stated: whether the books still stood, nobody knows.
     fn interrupt_silence(&mut self, from: Time, to: Time) -> Result<(), TapeError> {
         let most = self.certificate.silence_threshold;
@@ -264,6 +283,7 @@ impl Sink {
         }
         self.certificate.silences += 1;
         let at = seen + most;
+        self.resolve_due(at)?;
         self.at = Some(at);
         self.emit(at, at, Event::Market(MarketEvent::Interrupted(Interruption { market: None })))
     }
@@ -448,15 +468,7 @@ impl Sink {
         if !self.missing.is_empty() && (!self.selecting || listed == 0) {
             return Err(TapeError::NoMetadata { tokens: self.missing });
         }
-        self.resolve_due(Time::MAX)?;
-        // Those without a time: at the end of the recording.
-        for (condition, (yes_micros, _)) in core::mem::take(&mut self.payouts) {
-            let listed = self.writer.universe().key(&condition).is_some();
-            if let (true, Some(at)) = (listed, self.at) {
-                let event = self.event(Fact::Resolved { condition, yes_micros }, at, at)?;
-                self.emit(at, at, event)?;
-            }
-        }
+        self.resolve_at_end()?;
         self.done.clear();
         self.books.close_all(&mut self.done);
         let stats = self.books.stats();

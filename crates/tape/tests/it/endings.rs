@@ -188,6 +188,14 @@ fn an_import_removes_only_what_an_import_left() {
     let error = chain(&case.table(&[file], MAP).unwrap_err());
     assert!(error.contains("tape.partial") && error.contains("move it away"), "{error}");
     assert_eq!(std::fs::read_to_string(own).unwrap(), "years of work");
+    // One that another import is writing.
+    let case = Case::new();
+    let other = polydesk_tape::TapeWriter::create(&partial(&case), Default::default()).unwrap();
+    case.file("overlay.toml", overlay(""));
+    let file = case.file("t.csv", "ts,token,kind,price,size\n1780000000,11,book,0.40,5\n");
+    let error = chain(&case.table(&[file], MAP).unwrap_err());
+    assert!(error.contains("another import"), "{error}");
+    other.finish(Certificate::default()).unwrap();
     // An empty one, and one that a killed import left.
     let case = Case::new();
     std::fs::create_dir(partial(&case)).unwrap();
@@ -196,4 +204,91 @@ fn an_import_removes_only_what_an_import_left() {
     drop(polydesk_tape::TapeWriter::create(&partial(&case), Default::default()).unwrap());
     rows(&case);
     assert!(!partial(&case).exists() && !case.out().join("UNFINISHED").exists());
+}
+
+#[test]
+fn a_resolution_stands_at_its_time_whatever_is_silent_around_it() {
+    let gap = |at| (at, "gap None".to_owned());
+    let pays = |at| (at, "yes pays 500000".to_owned());
+    let resolved = "payout = \"0.5\"\nresolved = \"2026-05-28T20:28:20Z\""; // second 100
+    for (name, times, facts, silence, want) in [
+        (
+            "in a silence, before it is one",
+            &[0, 5_000][..],
+            resolved,
+            900,
+            vec![pays(100), gap(900)],
+        ),
+        ("in a silence, after it is one", &[0, 5_000], resolved, 50, vec![gap(50), pays(100)]),
+        ("as the silence begins to count", &[0, 5_000], resolved, 100, vec![pays(100), gap(100)]),
+        ("long after the last row", &[0, 20], resolved, 50, vec![gap(70), pays(100)]),
+        ("soon after the last row", &[0, 20], resolved, 80, vec![pays(100)]),
+        ("with the last row", &[0, 100], resolved, 900, vec![pays(100)]),
+        ("before the first row", &[200, 210], resolved, 900, vec![pays(200)]),
+        ("no time", &[0, 20], "payout = \"0.5\"", 900, vec![pays(20)]),
+    ] {
+        let case = Case::new();
+        table(&case, times, "", facts, Some(silence));
+        assert_eq!(told(&case.events()), want, "{name}");
+    }
+}
+
+#[test]
+fn a_market_without_a_time_resolves_at_the_end_of_the_recording_not_of_another_market() {
+    let other = format!("{}bb", &MARKET[..64]);
+    let facts = format!(
+        r#"payout = "0.25"
+        [[market]]
+        condition = "{other}"
+        tokens = ["21", "22"]
+        tick = "0.01"
+        min_size = "5"
+        payout = "0.75"
+        resolved = "2026-05-28T20:28:20Z""#
+    );
+    let case = Case::new();
+    table(&case, &[0, 10, 20], "1780000020,21,book,0.40,5\n", &facts, None);
+    let want = [(20, "yes pays 250000".to_owned()), (100, "yes pays 750000".to_owned())];
+    assert_eq!(told(&case.events()), want);
+}
+
+#[test]
+fn a_condition_is_the_same_in_capitals() {
+    let lower = format!("{}ab", &MARKET[..64]);
+    for named in [lower.clone(), lower.replace("ab", "AB"), lower.replace("ab", "aB")] {
+        let facts = "payout = \"0.5\"";
+        let case = Case::new();
+        case.file("overlay.toml", overlay(facts).replace(MARKET, &named));
+        let book = format!(
+            r#"{{"event_type":"book","market":"{lower}","asset_id":"11","timestamp":"1780000000000","bids":[{{"price":"0.4","size":"5"}}],"asks":[{{"price":"0.5","size":"5"}}]}}"#
+        );
+        let line = format!(
+            "{{\"timestamp\":\"2026-05-28T20:26:40.000Z\",\"message_type\":\"feed_message\",\"content\":{book}}}\n"
+        );
+        let file = case.file("f.jsonl", line);
+        case.import(Format::Rocklabs, &[file]).unwrap();
+        assert_eq!(told(&case.events()), [(0, "yes pays 500000".to_owned())], "{named}");
+    }
+}
+
+#[test]
+fn a_market_that_the_recording_closes_resolves_when_the_overlay_says() {
+    let book = format!(
+        r#"{{"event_type":"book","market":"{MARKET}","asset_id":"11","timestamp":"1780000000000","bids":[{{"price":"0.4","size":"5"}}],"asks":[{{"price":"0.5","size":"5"}}]}}"#
+    );
+    let close = format!(
+        r#"{{"event_type":"market_resolved","market":"{MARKET}","timestamp":"1780000002000"}}"#
+    );
+    let line = |second: i64, frame: &str| {
+        let stamp = format!("2026-05-28T20:26:{:02}.000Z", 40 + second);
+        format!(
+            "{{\"timestamp\":\"{stamp}\",\"message_type\":\"feed_message\",\"content\":{frame}}}\n"
+        )
+    };
+    let case = Case::new();
+    case.file("overlay.toml", overlay("payout = \"1\"\nresolved = \"2026-05-28T20:28:20Z\""));
+    let file = case.file("f.jsonl", [line(0, &book), line(2, &close)].concat());
+    case.import(Format::Rocklabs, &[file]).unwrap();
+    let want = [(2, "Closed".to_owned()), (100, "yes pays 1000000".to_owned())];
+    assert_eq!(told(&case.events()), want);
 }

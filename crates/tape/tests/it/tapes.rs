@@ -407,3 +407,76 @@ fn a_certificate_reads_well_on_a_terminal() {
                           change of one is the exact mirror of a change of the other"#]]
     .assert_eq(&certificate.render());
 }
+
+/// A listing at this time and number.
+fn listing(at: i64, seq: u64) -> Stamped {
+    let market = Arc::new(Market::plain(1, "Edge?"));
+    let event = Event::Market(MarketEvent::Listed { key: MarketKey(0), market });
+    Stamped { at: Time::from_nanos(at), venue_at: Time::from_nanos(at), seq, event }
+}
+
+fn print_at(at: i64, seq: u64) -> Stamped {
+    let print =
+        Print { token: Token(0), side: Side::Buy, price: Price::cents(40), size: Shares::whole(1) };
+    Stamped { event: Event::Market(MarketEvent::Print(print)), ..listing(at, seq) }
+}
+
+#[test]
+fn numbers_may_be_far_apart_and_days_begin_at_midnight() {
+    let day = 86_400_000_000_000;
+    let events = [
+        listing(-1, 0),
+        print_at(0, 8_191),
+        print_at(day - 1, 8_192),
+        print_at(day, 8_193 + 8_192),
+        print_at(day, 1 << 40),
+        print_at(2 * day - 1, u64::MAX - 1),
+        print_at(2 * day, u64::MAX),
+    ];
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("tape");
+    let manifest = write(&dir, &events);
+    assert_eq!(all(TapeReader::open(&dir).unwrap()), events);
+    let days: Vec<&str> = manifest.files.iter().map(|file| &file[11..21]).collect();
+    assert_eq!(days, ["1969-12-31", "1970-01-01", "1970-01-02", "1970-01-03"]);
+}
+
+#[test]
+fn a_tape_without_rows_ends_at_once_and_adds_nothing_to_another() {
+    let place = tempfile::tempdir().unwrap();
+    let (empty, full) = (place.path().join("empty"), place.path().join("full"));
+    assert_eq!(
+        (write(&empty, &[]).rows, write(&empty.join("../full"), &[listing(5, 3)]).rows),
+        (0, 1)
+    );
+    assert!(all(TapeReader::open(&empty).unwrap()).is_empty());
+    verify(&empty).unwrap();
+    let both = all(TapeReader::open_many(&[empty, full]).unwrap());
+    assert_eq!(both, [listing(5, 0)]);
+}
+
+#[test]
+fn at_one_time_the_tape_of_the_smaller_hash_comes_first() {
+    let place = tempfile::tempdir().unwrap();
+    let mut tapes: Vec<(String, std::path::PathBuf, u64)> = [11u64, 12, 13]
+        .into_iter()
+        .map(|number| {
+            let dir = place.path().join(number.to_string());
+            let market = Arc::new(Market::plain(number, "Edge?"));
+            let event = Event::Market(MarketEvent::Listed { key: MarketKey(0), market });
+            let hash = write(&dir, &[Stamped { event, ..listing(7, number) }]).content_sha256;
+            (hash, dir, number)
+        })
+        .collect();
+    let dirs: Vec<_> = tapes.iter().map(|tape| tape.1.clone()).collect();
+    tapes.sort();
+    let mut reader = TapeReader::open_many(&dirs).unwrap();
+    for (place, (_, _, number)) in tapes.iter().enumerate() {
+        let stamped = reader.next_event().unwrap().unwrap();
+        let Event::Market(MarketEvent::Listed { key, market }) = stamped.event else { panic!() };
+        assert_eq!((key, stamped.seq), (MarketKey(place as u32), place as u64));
+        assert_eq!(market.condition, Market::plain(*number, "").condition);
+        assert_eq!(reader.source(), place);
+    }
+    assert!(reader.next_event().unwrap().is_none());
+}
