@@ -3,7 +3,9 @@
 use crate::common::{condition, fill, fill_with, holding, market, quiet, report, trip};
 use polydesk_domain::{ClosedTrade, ExitReason, Outcome, Shares, Side, Span, Time, Usdc};
 use polydesk_report::analysis::{Answer, RunAnalysis};
-use polydesk_report::{MarkedFill, MarketRebate, Options, Run, Spread, analyse, verdict_of};
+use polydesk_report::{
+    Band, MarkedFill, MarketRebate, Options, Run, Spread, analyse, html, terminal, verdict_of,
+};
 
 fn options() -> Options {
     Options { seed: 7, resamples: 200 }
@@ -209,5 +211,35 @@ fn shares_held_to_settlement_decide_from_half_of_the_events_on() {
     {
         let verdict = with(settled);
         assert_eq!(verdict.answer, answer, "{settled}: {}", verdict.reason);
+    }
+}
+
+#[test]
+fn bands_that_are_equal_are_in_order() {
+    let said = |nets: [i64; 3]| {
+        let mut run = quiet();
+        run.bands = nets
+            .map(|net| Band {
+                name: format!("band of {net}"),
+                seeds: 1,
+                net: Spread::of(vec![net]).map(Usdc::whole),
+                ..Band::default()
+            })
+            .to_vec();
+        let report = report(vec![run]);
+        let analysis = analyse(&report, &options());
+        let odd = "not in order";
+        let [text, page] = [terminal(&report, &analysis, 100, false), html(&report, &analysis)];
+        assert_eq!(text.contains(odd), page.contains(odd), "{nets:?}");
+        text.contains(odd)
+    };
+    for (nets, odd) in [
+        ([0, 0, 0], false),
+        ([-3, -3, 5], false),
+        ([-3, 5, 5], false),
+        ([0, -1, 5], true),
+        ([0, 5, 4], true),
+    ] {
+        assert_eq!(said(nets), odd, "{nets:?}");
     }
 }
