@@ -254,3 +254,15 @@ fn another_tape_changes_no_arrival() {
     };
     assert_eq!(arrivals(false), arrivals(true));
 }
+
+#[test]
+fn a_row_received_before_the_venue_sent_it_happens_when_it_was_received() {
+    let mut config = SimConfig::instant();
+    config.latency.feed = Delay::millis(25);
+    let tape = vec![listed(), received(best(200, 40), 190), received(best(300, 41), 290)];
+    let (recording, sim) = run(tape, take(99, 5), config, Times::Received);
+    let feed = recording.feed;
+    assert_eq!((feed.rows, feed.received, feed.not_later), (3, 3, 3));
+    assert_eq!((feed.median, feed.p99), (Some(Span::millis(25)), Some(Span::millis(25))));
+    assert_eq!(sim.counters().rows_back_in_time, 0);
+}

@@ -258,3 +258,12 @@ fn an_hour_off_is_one_minute_of_error_and_no_more() {
     let of = score(&[order], &[Some(Predicted::default())]);
     assert_eq!((of.truth_only, of.shares_error, of.time_error), (1, 1_000, 1_000));
 }
+
+#[test]
+fn a_tape_that_was_received_late_is_judged_by_the_venues_clock() {
+    let mut tape = sold_through();
+    for row in &mut tape {
+        row.at = row.at + Span::secs(2);
+    }
+    assert_eq!(said(tape, &[bid("6", Some(5_010))]), [six()]);
+}

@@ -464,3 +464,72 @@ fn what_we_took_of_a_level_that_the_best_prices_prove_empty_is_forgotten() {
         "#]],
     );
 }
+
+#[test]
+fn a_print_takes_no_more_of_a_level_than_it_shows() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x10
+            1000ms print yes buy 0.40 50
+            Ten of the fifty came from what was shown.
+            1010ms level yes sell 0.40 40
+            1020ms spend #1 yes 40 at 0.40 fak
+            > 1020ms #1 Matched
+            > 1020ms #1 Matched buy 30 at 0.4000 for 12.00 fee 0.00 as Taker
+            > 1020ms #1 cancelled Killed, matched 30
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_from_before_an_interruption_takes_nothing_of_what_is_shown_after_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x10
+            100ms print yes buy 0.40 10
+            110ms interrupt
+            120ms snap yes 0.30x100 / 0.40x10
+            130ms spend #1 yes 4 at 0.40 fak
+            > 130ms #1 Matched
+            > 130ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 130ms #1 filled 10
+            200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_between_two_equal_snapshots_gets_each_level_as_shown() {
+    let mut config = batches();
+    config.matching.snapshot_takers = SnapshotTakers::Worse;
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.40x10 0.41x10 0.42x10
+            100ms spend #1 yes 42 at 0.42 fak
+            > 100ms #1 Delayed
+            1s snap yes 0.30x100 / 0.40x10 0.41x10 0.42x10
+            > 1005ms #1 Matched
+            > 1005ms #1 Matched buy 10 at 0.4000 for 4.00 fee 0.00 as Taker
+            > 1005ms #1 Matched buy 10 at 0.4100 for 4.10 fee 0.00 as Taker
+            > 1005ms #1 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Taker
+            > 1005ms #1 cancelled Killed, matched 30
+            1100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_taker_finds_one_to_all_hundredths_of_a_level() {
+    for (percent, holds) in [(0, false), (1, true), (100, true), (101, false)] {
+        let mut config = plain();
+        config.matching.depth_percent = percent;
+        assert_eq!(config.check().is_ok(), holds, "{percent}");
+    }
+}

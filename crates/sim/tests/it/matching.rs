@@ -781,14 +781,97 @@ fn a_print_at_the_end_of_the_netting_window_explains_its_decrease() {
             1ms buy #1 yes 10 at 0.40 gtc
             > 1ms #1 Live
             50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 70
+            200ms print yes sell 0.40 30
+            Thirty are ahead.
+            500ms print yes sell 0.40 35
+            > 500ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            600ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_print_just_after_its_decrease_counted_as_a_cancel_moves_no_queue() {
+    story(
+        SimConfig { queue: QueueModel::Pessimistic, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 100
+            100ms level yes buy 0.40 70
+            201ms@200ms print yes sell 0.40 30
+            Sixty are ahead.
+            500ms print yes sell 0.40 65
+            > 500ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            600ms until
+        "#]],
+    );
+}
+
+#[test]
+fn the_wait_for_late_prints_grows_to_its_limit() {
+    let mut config = SimConfig { queue: QueueModel::Pessimistic, ..plain() };
+    config.matching.netting_wait_most = Span::secs(1);
+    story(
+        config,
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            1ms buy #1 yes 10 at 0.40 gtc
+            > 1ms #1 Live
+            50ms level yes buy 0.40 100
             100ms level yes buy 0.40 60
-            200ms print yes sell 0.40 40
-            The next one comes a millisecond after a cancel has counted: the queue does not move again.
-            1000ms level yes buy 0.40 20
-            1101ms@1100ms print yes sell 0.40 40
-            1500ms print yes sell 0.40 25
-            > 1500ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
-            1600ms until
+            2500ms@110ms print yes sell 0.40 40
+            3000ms level yes buy 0.40 100
+            Two seconds are longer than the limit: it counts as a cancel from behind.
+            3500ms level yes buy 0.40 70
+            5500ms@3510ms print yes sell 0.40 30
+            6000ms print yes sell 0.40 65
+            > 6000ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            6100ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_row_of_another_market_at_the_same_time_leaves_the_batch_open() {
+    let mut batches = plain();
+    batches.matching.batch_timeout = Span::millis(5);
+    story(
+        batches,
+        expect![[r#"
+            0ms list
+            0ms list
+            0ms snap yes 0.40x10 / 0.50x10
+            10ms buy #1 yes 10 at 0.42 gtc
+            > 10ms #1 Live
+            100ms level yes sell 0.41 5
+            100ms level yes1 buy 0.30 5
+            100ms level yes sell 0.41 0
+            200ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_level_that_is_gone_keeps_its_queue_for_the_print_that_took_it() {
+    story(
+        plain(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.43x5 0.42x20 0.40x50 / 0.45x10
+            1ms buy #1 yes 10 at 0.42 gtc
+            > 1ms #1 Live
+            The removal of the best bid was lost; that of ours comes before its print.
+            100ms level yes buy 0.42 0
+            100ms best yes 0.40 0.45
+            110ms level yes buy 0.38 5
+            120ms print yes sell 0.42 26
+            > 120ms #1 Matched buy 6 at 0.4200 for 2.52 fee 0.00 as Maker
+            200ms until
         "#]],
     );
 }

@@ -271,3 +271,39 @@ fn after_an_interruption_at_most_what_is_shown_again_is_ahead() {
         "#]],
     );
 }
+
+#[test]
+fn an_order_is_in_doubt_until_the_opposite_side_is_stated() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms level yes buy 0.40 10
+            100ms buy #1 yes 10 at 0.55 gtc post
+            > 100ms #1 Live
+            150ms level yes buy 0.39 5
+            200ms level yes sell 0.50 20
+            > 205ms #1 cancelled ByVenue, matched 0
+            300ms until
+        "#]],
+    );
+}
+
+#[test]
+fn a_decrease_in_the_batch_that_states_a_level_is_in_its_size() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms level yes buy 0.40 10
+            0ms level yes sell 0.50 10
+            100ms buy #1 yes 10 at 0.35 gtc
+            > 100ms #1 Live
+            200ms level yes buy 0.35 50
+            200ms level yes buy 0.35 30
+            500ms print yes sell 0.35 35
+            > 505ms #1 Matched buy 5 at 0.3500 for 1.75 fee 0.00 as Maker
+            600ms until
+        "#]],
+    );
+}
