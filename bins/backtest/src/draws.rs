@@ -12,7 +12,7 @@ use polydesk_sim::{Delay, QueueModel, Refill, SimConfig, SnapshotTakers};
 
 use crate::failure::{Done, Failure};
 use crate::replaying::{Input, replay_once};
-use crate::report;
+use crate::report::{self, Draws};
 
 /// Percent that every delay is scaled by for the sensitivity to latency.
 const LATENCIES: [i64; 3] = [50, 200, 500];
@@ -25,18 +25,6 @@ pub struct Draw {
     fills: u64,
     round_trips: u64,
     fees: Usdc,
-}
-
-/// Everything the seeds came to.
-pub struct Draws {
-    /// The exchange as it is set.
-    pub as_set: Band,
-    /// Slower, as set, faster; empty where it was not asked for.
-    pub bands: Vec<Band>,
-    /// The exchange as set with scaled delays, in the order of the factors.
-    pub latency: Vec<Band>,
-    /// The seed whose net is the median: the report's details are of this one.
-    pub median: u64,
 }
 
 /// Settings to be run under every seed.
@@ -298,12 +286,12 @@ mod tests {
 
     #[test]
     fn a_slower_exchange_is_never_kinder_and_a_faster_one_never_harder() {
-        let mut kind = SimConfig::default();
-        kind.queue = QueueModel::Power { exponent: 8 };
+        let queue = QueueModel::Power { exponent: 8 };
+        let mut kind = SimConfig { queue, ..SimConfig::default() };
         kind.matching.refill = Refill::After(Span::secs(1));
         kind.settlement.fail_ppm = 0;
-        let mut hard = SimConfig::default();
-        hard.queue = QueueModel::Pessimistic;
+        let queue = QueueModel::Pessimistic;
+        let mut hard = SimConfig { queue, ..SimConfig::default() };
         hard.matching.refill = Refill::Never;
         hard.matching.snapshot_takers = SnapshotTakers::Worse;
         hard.matching.depth_percent = 1;

@@ -10,16 +10,28 @@ use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
-    Alarm, Codes, CodesByStrategy, DataQuality, Extremes, Fall, Feed, MarkedFill, MarketFacts,
-    MarketRebate, OpenHolding, OrderCounts, Run, SeenOpportunity, Setting, TapeFacts, Totals,
+    Alarm, Band, Codes, CodesByStrategy, DataQuality, Extremes, Fall, Feed, MarkedFill,
+    MarketFacts, MarketRebate, OpenHolding, OrderCounts, Run, SeenOpportunity, Setting, TapeFacts,
+    Totals,
 };
 use polydesk_settings::Settings;
 use polydesk_sim::Sim;
 use polydesk_tape::{Certificate, Manifest, Times};
 
 use crate::checks::checks;
-use crate::draws::Draws;
 use crate::replaying::Replayed;
+
+/// Everything the seeds came to.
+pub struct Draws {
+    /// The exchange as it is set.
+    pub as_set: Band,
+    /// Slower, as set, faster; empty where it was not asked for.
+    pub bands: Vec<Band>,
+    /// The exchange as set with scaled delays, in the order of the factors.
+    pub latency: Vec<Band>,
+    /// The seed whose net is the median: the report's details are of this one.
+    pub median: u64,
+}
 
 /// The few figures of a re-run.
 pub struct OutcomeFacts {

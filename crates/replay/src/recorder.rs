@@ -15,7 +15,7 @@ use polydesk_engine::Engine;
 use polydesk_execution::{LedgerAccount, Manager};
 use polydesk_sim::Sim;
 
-use crate::running::{Extremes, Running};
+use crate::running::{EquityPoint, Extremes, Running};
 
 /// Horizons of the markouts.
 pub const HORIZONS: [Span; 4] = [Span::secs(5), Span::secs(30), Span::secs(60), Span::secs(300)];
@@ -44,19 +44,6 @@ pub struct FillRow {
     pub double_mid_later: [Option<u32>; HORIZONS.len()],
     /// Its last settlement state.
     pub status: TradeStatus,
-}
-
-/// Equity at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EquityPoint {
-    /// Engine time.
-    pub at: Time,
-    /// Cash, pending proceeds and holdings at the value of displayed depth.
-    pub equity: Usdc,
-    /// Holdings at cost plus what open buys and pending splits may still take: capital that is locked.
-    pub locked: Usdc,
-    /// Realised profit and loss.
-    pub realised: Usdc,
 }
 
 /// A latched loss limit or a critical note: what an operator would have been woken for.

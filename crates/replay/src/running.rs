@@ -3,7 +3,18 @@
 
 use polydesk_domain::{Span, Time, Usdc};
 
-use crate::recorder::EquityPoint;
+/// Equity at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EquityPoint {
+    /// Engine time.
+    pub at: Time,
+    /// Cash, pending proceeds and holdings at the value of displayed depth.
+    pub equity: Usdc,
+    /// Holdings at cost plus what open buys and pending splits may still take: capital that is locked.
+    pub locked: Usdc,
+    /// Realised profit and loss.
+    pub realised: Usdc,
+}
 
 /// A fall of equity from a peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use crate::chance::Stream;
 use crate::config::DUST;
 use crate::due::SimAction;
 use crate::market_state::{crosses, is_crossed_level};
-use crate::order::{End, Stage, VenueOrder, place};
+use crate::order::{Depth, End, Stage, VenueOrder, place};
 use crate::rules::{self, Admitted};
-use crate::snapshot_takers::{Depth, worse};
+use crate::snapshot_takers::worse;
 use crate::state::Sim;
 use crate::taker_delay::taker_delay;
 

@@ -5,7 +5,8 @@ use polydesk_domain::{
     CancelReason, ClientOrderId, OrderUpdate, Outcome, Price, Shares, Side, Tif, Time, Token, Usdc,
 };
 
-use crate::snapshot_takers::Depth;
+/// Levels of one ladder, best bid first.
+pub(crate) type Depth = Vec<(Price, Shares)>;
 
 /// Where an open order is at the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,14 +7,11 @@ use polydesk_domain::{ClientOrderId, FeeRate, MarketKey, OrderUpdate, Price, Sha
 
 use crate::config::SnapshotTakers;
 use crate::due::SimAction;
-use crate::matching::DepthWalk;
+use crate::order::Depth;
 use crate::state::Sim;
 
 /// After so long without a snapshot the order trades with what is displayed.
 const LONGEST_WAIT: Span = Span::secs(5);
-
-/// Levels of one ladder, best bid first.
-pub(crate) type Depth = Vec<(Price, Shares)>;
 
 impl Sim {
     /// Whether a taker in this market waits for the next snapshot.
@@ -50,8 +47,7 @@ impl Sim {
             return false;
         }
         let order = order.clone();
-        let DepthWalk { takes, .. } = self.walk_depth(&order, fee);
-        if takes.is_empty() {
+        if self.walk_depth(&order, fee).takes.is_empty() {
             return false;
         }
         self.slots[order.token.market().index()].delayed.push(id);

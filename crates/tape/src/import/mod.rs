@@ -205,7 +205,7 @@ pub fn overlay_template(job: &ImportJob) -> Result<String, TapeError> {
     let map = read_column_map(job)?;
     let partial = partial_folder(job)?;
     let writer = TapeWriter::create(&partial, ManifestDraft::default())?;
-    let mut sink = Sink::new(writer, job, true);
+    let mut sink = Sink::new(writer, job.format.name(), (job.gap_threshold, job.silence), true);
     sink.begin_survey();
     let outcome = read_files(job, &overlay, map.as_ref(), &mut sink);
     let draft = sink.draft();
@@ -274,7 +274,8 @@ fn run(
     writer: TapeWriter,
 ) -> Result<Certificate, TapeError> {
     let selecting = matches!(job.format, Format::PmxtV1 | Format::PmxtV2);
-    let mut sink = Sink::new(writer, job, selecting);
+    let mut sink =
+        Sink::new(writer, job.format.name(), (job.gap_threshold, job.silence), selecting);
     sink.known_payouts(overlay.payouts()?);
     for path in &job.files {
         let hash = files::file_hash(path)?;

@@ -11,7 +11,6 @@ use polydesk_domain::{
     Top, WorldEvent,
 };
 
-use super::ImportJob;
 use super::cells::CellError;
 use super::fact::{Arrival, Best, Fact};
 use super::files::file_name;
@@ -58,11 +57,17 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub fn new(writer: TapeWriter, job: &ImportJob, selecting: bool) -> Sink {
+    /// `gap` is counted, `silence` interrupts the books; `None`: none does.
+    pub fn new(
+        writer: TapeWriter,
+        format: &str,
+        (gap, silence): (Span, Option<Span>),
+        selecting: bool,
+    ) -> Sink {
         let certificate = Certificate {
-            format: job.format.name().to_owned(),
-            gap_threshold: job.gap_threshold,
-            silence_threshold: job.silence.unwrap_or(Span::ZERO),
+            format: format.to_owned(),
+            gap_threshold: gap,
+            silence_threshold: silence.unwrap_or(Span::ZERO),
             ..Certificate::default()
         };
         Sink {
