@@ -80,7 +80,9 @@ fn errors_count_by_shares_and_by_time() {
     };
     let model = Model { queue: QueueModel::Pessimistic, delay: Span::millis(300) };
     let judge = |order: RealOrder| {
-        let said = predict(&mut tape(), &[order.clone()], &SimConfig::instant(), model).unwrap();
+        let said =
+            predict(&mut tape(), core::slice::from_ref(&order), &SimConfig::instant(), model)
+                .unwrap();
         (said[0].map(|said| (said.filled.to_string(), said.first_fill)), score(&[order], &said))
     };
     let (said, exact) = judge(bid("6", Some(5_010)));
