@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     AccountEvent, BookQuality, ClientOrderId, Command, Event, MarketEvent, MarketKey, OrderUpdate,
-    Outcome, PlaceOrder, Price, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token,
-    TokenId, TradeStatus, Usdc,
+    Outcome, PlaceOrder, Price, RejectReason, Shares, Side, Size, Span, Stamped, StrategyId, Tif,
+    Time, Token, TokenId, TradeStatus, Usdc,
 };
 use polydesk_sim::{Delay, Latency, QueueModel, Sim, SimConfig, SimError};
 use polydesk_tape::{EventSource, TapeError, blank};
@@ -163,7 +163,8 @@ pub enum TruthError {
 }
 
 /// What one model says of every order, in their order; `None` where the tape does not know it: sent before it
-/// begins or while nothing is known of the book, with a gap in the order's life, or first filled after the end.
+/// begins or while nothing is known of the book, with a gap in the order's life, first filled after the end, or
+/// of a size or price that the market as recorded does not take.
 /// That depends on tape and order alone, so every model is judged by the same orders.
 ///
 /// Of the settings only what concerns matching is used: nothing is lost, and settlement changes nothing.
@@ -215,7 +216,7 @@ pub fn predict(
             if market.is_none_or(|market| market == alone.token.market()) {
                 alone.row(at, &stamped);
             }
-            out[alone.index] = Some(alone.predicted);
+            out[alone.index] = alone.said();
             !alone.over
         });
         if let Event::Market(MarketEvent::Listed { key, market }) = &stamped.event {
@@ -229,7 +230,7 @@ pub fn predict(
     }
     for alone in &mut running {
         alone.advance(Time::MAX);
-        out[alone.index] = Some(alone.predicted);
+        out[alone.index] = alone.said();
     }
     for (order, out) in orders.iter().zip(&mut out) {
         let market = tokens.get(&order.token).map(|token: &Token| token.market());
@@ -287,6 +288,8 @@ struct Alone {
     cancel: Option<Time>,
     predicted: Predicted,
     over: bool,
+    /// The market as recorded does not take such an order, though the venue did.
+    unfit: bool,
     updates: Vec<(Time, Event)>,
 }
 
@@ -321,8 +324,13 @@ impl Alone {
             cancel: order.cancelled,
             predicted: Predicted::default(),
             over: false,
+            unfit: false,
             updates: Vec::new(),
         }
+    }
+
+    fn said(&self) -> Option<Predicted> {
+        (!self.unfit).then_some(self.predicted)
     }
 
     fn row(&mut self, at: Time, stamped: &Stamped) {
@@ -358,6 +366,14 @@ impl Alone {
                     self.predicted.first_fill.get_or_insert(at);
                 }
                 AccountEvent::Order { update, .. } => {
+                    self.unfit |= matches!(
+                        update,
+                        OrderUpdate::Rejected {
+                            reason: RejectReason::Tick
+                                | RejectReason::BelowMinimum
+                                | RejectReason::Accuracy
+                        }
+                    );
                     self.over |= matches!(
                         update,
                         OrderUpdate::Rejected { .. }

@@ -80,7 +80,9 @@ fn errors_count_by_shares_and_by_time() {
     };
     let model = Model { queue: QueueModel::Pessimistic, delay: Span::millis(300) };
     let judge = |order: RealOrder| {
-        let said = predict(&mut tape(), &[order.clone()], &SimConfig::instant(), model).unwrap();
+        let said =
+            predict(&mut tape(), core::slice::from_ref(&order), &SimConfig::instant(), model)
+                .unwrap();
         (said[0].map(|said| (said.filled.to_string(), said.first_fill)), score(&[order], &said))
     };
     let (said, exact) = judge(bid("6", Some(5_010)));
@@ -266,4 +268,20 @@ fn a_tape_that_was_received_late_is_judged_by_the_venues_clock() {
         row.at = row.at + Span::secs(2);
     }
     assert_eq!(said(tape, &[bid("6", Some(5_010))]), [six()]);
+}
+
+#[test]
+fn an_order_that_the_market_as_recorded_would_not_take_is_not_judged() {
+    let judged = |order: RealOrder| said(sold_through(), &[order])[0].is_some();
+    let of = |size: &str, price: &str| RealOrder {
+        size: size.parse().unwrap(),
+        price: price.parse().unwrap(),
+        ..bid("0", None)
+    };
+    assert!(judged(of("5", "0.40")));
+    assert!(!judged(of("4.99", "0.40")), "below the least size of five");
+    assert!(!judged(of("10.005", "0.40")), "parts of a hundredth");
+    assert!(!judged(of("10", "0.405")), "between two ticks");
+    // It would not have rested: that is for the model to say.
+    assert!(judged(of("10", "0.44")));
 }

@@ -533,3 +533,25 @@ fn a_taker_finds_one_to_all_hundredths_of_a_level() {
         assert_eq!(config.check().is_ok(), holds, "{percent}");
     }
 }
+
+#[test]
+fn two_orders_that_one_level_crosses_share_it_best_price_first() {
+    story(
+        batches(),
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.30x100 / 0.50x10
+            10ms buy #1 yes 10 at 0.41 gtc
+            > 10ms #1 Live
+            20ms buy #2 yes 10 at 0.42 gtc
+            > 20ms #2 Live
+            100ms level yes sell 0.40 12
+            > 105ms #2 Matched buy 10 at 0.4200 for 4.20 fee 0.00 as Maker
+            > 105ms #2 filled 10
+            > 105ms #1 Matched buy 2 at 0.4100 for 0.82 fee 0.00 as Maker
+            200ms spend #3 yes 5 at 0.40 fak
+            > 200ms #3 refused: fak_killed
+            300ms until
+        "#]],
+    );
+}

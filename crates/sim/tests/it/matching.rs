@@ -1020,3 +1020,25 @@ fn an_order_that_comes_between_a_print_and_its_change_waits_for_the_rest() {
         "#]],
     );
 }
+
+#[test]
+fn a_late_print_without_an_order_of_ours_lengthens_no_wait() {
+    story(
+        SimConfig { queue: QueueModel::Pessimistic, ..plain() },
+        expect![[r#"
+            0ms list
+            0ms snap yes 0.40x60 / 0.45x10
+            100ms level yes buy 0.40 50
+            2500ms@110ms print yes sell 0.40 10
+            2600ms buy #1 yes 10 at 0.40 gtc
+            > 2600ms #1 Live
+            2700ms level yes buy 0.40 90
+            Thirty cancel behind us; half a second later it is too late for their print.
+            3000ms level yes buy 0.40 60
+            3500ms@3010ms print yes sell 0.40 30
+            4000ms print yes sell 0.40 55
+            > 4000ms #1 Matched buy 5 at 0.4000 for 2.00 fee 0.00 as Maker
+            4100ms until
+        "#]],
+    );
+}
