@@ -160,10 +160,9 @@ pub fn replay(
         driver.watch.recorder.exchange(driver.step.sim, exchange_at, driver.skip_silence);
         stamped.at = exchange_at;
         driver.step.exchange(&stamped);
-        // Put together from its parts: copied whole, the copy would wait for the time just written.
         let Stamped { venue_at, seq, event, .. } = core::mem::replace(&mut stamped, blank());
-        let row = Stamped { at: received, venue_at, seq, event };
-        last_due = last_due.max(driver.feed.put(tape, exchange_at, row));
+        let arrival = driver.feed.put(tape, exchange_at, (received, venue_at, seq), event);
+        last_due = last_due.max(arrival);
         to_progress -= 1;
         if to_progress == 0 {
             to_progress = options.progress_every.max(1);

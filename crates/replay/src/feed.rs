@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use polydesk_domain::{Span, Stamped, Time};
+use polydesk_domain::{Event, Span, Stamped, Time};
 use polydesk_sim::{FeedLatency, Sim};
 use polydesk_tape::Times;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,8 @@ struct Lane {
 pub(crate) struct Feed {
     lanes: Vec<Lane>,
     rows: VecDeque<Stamped>,
+    /// When the last of them arrives.
+    newest: Time,
     pub counted: Counted,
 }
 
@@ -95,7 +97,7 @@ impl Feed {
         if lanes.is_empty() {
             lanes.push(lane(&Connection { times: Times::VenueOnly, name: 0 }));
         }
-        Feed { lanes, rows: VecDeque::new(), counted: Counted::default() }
+        Feed { lanes, rows: VecDeque::new(), newest: Time::MIN, counted: Counted::default() }
     }
 
     /// When a row happened at the exchange.
@@ -108,27 +110,36 @@ impl Feed {
     }
 
     /// Puts a row on its way that the exchange has seen at `exchange_at`. Returns when it arrives.
+    ///
+    /// The row comes in its parts: copied whole, the copy would wait for the time just written.
     #[inline]
-    pub fn put(&mut self, source: usize, exchange_at: Time, mut row: Stamped) -> Time {
+    pub fn put(
+        &mut self,
+        source: usize,
+        exchange_at: Time,
+        (at, venue_at, seq): (Time, Time, u64),
+        event: Event,
+    ) -> Time {
         let source = source.min(self.lanes.len() - 1);
         let lane = &mut self.lanes[source];
         let arrival = match lane.times {
-            Times::Received if row.at > row.venue_at => {
+            Times::Received if at > venue_at => {
                 self.counted.facts.received += 1;
-                row.at
+                at
             }
             Times::Received => {
                 self.counted.facts.received += 1;
                 self.counted.facts.not_later += 1;
-                lane.latency.arrival(row.at)
+                lane.latency.arrival(at)
             }
             Times::VenueOnly => lane.latency.arrival(exchange_at),
         };
         let arrival = lane.last.max(arrival).max(exchange_at);
         lane.last = arrival;
         self.counted.count(exchange_at.until(arrival));
-        row.at = arrival;
-        if self.rows.back().is_none_or(|last| last.at <= arrival) {
+        let row = Stamped { at: arrival, venue_at, seq, event };
+        if self.newest <= arrival {
+            self.newest = arrival;
             self.rows.push_back(row);
         } else {
             let place = self.rows.partition_point(|other| other.at <= arrival);

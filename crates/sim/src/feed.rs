@@ -46,11 +46,15 @@ impl FeedLatency {
     }
 
     /// When a row sent at this time arrives; it grows with it.
+    #[inline]
     pub fn arrival(&mut self, sent: Time) -> Time {
-        let Delay::Sampled { median, p99 } = self.delay else {
-            let Delay::Constant(span) = self.delay else { return sent };
-            return sent + span.max(Span::ZERO);
-        };
+        match self.delay {
+            Delay::Constant(span) => sent + span.max(Span::ZERO),
+            Delay::Sampled { median, p99 } => self.drawn_arrival(sent, median, p99),
+        }
+    }
+
+    fn drawn_arrival(&mut self, sent: Time, median: Span, p99: Span) -> Time {
         let to = sent.nanos().div_euclid(self.cell);
         let tail = p99.as_nanos().saturating_mul(2).saturating_sub(median.as_nanos());
         let longest = tail / self.cell + 1;

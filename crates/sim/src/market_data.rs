@@ -407,9 +407,8 @@ impl Sim {
         let (wait, most) = (self.netting_wait, self.config.matching.netting_wait_most);
         let slot = &mut self.slots[key.index()];
         slot.forget_prints(now, wait);
-        while let Some(step) = slot.pop_expired(now, wait) {
-            // Without an order of ours too: a late print of it takes nothing of what is shown then.
-            slot.remember_cancel(step, now, most);
+        // They are kept without an order of ours too: a late print of one takes nothing of what is shown then.
+        while let Some(step) = slot.next_cancel(now, wait, most) {
             for id in &slot.resting {
                 let Some(order) = self.orders.get_mut(id) else { continue };
                 let here = (order.ladder, order.bid) == (step.ladder, step.price);
@@ -433,7 +432,8 @@ impl Sim {
         let window = self.config.matching.netting_window;
         let of = Netting { ladder, price, venue_at: print.venue_at, window };
         let mut left = print.size;
-        for index in 0..self.slots[key.index()].decreases.len() {
+        let slot = &self.slots[key.index()];
+        for index in slot.since(of).max(slot.cancels)..slot.decreases.len() {
             let step = &mut self.slots[key.index()].decreases[index];
             let part = step.explain(of, &mut left);
             if !part.is_zero() {
@@ -475,8 +475,9 @@ impl Sim {
     /// long as this row was late, so that the next such print comes in time.
     fn explain_by_cancels(&mut self, key: MarketKey, of: Netting, at: Time, left: &mut Shares) {
         let Netting { ladder, price, .. } = of;
-        for index in 0..self.slots[key.index()].cancels.len() {
-            let step = &mut self.slots[key.index()].cancels[index];
+        let slot = &self.slots[key.index()];
+        for index in slot.since(of)..slot.cancels {
+            let step = &mut self.slots[key.index()].decreases[index];
             let part = step.explain(of, left);
             if part.is_zero() {
                 continue;

@@ -54,6 +54,9 @@ impl Move {
     }
 }
 
+/// A row's time at the exchange is before its venue time by no more than this.
+const CLOCKS_APART: Span = Span::millis(500);
+
 /// The times of a row, and the netting window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -120,10 +123,10 @@ pub(crate) struct MarketSlot {
     pub(crate) consumed: BTreeMap<(Outcome, Price), Taken>,
     /// Whether a level of which we consumed shares may show less than when both were last compared.
     pub(crate) shrank: bool,
-    /// Decreases within the netting window.
+    /// Decreases in the order of their rows, as long as a print of them may come late.
     pub(crate) decreases: VecDeque<Move>,
-    /// Decreases that counted as cancels, as long as a print may come late.
-    pub(crate) cancels: VecDeque<Move>,
+    /// How many of the first of them no print explained in time: they counted as cancels.
+    pub(crate) cancels: usize,
     /// Prints within the netting window with a part that no decrease explains.
     printed: Vec<Move>,
     /// Parts of the row's decreases that earlier prints explain: their rows are those of the prints.
@@ -163,7 +166,7 @@ impl MarketSlot {
             consumed: BTreeMap::new(),
             shrank: false,
             decreases: VecDeque::new(),
-            cancels: VecDeque::new(),
+            cancels: 0,
             printed: Vec::new(),
             explained: Vec::new(),
             batch: Batch {
@@ -282,7 +285,7 @@ impl MarketSlot {
     pub(crate) fn invalidate(&mut self) {
         self.stated.clear();
         self.decreases.clear();
-        self.cancels.clear();
+        self.cancels = 0;
         self.printed.clear();
         self.queues_open = !self.resting.is_empty();
     }
@@ -342,29 +345,34 @@ impl MarketSlot {
         }
     }
 
-    /// Remembers a decrease that counts as a cancel, for prints that come up to `most` after it.
-    pub(crate) fn remember_cancel(&mut self, step: Move, now: Time, most: Span) {
-        while self.cancels.front().is_some_and(|first| first.at.until(now) > most) {
-            self.cancels.pop_front();
-        }
-        if !step.left.is_zero() {
-            self.cancels.push_back(step);
-        }
-    }
-
-    /// The oldest decrease that is older than `window`, removed.
+    /// The oldest decrease that is older than `wait` and did not count as a cancel yet; from now on it does.
+    /// With it those are forgotten that are older than `most`.
     #[inline]
-    pub(crate) fn pop_expired(&mut self, now: Time, window: Span) -> Option<Move> {
-        let oldest = self.decreases.front()?;
-        if oldest.at.until(now) <= window {
+    pub(crate) fn next_cancel(&mut self, now: Time, wait: Span, most: Span) -> Option<Move> {
+        let step = *self.decreases.get(self.cancels)?;
+        if step.at.until(now) <= wait {
             return None;
         }
-        self.decreases.pop_front()
+        while self.cancels > 0
+            && self.decreases.front().is_some_and(|first| first.at.until(now) > most)
+        {
+            self.decreases.pop_front();
+            self.cancels -= 1;
+        }
+        self.cancels += 1;
+        Some(step)
+    }
+
+    /// The first decrease that can be of one trade with a print: rows come up to seconds after what they report,
+    /// and before it only by as much as clocks differ.
+    pub(crate) fn since(&self, of: Netting) -> usize {
+        let earliest = of.venue_at - of.window - CLOCKS_APART;
+        self.decreases.partition_point(|step| step.at < earliest)
     }
 
     /// The part of recent decreases at a level that no print explains yet.
     pub(crate) fn unexplained(&self, ladder: Outcome, price: Price) -> Shares {
-        left_at(&self.decreases, ladder, price)
+        left_at(self.decreases.range(self.cancels..), ladder, price)
     }
 
     /// Begins a batch if none is open, and puts the row's times into it.
