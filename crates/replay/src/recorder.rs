@@ -174,9 +174,13 @@ impl Recorder {
     /// Takes in matches that are new at the exchange.
     #[inline]
     fn matches(&mut self, sim: &Sim) {
-        if self.matches_seen == sim.match_count() {
-            return;
+        if self.matches_seen != sim.match_count() {
+            self.take_matches(sim);
         }
+    }
+
+    #[cold]
+    fn take_matches(&mut self, sim: &Sim) {
         for new in sim.matches_after(self.matches_seen) {
             let later = [None; HORIZONS.len()];
             let matched = Matched { at: new.at, double_mid: new.double_mid, later };

@@ -160,17 +160,17 @@ impl Sim {
                 }
             },
         );
-        if !self.slots[key.index()].explained.is_empty() {
-            self.serve_explained(key);
-        }
+        let slot = &mut self.slots[key.index()];
         if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
-            let slot = &mut self.slots[key.index()];
             slot.levels_seen = true;
             if change.size.is_zero() {
                 // Also where the book showed nothing before: the level is known to be empty.
                 let (ladder, bid) = place(change.token, change.side, change.price);
                 slot.stated.state(ladder, bid, change.size);
             }
+        }
+        if !slot.explained.is_empty() {
+            self.serve_explained(key);
         }
     }
 
@@ -407,6 +407,9 @@ impl Sim {
         let (wait, most) = (self.netting_wait, self.config.matching.netting_wait_most);
         let slot = &mut self.slots[key.index()];
         slot.forget_prints(now, wait);
+        if slot.resting.is_empty() {
+            return slot.count_cancels(now, wait, most);
+        }
         // They are kept without an order of ours too: a late print of one takes nothing of what is shown then.
         while let Some(step) = slot.next_cancel(now, wait, most) {
             for id in &slot.resting {

@@ -363,6 +363,24 @@ impl MarketSlot {
         Some(step)
     }
 
+    /// The same for all of them at once, where no order of ours is moved by it.
+    #[inline]
+    pub(crate) fn count_cancels(&mut self, now: Time, wait: Span, most: Span) {
+        let before = self.cancels;
+        while self.decreases.get(self.cancels).is_some_and(|step| step.at.until(now) > wait) {
+            self.cancels += 1;
+        }
+        if self.cancels == before {
+            return;
+        }
+        while self.cancels > 1
+            && self.decreases.front().is_some_and(|first| first.at.until(now) > most)
+        {
+            self.decreases.pop_front();
+            self.cancels -= 1;
+        }
+    }
+
     /// The first decrease that can be of one trade with a print: rows come up to seconds after what they report,
     /// and before it only by as much as clocks differ.
     pub(crate) fn since(&self, of: Netting) -> usize {

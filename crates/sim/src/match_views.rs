@@ -22,6 +22,7 @@ pub struct MatchView {
 
 impl Sim {
     /// How many matches there were.
+    #[inline]
     pub fn match_count(&self) -> u64 {
         self.trade_serial
     }
