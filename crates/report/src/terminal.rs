@@ -488,7 +488,7 @@ fn bands(page: &mut Page, run: &Run) {
     }
     page.table(&grid);
     for band in &run.bands {
-        page.line(&format!("{}: {}", band.name, band.settings), Tone::Faint);
+        page.prose(&format!("{}: {}", band.name, band.settings), Tone::Faint);
     }
     if let Some(text) = out_of_order(&run.bands) {
         page.prose(&text, Tone::Bold);

@@ -103,9 +103,9 @@ fn settings(report: &Report) -> String {
     out.push_str(&fold(&format!("{count} settings with their origins"), &table.html()));
     out.push_str("<h3>How to read this</h3>\n");
     out.push_str(&facts(&[
-        ("verdict", "EDGE needs at least 30 finished round trips in 5 markets (a neg-risk group is one), an interval wholly above zero, p of at most 0.05 and a positive net. NO EDGE is an interval wholly at or below zero. Anything else is INCONCLUSIVE.".to_owned()),
-        ("interval", "The middle 95 % of the mean of resamples drawn with replacement: whole markets (a neg-risk group as one) where at least 8 were traded, single round trips otherwise.".to_owned()),
-        ("p", "How often random signs give a mean at least as far from zero.".to_owned()),
+        ("verdict", "One number per event (neg-risk group, else event, else market): its closed round trips, its open holdings at displayed depth and its rebates. EDGE needs at least 10 events on 3 UTC days, a 95 % interval of their mean wholly above zero, no possible largest loss that would turn the mean if it came in 3 of n events, and a positive net. NO EDGE is the mirror of it. Anything else is INCONCLUSIVE.".to_owned()),
+        ("interval", "The outer ends of two intervals of the mean result of an event, one by events and one by UTC days: bootstrap-t, never narrower than Student's t.".to_owned()),
+        ("ranges", "The run is repeated under several seeds of the simulated exchange: the median, and the ends of the middle nine tenths. The details are of the seed with the median net.".to_owned()),
         ("¢/share", "Cents of profit a share after fees; + is a gain.".to_owned()),
         ("open", "Holdings at what displayed depth would pay, minus their cost with fees.".to_owned()),
         ("machines", "This file carries its figures as JSON in the element report-data, with long lists shortened; report.json beside it has all of them.".to_owned()),
