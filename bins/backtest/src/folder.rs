@@ -75,7 +75,7 @@ impl Folder {
             Ok(file)
         });
         let lock = written.with_context(|| format!("{} cannot be written", marker.display()))?;
-        // Where the disk knows no locks, nobody is kept out.
+        // A file system without locks keeps no second run out.
         let _ = lock.try_lock();
         Ok(Folder { out: out.to_owned(), aside, _lock: lock })
     }
@@ -165,7 +165,7 @@ mod tests {
         drop(run(&out, "events-2.jsonl"));
         assert_eq!(names(&out), [MARKER, "events-1.jsonl"]);
         assert_eq!(names(out.parent().unwrap()), ["out", "out.partial"]);
-        // The next one begins anew and replaces everything.
+        // The next one starts from nothing and replaces everything.
         run(&out, "events-3.jsonl").finish().unwrap();
         assert_eq!(names(&out), [MARKER, "events-3.jsonl"]);
         assert_eq!(names(out.parent().unwrap()), ["out"]);
