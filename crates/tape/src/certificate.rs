@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::TapeError;
 use crate::manifest::{CERTIFICATE_FILE, TimeSpan};
 
+/// How long books are trusted after the last row of a tape whose certificate states no threshold.
+const UNSTATED_SILENCE: Span = Span::secs(120);
+
 /// A row that did not become an event: kept, never silently dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,8 +84,9 @@ pub struct Certificate {
     /// How many gaps there are.
     pub gaps: u64,
     /// A silence of the whole stream longer than this interrupts every book, in nanoseconds; zero: none does.
-    #[serde(default)]
-    pub silence_threshold: Span,
+    /// Absent on tapes made before silences were looked for: [`Certificate::silence`] says what holds for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_threshold: Option<Span>,
     /// How many interruptions were written for such silences.
     #[serde(default)]
     pub silences: u64,
@@ -133,6 +137,18 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// How long after its last row the books of a stream are trusted; `None`: for ever.
+    ///
+    /// A certificate that does not say is held to two minutes, the shortest that any format is imported with: an
+    /// unknown threshold is no licence to trust.
+    pub fn silence(&self) -> Option<Span> {
+        match self.silence_threshold {
+            Some(Span::ZERO) => None,
+            Some(stated) if stated > Span::ZERO => Some(stated),
+            _ => Some(UNSTATED_SILENCE),
+        }
+    }
+
     /// Reads a tape's certificate.
     ///
     /// # Errors
@@ -192,13 +208,19 @@ impl Certificate {
         for gap in self.longest_gaps.iter().take(3) {
             writeln!(out, "  {:.1} s after {}", gap.length.as_secs_f64(), gap.from)?;
         }
-        if self.silence_threshold > Span::ZERO {
-            let over = self.silence_threshold.to_string();
-            writeln!(
+        match (self.silence_threshold, self.silence()) {
+            (Some(_), Some(over)) => writeln!(
                 out,
-                "silent over {over:<6}{} (books are not trusted after it)",
+                "silent over {:<6}{} (books are not trusted after it)",
+                over.to_string(),
                 self.silences
-            )?;
+            )?,
+            (None, Some(over)) => writeln!(
+                out,
+                "silent over {:<6}not looked for (books are not trusted so long after the end)",
+                over.to_string()
+            )?,
+            (_, None) => (),
         }
         writeln!(
             out,

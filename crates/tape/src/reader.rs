@@ -4,9 +4,10 @@
 //! content hash, `seq`). Dense tokens and market keys are given here, in the order of the
 //! listings: the files store none.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use polydesk_domain::{Event, MarketEvent, MarketKey, Stamped, Time, Universe};
+use polydesk_domain::{Event, Interruption, MarketEvent, MarketKey, Stamped, Time, Universe};
 
 use crate::kind::Kind;
 use crate::merge::{Block, BlockSlot, Blocks, Partition, VACANT_SOURCE};
@@ -25,6 +26,14 @@ struct Lane {
     keys: Vec<Option<MarketKey>>,
     next: usize,
     given: u64,
+    /// Markets that it listed and nobody delisted.
+    markets: BTreeSet<MarketKey>,
+    /// `at` of its last row, once given.
+    last: Option<i64>,
+    /// Whether no row follows.
+    ended: bool,
+    /// Whether its markets count as its no longer: they were interrupted after its end.
+    retired: bool,
 }
 
 /// One or several native tapes as one ordered stream.
@@ -33,12 +42,17 @@ struct Lane {
 /// for this reader's stream only. A delisted market's key is not used again, and a market that one of
 /// several tapes delists is over for all of them. `Stamped.seq` is the stored one when a single tape is
 /// read, and the position in the merged stream when several are.
+///
+/// Where a tape ends and others go on for longer than its [`Certificate::silence`], the stream is interrupted in the
+/// markets that no other tape carries on: what stood there when the recording ended is not known to stand.
 pub struct TapeReader {
     lanes: Vec<Lane>,
     universe: Universe,
     position: u64,
     /// The tape of the last event.
     source: usize,
+    /// When the first of the tapes that ended has been silent for as long as it may.
+    due: i64,
     failed: bool,
 }
 
@@ -89,7 +103,14 @@ impl TapeReader {
                 return Err(TapeError::setting(&pair[1].dir, "equal to another tape", other, rule));
             }
         }
-        Ok(TapeReader { lanes, universe: Universe::new(), position: 0, source: 0, failed: false })
+        Ok(TapeReader {
+            lanes,
+            universe: Universe::new(),
+            position: 0,
+            source: 0,
+            due: i64::MAX,
+            failed: false,
+        })
     }
 
     /// What the (first) tape is.
@@ -122,18 +143,31 @@ impl TapeReader {
     fn next_of_many(&mut self) -> Result<Option<Stamped>, TapeError> {
         let mut best: Option<(i64, usize)> = None;
         for rank in 0..self.lanes.len() {
+            if self.lanes[rank].ended {
+                continue;
+            }
             match self.lanes[rank].peek(&self.universe) {
                 Ok(Some(at)) if best.is_none_or(|(earliest, _)| at < earliest) => {
                     best = Some((at, rank));
                 }
-                Ok(_) => (),
+                Ok(Some(_)) => (),
+                Ok(None) => {
+                    self.lanes[rank].ended = true;
+                    self.due = self.due.min(self.lanes[rank].due().unwrap_or(i64::MAX));
+                }
                 Err(error) => return self.fail(error),
             }
         }
-        let Some((_, rank)) = best else { return Ok(None) };
+        let Some((at, rank)) = best else { return Ok(None) };
+        if at > self.due
+            && let Some(interruption) = self.interrupt(at)
+        {
+            return Ok(Some(interruption));
+        }
         self.source = rank;
         match self.lanes[rank].take_any(&mut self.universe) {
             Ok(stamped) => {
+                self.lanes[rank].last = Some(at);
                 if let Event::Market(MarketEvent::Delisted { market }) = stamped.event {
                     self.lanes.iter_mut().for_each(|lane| lane.forget(market));
                 }
@@ -142,6 +176,32 @@ impl TapeReader {
                 Ok(Some(Stamped { seq, ..stamped }))
             }
             Err(error) => self.fail(error),
+        }
+    }
+
+    /// The next interruption that is due before `at`, in the order of time, content hash and market.
+    ///
+    /// A market is carried on by every other tape that listed it and is not silent for too long itself.
+    #[cold]
+    fn interrupt(&mut self, at: i64) -> Option<Stamped> {
+        loop {
+            let due = |(rank, lane): (usize, &Lane)| Some((lane.due()?, rank));
+            let first = self.lanes.iter().enumerate().filter_map(due).min();
+            self.due = first.map_or(i64::MAX, |(due, _)| due);
+            let (due, rank) = first.filter(|(due, _)| *due < at)?;
+            let Some(market) = self.lanes[rank].markets.pop_first() else {
+                self.lanes[rank].retired = true;
+                continue;
+            };
+            if self.lanes.iter().any(|lane| !lane.retired && lane.markets.contains(&market)) {
+                continue;
+            }
+            self.source = rank;
+            let seq = self.position;
+            self.position += 1;
+            let at = Time::from_nanos(due);
+            let event = MarketEvent::Interrupted(Interruption { market: Some(market) });
+            return Some(Stamped { at, venue_at: at, seq, event: event.into() });
         }
     }
 
@@ -206,7 +266,19 @@ impl Lane {
             keys: Vec::new(),
             next: 0,
             given: 0,
+            markets: BTreeSet::new(),
+            last: None,
+            ended: false,
+            retired: false,
         })
+    }
+
+    /// When it has been silent for as long as it may, once it has ended and until its markets were interrupted.
+    fn due(&self) -> Option<i64> {
+        if !self.ended || self.retired {
+            return None;
+        }
+        Some((Time::from_nanos(self.last?) + self.certificate.silence()?).nanos())
     }
 
     /// `at` of the next row.
@@ -288,6 +360,7 @@ impl Lane {
                     place: format!("{}: listing at seq {}", self.dir.display(), slot.row.seq),
                     source: Box::new(source),
                 })?;
+                self.markets.insert(*key);
                 for (partition, known) in self.partitions.iter().zip(&mut self.keys) {
                     if partition.market == Some(market.condition) {
                         *known = Some(*key);
@@ -305,6 +378,7 @@ impl Lane {
 
     /// The market of this key is not listed any more.
     fn forget(&mut self, key: MarketKey) {
+        self.markets.remove(&key);
         for known in &mut self.keys {
             if *known == Some(key) {
                 *known = None;

@@ -67,7 +67,7 @@ impl Sink {
         let certificate = Certificate {
             format: format.to_owned(),
             gap_threshold: gap,
-            silence_threshold: silence.unwrap_or(Span::ZERO),
+            silence_threshold: Some(silence.unwrap_or(Span::ZERO)),
             ..Certificate::default()
         };
         Sink {
@@ -269,8 +269,8 @@ impl Sink {
 
     /// The whole stream was silent for longer than is stated: whether the books still stood, nobody knows.
     fn interrupt_silence(&mut self, from: Time, to: Time) -> Result<(), TapeError> {
-        let most = self.certificate.silence_threshold;
-        if most <= Span::ZERO || from.until(to) <= most || self.writer.universe().is_empty() {
+        let Some(most) = self.certificate.silence() else { return Ok(()) };
+        if from.until(to) <= most || self.writer.universe().is_empty() {
             return Ok(());
         }
         // A minute with rows of other markets counts to its end.

@@ -171,7 +171,11 @@ pub fn write_arbitrage(seed: u64, dir: &Path) -> Result<Manifest, TapeError> {
         synthetic: true,
     };
     let mut writer = TapeWriter::create(dir, draft)?;
-    let mut certificate = Certificate { format: "synthetic".to_owned(), ..Certificate::default() };
+    let mut certificate = Certificate {
+        format: "synthetic".to_owned(),
+        silence_threshold: Some(Span::ZERO),
+        ..Certificate::default()
+    };
     certificate
         .notes
         .push("made up by a seeded generator; no market, price or trade is real".into());

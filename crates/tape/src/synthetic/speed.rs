@@ -101,7 +101,11 @@ impl Speed {
         while let Some(stamped) = source.next_event()? {
             writer.push(&stamped)?;
         }
-        let certificate = Certificate { format: "synthetic".to_owned(), ..Certificate::default() };
+        let certificate = Certificate {
+            format: "synthetic".to_owned(),
+            silence_threshold: Some(Span::ZERO),
+            ..Certificate::default()
+        };
         writer.finish(certificate)
     }
 }

@@ -77,7 +77,7 @@ fn a_silence_of_the_whole_stream_interrupts_every_book() {
         assert_eq!(told(&case.events()), want, "{name}");
         assert_eq!(seen.silences, want.len() as u64, "{name}");
         let stated = silence.unwrap_or(900);
-        assert_eq!(seen.silence_threshold, Span::secs(stated), "{name}");
+        assert_eq!(seen.silence_threshold, Some(Span::secs(stated)), "{name}");
         assert_eq!(seen.to_string().contains("silent over"), stated > 0, "{name}: {seen}");
     }
 }

@@ -7,7 +7,7 @@ use crate::common::events::{comings_and_goings, story};
 use crate::common::{all, chain};
 use polydesk_domain::{
     ClientOrderId, Event, Market, MarketEvent, MarketKey, OrderUpdate, Outcome, Price, Print,
-    Shares, Side, Stamped, Time, Token, Top,
+    Shares, Side, Span, Stamped, Time, Token, Top,
 };
 use polydesk_tape::{
     Certificate, EventSource, Manifest, ManifestDraft, TapeError, TapeReader, TapeWriter,
@@ -21,11 +21,16 @@ fn cases() -> ProptestConfig {
 }
 
 fn write(dir: &Path, events: &[Stamped]) -> Manifest {
+    write_stating(dir, events, Some(Span::ZERO))
+}
+
+/// The same with this silence threshold in its certificate.
+fn write_stating(dir: &Path, events: &[Stamped], silence_threshold: Option<Span>) -> Manifest {
     let mut writer = TapeWriter::create(dir, ManifestDraft::default()).unwrap();
     for stamped in events {
         writer.push(stamped).unwrap();
     }
-    writer.finish(Certificate::default()).unwrap()
+    writer.finish(Certificate { silence_threshold, ..Certificate::default() }).unwrap()
 }
 
 proptest! {
@@ -479,4 +484,151 @@ fn at_one_time_the_tape_of_the_smaller_hash_comes_first() {
         assert_eq!(reader.source(), place);
     }
     assert!(reader.next_event().unwrap().is_none());
+}
+
+/// A recording of one market: rows at these seconds, the first of them its listing; how long it may be silent.
+type Recording = (u64, &'static [i64], Option<i64>);
+
+/// Merges recordings and says in words what the stream gave: `12s 1 print`, market numbers and seconds.
+fn merged(recordings: &[Recording], backwards: bool) -> Vec<String> {
+    let place = tempfile::tempdir().unwrap();
+    let mut dirs = Vec::new();
+    for (index, (number, times, silence)) in recordings.iter().enumerate() {
+        let dir = place.path().join(index.to_string());
+        let row = |(seq, at): (usize, &i64)| {
+            let at = Time::from_secs(*at);
+            let market = Arc::new(Market::plain(*number, "Edge?"));
+            let event = match seq {
+                0 => Event::Market(MarketEvent::Listed { key: MarketKey(0), market }),
+                _ => print_at(0, 0).event,
+            };
+            Stamped { at, venue_at: at, seq: seq as u64, event }
+        };
+        let events: Vec<Stamped> = times.iter().enumerate().map(row).collect();
+        write_stating(&dir, &events, silence.map(Span::secs));
+        if silence.is_none() {
+            let path = dir.join("certificate.json");
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("silence_threshold"), "as tapes were before: {text}");
+        }
+        dirs.push(dir);
+    }
+    if backwards {
+        dirs.reverse();
+    }
+    let mut reader = TapeReader::open_many(&dirs).unwrap();
+    let mut seen = Vec::new();
+    while let Some(stamped) = reader.next_event().unwrap() {
+        assert_eq!(stamped.seq, seen.len() as u64);
+        assert!(reader.source() < recordings.len());
+        let number = |key: MarketKey| {
+            let condition = reader.universe().market(key).condition;
+            (0..9).find(|number| Market::plain(*number, "").condition == condition).unwrap()
+        };
+        let at = stamped.at.nanos() / 1_000_000_000;
+        let Event::Market(event) = &stamped.event else { panic!("{stamped:?}") };
+        seen.push(match event {
+            MarketEvent::Listed { key, .. } => format!("{at}s {} listed", number(*key)),
+            MarketEvent::Print(print) => format!("{at}s {}", number(print.token.market())),
+            MarketEvent::Interrupted(gap) => {
+                assert_eq!(stamped.at, stamped.venue_at);
+                format!("{at}s {} interrupted", number(gap.market.unwrap()))
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    seen
+}
+
+#[test]
+fn a_market_is_interrupted_where_its_tape_ended_and_others_go_on() {
+    for (name, recordings, want) in [
+        (
+            "not longer than it may be silent",
+            &[(1, &[0, 10][..], Some(900)), (2, &[5, 910], Some(900))][..],
+            "0s 1 listed, 5s 2 listed, 10s 1, 910s 2",
+        ),
+        (
+            "longer, at the threshold and before the row that shows it",
+            &[(1, &[0, 10], Some(900)), (2, &[5, 910, 911], Some(900))],
+            "0s 1 listed, 5s 2 listed, 10s 1, 910s 2, 910s 1 interrupted, 911s 2",
+        ),
+        (
+            "a hundred days between two tapes",
+            &[(1, &[0, 10], Some(900)), (2, &[8_640_000], Some(900))],
+            "0s 1 listed, 10s 1, 910s 1 interrupted, 8640000s 2 listed",
+        ),
+        (
+            "every tape at its own threshold, in the order of time",
+            &[(1, &[0, 10], Some(50)), (2, &[0, 20], Some(30)), (3, &[0, 99], Some(900))],
+            "0s 1 listed, 0s 2 listed, 0s 3 listed, 10s 1, 20s 2, 50s 2 interrupted, \
+             60s 1 interrupted, 99s 3",
+        ),
+        (
+            "never, where the tape says so",
+            &[(1, &[0, 10], Some(0)), (2, &[5, 100_000], Some(900))],
+            "0s 1 listed, 5s 2 listed, 10s 1, 100000s 2",
+        ),
+        (
+            "after two minutes, where the tape does not say",
+            &[(1, &[0, 10], None), (2, &[5, 130, 131], Some(0))],
+            "0s 1 listed, 5s 2 listed, 10s 1, 130s 2, 130s 1 interrupted, 131s 2",
+        ),
+        (
+            "between two tapes of one market",
+            &[(1, &[0, 10], Some(60)), (1, &[100, 110], Some(60))],
+            "0s 1 listed, 10s 1, 70s 1 interrupted, 100s 1 listed, 110s 1",
+        ),
+        (
+            "two tapes of one market follow on each other",
+            &[(1, &[0, 10], Some(60)), (1, &[70, 300], Some(60)), (2, &[0, 400], Some(0))],
+            "0s 1 listed, 0s 2 listed, 10s 1, 70s 1 listed, 300s 1, 360s 1 interrupted, 400s 2",
+        ),
+        (
+            "the longer of two tapes of one market carries it on",
+            &[(1, &[0, 10], Some(60)), (1, &[5, 300], Some(60)), (2, &[0, 400], Some(0))],
+            "0s 1 listed, 0s 2 listed, 5s 1 listed, 10s 1, 300s 1, 360s 1 interrupted, 400s 2",
+        ),
+        (
+            "nothing follows the last row of all",
+            &[(1, &[0, 10], Some(60)), (2, &[0, 20], Some(60))],
+            "0s 1 listed, 0s 2 listed, 10s 1, 20s 2",
+        ),
+    ] {
+        // Rows of one time come in the order of content hashes: sorted here, as no case depends on it.
+        let mut seen = [false, true].map(|backwards| merged(recordings, backwards));
+        assert_eq!(seen[0], seen[1], "{name}: the order of the folders");
+        seen[0].sort_by_key(|row| row.split('s').next().unwrap().parse::<i64>().unwrap());
+        let mut want: Vec<&str> = want.split(", ").map(str::trim).collect();
+        let at = |row: &str| row.split('s').next().unwrap().to_owned();
+        for rows in seen[0].chunk_by_mut(|one, two| at(one) == at(two)) {
+            rows.sort_by_key(|row| (row.ends_with("interrupted"), row.clone()));
+        }
+        for rows in want.chunk_by_mut(|one, two| at(one) == at(two)) {
+            rows.sort_by_key(|row| (row.ends_with("interrupted"), *row));
+        }
+        assert_eq!(seen[0], want, "{name}");
+    }
+}
+
+#[test]
+fn a_delisted_market_is_not_interrupted() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |seconds, stamped: Stamped| {
+        let at = Time::from_secs(seconds);
+        Stamped { at, venue_at: at, ..stamped }
+    };
+    let gone = Event::Market(MarketEvent::Delisted { market: MarketKey(0) });
+    let over = [at(0, listing(0, 0)), at(9, Stamped { event: gone, ..listing(0, 1) })];
+    let other = Event::Market(MarketEvent::Listed {
+        key: MarketKey(0),
+        market: Arc::new(Market::plain(2, "Other?")),
+    });
+    let later = [at(500, Stamped { event: other, ..listing(0, 0) })];
+    let dirs = ["over", "later"].map(|name| place.path().join(name));
+    write_stating(&dirs[0], &over, Some(Span::secs(60)));
+    write_stating(&dirs[1], &later, Some(Span::secs(60)));
+    let seen = all(TapeReader::open_many(&dirs).unwrap());
+    let times: Vec<i64> = seen.iter().map(|row| row.at.nanos() / 1_000_000_000).collect();
+    assert_eq!(times, [0, 9, 500], "{seen:?}");
 }
