@@ -15,6 +15,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use crate::checksum::ReadCheck;
 use crate::row::TapeRow;
 use crate::{TapeError, schema};
 
@@ -87,6 +88,8 @@ pub(crate) struct PartReader {
     group: usize,
     open: Option<Group>,
     batch: Batch,
+    /// The checksum of its bytes, until its end is reached.
+    check: Option<ReadCheck>,
     /// Positions of the long and small columns in the file.
     longs: [usize; 4],
     ints: [usize; 6],
@@ -94,7 +97,8 @@ pub(crate) struct PartReader {
 }
 
 impl PartReader {
-    pub fn open(path: &Path) -> Result<PartReader, TapeError> {
+    /// `checksum`: what its bytes are to hash to when its end is reached; absent: they are not hashed.
+    pub fn open(path: &Path, checksum: Option<String>) -> Result<PartReader, TapeError> {
         let mut file = File::open(path).map_err(TapeError::io(path, "opening"))?;
         let metadata = ParquetMetaDataReader::new()
             .parse_and_finish(&file)
@@ -114,6 +118,7 @@ impl PartReader {
             group: 0,
             open: None,
             batch: Batch::default(),
+            check: checksum.map(ReadCheck::new),
             longs: [0, 1, 2, 7],
             ints: [3, 4, 5, 6, 8, 9],
             payload: 10,
@@ -163,7 +168,7 @@ impl PartReader {
             if self.open.as_ref().is_none_or(|group| group.left == 0) {
                 self.open = None;
                 if self.group >= self.metadata.num_row_groups() {
-                    return Ok(false);
+                    return self.check_bytes().map(|()| false);
                 }
                 let group = self.group;
                 self.group += 1;
@@ -187,6 +192,18 @@ impl PartReader {
             self.group = usize::MAX;
             return Err(TapeError::corrupt(&self.path, place, problem));
         }
+    }
+
+    /// At the end of the file: whether its bytes are what the manifest says.
+    fn check_bytes(&mut self) -> Result<(), TapeError> {
+        let Some(check) = self.check.take() else { return Ok(()) };
+        let differs = check.differs(&mut self.file);
+        let Some((found, stated)) = differs.map_err(TapeError::io(&self.path, "reading"))? else {
+            return Ok(());
+        };
+        let problem =
+            format!("its bytes hash to {found}, the manifest says {stated}: copy it again");
+        Err(TapeError::corrupt(&self.path, "its checksum", problem))
     }
 
     fn open_group(&mut self, index: usize) -> Result<Group, TapeError> {
@@ -214,6 +231,10 @@ impl PartReader {
         let mut bytes = vec![0; (end - start) as usize];
         self.file.seek(SeekFrom::Start(start)).map_err(TapeError::io(&self.path, "reading"))?;
         self.file.read_exact(&mut bytes).map_err(TapeError::io(&self.path, "reading"))?;
+        if let Some(check) = &mut self.check {
+            let taken = check.part(&mut self.file, start, &bytes);
+            taken.map_err(|error| TapeError::corrupt(&self.path, place(), error))?;
+        }
         let window = Arc::new(Window { start, bytes: bytes.into() });
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
         let pages = |column: usize| -> Result<Box<dyn PageReader>, TapeError> {

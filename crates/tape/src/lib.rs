@@ -54,6 +54,7 @@
 //! ```
 
 mod certificate;
+mod checksum;
 mod columns;
 mod error;
 mod import;
@@ -70,6 +71,7 @@ pub mod synthetic;
 mod writer;
 
 pub use certificate::{AssumedFact, Certificate, Reject, SilentSpan, Truncation};
+pub use checksum::{Checksums, FILES_V1};
 pub use error::TapeError;
 pub use import::{Format, ImportJob, import, overlay_template};
 pub use kind::Kind;

@@ -7,6 +7,7 @@ use polydesk_domain::{ConditionId, Time, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::TapeError;
+use crate::checksum::Checksums;
 
 /// Version of the Parquet schema and of the folder's layout.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -80,6 +81,9 @@ pub struct Manifest {
     /// SHA-256 over every row in stream order, in lower-case hex: equal exactly when two tapes hold
     /// the same rows, whatever the Parquet encoding. See [`crate::content_hash`].
     pub content_sha256: String,
+    /// Checksums of the files' bytes; absent on tapes made before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<Checksums>,
     /// Where the data came from.
     pub source: String,
     /// Under which licence it may be passed on.

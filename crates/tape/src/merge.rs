@@ -12,7 +12,9 @@ use parquet::data_type::ByteArray;
 use polydesk_domain::ConditionId;
 use sha2::{Digest, Sha256};
 
+use crate::checksum::hex;
 use crate::columns::PartReader;
+use crate::manifest::MANIFEST_FILE;
 use crate::row::TapeRow;
 use crate::{Manifest, TapeError, schema};
 
@@ -97,10 +99,18 @@ struct Source {
     failed: bool,
 }
 
+/// A file of a day: its path in the folder, its market, and the checksum that its bytes are checked against.
+#[derive(Clone)]
+struct DayFile {
+    relative: String,
+    market: Option<ConditionId>,
+    checksum: Option<String>,
+}
+
 /// The merge itself.
 pub(crate) struct Merge {
     dir: PathBuf,
-    days: VecDeque<Vec<(String, Option<ConditionId>)>>,
+    days: VecDeque<Vec<DayFile>>,
     sources: Vec<Source>,
     partitions: Vec<Partition>,
     begun: bool,
@@ -143,8 +153,19 @@ impl RowHash {
     /// In hexadecimal digits.
     pub fn finish(mut self) -> String {
         self.hash.update(&self.buffer);
-        self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.hash)
     }
+}
+
+/// What is checked while a tape is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checks {
+    /// Nothing: this process has checked the tape before.
+    Nothing,
+    /// The checksums of its files, where it states them; else the content hash.
+    Stated,
+    /// Both.
+    Rows,
 }
 
 /// Blocks of one tape, made ahead where a thread can be had.
@@ -154,8 +175,15 @@ pub(crate) enum Blocks {
 }
 
 impl Blocks {
-    /// `hashes`: whether the last block is to carry the content hash.
-    pub fn start(dir: PathBuf, manifest: &Manifest, hashes: bool) -> Result<Blocks, TapeError> {
+    /// `checks`: what is hashed on the way. With rows, the last block carries the content hash.
+    pub fn start(dir: PathBuf, manifest: &Manifest, checks: Checks) -> Result<Blocks, TapeError> {
+        let checksums = manifest.checksums.as_ref();
+        if let Some(checksums) = checksums {
+            let content = (manifest.content_sha256.as_str(), manifest.rows);
+            checksums.check(&dir.join(MANIFEST_FILE), content, &manifest.files)?;
+        }
+        let by_file = checksums.filter(|_| checks != Checks::Nothing);
+        let hashes = checks == Checks::Rows || (checks == Checks::Stated && checksums.is_none());
         let mut days = std::collections::BTreeMap::<_, Vec<_>>::new();
         for relative in &manifest.files {
             let (day, market) = schema::parse_path(&dir, relative)?;
@@ -164,7 +192,9 @@ impl Blocks {
                 let problem = "the manifest names it, but it is not there; copy the whole folder";
                 return Err(TapeError::corrupt(&path, "its place", problem));
             }
-            days.entry(day).or_default().push((relative.clone(), market));
+            let checksum = by_file.and_then(|sums| sums.files.get(relative)).cloned();
+            let file = DayFile { relative: relative.clone(), market, checksum };
+            days.entry(day).or_default().push(file);
         }
         let merge = || Merge {
             dir: dir.clone(),
@@ -292,9 +322,9 @@ impl Merge {
         self.sources.clear();
         self.partitions.clear();
         self.begun = false;
-        for (relative, market) in files {
+        for DayFile { relative, market, checksum } in files {
             let path = self.dir.join(&relative);
-            let reader = PartReader::open(&path)?;
+            let reader = PartReader::open(&path, checksum)?;
             self.sources.push(Source { reader, given: None, failed: false });
             self.partitions.push(Partition { path, market });
         }

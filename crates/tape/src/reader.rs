@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use polydesk_domain::{Event, Interruption, MarketEvent, MarketKey, Stamped, Time, Universe};
 
 use crate::kind::Kind;
-use crate::merge::{Block, BlockSlot, Blocks, Partition, VACANT_SOURCE};
+use crate::merge::{Block, BlockSlot, Blocks, Checks, Partition, VACANT_SOURCE};
 use crate::row;
 use crate::{Certificate, EventSource, Manifest, TapeError};
 
@@ -57,9 +57,9 @@ pub struct TapeReader {
 }
 
 impl TapeReader {
-    /// Opens one tape. Its rows are hashed on the way: where they are not what the manifest says, the stream ends
-    /// with an error instead of its end. A flipped bit inside a column may show nowhere else, as Parquet pages
-    /// carry no checksum.
+    /// Opens one tape. Its bytes are hashed on the way (its rows, where the manifest has no checksums): where they
+    /// are not what the manifest says, the stream ends with an error instead of its end. A flipped bit inside a
+    /// column may show nowhere else, as Parquet pages carry no checksum.
     ///
     /// # Errors
     /// No tape, an unfinished one, another schema version, or a missing file.
@@ -72,7 +72,7 @@ impl TapeReader {
     /// # Errors
     /// As [`TapeReader::open`], no tape was named, or one of them twice.
     pub fn open_many(dirs: &[PathBuf]) -> Result<TapeReader, TapeError> {
-        TapeReader::open_lanes(dirs, true)
+        TapeReader::open_lanes(dirs, Checks::Stated)
     }
 
     /// The same without the hash: for reading again what this process has read to its end before.
@@ -80,10 +80,15 @@ impl TapeReader {
     /// # Errors
     /// As [`TapeReader::open_many`].
     pub fn open_again(dirs: &[PathBuf]) -> Result<TapeReader, TapeError> {
-        TapeReader::open_lanes(dirs, false)
+        TapeReader::open_lanes(dirs, Checks::Nothing)
     }
 
-    fn open_lanes(dirs: &[PathBuf], hashes: bool) -> Result<TapeReader, TapeError> {
+    /// Opens one tape for a reading that checks its content hash, whatever else it states.
+    pub(crate) fn open_rows(dir: &Path) -> Result<TapeReader, TapeError> {
+        TapeReader::open_lanes(&[dir.to_owned()], Checks::Rows)
+    }
+
+    fn open_lanes(dirs: &[PathBuf], checks: Checks) -> Result<TapeReader, TapeError> {
         if dirs.is_empty() {
             return Err(TapeError::Empty {
                 path: PathBuf::new(),
@@ -92,7 +97,7 @@ impl TapeReader {
         }
         let mut lanes = Vec::new();
         for dir in dirs {
-            lanes.push(Lane::open(dir, hashes)?);
+            lanes.push(Lane::open(dir, checks)?);
         }
         // Rows of one time come in an order of their own, whatever the order in which the tapes are named.
         lanes.sort_by(|one, two| one.manifest.content_sha256.cmp(&two.manifest.content_sha256));
@@ -252,10 +257,10 @@ impl EventSource for TapeReader {
 }
 
 impl Lane {
-    fn open(dir: &Path, hashes: bool) -> Result<Lane, TapeError> {
+    fn open(dir: &Path, checks: Checks) -> Result<Lane, TapeError> {
         let manifest = Manifest::read(dir)?;
         let certificate = Certificate::read(dir)?;
-        let blocks = Blocks::start(dir.to_owned(), &manifest, hashes)?;
+        let blocks = Blocks::start(dir.to_owned(), &manifest, checks)?;
         Ok(Lane {
             dir: dir.to_owned(),
             manifest,

@@ -11,6 +11,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
 use polydesk_domain::{ConditionId, Event, Market, MarketEvent, Stamped, Time, Universe};
 
+use crate::checksum::{Checksums, HashedFile};
 use crate::kind::Kind;
 use crate::manifest::{
     CERTIFICATE_FILE, MANIFEST_FILE, Manifest, ManifestDraft, MarketSummary, REJECTS_FILE,
@@ -42,6 +43,8 @@ pub struct TapeWriter {
     parts: BTreeMap<Option<ConditionId>, Part>,
     part_numbers: BTreeMap<(String, Option<ConditionId>), u32>,
     files: BTreeSet<String>,
+    /// Checksums of the files that are finished.
+    checksums: BTreeMap<String, String>,
     day: Option<(i64, String)>,
     last: Option<(Time, u64)>,
     pub(crate) span: Option<TimeSpan>,
@@ -73,7 +76,9 @@ pub enum Unfinished {
 /// The buffered columns and the open file of one partition.
 struct Part {
     path: PathBuf,
-    file: SerializedFileWriter<File>,
+    /// The path in the manifest.
+    relative: String,
+    file: SerializedFileWriter<HashedFile>,
     rows: Vec<TapeRow>,
     /// Payloads with the rows they belong to: most rows have none.
     payloads: Vec<(usize, String)>,
@@ -116,6 +121,7 @@ impl TapeWriter {
             parts: BTreeMap::new(),
             part_numbers: BTreeMap::new(),
             files: BTreeSet::new(),
+            checksums: BTreeMap::new(),
             day: None,
             last: None,
             span: None,
@@ -234,10 +240,12 @@ impl TapeWriter {
                 rows: self.rows_of.get(&Some(market.condition)).copied().unwrap_or(0),
             });
         }
+        let content_sha256 = self.hash.finish();
         let manifest = Manifest {
             schema_version: SCHEMA_VERSION,
             name: self.draft.name,
-            content_sha256: self.hash.finish(),
+            checksums: Some(Checksums::seal(self.checksums, &content_sha256, self.rows)),
+            content_sha256,
             source: self.draft.source,
             licence: self.draft.licence,
             span: self.span,
@@ -295,7 +303,8 @@ impl TapeWriter {
                 && let Some(part) = self.parts.remove(&key)
             {
                 self.buffered -= part.bytes;
-                part.close()?;
+                let (relative, checksum) = part.close()?;
+                self.checksums.insert(relative, checksum);
             }
         }
         let day = self.day.as_ref().map_or_else(String::new, |(_, name)| name.clone());
@@ -309,11 +318,19 @@ impl TapeWriter {
         let path = self.dir.join(&relative);
         let file = File::create(&path).map_err(TapeError::io(&path, "creating"))?;
         let properties = schema::properties(market.as_ref());
-        let file = SerializedFileWriter::new(file, self.schema.clone(), properties)
-            .map_err(|error| TapeError::corrupt(&path, "its start", error))?;
-        self.files.insert(relative);
-        let part =
-            Part { path, file, rows: Vec::new(), payloads: Vec::new(), bytes: 0, used: self.rows };
+        let file =
+            SerializedFileWriter::new(HashedFile::new(file), self.schema.clone(), properties)
+                .map_err(|error| TapeError::corrupt(&path, "its start", error))?;
+        self.files.insert(relative.clone());
+        let part = Part {
+            path,
+            relative,
+            file,
+            rows: Vec::new(),
+            payloads: Vec::new(),
+            bytes: 0,
+            used: self.rows,
+        };
         self.parts.insert(market, part);
         Ok(())
     }
@@ -321,7 +338,8 @@ impl TapeWriter {
     fn close_all(&mut self) -> Result<(), TapeError> {
         self.buffered = 0;
         for (_, part) in std::mem::take(&mut self.parts) {
-            part.close()?;
+            let (relative, checksum) = part.close()?;
+            self.checksums.insert(relative, checksum);
         }
         Ok(())
     }
@@ -388,11 +406,13 @@ impl Part {
         Ok(())
     }
 
-    fn close(mut self) -> Result<(), TapeError> {
+    /// Finishes the file: its path in the manifest and the checksum of its bytes.
+    fn close(mut self) -> Result<(String, String), TapeError> {
         self.flush()?;
         let path = self.path;
-        self.file.close().map_err(|error| TapeError::corrupt(&path, "its end", error))?;
-        Ok(())
+        let file =
+            self.file.into_inner().map_err(|error| TapeError::corrupt(&path, "its end", error))?;
+        Ok((self.relative, file.checksum()))
     }
 }
 
@@ -430,12 +450,12 @@ pub fn content_hash(source: &mut dyn crate::EventSource) -> Result<String, TapeE
     Ok(hash.finish())
 }
 
-/// Reads a whole tape, which checks its rows against the manifest.
+/// Reads a whole tape, which checks its rows and bytes against the manifest.
 ///
 /// # Errors
 /// As reading: at the end the content hash differs.
 pub fn verify(dir: &Path) -> Result<(), TapeError> {
-    let mut reader = crate::TapeReader::open(dir)?;
+    let mut reader = crate::TapeReader::open_rows(dir)?;
     while crate::EventSource::next_event(&mut reader)?.is_some() {}
     Ok(())
 }

@@ -113,13 +113,50 @@ proptest! {
         let at = byte.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] ^= flip }
         std::fs::write(&path, bytes).unwrap();
-        // No panic, and no error without a place. Parquet pages carry no sum, so some flips are read
-        // as other values: then the content hash shows it.
+        // No panic, no error without a place, and no byte that does not count.
+        let (rows, error) = drain(&dir);
+        let error = error.expect("a damaged file was read to its end");
+        prop_assert!(error.contains("tape"), "{}", error);
+        prop_assert!(rows <= events.len());
+        // Parquet pages carry no sum, so without checksums some flips are read as other values: then the
+        // content hash shows it.
+        without_checksums(&dir);
         match verify(&dir) {
             Ok(()) => prop_assert_eq!(all(TapeReader::open(&dir).unwrap()), events),
             Err(error) => prop_assert!(chain(&error).contains("tape"), "{}", chain(&error)),
         }
     }
+}
+
+/// Reads a tape to its end or to an error: rows before it, and its text.
+fn drain(dir: &Path) -> (usize, Option<String>) {
+    let mut reader = match TapeReader::open(dir) {
+        Ok(reader) => reader,
+        Err(error) => return (0, Some(chain(&error))),
+    };
+    let mut rows = 0;
+    loop {
+        match reader.next_event() {
+            Ok(Some(_)) => rows += 1,
+            Ok(None) => return (rows, None),
+            Err(error) => return (rows, Some(chain(&error))),
+        }
+    }
+}
+
+/// Changes a tape's manifest as JSON.
+fn edit(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = dir.join("manifest.json");
+    let mut value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(&path, value.to_string()).unwrap();
+}
+
+/// Makes a tape as they were before files had checksums.
+fn without_checksums(dir: &Path) {
+    edit(dir, |manifest| {
+        assert!(manifest.as_object_mut().unwrap().remove("checksums").is_some());
+    });
 }
 
 fn small() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -161,26 +198,90 @@ fn another_schema_version_is_refused_by_name() {
 #[test]
 fn a_tape_that_is_not_what_its_manifest_says_ends_with_an_error() {
     let (_place, dir) = small();
+    without_checksums(&dir);
     let path = dir.join("manifest.json");
     let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(drain(&dir), (100_002, None));
     let hash = Manifest::read(&dir).unwrap().content_sha256;
     std::fs::write(&path, text.replace(&hash, &hash.replace(&hash[..1], "x"))).unwrap();
-    let drain = |mut reader: TapeReader| {
-        let mut rows = 0;
-        loop {
-            match reader.next_event() {
-                Ok(Some(_)) => rows += 1,
-                Ok(None) => return (rows, None),
-                Err(error) => return (rows, Some(error.to_string())),
-            }
-        }
-    };
-    let (rows, error) = drain(TapeReader::open(&dir).unwrap());
+    let (rows, error) = drain(&dir);
     let error = error.unwrap();
     assert!(rows > 100_000 && error.contains("content hash") && error.contains(&hash), "{error}");
     // What was verified before is read again without it.
-    assert_eq!(drain(TapeReader::open_again(std::slice::from_ref(&dir)).unwrap()), (rows, None));
+    let again = TapeReader::open_again(std::slice::from_ref(&dir)).unwrap();
+    assert_eq!(all(again).len(), rows);
     assert!(verify(&dir).is_err());
+}
+
+#[test]
+fn checksums_that_are_not_of_the_tape_are_refused_before_its_first_row() {
+    let set = |key: &'static str, to: &'static str| {
+        move |manifest: &mut serde_json::Value| manifest["checksums"][key] = to.into()
+    };
+    type Change = Box<dyn Fn(&mut serde_json::Value)>;
+    let changes: [(Change, &str); 6] = [
+        (
+            Box::new(set("form", "blake9")),
+            "form is \"blake9\", this program knows \"files-sha256-v1\"",
+        ),
+        (Box::new(set("seal", "00")), "not of this content hash"),
+        (Box::new(|manifest| manifest["content_sha256"] = "00".into()), "not of this content hash"),
+        (Box::new(|manifest| manifest["rows"] = 100_001.into()), "not of this content hash"),
+        (
+            Box::new(|manifest| {
+                let files = manifest["checksums"]["files"].as_object_mut().unwrap();
+                *files.values_mut().next().unwrap() = "00".into();
+            }),
+            "not of this content hash",
+        ),
+        (
+            Box::new(|manifest| {
+                let (hash, rows) = (manifest["content_sha256"].clone(), &manifest["rows"]);
+                let sealed = polydesk_tape::Checksums::seal(
+                    std::collections::BTreeMap::new(),
+                    hash.as_str().unwrap(),
+                    rows.as_u64().unwrap(),
+                );
+                manifest["checksums"] = serde_json::to_value(sealed).unwrap();
+            }),
+            "part-0.parquet has none",
+        ),
+    ];
+    let (_place, dir) = small();
+    let path = dir.join("manifest.json");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    for (change, want) in changes {
+        edit(&dir, change);
+        let (rows, error) = drain(&dir);
+        let error = error.unwrap();
+        assert!(rows == 0 && error.contains("checksums") && error.contains(want), "{error}");
+        let again = TapeReader::open_again(std::slice::from_ref(&dir));
+        assert!(again.is_err(), "{want}: also where bytes are not hashed");
+        std::fs::write(&path, &whole).unwrap();
+    }
+    verify(&dir).unwrap();
+}
+
+#[test]
+fn bytes_that_no_row_needs_count_too() {
+    let (_place, dir) = small();
+    let path = dir.join(&Manifest::read(&dir).unwrap().files[0]);
+    let bytes = std::fs::read(&path).unwrap();
+    // The first byte of `created_by` in the footer.
+    let at = bytes.windows(8).rposition(|window| window == b"polydesk").unwrap();
+    let mut other = bytes.clone();
+    other[at] = b'P';
+    std::fs::write(&path, &other).unwrap();
+    let (rows, error) = drain(&dir);
+    let error = error.unwrap();
+    assert!(
+        rows > 0 && error.contains("its checksum") && error.contains("copy it again"),
+        "{error}"
+    );
+    // The rows are those of the manifest, but the file is not.
+    assert!(verify(&dir).is_err());
+    without_checksums(&dir);
+    verify(&dir).unwrap();
 }
 
 /// A file of another program in the schema of a tape: one row whose payload is that many spaces, packed.

@@ -1,0 +1,168 @@
+//! Checksums over the bytes of a tape's files: what a reader checks while it reads.
+//!
+//! The content hash names what a tape holds, whatever its encoding; computing it takes longer than decoding the
+//! rows. The files' bytes are a tenth as many. Tapes without checksums are checked by their content hash.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::TapeError;
+
+/// The form that is written: SHA-256 over the bytes of each file, and a seal.
+pub const FILES_V1: &str = "files-sha256-v1";
+
+/// What the bytes of a tape's files hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checksums {
+    /// How they are computed: [`FILES_V1`]. A tape with another form is refused.
+    pub form: String,
+    /// SHA-256 of each file's bytes in lower-case hex, by its path in the manifest.
+    pub files: BTreeMap<String, String>,
+    /// SHA-256 over form, content hash, count of rows, and every path with its checksum, a line each: ties
+    /// them to the content hash.
+    pub seal: String,
+}
+
+impl Checksums {
+    /// Seals the checksums of these files to the content they hold.
+    pub fn seal(files: BTreeMap<String, String>, content_sha256: &str, rows: u64) -> Checksums {
+        let mut checksums = Checksums { form: FILES_V1.to_owned(), files, seal: String::new() };
+        checksums.seal = checksums.sealed(content_sha256, rows);
+        checksums
+    }
+
+    /// Checks everything but the bytes: the form, the seal, and that every file has a checksum.
+    ///
+    /// # Errors
+    /// Another form, a broken seal, or a file without a checksum.
+    pub fn check(
+        &self,
+        manifest: &Path,
+        (content_sha256, rows): (&str, u64),
+        files: &[String],
+    ) -> Result<(), TapeError> {
+        let refused = |problem: String| Err(TapeError::corrupt(manifest, "its checksums", problem));
+        if self.form != FILES_V1 {
+            return refused(format!(
+                "their form is {:?}, this program knows {FILES_V1:?}: use a newer one, or import again",
+                self.form
+            ));
+        }
+        if self.sealed(content_sha256, rows) != self.seal {
+            return refused("they are not of this content hash: copy the tape again".to_owned());
+        }
+        match files.iter().find(|file| !self.files.contains_key(*file)) {
+            Some(file) => refused(format!("{file} has none: copy the tape again")),
+            None => Ok(()),
+        }
+    }
+
+    fn sealed(&self, content_sha256: &str, rows: u64) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{}\n{content_sha256}\n{rows}\n", self.form));
+        for (path, checksum) in &self.files {
+            hash.update(format!("{path} {checksum}\n"));
+        }
+        hex(hash)
+    }
+}
+
+/// A finished hash in lower-case hexadecimal digits.
+pub(crate) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file that hashes what is written to it.
+pub(crate) struct HashedFile {
+    file: File,
+    hash: Sha256,
+}
+
+impl HashedFile {
+    /// A new file, written from its beginning.
+    pub fn new(file: File) -> HashedFile {
+        HashedFile { file, hash: Sha256::new() }
+    }
+
+    /// The checksum of all that was written.
+    pub fn checksum(self) -> String {
+        hex(self.hash)
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The checksum of a file that is read once from front to back, in the parts that the reader needs.
+pub(crate) struct ReadCheck {
+    hash: Sha256,
+    /// Bytes hashed so far.
+    at: u64,
+    expected: String,
+}
+
+impl ReadCheck {
+    /// Expects this checksum at the end.
+    pub fn new(expected: String) -> ReadCheck {
+        ReadCheck { hash: Sha256::new(), at: 0, expected }
+    }
+
+    /// Takes in bytes that were read from `start`, and before them what lies between.
+    ///
+    /// # Errors
+    /// The file cannot be read, or these bytes lie before others that were taken in.
+    pub fn part(&mut self, file: &mut File, start: u64, bytes: &[u8]) -> io::Result<()> {
+        if start < self.at {
+            return Err(io::Error::other("row groups overlap or stand in another order"));
+        }
+        self.skip_to(file, start)?;
+        self.hash.update(bytes);
+        self.at = start + bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes in the rest, and gives the checksum where it is not the expected one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn differs(mut self, file: &mut File) -> io::Result<Option<(String, String)>> {
+        self.skip_to(file, u64::MAX)?;
+        let found = hex(self.hash);
+        Ok((found != self.expected).then_some((found, self.expected)))
+    }
+
+    /// Reads and hashes up to `end` or the end of the file.
+    fn skip_to(&mut self, file: &mut File, end: u64) -> io::Result<()> {
+        if self.at == end {
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(self.at))?;
+        let mut rest = file.take(end - self.at);
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match rest.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.hash.update(&buffer[..read]);
+                    self.at += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
