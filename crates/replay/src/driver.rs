@@ -5,7 +5,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::Engine;
 use polydesk_sim::{Broken, Sim};
-use polydesk_tape::{EventSource, TapeError, Times, blank};
+use polydesk_tape::{EventSource, TapeError, Times};
 
 use crate::feed::{Connection, Feed};
 use crate::log::EventLog;
@@ -146,10 +146,14 @@ pub fn replay(
     let mut rows = 0;
     let mut to_progress = options.progress_every.max(1);
     let (mut exchange_at, mut last_due) = (Time::MIN, Time::MIN);
-    let mut stamped = blank();
-    while source.next_into(&mut stamped).map_err(|source| ReplayError::Tape { rows, source })? {
-        let (tape, received) = (source.source(), stamped.at);
-        exchange_at = exchange_at.max(driver.feed.sent(tape, &stamped));
+    let several = options.connections.len() > 1;
+    while source
+        .next_into(driver.feed.vacant())
+        .map_err(|source| ReplayError::Tape { rows, source })?
+    {
+        let tape = if several { source.source() } else { 0 };
+        let received = driver.feed.vacant().at;
+        exchange_at = exchange_at.max(driver.feed.sent(tape));
         if rows == 0 {
             driver.begin(exchange_at)?;
         } else {
@@ -158,10 +162,10 @@ pub fn replay(
         rows += 1;
         // What is due before this row is read from the books that it finds.
         driver.watch.recorder.exchange(driver.step.sim, exchange_at, driver.skip_silence);
-        stamped.at = exchange_at;
-        driver.step.exchange(&stamped);
-        let Stamped { venue_at, seq, event, .. } = core::mem::replace(&mut stamped, blank());
-        let arrival = driver.feed.put(tape, exchange_at, (received, venue_at, seq), event);
+        let row = driver.feed.vacant();
+        row.at = exchange_at;
+        driver.step.exchange(row);
+        let arrival = driver.feed.put(tape, received);
         last_due = last_due.max(arrival);
         to_progress -= 1;
         if to_progress == 0 {
@@ -211,7 +215,7 @@ impl Driver<'_> {
     /// Lets everything happen that is due before `until`.
     fn run_until(&mut self, until: Time) -> Result<(), ReplayError> {
         loop {
-            let feed = self.feed.front().map_or(Time::MAX, |stamped| stamped.at);
+            let feed = self.feed.next_at();
             let exchange = self.step.next_due().unwrap_or(Time::MAX);
             let mut wake = self.wake;
             if feed == Time::MAX && exchange == Time::MAX {
@@ -241,9 +245,7 @@ impl Driver<'_> {
                 // Handled where it stands: taking it out first would copy it once more.
                 self.step.market(stamped, &mut self.watch)?;
                 self.wake = self.step.engine.next_wake();
-                if let Some(handled) = self.feed.pop_front() {
-                    handled.event.discard();
-                }
+                self.feed.pop_front();
             }
         }
     }

@@ -150,13 +150,18 @@ impl Recorder {
 
     /// The exchange is about to take a row at `at`: middles that were due before are read from the books as
     /// they stand. In a silence longer than `silence` nothing is known of later prices.
-    #[inline]
+    #[inline(always)]
     pub fn exchange(&mut self, sim: &Sim, at: Time, silence: Span) {
         self.matches(sim);
         let last = self.last_row.replace(at).unwrap_or(at);
-        if self.pending.is_empty() {
-            return;
+        if !self.pending.is_empty() {
+            self.read_due(sim, (last, at), silence);
         }
+    }
+
+    /// Reads the middles that were due between two rows.
+    #[inline(never)]
+    fn read_due(&mut self, sim: &Sim, (last, at): (Time, Time), silence: Span) {
         let known_until = if last.until(at) > silence { last + Span::nanos(1) } else { at };
         while let Some((&(due, trade, slot), &token)) = self.pending.first_key_value() {
             if due >= at {

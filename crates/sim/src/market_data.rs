@@ -130,9 +130,13 @@ impl Sim {
             }
         }
         self.expire_moves(key, self.now);
-        let Some(book) = self.books.get(key) else { return false };
-        self.slots[key.index()].enter_batch(book, self.now, venue_at);
-        if self.slots[key.index()].concerns_us() {
+        let slot = &mut self.slots[key.index()];
+        if !slot.batch.open {
+            let Some(book) = self.books.get(key) else { return false };
+            slot.open_batch(book, venue_at);
+        }
+        slot.batch.last_at = self.now;
+        if slot.concerns_us() {
             self.track(key);
         }
         true
@@ -148,19 +152,17 @@ impl Sim {
         }
         let (row, now) = (self.rows, self.times(stamped));
         let Sim { books, slots, .. } = self;
+        let slot = &mut slots[key.index()];
         books.apply(
             stamped,
             #[inline(always)]
-            |key, level| {
-                if let Some(slot) = slots.get_mut(key.index()) {
-                    if level.before.is_zero() {
-                        slot.stated.state(level.outcome, level.price, level.after);
-                    }
-                    slot.touched(level, row, now);
+            |_, level| {
+                if level.before.is_zero() {
+                    slot.stated.state(level.outcome, level.price, level.after);
                 }
+                slot.touched(level, row, now);
             },
         );
-        let slot = &mut self.slots[key.index()];
         if let Event::Market(MarketEvent::Level(change)) = &stamped.event {
             slot.levels_seen = true;
             if change.size.is_zero() {
@@ -231,7 +233,7 @@ impl Sim {
     #[inline]
     fn times(&self, stamped: &Stamped) -> Now {
         let window = self.config.matching.netting_window;
-        Now { at: self.now, venue_at: stamped.venue_at, window }
+        Now { at: self.now, venue_at: stamped.venue_at, window, wait: self.netting_wait }
     }
 
     fn take_print(&mut self, print: &Print, venue_at: Time) {
@@ -402,8 +404,15 @@ impl Sim {
     }
 
     /// Counts decreases that no print has explained within the wait before `now` as cancels.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn expire_moves(&mut self, key: MarketKey, now: Time) {
+        if self.slots[key.index()].expires(now) {
+            self.expire_due_moves(key, now);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_due_moves(&mut self, key: MarketKey, now: Time) {
         let (wait, most) = (self.netting_wait, self.config.matching.netting_wait_most);
         let slot = &mut self.slots[key.index()];
         slot.forget_prints(now, wait);

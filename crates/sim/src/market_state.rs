@@ -63,6 +63,8 @@ pub(crate) struct Now {
     pub(crate) at: Time,
     pub(crate) venue_at: Time,
     pub(crate) window: Span,
+    /// How long a decrease waits for a print.
+    pub(crate) wait: Span,
 }
 
 /// What is netted: its level, its venue time and how far apart both may be there.
@@ -127,6 +129,8 @@ pub(crate) struct MarketSlot {
     pub(crate) decreases: VecDeque<Move>,
     /// How many of the first of them no print explained in time: they counted as cancels.
     pub(crate) cancels: usize,
+    /// Until then none of the others has waited long enough. It may be too early: the wait only grows.
+    cancel_due: Time,
     /// Prints within the netting window with a part that no decrease explains.
     printed: Vec<Move>,
     /// Parts of the row's decreases that earlier prints explain: their rows are those of the prints.
@@ -167,6 +171,7 @@ impl MarketSlot {
             shrank: false,
             decreases: VecDeque::new(),
             cancels: 0,
+            cancel_due: Time::MAX,
             printed: Vec::new(),
             explained: Vec::new(),
             batch: Batch {
@@ -286,6 +291,7 @@ impl MarketSlot {
         self.stated.clear();
         self.decreases.clear();
         self.cancels = 0;
+        self.cancel_due = Time::MAX;
         self.printed.clear();
         self.queues_open = !self.resting.is_empty();
     }
@@ -305,6 +311,9 @@ impl MarketSlot {
         }
         if gone.is_zero() {
             return;
+        }
+        if self.cancels == self.decreases.len() {
+            self.cancel_due = now.at + now.wait;
         }
         self.decreases.push_back(Move {
             ladder: level.outcome,
@@ -345,10 +354,22 @@ impl MarketSlot {
         }
     }
 
+    /// Whether a decrease or a print may have waited long enough by `now`.
+    #[inline(always)]
+    pub(crate) fn expires(&self, now: Time) -> bool {
+        now > self.cancel_due || !self.printed.is_empty()
+    }
+
+    /// Sets when the next decrease has waited for long enough.
+    fn wait_for_next(&mut self, wait: Span) {
+        self.cancel_due = self.decreases.get(self.cancels).map_or(Time::MAX, |step| step.at + wait);
+    }
+
     /// The oldest decrease that is older than `wait` and did not count as a cancel yet; from now on it does.
     /// With it those are forgotten that are older than `most`.
     #[inline]
     pub(crate) fn next_cancel(&mut self, now: Time, wait: Span, most: Span) -> Option<Move> {
+        self.wait_for_next(wait);
         let step = *self.decreases.get(self.cancels)?;
         if step.at.until(now) <= wait {
             return None;
@@ -370,6 +391,7 @@ impl MarketSlot {
         while self.decreases.get(self.cancels).is_some_and(|step| step.at.until(now) > wait) {
             self.cancels += 1;
         }
+        self.wait_for_next(wait);
         if self.cancels == before {
             return;
         }
@@ -393,16 +415,12 @@ impl MarketSlot {
         left_at(self.decreases.range(self.cancels..), ladder, price)
     }
 
-    /// Begins a batch if none is open, and puts the row's times into it.
+    /// Begins a batch.
     #[inline]
-    pub(crate) fn enter_batch(&mut self, book: &Book, at: Time, venue_at: Time) {
-        if !self.batch.open {
-            self.batch.open = true;
-            self.batch.venue_at = venue_at;
-            self.batch.before =
-                [book.best_bid_price(Outcome::Yes), book.best_bid_price(Outcome::No)];
-        }
-        self.batch.last_at = at;
+    pub(crate) fn open_batch(&mut self, book: &Book, venue_at: Time) {
+        self.batch.open = true;
+        self.batch.venue_at = venue_at;
+        self.batch.before = [book.best_bid_price(Outcome::Yes), book.best_bid_price(Outcome::No)];
     }
 }
 
