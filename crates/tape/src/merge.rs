@@ -235,6 +235,8 @@ impl Blocks {
                 used
             }
             Blocks::Ahead { full, empty } => {
+                // Payloads share the memory of their page: what waits to be filled holds none.
+                used.payloads.clear();
                 // A thread that ended has sent its last block before.
                 let _ = empty.send(used);
                 full.recv().unwrap_or_else(|_| Block { last: true, ..Block::nothing() })

@@ -29,6 +29,10 @@ pub(crate) const NO_MARKET: &str = "none";
 /// Rows of one row group: small enough that a hundred open markets stay in bounded memory.
 pub(crate) const GROUP_ROWS: usize = 16_384;
 const PAGE_ROWS: usize = 4_096;
+/// A page of snapshots is closed at this size: a reader unpacks a page as a whole, and one of each market.
+const PAGE_BYTES: usize = 128 * 1024;
+/// Payloads handed to the writer at once: only in between does it look at the page's size.
+pub(crate) const PAYLOADS_AT_ONCE: usize = 128;
 /// Bytes of one row's payload: a book with ten thousand levels has less than a tenth.
 pub(crate) const MAX_PAYLOAD: usize = 8 * 1024 * 1024;
 /// Bytes that one column of a row group may unpack to: more than the writer buffers, and little enough that a
@@ -83,6 +87,7 @@ pub(crate) fn properties(market: Option<&ConditionId>) -> WriterPropertiesPtr {
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_write_batch_size(PAGE_ROWS)
         .set_dictionary_page_size_limit(32 * 1024)
         .set_key_value_metadata(Some(metadata));

@@ -394,7 +394,13 @@ impl Part {
                     levels[row] = 1;
                     texts.push(ByteArray::from(text.into_bytes()));
                 }
-                column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
+                let mut texts = texts.as_slice();
+                for levels in levels.chunks(schema::PAYLOADS_AT_ONCE) {
+                    let here = levels.iter().filter(|level| **level == 1).count();
+                    let (now, rest) = texts.split_at(here);
+                    column.typed::<ByteArrayType>().write_batch(now, Some(levels), None)?;
+                    texts = rest;
+                }
             } else if longs.is_empty() {
                 column.typed::<Int32Type>().write_batch(&ints, None, None)?;
             } else {
