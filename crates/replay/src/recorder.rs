@@ -267,6 +267,7 @@ impl Recorder {
         // A match of the last row's batch comes after the last row.
         self.matches(sim);
         let known = sim.universe().token(&fill.token).and_then(|token| sim.double_mid(token));
+        grow_slowly(&mut self.out.fills);
         self.out.fills.push(FillRow {
             at,
             fill: fill.clone(),
@@ -399,18 +400,30 @@ impl Curve {
             self.close();
         }
         if self.points.len() > MOST_POINTS {
-            let all = core::mem::take(&mut self.points);
-            for four in all.chunks(4) {
-                let low = four.iter().min_by_key(|point| point.equity).copied();
-                let high = four.iter().max_by_key(|point| point.equity).copied();
-                self.points.extend(ordered(low.into_iter().chain(high)));
-            }
+            self.thin();
             self.width = if self.width <= 1 { 4 } else { self.width * 2 };
         }
     }
 
+    /// Of each four points the lowest and the highest stay, in the memory that all had.
+    fn thin(&mut self) {
+        let mut kept = 0;
+        for begin in (0..self.points.len()).step_by(4) {
+            let four = &self.points[begin..(begin + 4).min(self.points.len())];
+            let low = four.iter().min_by_key(|point| point.equity).copied();
+            let high = four.iter().max_by_key(|point| point.equity).copied();
+            // At most as many as were read: nothing is written over before it was looked at.
+            for point in ordered(low.into_iter().chain(high)) {
+                self.points[kept] = point;
+                kept += 1;
+            }
+        }
+        self.points.truncate(kept);
+    }
+
     fn close(&mut self) {
         if let Some((_, low, high)) = self.open.take() {
+            grow_slowly(&mut self.points);
             self.points.extend(ordered([low, high].into_iter()));
         }
     }
@@ -418,6 +431,13 @@ impl Curve {
     fn finish(mut self) -> Vec<EquityPoint> {
         self.close();
         self.points
+    }
+}
+
+/// Makes room for a few more entries, where a list would double: a long run ends with lists that are full.
+fn grow_slowly<T>(list: &mut Vec<T>) {
+    if list.capacity() - list.len() < 2 {
+        list.reserve_exact((list.len() / 8).max(64));
     }
 }
 

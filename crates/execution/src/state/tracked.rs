@@ -5,9 +5,12 @@ use std::ops::Bound;
 
 /// Entries by key. The only mutable access marks the key, so no change can be forgotten; the marked
 /// entries are what a restart needs of an event.
+///
+/// Values are boxed: a tree of keys in rising order is half empty, and with values as large as an order the empty
+/// half would be most of what a long run keeps.
 #[derive(Debug, Clone)]
 pub struct Tracked<K, V> {
-    map: BTreeMap<K, V>,
+    map: BTreeMap<K, Box<V>>,
     changed: Vec<K>,
     /// How many of the marks the sums made of this table have taken in.
     counted: usize,
@@ -22,7 +25,7 @@ impl<K, V> Default for Tracked<K, V> {
 impl<K: Ord + Clone, V> Tracked<K, V> {
     /// An entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.map.get(key)
+        self.map.get(key).map(Box::as_ref)
     }
 
     /// Whether there is an entry.
@@ -49,7 +52,7 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     /// Puts an entry; marks it.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         mark(&mut self.changed, self.counted, &key);
-        self.map.insert(key, value)
+        self.map.insert(key, Box::new(value)).map(|before| *before)
     }
 
     /// Puts an entry where it differs from what is there.
@@ -57,7 +60,7 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     where
         V: PartialEq,
     {
-        if self.map.get(&key) != Some(&value) {
+        if self.get(&key) != Some(&value) {
             self.insert(key, value);
         }
     }
@@ -66,12 +69,12 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let gone = self.map.remove(key)?;
         mark(&mut self.changed, self.counted, key);
-        Some(gone)
+        Some(*gone)
     }
 
     /// All entries by key.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.map.iter()
+        self.map.iter().map(|(key, value)| (key, value.as_ref()))
     }
 
     /// All keys in order.
@@ -81,12 +84,13 @@ impl<K: Ord + Clone, V> Tracked<K, V> {
 
     /// All values in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
-        self.map.values()
+        self.map.values().map(Box::as_ref)
     }
 
     /// The entries from a key on, in order.
     pub fn range(&self, from: Bound<K>) -> impl Iterator<Item = (&K, &V)> {
-        self.map.range((from, Bound::Unbounded))
+        let entries = self.map.range((from, Bound::Unbounded));
+        entries.map(|(key, value)| (key, value.as_ref()))
     }
 
     /// How many entries there are.
