@@ -37,7 +37,7 @@ pub use updates::{LevelUpdate, OrderChange, VenueUpdate};
 
 use crate::chance::SeededRandom;
 use crate::setup::{Rules, SettlementSetup, Setup};
-use counterparties::{Counterparties, Turn};
+use counterparties::state::{Counterparties, Turn};
 use markets::Listed;
 
 /// The trading mode of the venue: which requests it accepts.

@@ -7,114 +7,20 @@
 //! accounts' orders, and a market of a tape.
 
 mod makers;
+pub(super) mod state;
 mod taker;
 
 use alloy::primitives::Address;
-use polydesk_domain::{MarketKey, OrderHash, Outcome, Payout, Price, Shares, Span, Time, Usdc};
-use uuid::Uuid;
+use polydesk_domain::{MarketKey, OrderHash, Outcome, Payout, Shares, Span, Time, Usdc};
 
+use super::order::Status;
 use super::{Venue, VenueAction};
 use crate::chance::SeededRandom;
 use crate::wallets::WalletKind;
-use makers::MAKERS;
-
-/// The next thing that a counterparty does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Every fair value takes a step.
-    Walk,
-    /// A maker brings its quotes of a market to the fair value.
-    Quote { maker: usize, market: usize },
-    /// A small immediate order at the best price.
-    Print,
-    /// A sale deep into the bids of a market.
-    Dip,
-    /// The same in a market of a group, and an offer that makes the group cheap.
-    CheapGroup,
-    /// The cheap offer is withdrawn.
-    Withdraw(OrderHash),
-    /// The end of a market: its result is proposed.
-    Propose(MarketKey),
-    /// The proposal becomes final.
-    Resolve(MarketKey),
-}
-
-/// Every fair value takes a step this often.
-const WALK: Span = Span::secs(1);
-/// From the close of a market to the proposal of its result, and on to its resolution.
-const PROPOSED_AFTER: Span = Span::secs(5);
-const RESOLVED_AFTER: Span = Span::secs(30);
-/// A market that ends moves towards its result in this last part of its life.
-const DECIDED_IN: Span = Span::secs(90);
-/// Below this an account is given more, from outside.
-const CASH_LEAST: Usdc = Usdc::whole(1_000_000);
-const SHARES_LEAST: Shares = Shares::whole(100_000);
-
-/// An account of the counterparties.
-#[derive(Debug, Clone, Copy)]
-struct Trader {
-    key: Uuid,
-    wallet: Address,
-}
-
-/// A resting quote of a maker.
-#[derive(Debug, Clone, Copy)]
-struct Quoted {
-    ladder: Outcome,
-    bid: Price,
-    id: OrderHash,
-}
-
-/// One market as the counterparties see it. Prices of YES in ten-thousandths of a dollar.
-#[derive(Debug)]
-struct Traded {
-    key: MarketKey,
-    /// What the fair value returns to.
-    centre: i32,
-    fair: i32,
-    /// The fair value in whole cents that the makers quote around.
-    shown: i32,
-    /// Quotes by maker.
-    quotes: [Vec<Quoted>; MAKERS.len()],
-    /// A maker whose bids were hit stays away until then.
-    away: [Time; MAKERS.len()],
-    /// Its end and its result, if it has one.
-    ends: Option<(Time, Payout)>,
-    /// Whether it belongs to a neg-risk group of several listed markets.
-    grouped: bool,
-}
-
-/// All of them.
-#[derive(Debug)]
-pub(crate) struct Counterparties {
-    chance: SeededRandom,
-    makers: Vec<Trader>,
-    taker: Trader,
-    markets: Vec<Traded>,
-    /// Complete neg-risk groups: indices of their markets.
-    groups: Vec<Vec<usize>>,
-    /// The taker's orders that may still be open.
-    taken: Vec<OrderHash>,
-}
-
-impl Counterparties {
-    /// A time between two spans from now, in whole milliseconds.
-    fn later(&mut self, least: i64, most: i64) -> Span {
-        Span::millis(self.between(least, most))
-    }
-
-    /// A number of `least..=most`.
-    fn between(&mut self, least: i64, most: i64) -> i64 {
-        let width = u64::try_from(most - least).unwrap_or(0) + 1;
-        least + i64::try_from(self.chance.below(width)).unwrap_or(0)
-    }
-
-    /// One of the indices that fit.
-    fn choose(&mut self, fit: Vec<usize>) -> Option<usize> {
-        let index = self.chance.below(fit.len() as u64);
-        fit.get(usize::try_from(index).unwrap_or(0)).copied()
-    }
-}
+use state::{
+    CASH_LEAST, Counterparties, MAKERS, PROPOSED_AFTER, RESOLVED_AFTER, SHARES_LEAST, Traded,
+    Trader, Turn, WALK,
+};
 
 impl Venue {
     /// Opens and funds the counterparties; every market is quoted when this returns.
@@ -233,7 +139,7 @@ impl Venue {
                 Some(parties.later(24_000, 36_000))
             }
             Turn::Withdraw(id) => {
-                self.end(id, super::Status::Canceled(String::new()));
+                self.end(id, Status::Canceled(String::new()));
                 None
             }
             Turn::Propose(key) => {

@@ -2,8 +2,9 @@
 
 use polydesk_domain::{Outcome, Price, Shares, Side, Size, Tif, Usdc};
 
-use super::super::{OrderSpec, Venue};
-use super::{Counterparties, Turn};
+use super::super::Venue;
+use super::super::intake::OrderSpec;
+use super::state::{Counterparties, Turn};
 
 /// How far below the fair value a dip reaches, in ten-thousandths: past the first rung of a stink bidder,
 /// also where its anchor is two cents off, and not to the end of the makers' bids.
