@@ -346,8 +346,9 @@ impl Venue {
         }
     }
 
-    /// Changes the tick size. Resting orders whose price is no multiple of it become INVALID; the simulated
-    /// exchange cancels them by the same rule, [`polydesk_domain::Price::tradable`].
+    /// Changes the tick size. Resting orders whose price is no multiple of it become INVALID at once, delayed
+    /// ones at the end of their delay; the simulated exchange cancels them by the same rule,
+    /// [`polydesk_domain::Price::tradable`].
     pub fn set_tick(&mut self, key: MarketKey, tick: Tick) {
         let Some(listed) = self.listed.get_mut(key.index()) else { return };
         let old = listed.listing.market.tick;

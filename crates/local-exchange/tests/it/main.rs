@@ -10,3 +10,4 @@ mod rest;
 mod signatures;
 mod sockets;
 mod tape;
+mod ticks;
