@@ -347,7 +347,7 @@ impl TokenStreams {
 
     fn apply(&mut self, message: Message<'_>, frame: &[u8], now: Now) {
         // A time far in the future would make every later message look old and stop the token for good.
-        if message.at() > now.local + self.clock.offset() + FUTURE {
+        if message.at() > self.clock.server_at(now.steady) + FUTURE {
             self.stats.add(|s| &s.malformed, 1);
             tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
             // Its content is missing from the books, as with a malformed one.
@@ -665,7 +665,7 @@ impl TokenStreams {
         let (Some(at), Some(state)) = (book.time(), self.states.get_mut(&token)) else {
             return None;
         };
-        let venue = now.local + self.clock.offset();
+        let venue = self.clock.server_at(now.steady);
         if at > venue + FUTURE {
             tracing::warn!(asset = book.asset_id, "a book from the future over REST is left out");
             return None;
