@@ -1,7 +1,9 @@
 //! `exchange`: Polymarket on loopback. Prints its URLs and test credentials, and serves until ctrl-c.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -18,10 +20,12 @@ use serde_json::json;
 #[command(
     version,
     after_help = "Examples:\n  \
-    exchange                                        seven demo markets with quotes\n  \
+    exchange                                        seven demo markets with counterparties (docs/demo.md)\n  \
+    exchange --no-counterparties                    the same with quotes that stand still\n  \
     exchange --scenario fixtures/scenarios/answers.toml\n  \
     exchange --tape fixtures/tapes/nhl-2026-06-07 --speed 10\n  \
-    exchange --json --clob-port 8080"
+    exchange --json --clob-port 8080\n  \
+    exchange --json --until-stdin-closes            as a child: ends with its parent, also after kill -9"
 )]
 struct Cli {
     /// Recorded history as the other traders: a tape's folder.
@@ -42,6 +46,9 @@ struct Cli {
     /// Empty books instead of seeded quotes.
     #[arg(long)]
     empty: bool,
+    /// Quotes that stand still: nobody else trades, and no market ends.
+    #[arg(long)]
+    no_counterparties: bool,
     /// No rate limits.
     #[arg(long)]
     no_limits: bool,
@@ -63,9 +70,13 @@ struct Cli {
     /// Port of the relayer and geoblock.
     #[arg(long, default_value_t = 0)]
     relayer_port: u16,
-    /// One line of JSON instead of text.
+    /// One line of JSON instead of text. It is written when every URL in it is open.
     #[arg(long)]
     json: bool,
+    /// Ends, with exit code 0, when standard input is closed. Started with a pipe there, the exchange ends
+    /// with its parent, however the parent ends. What is written to the pipe is ignored.
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 /// Reads a speed in thousandths.
@@ -102,6 +113,7 @@ fn setup(cli: &Cli) -> anyhow::Result<Setup> {
     let mut setup = Setup {
         seed: cli.seed,
         liquidity: !cli.empty,
+        counterparties: !cli.no_counterparties,
         ports: Ports {
             clob: cli.clob_port,
             gamma: cli.gamma_port,
@@ -136,16 +148,61 @@ fn serve(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = LocalExchange::start(setup).await?;
+        // The first poll installs the handler: whoever reads the line below may interrupt at once.
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let early = std::future::poll_fn(|context| Poll::Ready(interrupt.as_mut().poll(context)));
+        let mut interrupted = match early.await {
+            Poll::Ready(interrupted) => Some(interrupted),
+            Poll::Pending => None,
+        };
         if cli.json {
-            println!("{}", as_json(&running));
+            print_line(&as_json(&running)).context("the line of JSON cannot be written")?;
         } else {
             print_text(&running);
         }
-        tokio::signal::ctrl_c().await.context("cannot wait for ctrl-c")?;
+        let closed = async {
+            match cli.until_stdin_closes {
+                true => stdin_closed().await,
+                false => std::future::pending().await,
+            }
+        };
+        if interrupted.is_none() {
+            tokio::select! {
+                biased;
+                () = closed => {}
+                result = interrupt => interrupted = Some(result),
+            }
+        }
+        interrupted.transpose().context("cannot wait for ctrl-c")?;
         let sound = running.check();
         running.shutdown().await;
         sound.map_err(|rule| anyhow::anyhow!("the exchange's books are broken: {rule}"))
     })
+}
+
+/// Writes one line at once: a parent waits for it, and a closed pipe is an error instead of a panic.
+fn print_line(value: &serde_json::Value) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{value}")?;
+    out.flush()
+}
+
+/// Waits until standard input is closed or broken. On a thread of its own, because a blocking read cannot be
+/// cancelled: one of the runtime's would keep the runtime from ending after ctrl-c.
+async fn stdin_closed() {
+    let (closed, waits) = tokio::sync::oneshot::channel();
+    let reads = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if let Err(error) = ended {
+            tracing::warn!(%error, "standard input cannot be read; taken as closed");
+        }
+        let _ = closed.send(());
+    });
+    if let Err(error) = reads {
+        tracing::error!(%error, "standard input cannot be watched; taken as closed");
+        return;
+    }
+    let _ = waits.await;
 }
 
 fn kind(kind: WalletKind) -> &'static str {

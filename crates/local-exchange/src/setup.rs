@@ -41,6 +41,10 @@ pub struct Listing {
     pub clear_on_start: bool,
     /// Smallest order that earns rewards and widest spread in ten-thousandths, if it pays any.
     pub rewards: Option<(Shares, u16)>,
+    /// With counterparties: the nominal close, counted from the listing. Replaces `market.closes`.
+    pub closes_in: Option<Span>,
+    /// With counterparties: whether the market is decided at its close and resolved soon after.
+    pub resolves: bool,
 }
 
 impl Listing {
@@ -58,6 +62,8 @@ impl Listing {
             game_start: None,
             clear_on_start: false,
             rewards: None,
+            closes_in: None,
+            resolves: false,
             market,
         }
     }
@@ -208,8 +214,11 @@ pub struct Setup {
     pub markets: Vec<Listing>,
     /// Accounts.
     pub accounts: Vec<AccountSetup>,
-    /// Whether the house account quotes every market from the start.
+    /// Whether every market is quoted from the start.
     pub liquidity: bool,
+    /// Whether those quotes move: counterparties trade by the seed on the exchange's clock
+    /// (docs/demo.md). Off, the house account's quotes stand still. Needs `liquidity`; a tape has its own.
+    pub counterparties: bool,
     /// Rules.
     pub rules: Rules,
     /// Settlement.
@@ -228,7 +237,7 @@ pub struct Setup {
 pub const TEST_START: Time = Time::from_secs(1_795_521_600);
 
 impl Default for Setup {
-    /// The demo markets with three funded accounts and the house account's quotes, on the machine's clock.
+    /// The demo markets with three funded accounts and counterparties, on the machine's clock.
     fn default() -> Setup {
         let accounts = TEST_ADDRESSES[..3].iter();
         Setup {
@@ -240,6 +249,7 @@ impl Default for Setup {
                 .map(|owner| AccountSetup::funded(*owner, Usdc::whole(1_000), Shares::whole(200)))
                 .collect(),
             liquidity: true,
+            counterparties: true,
             rules: Rules::default(),
             settlement: SettlementSetup::default(),
             limits: LimitSetup::default(),
@@ -251,11 +261,13 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// For tests: a virtual clock, empty books, no limits, snapshots at once.
+    /// For tests: a virtual clock, empty books, no limits, snapshots at once. With `liquidity` the books
+    /// stand still.
     pub fn test() -> Setup {
         Setup {
             clock: Clock::Virtual(TEST_START),
             liquidity: false,
+            counterparties: false,
             limits: LimitSetup::lenient(),
             rules: Rules { snapshot_delay: Span::ZERO, ..Rules::default() },
             ..Setup::default()
@@ -307,6 +319,8 @@ pub fn demo_markets() -> Vec<Listing> {
             listing.group_title = (*name).to_owned();
             listing.fee_type = Some("politics_fees".into());
             listing.tags = vec!["politics".into()];
+            // Near enough that a basket of the group is worth its time.
+            listing.closes_in = Some(Span::secs(7 * 86_400));
         });
     }
     list(5, "new-protocol", "Does the new protocol work?", &|listing| {
@@ -331,6 +345,8 @@ pub fn demo_markets() -> Vec<Listing> {
         listing.market.taker_delay = Span::millis(150);
         listing.fee_type = Some("crypto_fees_v2".into());
         listing.tags = vec!["crypto".into()];
+        listing.closes_in = Some(Span::secs(300));
+        listing.resolves = true;
     });
     listings
 }

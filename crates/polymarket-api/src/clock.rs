@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use polydesk_domain::{Span, Time};
 
-/// Server time: the local clock plus a measured offset. Clones share the offset.
+/// Server time: steady time plus a measured offset. Clones share the offset.
+///
+/// A step of the local clock moves no private request: until a measurement, server time goes on from the
+/// local time at the start; after one, from the venue's. Time that a suspended machine does not count is
+/// missing; the venue's refusal (401) then asks for a new measurement.
 #[derive(Clone)]
 pub struct ServerClock {
     local: Arc<dyn Fn() -> Time + Send + Sync>,
     steady: Arc<dyn Fn() -> Time + Send + Sync>,
-    offset: Arc<AtomicI64>,
+    /// Server time less steady time, in nanoseconds.
+    ahead: Arc<AtomicI64>,
 }
 
 impl core::fmt::Debug for ServerClock {
@@ -55,11 +60,20 @@ impl ServerClock {
         ServerClock::of(local, Arc::new(steady))
     }
 
+    /// Over a clock that shows dates and can be set, and one that never runs back.
+    pub fn over_both(
+        local: impl Fn() -> Time + Send + Sync + 'static,
+        steady: impl Fn() -> Time + Send + Sync + 'static,
+    ) -> ServerClock {
+        ServerClock::of(Arc::new(local), Arc::new(steady))
+    }
+
     fn of(
         local: Arc<dyn Fn() -> Time + Send + Sync>,
         steady: Arc<dyn Fn() -> Time + Send + Sync>,
     ) -> ServerClock {
-        ServerClock { local, steady, offset: Arc::new(AtomicI64::new(0)) }
+        let ahead = local().nanos().saturating_sub(steady().nanos());
+        ServerClock { local, steady, ahead: Arc::new(AtomicI64::new(ahead)) }
     }
 
     /// The local time.
@@ -73,7 +87,15 @@ impl ServerClock {
     }
     /// The venue's time as far as known.
     pub fn now(&self) -> Time {
-        self.local() + self.offset()
+        self.server_at(self.steady())
+    }
+    /// The venue's time at a steady time, as far as known.
+    pub fn server_at(&self, steady: Time) -> Time {
+        steady + self.ahead()
+    }
+    /// Server time less steady time: what a measurement changes, and a step of the local clock does not.
+    pub(crate) fn ahead(&self) -> Span {
+        Span::nanos(self.ahead.load(Ordering::Relaxed))
     }
     /// Unix seconds of the venue's time: what private requests carry.
     pub fn secs(&self) -> u64 {
@@ -83,22 +105,22 @@ impl ServerClock {
     pub fn millis(&self) -> u64 {
         u64::try_from(self.now().nanos().div_euclid(1_000_000)).unwrap_or(0)
     }
-    /// How far the venue is ahead of the local clock.
+    /// How far the venue is ahead of the local clock at present. A step of the local clock changes it.
     pub fn offset(&self) -> Span {
-        Span::nanos(self.offset.load(Ordering::Relaxed))
+        self.local().until(self.now())
     }
 
-    /// Takes a measurement: the venue stated `server` (whole seconds) in the response to a request sent at `sent` and
-    /// came back at `received`, local times. Within the error of the measurement (half a second and the
-    /// way) the present offset is kept, so that it does not jitter.
+    /// Takes a measurement: the venue stated `server` (whole seconds) in the response to a request that left
+    /// at `sent` and came back at `received`, steady times. Within the error of the measurement (half a
+    /// second and the way) the present server time is kept, so that it does not jitter.
     pub fn measured(&self, sent: Time, server: Time, received: Time) -> Span {
         // A whole second stands for its middle.
         let middle = sent.nanos() / 2 + received.nanos() / 2;
         let seen = server.nanos() + 500_000_000 - middle;
         let error = 500_000_000 + (received.nanos() - sent.nanos()) / 2;
-        let now = self.offset.load(Ordering::Relaxed);
+        let now = self.ahead.load(Ordering::Relaxed);
         if (seen - now).abs() > error {
-            self.offset.store(seen, Ordering::Relaxed);
+            self.ahead.store(seen, Ordering::Relaxed);
         }
         self.offset()
     }
@@ -120,6 +142,27 @@ mod tests {
         }
         let system = ServerClock::system();
         assert!(system.steady() <= system.steady());
+    }
+
+    #[test]
+    fn a_step_of_the_local_clock_does_not_move_server_time() {
+        let local = Arc::new(AtomicI64::new(1_000));
+        let steady = Arc::new(AtomicI64::new(7));
+        let (sets, runs) = (local.clone(), steady.clone());
+        let clock = ServerClock::over_both(
+            move || Time::from_secs(sets.load(Ordering::Relaxed)),
+            move || Time::from_secs(runs.load(Ordering::Relaxed)),
+        );
+        assert_eq!((clock.secs(), clock.offset()), (1_000, Span::ZERO), "the local time at first");
+        // An hour back, while five seconds pass.
+        local.store(1_005 - 3_600, Ordering::Relaxed);
+        steady.store(12, Ordering::Relaxed);
+        assert_eq!((clock.secs(), clock.offset()), (1_005, Span::secs(3_600)));
+        // A measurement counts by steady time, too.
+        clock.measured(Time::from_secs(12), Time::from_secs(1_065), Time::from_secs(12));
+        local.store(9_000, Ordering::Relaxed);
+        steady.store(22, Ordering::Relaxed);
+        assert_eq!(clock.secs(), 1_075);
     }
 
     #[test]

@@ -77,6 +77,18 @@ pub enum ApiError {
         /// The beginning of the answer.
         excerpt: String,
     },
+    /// One row of a public list could not be read. The list goes on with the next row.
+    #[error("row {row} of a page of {list} cannot be read: {error}; it began {excerpt:?}")]
+    BadRow {
+        /// Which request.
+        list: String,
+        /// Which row of its page, from 1.
+        row: usize,
+        /// The parser's error.
+        error: String,
+        /// The beginning of the row.
+        excerpt: String,
+    },
 }
 
 /// Who asked to wait.

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -172,6 +174,11 @@ pub struct HttpRequest {
     pub gzip: bool,
 }
 
+/// Assumed where `Retry-After` cannot be read: asking earlier can keep a ban alive.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
+/// A date is a whole second: the pause until it is at least one.
+const MIN_DATED_PAUSE: polydesk_domain::Span = polydesk_domain::Span::secs(1);
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub struct HttpAnswer {
@@ -184,12 +191,24 @@ pub struct HttpAnswer {
 }
 
 impl HttpAnswer {
-    /// `Retry-After` in seconds; dates are not used by the venue.
+    /// `Retry-After`: seconds, or a date, which counts from the answer's own `Date`. A text that is neither
+    /// still asks for a pause: a minute.
     pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        let seconds: f64 = text.trim().parse().ok()?;
-        Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+        let header = self.headers.get(RETRY_AFTER)?;
+        Some(self.pause_of(header).unwrap_or(UNREADABLE_PAUSE))
     }
+
+    fn pause_of(&self, header: &HeaderValue) -> Option<Duration> {
+        let text = header.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+        }
+        let until = crate::wire::http_date(text)?;
+        let now = self.headers.get(DATE)?.to_str().ok().and_then(crate::wire::http_date)?;
+        let left = now.until(until).as_nanos().max(MIN_DATED_PAUSE.as_nanos());
+        u64::try_from(left).ok().map(Duration::from_nanos)
+    }
+
     /// 2xx.
     pub fn ok(&self) -> bool {
         (200..300).contains(&self.status)
@@ -569,6 +588,43 @@ pub(crate) fn encode(text: &str, url: &mut String) {
             url.push(byte as char);
         } else {
             url.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date_and_never_ignored() {
+        let now = "Wed, 21 Oct 2026 07:28:00 GMT";
+        let seconds = |n| Some(Duration::from_secs(n));
+        for (retry_after, date, want) in [
+            (None, Some(now), None),
+            (Some("7"), Some(now), seconds(7)),
+            (Some("0"), None, seconds(0)),
+            (Some("-3"), None, seconds(0)),
+            (Some("Wed, 21 Oct 2026 07:28:40 GMT"), Some(now), seconds(40)),
+            (Some("Thu, 22 Oct 2026 07:28:00 GMT"), Some(now), seconds(86_400)),
+            // Over, or now: not at once.
+            (Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(now), seconds(1)),
+            (Some(now), Some(now), seconds(1)),
+            // Nothing to count from, or nothing that can be read.
+            (Some("Wed, 21 Oct 2026 07:28:40 GMT"), None, seconds(60)),
+            (Some("Wed, 21 Oct 2026 07:28:40 GMT"), Some("now"), seconds(60)),
+            (Some("soon"), Some(now), seconds(60)),
+            (Some("inf"), None, seconds(60)),
+            (Some("Wed, 32 Oct 2026 07:28:40 GMT"), Some(now), seconds(60)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(RETRY_AFTER, retry_after), (DATE, date)] {
+                if let Some(value) = value {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            let answer = HttpAnswer { status: 429, headers, body: Vec::new() };
+            assert_eq!(answer.retry_after(), want, "{retry_after:?} at {date:?}");
         }
     }
 }

@@ -125,6 +125,18 @@ pub(crate) fn time(text: &str) -> Option<Time> {
     Time::parse(&format!("{day}T{clock}{offset}"))
 }
 
+/// The date of an HTTP header: `Wed, 21 Oct 2026 07:28:00 GMT`. The two older forms are not sent any more.
+pub(crate) fn http_date(text: &str) -> Option<Time> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = text.split_once(", ")?;
+    let [day, month, year, clock, "GMT"] = rest.split(' ').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    Time::parse(&format!("{year}-{month:02}-{day}T{clock}Z"))
+}
+
 /// Any scalar as its text; empty text and null as `None`.
 struct Scalar(&'static str);
 

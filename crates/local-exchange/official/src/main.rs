@@ -241,7 +241,7 @@ async fn sockets(world: &Value) -> anyhow::Result<()> {
 async fn main() -> anyhow::Result<()> {
     let program = std::env::args().nth(1).context("name the exchange's binary")?;
     let mut child = tokio::process::Command::new(program)
-        .arg("--json")
+        .args(["--json", "--no-counterparties"])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;

@@ -246,7 +246,9 @@ impl Inner {
         let universe = self.venue.universe();
         let mut notes = Vec::new();
         match update {
-            VenueUpdate::Order { what: OrderChange::Cancellation, order, .. } => {
+            VenueUpdate::Order { what: OrderChange::Cancellation, order, .. }
+                if !self.venue.is_counterparty(&order.signer) =>
+            {
                 notes.push((order.signer, 1, wire::notification(order, None, universe)));
             }
             VenueUpdate::Trade { trade, .. } if trade.status == TradeStatus::Mined => {
@@ -254,8 +256,9 @@ impl Inner {
                 let makers =
                     trade.legs.iter().map(|leg| (leg.order, leg.shares, text::price(leg.price)));
                 for (id, shares, price) in std::iter::once(taker).chain(makers) {
-                    // The counterparties of a tape have no orders.
-                    if let Some(order) = self.venue.order(&id) {
+                    // The counterparties of a tape have no orders, those of the demo read no notes.
+                    let order = self.venue.order(&id);
+                    if let Some(order) = order.filter(|o| !self.venue.is_counterparty(&o.signer)) {
                         let filled = Some((&**trade, shares, price));
                         notes.push((order.signer, 2, wire::notification(order, filled, universe)));
                     }

@@ -190,9 +190,13 @@ impl Inner {
             named.iter().filter_map(|id| self.venue.token(id.as_str()?)).collect();
         let flag = value["custom_feature_enabled"].as_bool();
         let operation = value["operation"].as_str();
+        let fresh = self.hub.get(id).is_some_and(|connection| connection.wants == Wants::Unsaid);
         let subscribes = match (value["type"].as_str(), operation) {
             (_, Some("unsubscribe")) => false,
-            (_, Some("subscribe")) | (Some("market" | "MARKET" | "Market"), _) => true,
+            (_, Some("subscribe")) => true,
+            (Some("market" | "MARKET" | "Market"), _) if fresh => true,
+            // Only the first message of a connection subscribes by its type; later ones need an operation.
+            (Some("market" | "MARKET" | "Market"), _) => return,
             _ => {
                 self.hub.put(id, Out::Text("INVALID OPERATION".to_owned()));
                 return;

@@ -374,6 +374,7 @@ impl Venue {
             money: if side == Side::Buy { money } else { Usdc::ZERO },
             open: shares,
             trades: Vec::new(),
+            tick: market.tick,
             reserved_cash: Usdc::ZERO,
             reserved_shares: Shares::ZERO,
         })

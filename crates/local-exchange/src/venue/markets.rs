@@ -88,6 +88,8 @@ pub(crate) struct Listed {
     pub(crate) accepting: bool,
     /// A frozen book accepts no orders and does not change.
     pub(crate) frozen: bool,
+    /// Whether a result is proposed and not final.
+    pub(crate) proposed: bool,
     tops: [(Option<Price>, Option<Price>); 2],
 }
 
@@ -150,6 +152,8 @@ pub struct MarketView {
     pub listed_at: Time,
     /// When it was closed.
     pub closed_at: Option<Time>,
+    /// Whether a result is proposed and not final.
+    pub proposed: bool,
     /// Best bid and ask of YES.
     pub top: (Option<Price>, Option<Price>),
     /// Price of the last trade, of YES.
@@ -215,6 +219,7 @@ impl Venue {
             history: Vec::new(),
             volume: Usdc::ZERO,
             frozen: false,
+            proposed: false,
             tops: [(None, None); 2],
         });
         self.tell(VenueUpdate::Listed { market: key, at: self.now });
@@ -257,6 +262,7 @@ impl Venue {
             accepting: listed.accepting,
             listed_at: listed.listed_at,
             closed_at: listed.closed_at,
+            proposed: listed.proposed,
             top: listed.top(Outcome::Yes),
             last: listed.last_of(Outcome::Yes).map(|(price, _)| price),
             volume: listed.volume,
@@ -340,8 +346,9 @@ impl Venue {
         }
     }
 
-    /// Changes the tick size. Resting orders whose price is no multiple of it become INVALID; the simulated
-    /// exchange cancels them by the same rule, [`polydesk_domain::Price::tradable`].
+    /// Changes the tick size. Resting orders whose price is no multiple of it become INVALID at once, delayed
+    /// ones at the end of their delay; the simulated exchange cancels them by the same rule,
+    /// [`polydesk_domain::Price::tradable`].
     pub fn set_tick(&mut self, key: MarketKey, tick: Tick) {
         let Some(listed) = self.listed.get_mut(key.index()) else { return };
         let old = listed.listing.market.tick;
@@ -419,6 +426,14 @@ impl Venue {
         }
     }
 
+    /// Proposes a result: trading stops, and Gamma shows the market as proposed until it is resolved.
+    pub fn propose(&mut self, key: MarketKey) {
+        self.set_accepting(key, false);
+        if let Some(listed) = self.listed.get_mut(key.index()) {
+            listed.proposed = listed.closed_at.is_none();
+        }
+    }
+
     pub(super) fn game_starts(&mut self, key: MarketKey) {
         self.clear(key, &Status::Canceled(String::new()));
     }
@@ -440,6 +455,7 @@ impl Venue {
         self.clear(key, &Status::MarketResolved);
         let listed = &mut self.listed[key.index()];
         listed.accepting = false;
+        listed.proposed = false;
         listed.closed_at = Some(self.now);
         listed.listing.market.state = MarketState::Resolved(payout);
         self.relist(key);
@@ -451,8 +467,8 @@ impl Venue {
         self.ledger.check();
     }
 
-    /// The house account quotes five levels around a price drawn for every market.
-    pub(super) fn quote_everything(&mut self) {
+    /// Opens and funds the house account.
+    pub(super) fn open_house(&mut self) {
         use alloy::primitives::address;
         let owner = address!("00000000000000000000000000000000000A05E5");
         let wallet = self.open_wallet(owner, crate::wallets::WalletKind::Eoa);
@@ -460,6 +476,13 @@ impl Venue {
         self.house = Some(credentials.key);
         self.fund(wallet, Usdc::whole(10_000_000));
         self.give_sets(wallet, Shares::whole(1_000_000));
+    }
+
+    /// The house account quotes five levels around a price drawn for every market.
+    pub(super) fn quote_everything(&mut self) {
+        let Some(house) = self.house else { return };
+        let Some((caller, _)) = self.caller(&house) else { return };
+        let wallet = caller.signer;
         for key in self.universe.keys().collect::<Vec<_>>() {
             let tick = self.market(key).tick;
             let middle = 3_000 + self.chance.below(40) as u16 * 100;
@@ -470,7 +493,7 @@ impl Venue {
                     let Some(price) = Price::new(units) else { continue };
                     let token = key.token(Outcome::Yes);
                     let spec = super::OrderSpec::limit(token, side, price, size);
-                    let _ = self.place_as(credentials.key, wallet, &spec);
+                    let _ = self.place_as(house, wallet, &spec);
                 }
             }
         }

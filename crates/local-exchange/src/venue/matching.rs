@@ -98,8 +98,10 @@ impl Venue {
         if self.listed[key.index()].frozen {
             return; // It is matched when the book is unfrozen.
         }
-        let rate = self.market(key).fees.at(self.now);
-        let (Ok(rate), true) = (rate, self.listed[key.index()].accepting) else {
+        let market = self.market(key);
+        let (rate, fits) = (market.fees.at(self.now), order.limit_on_tick().tradable(market.tick));
+        // The tick size may have become coarser in the delay.
+        let (Ok(rate), true) = (rate, fits && self.listed[key.index()].accepting) else {
             return self.end(id, Status::Invalid);
         };
         let plan = self.plan(&order, rate);

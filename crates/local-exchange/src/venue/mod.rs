@@ -7,6 +7,7 @@
 mod accounts;
 mod book;
 mod cancel;
+mod counterparties;
 mod heartbeat;
 mod intake;
 mod ledger;
@@ -36,6 +37,7 @@ pub use updates::{LevelUpdate, OrderChange, VenueUpdate};
 
 use crate::chance::SeededRandom;
 use crate::setup::{Rules, SettlementSetup, Setup};
+use counterparties::state::{Counterparties, Turn};
 use markets::Listed;
 
 /// The trading mode of the venue: which requests it accepts.
@@ -78,6 +80,8 @@ pub(crate) enum VenueAction {
     Chain(Vec<SetCall>),
     /// A session key is registered.
     Session(alloy::primitives::Address, Session),
+    /// A counterparty acts.
+    Counterparty(Turn),
 }
 
 /// A setup that the exchange refuses.
@@ -117,6 +121,7 @@ pub struct Venue {
     sweeping: bool,
     tape: Option<Box<tape::TapeEngine>>,
     house: Option<Uuid>,
+    counterparties: Option<Box<Counterparties>>,
 }
 
 impl Venue {
@@ -149,11 +154,17 @@ impl Venue {
             sweeping: false,
             tape: None,
             house: None,
+            counterparties: None,
         };
+        let moves = setup.liquidity && setup.counterparties && setup.tape.is_none();
         match &setup.tape {
             None => {
                 for listing in &setup.markets {
-                    venue.list(listing.clone())?;
+                    let mut listing = listing.clone();
+                    if let Some(closes_in) = listing.closes_in.filter(|_| moves) {
+                        listing.market.closes = Some(now + closes_in);
+                    }
+                    venue.list(listing)?;
                 }
             }
             Some(tape) => venue.open_tape(tape, setup.seed)?,
@@ -162,7 +173,12 @@ impl Venue {
             venue.open_account(account);
         }
         if setup.liquidity && setup.tape.is_none() {
-            venue.quote_everything();
+            venue.open_house();
+            if moves {
+                venue.open_counterparties(setup.seed);
+            } else {
+                venue.quote_everything();
+            }
         }
         venue.updates.clear();
         Ok(venue)
@@ -207,6 +223,7 @@ impl Venue {
             VenueAction::Tape => self.tape_step(),
             VenueAction::Chain(calls) => self.run_calls(&calls),
             VenueAction::Session(key, session) => self.signer_mut(key).session = Some(session),
+            VenueAction::Counterparty(turn) => self.counterparty(turn),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloy::primitives::Address;
 use polydesk_domain::{
-    OrderHash, Outcome, Price, Shares, Side, Tif, Time, Token, TradeStatus, Usdc,
+    OrderHash, Outcome, Price, Shares, Side, Tick, Tif, Time, Token, TradeStatus, Usdc,
 };
 use uuid::Uuid;
 
@@ -82,11 +82,24 @@ pub struct Order {
     pub open: Shares,
     /// Its trades.
     pub trades: Vec<Uuid>,
+    /// Tick size when it was accepted.
+    pub(crate) tick: Tick,
     pub(crate) reserved_cash: Usdc,
     pub(crate) reserved_shares: Shares,
 }
 
 impl Order {
+    /// The limit as a multiple of the tick size: amounts of immediate orders can mean a price between two
+    /// ticks, and the worse one is equivalent.
+    pub(crate) fn limit_on_tick(&self) -> Price {
+        let (units, tick) = (self.limit.units(), self.tick.units());
+        let units = match self.side {
+            Side::Buy => units - units % tick,
+            Side::Sell => units.next_multiple_of(tick),
+        };
+        Price::new(units).unwrap_or(self.limit)
+    }
+
     /// The ladder of bids and the price at which it rests.
     pub(crate) fn place(&self) -> (Outcome, Price) {
         super::book::place(self.token.outcome(), self.side, self.limit)

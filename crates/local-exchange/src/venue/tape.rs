@@ -1,20 +1,23 @@
 //! Recorded history as the counterparties.
 //!
-//! The tape's rows become what the sockets and reads show. Each wallet that trades has an exchange of
+//! The tape's rows become what the sockets and reads show, by the same rule as in a backtest
+//! ([`polydesk_domain::Books`]): a book is shown when its batch is complete, without levels that the
+//! carried best prices prove gone, on the finer tick size where prices lie between two ticks, and never
+//! crossed. Each wallet that trades has an exchange of
 //! its own ([`polydesk_sim::Sim`]) which sees the same rows: its orders match recorded depth and rest in
 //! recorded queues. So wallets do not trade with each other here, and orders of one are not shown to others.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
 use polydesk_domain::{
-    AccountEvent, Book, BookSnapshot, CancelReason, ClientOrderId, Command, Event, MarketEvent,
-    MarketKey, MarketState, OrderHash, OrderUpdate, Outcome, OwnTrade, PlaceOrder, Price,
-    RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId, Tif, Time, Token, TradeId,
-    TradeStatus, Usdc,
+    AccountEvent, Applied, Book, BookSnapshot, Books, CancelReason, ClientOrderId, Command,
+    ControlEvent, Event, MarketEvent, MarketKey, MarketState, OrderHash, OrderUpdate, Outcome,
+    OwnTrade, PlaceOrder, Price, RejectReason, Role, Shares, Side, Size, Span, Stamped, StrategyId,
+    Tif, Time, Token, TradeId, TradeStatus, Usdc,
 };
 use polydesk_sim::{Sim, SimConfig};
 use polydesk_tape::{EventSource, TapeReader};
@@ -62,6 +65,10 @@ struct WalletSim {
 pub(crate) struct TapeEngine {
     reader: TapeReader,
     pending: VecDeque<Stamped>,
+    /// The books as every reader of the tape builds them.
+    books: Books,
+    /// Markets whose open batch contains a whole book.
+    snapshots: BTreeSet<MarketKey>,
     sims: BTreeMap<Address, WalletSim>,
     ids: BTreeMap<OrderHash, (Address, ClientOrderId)>,
     config: SimConfig,
@@ -111,6 +118,8 @@ impl Venue {
         self.tape = Some(Box::new(TapeEngine {
             reader,
             pending,
+            books: Books::default(),
+            snapshots: BTreeSet::new(),
             sims: BTreeMap::new(),
             ids: BTreeMap::new(),
             config: tape.sim,
@@ -127,7 +136,6 @@ impl Venue {
         let now = self.now;
         let Some(mut tape) = self.tape.take() else { return };
         tape.woken_for = None;
-        let mut touched: Option<(MarketKey, Vec<(Outcome, Price)>)> = None;
         loop {
             if tape.pending.is_empty() {
                 match tape.reader.next_event() {
@@ -147,15 +155,19 @@ impl Venue {
             if matches!(row.event, Event::Market(MarketEvent::Delisted { .. })) {
                 continue;
             }
+            self.close_batches(&mut tape, &row);
             for (wallet, wallet_sim) in &mut tape.sims {
                 let mut events = Vec::new();
                 wallet_sim.sim.advance(at - Span::nanos(1), &mut events);
                 wallet_sim.sim.on_market(&row);
                 self.apply_sim_events(*wallet, wallet_sim, events);
             }
-            self.tape_row(&row, &mut touched);
+            self.tape_row(&mut tape, &row);
         }
-        self.flush(&mut touched);
+        // A batch that nothing follows is complete after a while.
+        let event = Event::Control(Box::new(ControlEvent::Timer));
+        let timer = Stamped { at: now, venue_at: now, seq: tape.seq, event };
+        self.close_batches(&mut tape, &timer);
         for (wallet, wallet_sim) in &mut tape.sims {
             let mut events = Vec::new();
             wallet_sim.sim.advance(now, &mut events);
@@ -170,75 +182,69 @@ impl Venue {
         let Some(tape) = &mut self.tape else { return };
         let row = tape.pending.front().map(|row| row.at);
         let sims = tape.sims.values().filter_map(|wallet_sim| wallet_sim.sim.next_due());
-        let Some(next) = sims.chain(row).min() else { return };
+        let batch = Some(tape.books.next_timeout()).filter(|at| *at != Time::MAX);
+        let Some(next) = sims.chain(row).chain(batch).min() else { return };
         if tape.woken_for.is_none_or(|at| next < at) {
             tape.woken_for = Some(next);
             self.schedule(next, VenueAction::Tape);
         }
     }
 
-    fn flush(&mut self, touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>) {
-        if let Some((key, bids)) = touched.take() {
-            self.tell_levels(key, &bids);
+    /// Shows the books whose batches a row or the time completes.
+    fn close_batches(&mut self, tape: &mut TapeEngine, next: &Stamped) {
+        let mut done = Vec::new();
+        tape.books.close_due(next, &mut done);
+        for key in done {
+            self.show(tape, key);
         }
     }
 
-    /// Shows one row. Consecutive level changes of a market are published together, as the
-    /// venue does for both tokens.
-    fn tape_row(
-        &mut self,
-        row: &Stamped,
-        touched: &mut Option<(MarketKey, Vec<(Outcome, Price)>)>,
-    ) {
-        let Event::Market(event) = &row.event else { return self.flush(touched) };
-        if let MarketEvent::Level(change) = event {
-            let key = change.token.market();
-            if touched.as_ref().is_some_and(|(market, _)| *market != key) {
-                self.flush(touched);
-            }
-            let outcome = change.token.outcome();
-            let Some(book) = self.listed.get_mut(key.index()).and_then(|l| l.shown.as_mut()) else {
-                return;
-            };
-            match book.set(outcome, change.side, change.price, change.size) {
-                Ok(change) if change.before != change.after => {
-                    let (_, bids) = touched.get_or_insert_with(|| (key, Vec::new()));
-                    if !bids.contains(&(change.outcome, change.price)) {
-                        bids.push((change.outcome, change.price));
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "a recorded level is off the grid"),
-            }
+    /// Shows a market's book if it is consistent; both tokens' changes are published together, as the
+    /// venue does. A book that is still crossed after its batch is wrong: the last one stays.
+    fn show(&mut self, tape: &mut TapeEngine, key: MarketKey) {
+        let (Some(book), Some(listed)) = (tape.books.get(key), self.listed.get_mut(key.index()))
+        else {
+            return;
+        };
+        if book.is_crossed() {
             return;
         }
-        self.flush(touched);
+        let Some(shown) = listed.shown.as_mut() else { return };
+        let changed = changed_levels(shown, book);
+        let whole = tape.snapshots.remove(&key);
+        let (tick, before) = (book.tick(), listed.listing.market.tick);
+        if changed.is_empty() && !whole && tick == before {
+            return;
+        }
+        *shown = book.clone();
+        if tick != before {
+            // Recordings lack tick size changes; prices between two ticks show them.
+            return self.set_tick(key, tick);
+        }
+        if whole {
+            listed.changed = self.now;
+            self.tell_books(key);
+            self.tell_tops(key);
+        } else {
+            self.tell_levels(key, &changed);
+        }
+    }
+
+    /// Applies one row.
+    fn tape_row(&mut self, tape: &mut TapeEngine, row: &Stamped) {
+        let Event::Market(event) = &row.event else { return };
+        if let MarketEvent::Listed { key, market } = event {
+            self.tape_listing(*key, market);
+            tape.books.list(*key, market.tick);
+            return;
+        }
+        if let MarketEvent::Snapshot(snapshot) = event {
+            tape.snapshots.insert(snapshot.token.market());
+        }
+        if let Applied::Complete(key) = tape.books.apply(row, |_, _| ()) {
+            self.show(tape, key);
+        }
         match event {
-            MarketEvent::Listed { key, market } => {
-                let mut listing = Listing::new((**market).clone());
-                if listing.market.event.is_empty() {
-                    listing.market.event = listing.market.slug.clone();
-                }
-                match self.list_under(*key, listing) {
-                    Ok(()) => {
-                        let tick = market.tick;
-                        self.listed[key.index()].shown.get_or_insert_with(|| Book::new(tick));
-                    }
-                    Err(error) => tracing::error!(%error, "a recorded market is impossible"),
-                }
-            }
-            MarketEvent::Snapshot(snapshot) => {
-                let key = snapshot.token.market();
-                let outcome = snapshot.token.outcome();
-                let Some(listed) = self.listed.get_mut(key.index()) else { return };
-                let Some(book) = listed.shown.as_mut() else { return };
-                book.load(outcome, &snapshot.bids, &snapshot.asks, |_| ());
-                listed.changed = row.at;
-                if let Some(view) = self.book(snapshot.token) {
-                    self.tell(VenueUpdate::Book(Box::new(view)));
-                }
-                self.tell_tops(key);
-            }
             MarketEvent::Print(print) => {
                 if self.listed.get(print.token.market().index()).is_none() {
                     return;
@@ -253,15 +259,32 @@ impl Venue {
                     at: row.at,
                 });
             }
-            MarketEvent::Tick { market, tick } => {
-                let Some(listed) = self.listed.get_mut(market.index()) else { return };
-                if let Some(book) = listed.shown.as_mut() {
-                    book.reset(*tick);
+            // The book is empty until the next snapshot.
+            MarketEvent::Tick { market, .. } => self.show(tape, *market),
+            MarketEvent::Interrupted(interruption) => match interruption.market {
+                Some(key) => self.show(tape, key),
+                None => {
+                    for key in self.universe.keys().collect::<Vec<_>>() {
+                        self.show(tape, key);
+                    }
                 }
-                self.set_tick(*market, *tick);
-            }
+            },
             MarketEvent::State { market, state } => self.tape_state(*market, *state),
             _ => {}
+        }
+    }
+
+    fn tape_listing(&mut self, key: MarketKey, market: &Arc<polydesk_domain::Market>) {
+        let mut listing = Listing::new((**market).clone());
+        if listing.market.event.is_empty() {
+            listing.market.event = listing.market.slug.clone();
+        }
+        match self.list_under(key, listing) {
+            Ok(()) => {
+                let tick = market.tick;
+                self.listed[key.index()].shown.get_or_insert_with(|| Book::new(tick));
+            }
+            Err(error) => tracing::error!(%error, "a recorded market is impossible"),
         }
     }
 
@@ -290,8 +313,11 @@ impl Venue {
         for key in self.universe.keys() {
             let market = Arc::clone(self.market(key));
             sim.on_market(&row(MarketEvent::Listed { key, market }));
-            let listed = &self.listed[key.index()];
-            let levels = |side| listed.levels(Outcome::Yes, side);
+            // Not what is shown: rows of an open batch are in it, and do not come again.
+            let levels = |side| {
+                let book = tape.books.get(key);
+                book.map_or(Vec::new(), |book| book.levels(Outcome::Yes, side).collect())
+            };
             let token = key.token(Outcome::Yes);
             let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
             let snapshot = BookSnapshot { token, bids, asks };
@@ -316,13 +342,6 @@ impl Venue {
 
     fn send_to_sim(&mut self, tape: &mut TapeEngine, order: Order) -> (OrderHash, FirstUpdates) {
         let (id, wallet) = (order.id, order.wallet);
-        let tick = self.market(order.token.market()).tick;
-        // Amounts of immediate orders can mean a price between two ticks; the worse tick is equivalent.
-        let units = order.limit.units();
-        let price = match order.side {
-            Side::Buy => units - units % tick.units(),
-            Side::Sell => units.next_multiple_of(tick.units()),
-        };
         let size = if order.sized_in_money() {
             Size::Spend(order.money)
         } else {
@@ -341,7 +360,7 @@ impl Venue {
             basket: None,
             token: order.token,
             side: order.side,
-            price: Price::new(price).unwrap_or(order.limit),
+            price: order.limit_on_tick(),
             size,
             tif: order.tif,
             post_only: order.post_only,
@@ -580,6 +599,19 @@ impl Venue {
         }
         Ok(())
     }
+}
+
+/// Bids of both ladders whose size differs between two books.
+fn changed_levels(before: &Book, after: &Book) -> Vec<(Outcome, Price)> {
+    let mut changed = Vec::new();
+    for outcome in Outcome::BOTH {
+        let of = |book: &Book| book.levels(outcome, Side::Buy).collect::<BTreeMap<_, _>>();
+        let (old, new) = (of(before), of(after));
+        changed.extend(old.keys().filter(|price| !new.contains_key(price)).map(|p| (outcome, *p)));
+        let differs = |(price, size): &(&Price, &Shares)| old.get(price) != Some(*size);
+        changed.extend(new.iter().filter(differs).map(|(price, _)| (outcome, *price)));
+    }
+    changed
 }
 
 /// A trade of ours with a counterparty of the recording.

@@ -49,7 +49,18 @@ pub(crate) fn bare_market(view: &MarketView, now: Time) -> Map<String, Value> {
     put("outcomes", nested(&market.labels));
     put("outcomePrices", nested(&prices));
     put("clobTokenIds", nested(&tokens));
-    put("umaResolutionStatuses", json!(if closed(view) { "[\"resolved\"]" } else { "[]" }));
+    let statuses: &[&str] = match (closed(view), view.proposed) {
+        (true, _) => &["resolved"],
+        (false, true) => &["proposed"],
+        (false, false) => &[],
+    };
+    put(
+        "umaResolutionStatuses",
+        nested(&statuses.iter().map(|s| s.to_string()).collect::<Vec<_>>()),
+    );
+    if let Some(status) = statuses.last() {
+        put("umaResolutionStatus", json!(status));
+    }
     put("volume", json!(volume));
     put("liquidity", json!(liquidity));
     put("volumeNum", number(&volume));

@@ -1,6 +1,7 @@
 //! The local exchange's tests from outside, in one program: a program for each file would link the exchange each time.
 
 mod common;
+mod demo;
 mod discovery;
 mod faults;
 mod hostile;
@@ -9,3 +10,4 @@ mod rest;
 mod signatures;
 mod sockets;
 mod tape;
+mod ticks;

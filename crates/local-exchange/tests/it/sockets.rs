@@ -121,6 +121,31 @@ fn subscriptions_are_added_removed_and_forced() {
 }
 
 #[test]
+fn a_second_message_with_a_type_and_no_operation_is_ignored() {
+    run(async {
+        let running = exchange().await;
+        let (rain, ada) = (token(&running, "rain-tomorrow", 0), token(&running, "ada-wins", 0));
+        let (a, b) = (token_id(&running, rain), token_id(&running, ada));
+        let alice = trader(&running, 0);
+        let mut socket = Socket::market(&running, &[&a], false).await;
+        assert_eq!(socket.drain().await.len(), 1);
+        for kind in ["market", "MARKET"] {
+            let again = json!({ "type": kind, "assets_ids": [b], "custom_feature_enabled": true });
+            socket.send_text(&again.to_string()).await;
+            assert_eq!(socket.drain().await, Vec::<Value>::new());
+        }
+        alice.place(&Ask::limit(&running, ada, Side::Buy, 4_000, 1_000)).await;
+        assert_eq!(socket.drain().await, Vec::<Value>::new(), "its token is not wanted");
+        alice.place(&Ask::limit(&running, rain, Side::Buy, 4_000, 1_000)).await;
+        let frames = socket.drain().await;
+        assert_eq!(kinds(&frames), ["price_change"], "nor are the optional events");
+        let both = json!({ "type": "market", "operation": "subscribe", "assets_ids": [b] });
+        socket.send_text(&both.to_string()).await;
+        assert_eq!(kinds(&socket.drain().await), ["book"], "with an operation it is one");
+    });
+}
+
+#[test]
 fn optional_events_come_only_where_they_were_asked_for() {
     run(async {
         let running = exchange().await;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::common::*;
 use polydesk_domain::{
-    BookSnapshot, Market, MarketEvent, MarketKey, Outcome, Price, Shares, Side, Span, Stamped, Time,
+    BookSnapshot, Books, Event, LevelChange, Market, MarketEvent, MarketKey, Outcome, Price,
+    Shares, Side, Span, Stamped, Time,
 };
+use polydesk_local_exchange::venue::Venue;
 use polydesk_local_exchange::wallets::WalletKind;
-use polydesk_local_exchange::{LocalExchange, Running, Setup, TapeSetup};
-use polydesk_tape::{Certificate, ManifestDraft, TapeWriter};
+use polydesk_local_exchange::{LocalExchange, Running, Setup, TEST_START, TapeSetup};
+use polydesk_tape::{Certificate, EventSource, ManifestDraft, TapeReader, TapeWriter};
 
 fn tape(name: &str) -> PathBuf {
     PathBuf::from(format!("{}/../../fixtures/tapes/{name}", env!("CARGO_MANIFEST_DIR")))
@@ -221,6 +223,106 @@ fn a_market_that_the_tape_delists_stays_on_the_venue() {
         assert_eq!((early.orders().await.len(), late.orders().await.len()), (3, 2));
         running.check().unwrap();
     });
+}
+
+/// A token's levels of a side as they are served: best last.
+fn served(venue: &Venue, key: MarketKey, side: Side) -> Vec<(Price, Shares)> {
+    let view = venue.book(key.token(Outcome::Yes)).unwrap();
+    if side == Side::Buy { view.bids } else { view.asks }
+}
+
+/// Plays a tape at once through the exchange and through the backtest's books, and compares them wherever
+/// a second ends without an open batch. Gives how many books were compared, and how many of them had
+/// prices off whole cents.
+fn compare_with_the_backtest(name: &str, secs: i64) -> (usize, usize) {
+    let setup = Setup { tape: Some(TapeSetup::new(tape(name), 1_000)), ..Setup::test() };
+    let mut venue = Venue::new(&setup, TEST_START).unwrap();
+    let mut reader = TapeReader::open(&tape(name)).unwrap();
+    let mut books = Books::default();
+    let mut next = reader.next_event().unwrap();
+    let (start, mut compared, mut fine) = (venue.now(), 0, 0);
+    for second in 0..secs {
+        let now = start + Span::secs(second);
+        venue.advance(now);
+        while let Some(row) = next.take_if(|row| row.at <= now) {
+            books.close_due(&row, &mut Vec::new());
+            if let Event::Market(MarketEvent::Listed { key, market }) = &row.event {
+                books.list(*key, market.tick);
+            }
+            books.apply(&row, |_, _| ());
+            next = reader.next_event().unwrap();
+        }
+        for view in venue.market_views() {
+            let key = view.key;
+            if let (Some(bid), Some(ask)) = view.top {
+                assert!(bid < ask, "{name}, {second} s: {bid} crosses {ask}");
+            }
+            let Some(book) = books.get(key) else { continue };
+            if books.open_batches().contains(&key) || book.is_crossed() {
+                continue;
+            }
+            for side in [Side::Buy, Side::Sell] {
+                let mut want: Vec<_> = book.levels(Outcome::Yes, side).collect();
+                want.reverse();
+                assert_eq!(served(&venue, key, side), want, "{name}, {second} s, {side:?}");
+                fine += usize::from(want.iter().any(|(price, _)| price.units() % 100 != 0));
+            }
+            assert_eq!(view.listing.market.tick, book.tick(), "{name}, {second} s");
+            compared += 1;
+        }
+    }
+    (compared, fine)
+}
+
+#[test]
+fn served_books_are_those_of_the_backtest_and_never_crossed() {
+    for (name, secs, least, least_fine) in [
+        ("nhl-2026-06-07", 1_200, 7_000, 1_000),
+        ("btc-15m-2026-09-28", 1_200, 300, 0),
+        ("synthetic-arbitrage", 600, 5_000, 0),
+    ] {
+        let (compared, fine) = compare_with_the_backtest(name, secs);
+        assert!(compared >= least, "{name}: {compared} books compared");
+        assert!(fine >= least_fine, "{name}: {fine} sides off whole cents");
+    }
+}
+
+#[test]
+fn a_batch_that_nothing_follows_is_shown_after_its_timeout() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("tape");
+    let mut writer = TapeWriter::create(&dir, ManifestDraft::default()).unwrap();
+    let start = Time::from_secs(1_780_272_000);
+    let (key, cents) = (MarketKey(0), |cents, shares| (Price::cents(cents), Shares::whole(shares)));
+    let (bids, asks) = (vec![cents(40, 100)], vec![cents(60, 100)]);
+    let token = key.token(Outcome::Yes);
+    let level = LevelChange {
+        token,
+        side: Side::Buy,
+        price: Price::cents(45),
+        size: Shares::whole(7),
+        top: None,
+    };
+    let market = Arc::new(Market::plain(1, "m"));
+    let rows = [
+        (0, MarketEvent::Listed { key, market: market.clone() }),
+        (0, MarketEvent::Snapshot(Arc::new(BookSnapshot { token, bids, asks }))),
+        (10_000, MarketEvent::Level(level)),
+        (600_000, MarketEvent::Listed { key, market }),
+    ];
+    for (seq, (millis, event)) in rows.into_iter().enumerate() {
+        let at = start + Span::millis(millis);
+        let row = Stamped { at, venue_at: at, seq: seq as u64, event: event.into() };
+        writer.push(&row).unwrap();
+    }
+    writer.finish(Certificate::default()).unwrap();
+    let setup = Setup { tape: Some(TapeSetup::new(dir, 1_000)), ..Setup::test() };
+    let mut venue = Venue::new(&setup, TEST_START).unwrap();
+    for (millis, bid) in [(10_000, 40), (10_100, 40), (10_101, 45)] {
+        venue.advance(start + Span::millis(millis));
+        let top = venue.market_view(key).unwrap().top;
+        assert_eq!(top.0, Some(Price::cents(bid)), "after {millis} ms");
+    }
 }
 
 #[test]

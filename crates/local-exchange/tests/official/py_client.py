@@ -193,7 +193,7 @@ def newer_protocol(world, maker):
 
 
 def main():
-    process = subprocess.Popen([sys.argv[1], "--json"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.argv[1], "--json", "--no-counterparties"], stdout=subprocess.PIPE, text=True)
     try:
         world = json.loads(process.stdout.readline())
         accounts = world["accounts"]

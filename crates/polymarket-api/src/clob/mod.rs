@@ -4,6 +4,7 @@
 //! `public` market data, `keys`, `rewards`, `builders`, `notifications`, `heartbeat`.
 
 mod builders;
+mod clock;
 mod geoblock;
 mod heartbeat;
 mod keys;
@@ -125,6 +126,8 @@ pub struct Clob {
     mode: Arc<watch::Sender<ModeNote>>,
     /// When the last restriction was received (steady nanoseconds): older requests do not reset it.
     restricted: Arc<std::sync::atomic::AtomicI64>,
+    /// When the clock was last measured because of a refusal (steady nanoseconds).
+    resynced: Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl core::fmt::Debug for Clob {
@@ -154,6 +157,7 @@ impl Clob {
                 until: Time::MIN,
             })),
             restricted: Arc::default(),
+            resynced: Arc::new(std::sync::atomic::AtomicI64::new(i64::MIN)),
         }
     }
 
@@ -187,9 +191,10 @@ impl Clob {
 
     // ---- the venue itself ----
 
-    /// `GET /time`, as a measurement of the server's clock. Returns the offset in use.
+    /// `GET /time`, as a measurement of the server's clock. Returns how far it is ahead of the local one. A
+    /// private request that is refused with 401 asks for it by itself, at most once in five seconds.
     pub async fn sync_clock(&self) -> Result<Span, ApiError> {
-        let sent = self.clock.local();
+        let sent = self.clock.steady();
         let seconds: i64 = self.get(request::time()).await?;
         if !(1_500_000_000..4_000_000_000).contains(&seconds) {
             return Err(malformed(
@@ -198,7 +203,7 @@ impl Clob {
                 &seconds.to_string(),
             ));
         }
-        let offset = self.clock.measured(sent, Time::from_secs(seconds), self.clock.local());
+        let offset = self.clock.measured(sent, Time::from_secs(seconds), self.clock.steady());
         if offset.as_millis().abs() > 2_000 {
             tracing::warn!(
                 offset_ms = offset.as_millis(),
@@ -499,8 +504,25 @@ impl Clob {
         self.send_body(request, request.body.clone().unwrap_or_default()).await
     }
 
-    /// The same with a body that need not be kept.
+    /// The same with a body that need not be kept. What was refused for its time is sent again once if it
+    /// may be repeated.
     async fn send_body(&self, request: &Request, body: Vec<u8>) -> Result<HttpAnswer, ApiError> {
+        let again = (request.effect != Effect::Once).then(|| body.clone());
+        let ahead = self.clock.ahead();
+        let answer = self.send_stamped(request, body).await?;
+        if answer.status != 401 || request.auth != AuthKind::L2 {
+            return Ok(answer);
+        }
+        let verdict = self.clock_after_refusal(ahead).await;
+        let answer = match again.filter(|_| verdict.was_off()) {
+            Some(body) => self.send_stamped(request, body).await?,
+            None => answer,
+        };
+        if answer.status == 401 { Err(verdict.named(request, &answer)) } else { Ok(answer) }
+    }
+
+    /// Waits for its turn, stamps, signs and sends.
+    async fn send_stamped(&self, request: &Request, body: Vec<u8>) -> Result<HttpAnswer, ApiError> {
         self.limits.admit(request.group, request.cost).await?;
         let headers = match request.auth {
             AuthKind::None => HeaderMap::new(),

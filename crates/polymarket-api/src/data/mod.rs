@@ -2,7 +2,9 @@
 //!
 //! `wallet` is the one that holds the funds (proxy, Safe or deposit wallet), not the signing key's address.
 //! v1 (frozen since 2026-09-04) lies at the root, v2 under `/v2`; where both exist prefer v2. Answers are
-//! cached by the edge for up to 300 s ([`Data::activity_v2`] shows how to get past that).
+//! cached by the edge for up to 300 s ([`Data::activity_v2`] shows how to get past that). Lists that come as
+//! streams are read row by row: one that cannot be read is an item ([`ApiError::BadRow`]), and the list goes
+//! on; whoever needs all rows of a wallet collects with `try_collect`, which ends at it.
 
 mod boards;
 mod builders;
@@ -20,8 +22,9 @@ use futures_util::Stream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use crate::gamma::{Filters, get};
+use crate::gamma::{Filters, get, get_page, read_rows};
 use crate::limits::{Group, RateLimits, SignerCost};
 use crate::{ApiError, Http, wire};
 
@@ -86,7 +89,7 @@ impl Data {
                 if !cursor.is_empty() {
                     query.push(("cursor".into(), cursor.clone()));
                 }
-                let page: Envelope<T> = data.get(list, group, &query).await?;
+                let page: Envelope<Box<RawValue>> = data.page(list, group, &query).await?;
                 let next = page.pagination.next_cursor;
                 if page.pagination.has_more && (next.is_empty() || next == cursor) {
                     return Err(ApiError::Malformed {
@@ -96,7 +99,7 @@ impl Data {
                     });
                 }
                 let next = page.pagination.has_more.then_some(next);
-                Ok(Some((stream::iter(page.data.into_iter().map(Ok)), (next, number + 1))))
+                Ok(Some((stream::iter(read_rows(list, page.data)), (next, number + 1))))
             }
         });
         pages.try_flatten().boxed()
@@ -121,15 +124,31 @@ impl Data {
         self.get(path, group, &with_user(wallet, filters)).await
     }
 
+    /// A page whose rows are read one by one.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        group: Group,
+        query: &[(String, String)],
+    ) -> Result<T, ApiError> {
+        self.admit(group).await?;
+        get_page(&self.http, &self.limits, &self.base, path, group, query).await
+    }
+
+    async fn admit(&self, group: Group) -> Result<(), ApiError> {
+        if group != Group::Data {
+            self.limits.admit(Group::Data, SignerCost::None).await?;
+        }
+        Ok(())
+    }
+
     async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         group: Group,
         query: &[(String, String)],
     ) -> Result<T, ApiError> {
-        if group != Group::Data {
-            self.limits.admit(Group::Data, SignerCost::None).await?;
-        }
+        self.admit(group).await?;
         get(&self.http, &self.limits, &self.base, path, group, query).await
     }
 }

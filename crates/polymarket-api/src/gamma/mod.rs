@@ -3,6 +3,7 @@
 mod comments;
 mod convert;
 mod events;
+mod lookup;
 mod markets;
 mod search;
 mod series;
@@ -16,6 +17,7 @@ use futures_util::Stream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::error::{Effect, from_answer};
 use crate::limits::{Group, RateLimits, SignerCost};
@@ -25,6 +27,7 @@ use crate::{ApiError, Http, wire};
 pub use comments::*;
 pub use convert::{MarketRefused, TakerDelays};
 pub use events::*;
+pub use lookup::{Found, Scope};
 pub use markets::*;
 pub use search::*;
 pub use series::*;
@@ -67,41 +70,20 @@ impl Gamma {
         Gamma { http, base: base.trim_end_matches('/').into(), limits }
     }
 
-    /// Markets that pass the filters, page by page as they are read.
+    /// Markets that pass the filters, page by page as they are read. A row that cannot be read is an item
+    /// ([`ApiError::BadRow`]), and the list goes on behind it.
     pub fn markets(
         &self,
         filters: Filters,
     ) -> impl Stream<Item = Result<GammaMarket, ApiError>> + Send + use<> {
         self.keyset("/markets/keyset", Group::GammaMarkets, filters)
     }
-    /// Events that pass the filters, page by page as they are read.
+    /// Events that pass the filters, page by page as they are read; rows that cannot be read likewise.
     pub fn events(
         &self,
         filters: Filters,
     ) -> impl Stream<Item = Result<GammaEvent, ApiError>> + Send + use<> {
         self.keyset("/events/keyset", Group::GammaEvents, filters)
-    }
-    /// Markets of up to 100 condition ids, closed ones too where asked.
-    pub async fn markets_by_condition(
-        &self,
-        conditions: &[polydesk_domain::ConditionId],
-        closed: bool,
-    ) -> Result<Vec<GammaMarket>, ApiError> {
-        let mut filters: Filters =
-            conditions.iter().map(|id| ("condition_ids".to_owned(), id.to_string())).collect();
-        filters.push(("closed".into(), closed.to_string()));
-        self.markets(filters).try_collect().await
-    }
-    /// Markets of up to 100 tokens, closed ones too where asked.
-    pub async fn markets_by_token(
-        &self,
-        tokens: &[polydesk_domain::TokenId],
-        closed: bool,
-    ) -> Result<Vec<GammaMarket>, ApiError> {
-        let mut filters: Filters =
-            tokens.iter().map(|id| ("clob_token_ids".to_owned(), id.to_string())).collect();
-        filters.push(("closed".into(), closed.to_string()));
-        self.markets(filters).try_collect().await
     }
     /// One market by Gamma's number.
     pub async fn market(&self, id: &str) -> Result<GammaMarket, ApiError> {
@@ -147,7 +129,7 @@ impl Gamma {
                 if !cursor.is_empty() {
                     query.push(("after_cursor".into(), cursor.clone()));
                 }
-                let page: KeysetPage<T> = gamma.get(list, group, &query).await?;
+                let page: KeysetPage<Box<RawValue>> = gamma.page(list, group, &query).await?;
                 let next = match page.next_cursor.as_str() {
                     "" => None,
                     same if same == cursor => {
@@ -159,10 +141,28 @@ impl Gamma {
                     }
                     next => Some(next.to_owned()),
                 };
-                Ok(Some((stream::iter(page.rows.into_iter().map(Ok)), (next, number + 1))))
+                Ok(Some((stream::iter(read_rows(list, page.rows)), (next, number + 1))))
             }
         });
         pages.try_flatten().boxed()
+    }
+
+    /// A page whose rows are read one by one.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        group: Group,
+        query: &[(String, String)],
+    ) -> Result<T, ApiError> {
+        self.admit(group).await?;
+        get_page(&self.http, &self.limits, &self.base, path, group, query).await
+    }
+
+    async fn admit(&self, group: Group) -> Result<(), ApiError> {
+        if group != Group::Gamma {
+            self.limits.admit(Group::Gamma, SignerCost::None).await?;
+        }
+        Ok(())
     }
 
     async fn get<T: DeserializeOwned>(
@@ -171,9 +171,7 @@ impl Gamma {
         group: Group,
         query: &[(String, String)],
     ) -> Result<T, ApiError> {
-        if group != Group::Gamma {
-            self.limits.admit(Group::Gamma, SignerCost::None).await?;
-        }
+        self.admit(group).await?;
         get(&self.http, &self.limits, &self.base, path, group, query).await
     }
 }
@@ -203,6 +201,43 @@ pub(crate) async fn get<T: DeserializeOwned>(
 ) -> Result<T, ApiError> {
     let answer = fetch(http, limits, base, path, group, query).await?;
     read_json(answer, Effect::Read, &format!("GET {path}"))
+}
+
+/// The same for a page of rows as they came: `T` may hold [`RawValue`]s, which the other parser cannot make.
+pub(crate) async fn get_page<T: DeserializeOwned>(
+    http: &Http,
+    limits: &RateLimits,
+    base: &str,
+    path: &str,
+    group: Group,
+    query: &[(String, String)],
+) -> Result<T, ApiError> {
+    let answer = fetch(http, limits, base, path, group, query).await?;
+    serde_json::from_slice(&answer.body).map_err(|error| ApiError::Malformed {
+        to: format!("GET {path}"),
+        error: error.to_string(),
+        excerpt: String::from_utf8_lossy(&answer.body[..answer.body.len().min(200)]).into_owned(),
+    })
+}
+
+/// Reads the rows of a page one by one: a bad one takes none of the others with it.
+pub(crate) fn read_rows<T: DeserializeOwned>(
+    list: &str,
+    rows: Vec<Box<RawValue>>,
+) -> Vec<Result<T, ApiError>> {
+    let read = |(index, row): (usize, Box<RawValue>)| {
+        let text = row.get();
+        // A list of values would be read into a row's fields by their order.
+        let object = text.starts_with('{').then_some(text).ok_or("the row is no object".to_owned());
+        let row = object.and_then(|text| serde_json::from_str(text).map_err(|e| e.to_string()));
+        row.map_err(|error| ApiError::BadRow {
+            list: format!("GET {list}"),
+            row: index + 1,
+            error,
+            excerpt: text.chars().take(200).collect(),
+        })
+    };
+    rows.into_iter().enumerate().map(read).collect()
 }
 
 /// The same without reading the answer, for what is no JSON; a status that is not 2xx is an error.
@@ -261,4 +296,29 @@ pub(crate) fn path(prefix: &str, part: &str) -> String {
 
 fn page(limit: usize, offset: usize) -> Filters {
     vec![("limit".into(), limit.to_string()), ("offset".into(), offset.to_string())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_read_alone() {
+        let market = |more: &str| format!("{{\"id\":\"1\",\"conditionId\":\"0x01\"{more}}}");
+        let rows = [
+            (market(""), true),
+            ("null".to_owned(), false),
+            (market(",\"question\":{}"), false),
+            ("[]".to_owned(), false),
+            (market(",\"closed\":true"), true),
+        ];
+        let text: Vec<&str> = rows.iter().map(|(row, _)| row.as_str()).collect();
+        let page = format!("{{\"markets\":[{}],\"next_cursor\":\"\"}}", text.join(","));
+        let page: KeysetPage<Box<RawValue>> = serde_json::from_str(&page).unwrap();
+        let read: Vec<Result<GammaMarket, ApiError>> = read_rows("/markets/keyset", page.rows);
+        let good: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        assert_eq!(good, rows.map(|(_, good)| good));
+        let Err(ApiError::BadRow { row, excerpt, .. }) = &read[1] else { panic!("{read:?}") };
+        assert_eq!((*row, excerpt.as_str()), (2, "null"));
+    }
 }

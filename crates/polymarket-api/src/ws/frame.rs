@@ -115,6 +115,8 @@ pub enum Message<'f> {
         price_text: &'f str,
         /// Shares.
         size: Shares,
+        /// The transaction that settles it; empty where the venue left it out.
+        transaction: &'f str,
     },
     /// Best prices without a level.
     Best {
@@ -486,6 +488,7 @@ impl FrameParser {
                 price: price(fields.price.of(frame))?,
                 price_text: text(fields.price),
                 size: shares(fields.size.of(frame))?,
+                transaction: text(fields.transaction),
             },
             Kind::Best => Message::Best { token, at, top: fields.top(frame)?? },
             Kind::Tick => Message::Tick { token, at, tick: tick(fields.new_tick_size.of(frame))? },
@@ -634,6 +637,7 @@ impl FrameParser {
                 last_trade_price: span(&read.last_trade_price)?,
                 tick_size: span(&read.tick_size)?,
                 new_tick_size: span(&read.new_tick_size)?,
+                transaction: span(&read.transaction_hash)?,
             };
             (fields, foreign, kind)
         };
@@ -672,6 +676,7 @@ struct Fields {
     last_trade_price: Span,
     tick_size: Span,
     new_tick_size: Span,
+    transaction: Span,
 }
 
 impl Fields {
@@ -728,6 +733,7 @@ impl Fields {
             b"last_trade_price" => &mut self.last_trade_price,
             b"tick_size" => &mut self.tick_size,
             b"new_tick_size" => &mut self.new_tick_size,
+            b"transaction_hash" => &mut self.transaction,
             _ => return,
         };
         *slot = value;
@@ -792,6 +798,8 @@ struct Object<'f> {
     tick_size: Cow<'f, str>,
     #[serde(borrow, deserialize_with = "loose")]
     new_tick_size: Cow<'f, str>,
+    #[serde(borrow, deserialize_with = "loose")]
+    transaction_hash: Cow<'f, str>,
     #[serde(borrow, deserialize_with = "loose")]
     winning_asset_id: Cow<'f, str>,
 }

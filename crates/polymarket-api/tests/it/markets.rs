@@ -2,13 +2,17 @@
 //! discovery clients against the local exchange.
 
 use crate::common::*;
-use futures_util::TryStreamExt;
-use polydesk_domain::{FeeRate, MarketState, Payout, ProtocolVersion, Side, Span, Tick, Tif};
+use futures_util::{StreamExt, TryStreamExt};
+use polydesk_domain::{
+    ConditionId, FeeRate, MarketState, Payout, ProtocolVersion, Side, Span, Tick, Tif, TokenId,
+};
 use polydesk_local_exchange::Setup;
 use polydesk_local_exchange::wallets::WalletKind;
+use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::MarketInfo;
+use polydesk_polymarket_api::clob::request::OrderFilter;
 use polydesk_polymarket_api::data::Data;
-use polydesk_polymarket_api::gamma::{Gamma, GammaMarket, TakerDelays};
+use polydesk_polymarket_api::gamma::{Found, Gamma, GammaMarket, Scope, TakerDelays};
 use serde_json::{Value, json};
 
 fn base() -> Value {
@@ -223,8 +227,12 @@ fn discovery_lists_what_the_exchange_trades() {
             assert_eq!(found.state, MarketState::Open);
         }
         let rain = world.market("rain-tomorrow");
-        assert_eq!(gamma.markets_by_condition(&[rain.condition], false).await.unwrap().len(), 1);
-        assert_eq!(gamma.markets_by_token(&rain.tokens, false).await.unwrap().len(), 1);
+        let by_token = gamma.markets_by_token(&rain.tokens, Scope::Open).await.unwrap();
+        assert_eq!(
+            (by_token.markets.len(), by_token.missing),
+            (1, Vec::new()),
+            "once by both tokens"
+        );
         assert_eq!(
             gamma.market_by_slug("rain-tomorrow").await.unwrap().condition_id,
             rain.condition.to_string()
@@ -254,5 +262,83 @@ fn discovery_lists_what_the_exchange_trades() {
         assert!(!trades.is_empty());
         assert!(!data.holders(&rain.condition, 10).await.unwrap().is_empty());
         assert!(data.value_v2(&wallet).await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn lookups_find_open_and_closed_markets_and_name_the_ids_that_did_not_come() {
+    run(async {
+        let world = World::new(Setup { liquidity: true, ..Setup::test() }).await;
+        let gamma = Gamma::new(world.http.clone(), &world.endpoints.gamma, world.limits.clone());
+        let (rain, ada) = (world.market("rain-tomorrow"), world.market("ada-wins"));
+        let key = world.universe.key(&ada.condition).unwrap();
+        world.exchange.venue(|venue| venue.resolve(key, Payout::YES));
+        let unknown = ConditionId::from_bytes([7; 32]);
+        let ids = [unknown, ada.condition, rain.condition];
+        let slugs = |found: &Found<ConditionId>| -> Vec<String> {
+            found.markets.iter().map(|market| market.slug.clone()).collect()
+        };
+        let open = gamma.markets_by_condition(&ids, Scope::Open).await.unwrap();
+        assert_eq!(
+            (slugs(&open), open.missing),
+            (vec![rain.slug.clone()], vec![unknown, ada.condition])
+        );
+        let both = gamma.markets_by_condition(&ids, Scope::OpenAndClosed).await.unwrap();
+        assert_eq!(slugs(&both), [rain.slug.clone(), ada.slug.clone()]);
+        assert_eq!(both.missing, [unknown]);
+        assert_eq!(both.markets[1].state(), MarketState::Resolved(Payout::YES));
+        let tokens = [ada.tokens[1], TokenId::from_bytes([9; 32]), rain.tokens[0]];
+        let found = gamma.markets_by_token(&tokens, Scope::OpenAndClosed).await.unwrap();
+        assert_eq!((found.markets.len(), found.missing), (2, vec![tokens[1]]));
+        // More ids than fit one request.
+        let many: Vec<_> =
+            (0..150u8).map(|n| ConditionId::from_bytes([n; 32])).chain(ids).collect();
+        let found = gamma.markets_by_condition(&many, Scope::OpenAndClosed).await.unwrap();
+        assert_eq!((found.markets.len(), found.missing.len()), (2, 151));
+    });
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_an_item_and_the_list_goes_on() {
+    run(async {
+        let world = World::new(Setup { liquidity: true, ..Setup::test() }).await;
+        let gamma = Gamma::new(world.http.clone(), &world.endpoints.gamma, world.limits.clone());
+        let rain = world.market("rain-tomorrow");
+        let odd = "[[reads]]\nendpoint = \"GET /markets/keyset\"\nact = \"contradict\"\n\
+                   replace = [['\"Will it rain tomorrow?\"', '{}'], ['\"Hawks vs. Owls\"', '[1]']]";
+        world.exchange.inject_toml(odd).unwrap();
+        let rows: Vec<_> = gamma.markets(Vec::new()).collect().await;
+        let (good, bad): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
+        assert_eq!((good.len(), bad.len()), (5, 2));
+        let Err(ApiError::BadRow { list, row: 1, excerpt, .. }) = &bad[0] else {
+            panic!("{bad:?}")
+        };
+        assert_eq!(list, "GET /markets/keyset");
+        assert!(excerpt.starts_with('{'), "{excerpt}");
+        // Whoever needs all of them still gets all or nothing.
+        let all: Result<Vec<_>, _> = gamma.markets(Vec::new()).try_collect().await;
+        assert!(matches!(all, Err(ApiError::BadRow { .. })), "{all:?}");
+        let found = gamma.markets_by_condition(&[rain.condition], Scope::Open).await.unwrap();
+        assert_eq!(
+            (found.markets.len(), found.missing, found.unreadable.len()),
+            (0, vec![rain.condition], 1)
+        );
+    });
+}
+
+#[test]
+fn own_orders_and_trades_are_read_whole_or_not_at_all() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let trader = world.trader(0, WalletKind::Eoa);
+        let rain = world.market("rain-tomorrow");
+        for cents in [20, 21] {
+            trader.place(&ask(&rain, 0, Side::Buy, cents, 10, Tif::Gtc)).await.unwrap();
+        }
+        let odd = "[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"contradict\"\n\
+                   replace = [['\"0.21\"', '{}']]";
+        world.exchange.inject_toml(odd).unwrap();
+        let error = trader.clob.open_orders(&OrderFilter::default()).await.unwrap_err();
+        assert!(matches!(error, ApiError::Malformed { .. }), "{error:?}");
     });
 }

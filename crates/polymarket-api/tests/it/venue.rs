@@ -11,9 +11,9 @@ use polydesk_polymarket_api::chain::{Relayer, RelayerAuth, RelayerConfig, Sessio
 use polydesk_polymarket_api::clob::request::{
     Asset, MarketList, OrderFilter, Stretch, TradeFilter,
 };
-use polydesk_polymarket_api::clob::{NotCanceled, PlacedStatus, TradeState, VenueMode};
+use polydesk_polymarket_api::clob::{Clob, NotCanceled, PlacedStatus, TradeState, VenueMode};
 use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, Wallet};
-use polydesk_polymarket_api::{ApiError, HttpConfig, Refusal};
+use polydesk_polymarket_api::{ApiError, HttpConfig, L2Auth, Refusal, Secret, ServerClock};
 
 const KINDS: [WalletKind; 4] =
     [WalletKind::Eoa, WalletKind::Proxy, WalletKind::Safe, WalletKind::Deposit];
@@ -434,16 +434,88 @@ fn modes_of_the_engine_are_states_the_caller_sees() {
 }
 
 #[test]
-fn the_venues_clock_is_measured_and_used() {
+fn a_refused_time_stamp_measures_the_clock_and_repeats_reads_and_cancels() {
     run(async {
         let world = World::new(Setup::test()).await;
-        world.exchange.inject_toml("[[time]]\nskew = \"2min\"\n").unwrap();
         let trader = world.trader(0, WalletKind::Eoa);
-        let stale = trader.clob.open_orders(&OrderFilter::default()).await;
-        assert!(matches!(stale, Err(ApiError::Unauthorised(_))), "{stale:?}");
-        let offset = trader.clob.sync_clock().await.unwrap();
+        let market = world.market("rain-tomorrow");
+        let order = ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc);
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(trader.place(&order).await.unwrap().id);
+        }
+        world.exchange.inject_toml("[[time]]\nskew = \"2min\"\n").unwrap();
+        let measured = || world.exchange.count("GET", "/time");
+        // An emergency's cancel is not lost to a wrong clock.
+        let cancelled = trader.clob.cancel(&ids[0]).await.unwrap();
+        assert_eq!((cancelled.canceled, measured()), (vec![ids[0]], 1));
+        let offset = trader.clob.clock().offset();
         assert!((offset.as_millis() - 120_000).abs() <= 1_000, "{offset}");
-        trader.clob.open_orders(&OrderFilter::default()).await.unwrap();
+        let open = trader.clob.open_orders(&OrderFilter::default()).await.unwrap();
+        assert_eq!((open.len(), measured()), (1, 1));
+    });
+}
+
+#[test]
+fn an_order_refused_for_its_time_stamp_is_not_repeated_and_the_error_names_the_clock() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let trader = world.trader(0, WalletKind::Eoa);
+        let market = world.market("rain-tomorrow");
+        world.exchange.inject_toml("[[time]]\nskew = \"-2min\"\n").unwrap();
+        let order = ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc);
+        let error = trader.place(&order).await.unwrap_err();
+        let ApiError::Unauthorised(text) = &error else { panic!("{error:?}") };
+        assert!(text.contains("the clock that stamped the request was off by -1"), "{text}");
+        assert!(!error.may_have_taken_effect());
+        assert_eq!(world.exchange.count("POST", "/order"), 1);
+        trader.place(&order).await.unwrap();
+        assert_eq!(world.exchange.count("GET", "/time"), 1);
+    });
+}
+
+#[test]
+fn a_wrong_key_is_not_blamed_on_the_clock_and_asks_for_the_time_once() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let mut trader = world.trader(0, WalletKind::Eoa);
+        trader.credentials.passphrase = Secret::new("another".to_owned());
+        let address = trader.clob.auth().unwrap().address().to_owned();
+        let auth = L2Auth::new(address, trader.credentials.clone()).unwrap();
+        let clob = world.clob.with_auth(auth);
+        for _ in 0..3 {
+            let error = clob.open_orders(&OrderFilter::default()).await.unwrap_err();
+            let ApiError::Unauthorised(text) = &error else { panic!("{error:?}") };
+            assert!(
+                text.contains("the clock agrees with the venue's: check the API key"),
+                "{text}"
+            );
+        }
+        assert_eq!(world.exchange.count("GET", "/time"), 1);
+        assert_eq!(world.exchange.count("GET", "/data/orders"), 3);
+    });
+}
+
+#[test]
+fn a_step_of_the_local_clock_locks_out_no_private_request() {
+    run(async {
+        let world = World::new(Setup::test()).await;
+        let step = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+        let (time, steady, set) = (world.exchange.clone(), world.exchange.clone(), step.clone());
+        let clock = ServerClock::over_both(
+            move || time.now() + Span::secs(set.load(std::sync::atomic::Ordering::Relaxed)),
+            move || steady.now(),
+        );
+        let trader = world.trader(0, WalletKind::Eoa);
+        let auth = trader.clob.auth().unwrap().clone();
+        let clob =
+            Clob::new(world.http.clone(), &world.endpoints.clob, world.limits.clone(), clock);
+        let clob = clob.with_auth(auth);
+        for seconds in [-3_600, 0, 3_600] {
+            step.store(seconds, std::sync::atomic::Ordering::Relaxed);
+            clob.cancel_all().await.unwrap();
+        }
+        assert_eq!(world.exchange.count("GET", "/time"), 0, "nothing had to be measured");
     });
 }
 

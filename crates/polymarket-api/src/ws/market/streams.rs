@@ -3,7 +3,8 @@
 //! No sockets and no tasks here: the input is frames, responses and time, the output is items and the
 //! tokens whose book has to be requested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use polydesk_domain::{
@@ -65,8 +66,46 @@ struct TokenState {
     /// The best prices carried last, and since when (steady) the book's differ.
     carried_best: Option<Top>,
     differs_since: Option<Time>,
-    /// The last print, to recognise it when it comes again.
-    print: Option<(Time, Price, Shares, Side)>,
+    /// The last prints, to recognise one that comes again.
+    prints: RecentPrints,
+}
+
+/// How many prints of a token are remembered, and for how long of the venue's time.
+const REMEMBERED_PRINTS: usize = 32;
+const REMEMBERED_FOR: Span = Span::secs(10);
+
+/// The last prints of a token. The venue gives a print no id: two are the same if they agree in time, price,
+/// size, side and transaction. Two real trades of one millisecond differ by their transactions; where the
+/// venue leaves those out, they cannot be told apart and count as one.
+#[derive(Debug, Default)]
+struct RecentPrints(VecDeque<PrintKey>);
+
+/// Time, price, size, side, and a hash of the transaction's text.
+type PrintKey = (Time, Price, Shares, Side, u64);
+
+impl RecentPrints {
+    /// Whether a print is not a redelivery of one that is remembered; it is remembered then.
+    fn is_new(
+        &mut self,
+        at: Time,
+        price: Price,
+        size: Shares,
+        side: Side,
+        transaction: &str,
+    ) -> bool {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(transaction.as_bytes());
+        let key = (at, price, size, side, hasher.finish());
+        if self.0.contains(&key) {
+            return false;
+        }
+        let old = |first: &PrintKey| first.0 + REMEMBERED_FOR < at;
+        while self.0.len() >= REMEMBERED_PRINTS || self.0.front().is_some_and(old) {
+            self.0.pop_front();
+        }
+        self.0.push_back(key);
+        true
+    }
 }
 
 /// The state of one kind of check for a token.
@@ -222,7 +261,7 @@ impl TokenStreams {
                 best: CheckState::default(),
                 carried_best: None,
                 differs_since: None,
-                print: None,
+                prints: RecentPrints::default(),
             };
             self.states.insert(*token, state);
         }
@@ -347,7 +386,7 @@ impl TokenStreams {
 
     fn apply(&mut self, message: Message<'_>, frame: &[u8], now: Now) {
         // A time far in the future would make every later message look old and stop the token for good.
-        if message.at() > now.local + self.clock.offset() + FUTURE {
+        if message.at() > self.clock.server_at(now.steady) + FUTURE {
             self.stats.add(|s| &s.malformed, 1);
             tracing::warn!(at = %message.at(), "market socket: a message from the future is left out");
             // Its content is missing from the books, as with a malformed one.
@@ -504,17 +543,14 @@ impl TokenStreams {
                 let snapshot = BookSnapshot { token, bids: levels(bids), asks: levels(asks) };
                 self.emit(now, at, MarketEvent::Snapshot(Arc::new(snapshot)));
             }
-            Message::Print { token, at, side, price, price_text, size } => {
+            Message::Print { token, at, side, price, price_text, size, transaction } => {
                 let Some(state) = self.states.get_mut(&token) else { return };
                 state.last_message_at = now.steady;
                 state.latest = state.latest.max(at);
-                // There is no trade id: the same in every field, twice in a row, is a redelivery.
-                let print = Some((at, price, size, side));
-                if state.print == print {
+                if !state.prints.is_new(at, price, size, side, transaction) {
                     self.stats.add(|s| &s.duplicates, 1);
                     return;
                 }
-                state.print = print;
                 if self.hashes {
                     self.constants.entry(token.market()).or_default().last_trade_price =
                         Some(price_text.to_owned());
@@ -665,7 +701,7 @@ impl TokenStreams {
         let (Some(at), Some(state)) = (book.time(), self.states.get_mut(&token)) else {
             return None;
         };
-        let venue = now.local + self.clock.offset();
+        let venue = self.clock.server_at(now.steady);
         if at > venue + FUTURE {
             tracing::warn!(asset = book.asset_id, "a book from the future over REST is left out");
             return None;

@@ -143,6 +143,49 @@ fn a_change_older_than_the_book_invalidates_the_book() {
 }
 
 #[test]
+fn prints_are_told_apart_by_their_transaction_and_a_redelivery_is_not_repeated() {
+    let hash = |digit: char| format!(r#","transaction_hash":"0x{}""#, digit.to_string().repeat(64));
+    let (a, b, none) = (hash('a'), hash('b'), String::new());
+    let cases: [(&str, Vec<&str>, usize); 6] = [
+        ("two trades of one millisecond", vec![&a, &b], 2),
+        ("one trade twice", vec![&a, &a], 1),
+        ("two trades, and both again", vec![&a, &b, &a, &b], 2),
+        ("without transactions they cannot be told apart", vec![&none, &none], 1),
+        ("one with and one without", vec![&a, &none], 2),
+        ("an empty text is no transaction", vec![r#","transaction_hash":"""#, &none], 1),
+    ];
+    for (name, prints, want) in cases {
+        let mut bench = Bench::new(FeedConfig::default());
+        bench.seed();
+        bench.events();
+        for hash in &prints {
+            bench.send(&format!(
+                r#"{{"event_type":"last_trade_price","market":"0x01","asset_id":"11","price":"0.5","size":"5","side":"BUY","timestamp":"{START}"{hash}}}"#
+            ));
+        }
+        assert_eq!(count(&bench.events(), |e| matches!(e, MarketEvent::Print(_))), want, "{name}");
+        let duplicates = bench.stats.duplicates.load(Ordering::Relaxed);
+        assert_eq!(duplicates as usize, prints.len() - want, "{name}");
+    }
+}
+
+#[test]
+fn remembered_prints_are_few_and_leave_with_time() {
+    let mut prints = RecentPrints::default();
+    let at = |millis| Time::from_millis(START + millis);
+    let mut is_new = |millis, hash: &str| {
+        prints.is_new(at(millis), Price::cents(50), Shares::whole(5), Side::Buy, hash)
+    };
+    for number in 0..100 {
+        assert!(is_new(number, "0xa"), "{number}");
+        assert!(!is_new(number, "0xa"), "{number} again");
+    }
+    assert!(is_new(0, "0xa"), "the oldest are forgotten");
+    assert!(is_new(60_000, "0xa"));
+    assert_eq!(prints.0.len(), 1);
+}
+
+#[test]
 fn a_message_from_the_future_invalidates_the_books_of_its_tokens() {
     let mut bench = Bench::new(FeedConfig::default());
     bench.seed();

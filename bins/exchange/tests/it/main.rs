@@ -1,0 +1,4 @@
+//! The exchange program from outside, in one program.
+
+mod demo;
+mod program;
