@@ -1,0 +1,3 @@
+//! `cargo bench -p polydesk-journal`.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Tests of the journal.
+
+mod harness;
+mod model;
+mod restart;
