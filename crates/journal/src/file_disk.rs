@@ -227,7 +227,8 @@ impl Disk for FileDisk {
         }
         let file = private().create_new(true).open(&path)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
-        allocate(&file, len)
+        // What was allocated of it would be missing elsewhere.
+        allocate(&file, len).inspect_err(|_| drop(fs::remove_file(&path)))
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {

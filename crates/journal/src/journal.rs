@@ -52,7 +52,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(buffer: Buffer, writer: Writer, keeper: Keeper) -> Journal {
+    pub(crate) fn new(mut buffer: Buffer, mut writer: Writer, keeper: Keeper) -> Journal {
+        writer.update_room(&mut buffer);
         Journal { buffer, writer, keeper, allocating: false, under: [None; 3], next_job: 1 }
     }
 

@@ -47,7 +47,7 @@ pub fn read_records(
     let firsts = firsts.get(start..).unwrap_or_default();
     // What the first segment begins with is good by definition: older ones may have been removed.
     let before = firsts.first().map_or(Seq::ZERO, |first| first.before());
-    let walk = walk(disk, firsts, before, |step| {
+    let walk = walk(disk, firsts, before, 0, |step| {
         Ok(match step {
             Step::Good { file, run, frame } if frame.seq >= from => {
                 each(ReadRecord { file, run, frame })

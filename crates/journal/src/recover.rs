@@ -431,7 +431,7 @@ fn allocate(disk: &dyn Disk, options: &Options) -> Spares {
         let size = if number == 0 { options.reserve_bytes } else { options.segment_bytes };
         let name = names::spare(spares.next_number);
         spares.next_number += 1;
-        if disk.create(&name, size).is_err() {
+        if disk.create(&name, size).and_then(|()| disk.sync(&name)).is_err() {
             spares.failed = true;
             break;
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use crate::compaction::{self, BadCompaction, Compaction};
 use crate::disk::{Disk, Op};
-use crate::frame::{Frame, Kind, Seq};
+use crate::frame::{Frame, Kind, SEGMENT_HEAD, Seq};
 use crate::map::Map;
 use crate::names;
 use crate::options::Options;
@@ -68,7 +68,7 @@ impl fmt::Display for Note {
 pub enum Damage {
     /// Records that were synced are missing or damaged.
     #[error(
-        "journal file {file}, byte {offset}: record {seq} is missing or damaged ({why}), but record {evidence} proves that it was synced; restore the folder, or start with --rebuild to go on from what is left"
+        "journal file {file}, byte {offset}: record {seq} is missing or damaged ({why}), but it was synced, as record {evidence} proves; restore the folder, or start with --rebuild to go on from what is left"
     )]
     Synced {
         /// The file.
@@ -160,14 +160,14 @@ pub(crate) fn survey(disk: &dyn Disk, options: &Options) -> Result<Survey, ReadE
     let start = firsts.iter().rposition(|first| *first <= from.next()).unwrap_or(0);
     let walked = firsts.get(start..).unwrap_or_default();
     let mut log = log;
-    let walk = walk::walk(disk, walked, base_seq, |step| {
+    let walk = walk::walk(disk, walked, base_seq, base_run, |step| {
         match step {
             Step::Good { file, run, frame } => found.good(file, run, &frame, &mut log)?,
             Step::Behind { frame } => found.behind(&frame),
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    found.judge(&walk, &named, base_seq, &log, firsts.is_empty());
+    found.judge(&walk, &named, base_seq, &log, start == 0);
     let hole = walk.hole.clone();
     if let Some(hole) = &hole {
         let bytes = walk.segments.get(hole.segment..).unwrap_or_default();
@@ -364,36 +364,46 @@ impl Found<'_> {
         self.proven = self.proven.max(seq);
     }
 
-    /// Whether something that was synced is missing.
-    fn judge(&mut self, walk: &Walk, named: &[Seq], base: Seq, log: &RecordLog, none: bool) {
+    /// Whether something that was synced is missing. `all`: the walk began with the oldest segment.
+    fn judge(&mut self, walk: &Walk, named: &[Seq], base: Seq, log: &RecordLog, all: bool) {
         // Compactions and rows of the log are written only after what they contain is synced.
         self.prove(named.last().copied().unwrap_or_default());
         self.prove(log.last());
-        let Walk { last, .. } = walk;
-        if none && self.proven > Seq::ZERO {
-            let what = "its segments are missing beside compactions or a record log".to_owned();
-            self.damage = Some(Damage::Missing { what });
-        } else if self.proven > *last && self.damage.is_none() {
-            let end = walk.segments.last();
-            let (file, offset, why) = match &walk.hole {
-                Some(hole) => {
-                    let file = walk.segments.get(hole.segment);
-                    (file, hole.offset, hole.why)
-                }
-                None => (end, end.map_or(0, |end| end.good_end), "zeros"),
-            };
-            self.damage = Some(Damage::Synced {
-                file: file.map(|file| file.name.clone()).unwrap_or_default(),
-                offset,
-                seq: last.next(),
-                why: why.to_owned(),
-                evidence: self.proven,
-            });
+        if walk.segments.is_empty() {
+            if self.proven > Seq::ZERO {
+                let what = "its segments are missing beside compactions or a record log";
+                self.damage = Some(Damage::Missing { what: what.to_owned() });
+            }
+        } else if self.damage.is_none() {
+            self.damage = self.missing(walk, all);
         }
         if let Some(damage) = &self.damage {
-            let seq = (*last).max(base).next();
+            let seq = walk.last.max(base).next();
             self.notes.push(Note::Rebuilt { seq, why: damage.to_string() });
         }
+    }
+
+    fn missing(&self, walk: &Walk, all: bool) -> Option<Damage> {
+        let end = walk.segments.last();
+        let (file, offset, mut why) = match &walk.hole {
+            Some(hole) => (walk.segments.get(hole.segment), hole.offset, hole.why),
+            None => (end, end.map_or(0, |end| end.good_end), "zeros"),
+        };
+        // The first record of the oldest segment begins a run or is older than a compaction.
+        let first = all && walk.hole.as_ref().is_some_and(|hole| hole.segment == 0);
+        let evidence = if first && offset <= SEGMENT_HEAD {
+            walk.last.next()
+        } else if walk.short {
+            why = "the file is shorter than it was made";
+            walk.last.next()
+        } else if self.proven > walk.last {
+            self.proven
+        } else {
+            return None;
+        };
+        let file = file.map(|file| file.name.clone()).unwrap_or_default();
+        let (seq, why) = (walk.last.next(), why.to_owned());
+        Some(Damage::Synced { file, offset, seq, why, evidence })
     }
 
     fn ended(&self, walk: &Walk, hole: bool, none: bool) -> Ended {

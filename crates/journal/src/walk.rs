@@ -104,6 +104,9 @@ pub(crate) struct Walk {
     pub seen_run: u32,
     pub seen: Seq,
     pub hole: Option<Hole>,
+    /// The last segment has fewer bytes than were allocated and synced before it was used. A start shortens
+    /// the last segment only when its own is there.
+    pub short: bool,
 }
 
 /// What walking shows, in order.
@@ -123,14 +126,15 @@ pub(crate) fn segments(disk: &dyn Disk) -> Result<Vec<Seq>, ReadError> {
     Ok(firsts)
 }
 
-/// Walks the segments `firsts`. `before`: records up to here need not be there.
+/// Walks the segments `firsts`. `before`: records up to here need not be there; `run` is known to have begun.
 pub(crate) fn walk(
     disk: &dyn Disk,
     firsts: &[Seq],
     before: Seq,
+    run: u32,
     mut each: impl FnMut(Step<'_>) -> Result<ControlFlow<()>, ReadError>,
 ) -> Result<Walk, ReadError> {
-    let mut walk = Walk { last: before, ..Walk::default() };
+    let mut walk = Walk { last: before, seen_run: run, ..Walk::default() };
     let mut number = 0;
     while let Some(first) = firsts.get(number) {
         let name = names::segment(*first);
@@ -206,6 +210,7 @@ fn one(
         None => return Ok(One::Hole(0, "no header")),
     };
     walk.seen_run = walk.seen_run.max(head.run);
+    walk.short = last && (bytes.len() as u64) < head.size;
     let new_run = head.run > walk.run;
     let mut at = SEGMENT_HEAD;
     loop {
@@ -218,8 +223,6 @@ fn one(
                 let rest = bytes.get(at..).unwrap_or_default();
                 return Ok(if !frame::zeros(rest) {
                     One::Hole(at, "zeros where a record should be")
-                } else if last && (bytes.len() as u64) < head.size {
-                    One::Hole(at, "the file is shorter than it was made")
                 } else {
                     One::Clean
                 });
@@ -346,8 +349,9 @@ fn scan(
     run: u32,
     each: &mut impl FnMut(Step<'_>) -> Result<ControlFlow<()>, ReadError>,
 ) -> Result<(), ReadError> {
-    // A header that was lost may have named the run after this one.
-    let runs: BTreeSet<u32> = [run, walk.run, walk.seen_run].into();
+    // A header that was lost may have named the next run.
+    let runs: BTreeSet<u32> =
+        [run, walk.run, walk.seen_run, walk.seen_run.saturating_add(1)].into();
     let mut at = offset.max(SEGMENT_HEAD).next_multiple_of(ALIGN);
     while at < bytes.len() {
         let mut length = ALIGN;

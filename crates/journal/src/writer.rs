@@ -89,6 +89,8 @@ pub(crate) struct Writer {
     segment: Segment,
     spares: Spares,
     allocating: Option<Spare>,
+    /// It is allocated and not synced: its length must not be lost when it is in use.
+    allocated: bool,
     allocate_at: Duration,
     space_at: Duration,
     asking_space: bool,
@@ -139,6 +141,7 @@ impl Writer {
             segment,
             spares,
             allocating: None,
+            allocated: false,
             allocate_at: Duration::ZERO,
             space_at: Duration::ZERO,
             asking_space: false,
@@ -396,8 +399,11 @@ impl Writer {
     // --- spare segments and space ---
 
     pub(crate) fn poll_allocate(&mut self, now: Duration) -> Option<Op> {
-        if self.failure.is_some() || self.allocating.is_some() || self.asking_space {
+        if self.failure.is_some() || self.asking_space {
             return None;
+        }
+        if let Some(spare) = &self.allocating {
+            return self.allocated.then(|| Op::Sync { name: spare.name.clone() });
         }
         if now >= self.space_at {
             self.space_at = now + self.options.space_every;
@@ -432,6 +438,10 @@ impl Writer {
             }
             return;
         }
+        if result.is_ok() && self.allocating.is_some() && !mem::replace(&mut self.allocated, true) {
+            return;
+        }
+        self.allocated = false;
         let Some(spare) = self.allocating.take() else { return };
         match result {
             Ok(_) => {
@@ -467,7 +477,7 @@ impl Writer {
         }
     }
 
-    fn update_room(&mut self, buffer: &mut Buffer) {
+    pub(crate) fn update_room(&mut self, buffer: &mut Buffer) {
         let room = match self.spares.spares.len() {
             0 => Room::NoEntries,
             1 if self.spares.failed => Room::NoMarketRows,

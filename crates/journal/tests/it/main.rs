@@ -1,5 +1,7 @@
 //! Tests of the journal.
 
+mod damage;
+mod faults;
 mod harness;
 mod model;
 mod restart;
