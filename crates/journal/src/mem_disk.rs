@@ -210,7 +210,7 @@ impl Files {
 
     fn has_room(&self, more: u64) -> io::Result<()> {
         match self.capacity {
-            Some(most) if self.used().saturating_add(more) > most => {
+            Some(most) if more > 0 && self.used().saturating_add(more) > most => {
                 Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))
             }
             _ => Ok(()),

@@ -116,6 +116,9 @@ fn encode_change(out: &mut Vec<u8>, change: Change<'_>) {
 fn decode_change<'a>(rest: &mut &'a [u8]) -> Result<Change<'a>, &'static str> {
     let head = take(rest, CHANGE_HEAD)?;
     let (op, table) = (head.first().copied(), head.get(1).copied().unwrap_or_default());
+    if head.get(2..4) != Some(&[0, 0]) {
+        return Err("bytes that must be zero are not");
+    }
     let table = take(rest, usize::from(table))?;
     let key = take(rest, u32_at(head, 4) as usize)?;
     let value = take(rest, u32_at(head, 8) as usize)?;

@@ -31,7 +31,7 @@ pub fn facts(at_ms: i64) -> RunFacts {
     }
 }
 
-pub const NOON: i64 = 1_796_000_000_000;
+pub const NOON: i64 = 1_795_900_000_000;
 
 /// A journal whose jobs are executed at once.
 pub struct Run {

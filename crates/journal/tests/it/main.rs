@@ -2,6 +2,10 @@
 
 mod damage;
 mod faults;
+mod files;
+mod format;
 mod harness;
+mod latch;
+mod log;
 mod model;
 mod restart;
