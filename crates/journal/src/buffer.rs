@@ -70,13 +70,14 @@ impl Buffer {
         if let Some(why) = self.drops(class) {
             return Ok(self.drop_one(why));
         }
+        self.has_room(payload)?;
         self.dropping &= class != Class::Market;
         self.close_gap();
         let run = self.run;
         Ok(self.put(payload.kind(), |out| payload.encode(run, out)))
     }
 
-    fn check(&mut self, payload: &Payload<'_>) -> Result<(), AppendError> {
+    fn check(&self, payload: &Payload<'_>) -> Result<(), AppendError> {
         if let Some(failure) = &self.failed {
             return Err(AppendError::Failed(failure.clone()));
         }
@@ -89,7 +90,12 @@ impl Buffer {
             let kind = payload.kind().name();
             return Err(AppendError::TooLarge { kind, len, most: self.record_most });
         }
-        if self.held().saturating_add(len as usize) > self.limit {
+        Ok(())
+    }
+
+    fn has_room(&mut self, payload: &Payload<'_>) -> Result<(), AppendError> {
+        let len = padded(payload.len());
+        if self.held().saturating_add(len) > self.limit {
             if !mem::replace(&mut self.full, true) {
                 self.alerts.push(Alert::Full { bytes: self.limit });
             }

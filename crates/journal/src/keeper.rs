@@ -289,13 +289,10 @@ impl Keeper {
     fn removals(&self) -> VecDeque<Op> {
         let mut ops = VecDeque::new();
         let Some(older) = self.compactions.iter().rev().nth(1).copied() else { return ops };
-        if self.options.recording {
-            return ops;
-        }
         let logged = self.log.logged(self.seq.min(self.synced));
         let next = self.segments.iter().skip(1);
         for (segment, next) in self.segments.iter().zip(next) {
-            if next.before() <= older && next.before() <= logged {
+            if !self.options.recording && next.before() <= older && next.before() <= logged {
                 ops.push_back(Op::Remove { name: names::segment(*segment) });
             } else {
                 break;
@@ -356,12 +353,16 @@ impl Keeper {
 
     /// When something is due although nothing happens.
     pub(crate) fn next_wake(&self) -> Option<Duration> {
-        if !self.queue.is_empty() {
-            return Some(Duration::ZERO);
+        // What is under way, or waits for a sync, goes on when that is done.
+        if self.script.is_some() {
+            return None;
         }
-        let compact = self.changed.then_some(self.compact_at);
-        let retry = self.is_busy().then_some(self.retry_at);
-        compact.into_iter().chain(retry).min()
+        let log = self.log.is_ready(self.synced).then_some(self.retry_at);
+        let now = self.compact_now || self.bytes >= self.options.compact_bytes;
+        let at = if now { self.retry_at } else { self.compact_at.max(self.retry_at) };
+        let compact = self.changed.then_some(at);
+        let fed = (!self.queue.is_empty()).then_some(Duration::ZERO);
+        log.into_iter().chain(compact).chain(fed).min()
     }
 }
 

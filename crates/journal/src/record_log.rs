@@ -133,6 +133,11 @@ impl RecordLog {
         of_row.max(open.or(after).unwrap_or(of_row)).max(after.unwrap_or(of_row))
     }
 
+    /// Whether there is a row to copy.
+    pub(crate) fn is_ready(&self, synced: Seq) -> bool {
+        self.waiting.front().is_some_and(|(first, ..)| *first <= synced)
+    }
+
     /// Operations that copy the next rows, all of them synced up to `synced`.
     pub(crate) fn copy(&mut self, synced: Seq) -> Option<VecDeque<Op>> {
         let (first, month, _) = self.waiting.front()?;

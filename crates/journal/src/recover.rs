@@ -478,6 +478,7 @@ pub fn read_state(disk: &dyn Disk, options: &Options) -> Result<Offline, Recover
             // The writer has compacted meanwhile and removed what was about to be read.
             Err(ReadError::Io { error, .. })
                 if error.kind() == io::ErrorKind::NotFound && tries < 5 => {}
+            Ok(found) if found.damage.is_some() && tries < 5 => {}
             found => break found?,
         }
     };

@@ -68,7 +68,7 @@ impl fmt::Display for Note {
 pub enum Damage {
     /// Records that were synced are missing or damaged.
     #[error(
-        "journal file {file}, byte {offset}: record {seq} is missing or damaged ({why}), but it was synced, as record {evidence} proves; restore the folder, or start with --rebuild to go on from what is left"
+        "journal file {file}, byte {offset}: record {seq} is missing or damaged ({why}), but it was synced: {proof}; restore the folder, or start with --rebuild to go on from what is left"
     )]
     Synced {
         /// The file.
@@ -79,8 +79,8 @@ pub enum Damage {
         seq: Seq,
         /// What is wrong.
         why: String,
-        /// A later record or compaction that was written only after the sync.
-        evidence: Seq,
+        /// What says so.
+        proof: String,
     },
     /// The entries are not those that were written.
     #[error(
@@ -391,19 +391,19 @@ impl Found<'_> {
         };
         // The first record of the oldest segment begins a run or is older than a compaction.
         let first = all && walk.hole.as_ref().is_some_and(|hole| hole.segment == 0);
-        let evidence = if first && offset <= SEGMENT_HEAD {
-            walk.last.next()
+        let proof = if first && offset <= SEGMENT_HEAD {
+            "a run began with it, or it is part of a compaction".to_owned()
         } else if walk.short {
             why = "the file is shorter than it was made";
-            walk.last.next()
+            "files get their length before they are used".to_owned()
         } else if self.proven > walk.last {
-            self.proven
+            format!("record {} was proven to be synced", self.proven)
         } else {
             return None;
         };
         let file = file.map(|file| file.name.clone()).unwrap_or_default();
         let (seq, why) = (walk.last.next(), why.to_owned());
-        Some(Damage::Synced { file, offset, seq, why, evidence })
+        Some(Damage::Synced { file, offset, seq, why, proof })
     }
 
     fn ended(&self, walk: &Walk, hole: bool, none: bool) -> Ended {

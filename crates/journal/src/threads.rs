@@ -3,7 +3,7 @@
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -66,6 +66,8 @@ struct Shared {
     files: Mutex<Files>,
     /// Held during a write: writes are in order.
     write_lane: Mutex<()>,
+    /// Callers that wait for progress: waking nobody costs a system call too.
+    waiters: AtomicUsize,
     stopping: AtomicBool,
     behind: AtomicBool,
     alerts: Mutex<Vec<Alert>>,
@@ -111,6 +113,7 @@ impl Threads {
             progress: Condvar::new(),
             files: Mutex::new(Files { keeper, allocating }),
             write_lane: Mutex::new(()),
+            waiters: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             behind: AtomicBool::new(false),
             alerts: Mutex::default(),
@@ -192,20 +195,26 @@ impl Handle {
         let until = self.now().saturating_add(within);
         self.flush(seq)?;
         let mut writer = lock(&self.shared.writer);
+        if writer.synced() >= seq {
+            return Ok(());
+        }
         writer.want_sync(seq);
         self.shared.progress.notify_all();
-        loop {
+        self.shared.waiters.fetch_add(1, Ordering::Relaxed);
+        let result = loop {
             if writer.synced() >= seq {
-                return Ok(());
+                break Ok(());
             }
             if let Some(failure) = writer.failure() {
-                return Err(failure.clone().into());
+                break Err(failure.clone().into());
             }
             if self.now() >= until {
-                return Err(WaitError::Timeout { seq, within });
+                break Err(WaitError::Timeout { seq, within });
             }
             writer = self.shared.wait(writer, IDLE);
-        }
+        };
+        self.shared.waiters.fetch_sub(1, Ordering::Relaxed);
+        result
     }
 
     /// Waits until this record is durable in the sense of [`Options::durable`](crate::Options::durable): what
@@ -275,6 +284,13 @@ impl Shared {
         }
     }
 
+    /// Wakes whoever waits for what has just been done. The threads look by themselves.
+    fn tell(&self) {
+        if self.waiters.load(Ordering::Relaxed) > 0 {
+            self.progress.notify_all();
+        }
+    }
+
     fn end(&self) {
         self.stopping.store(true, Ordering::Release);
         self.progress.notify_all();
@@ -335,7 +351,7 @@ impl Shared {
         let mut writer = lock(&self.writer);
         writer.done_write((self.clock)(), result, &mut lock(&self.buffer));
         drop(writer);
-        self.progress.notify_all();
+        self.tell();
     }
 
     fn write_loop(&self) {
@@ -369,7 +385,7 @@ impl Shared {
             let mut writer = lock(&self.writer);
             writer.done_sync((self.clock)(), result, &mut lock(&self.buffer));
             drop(writer);
-            self.progress.notify_all();
+            self.tell();
         }
     }
 

@@ -117,6 +117,7 @@ pub(crate) struct Writer {
     failure: Option<Failure>,
     alerts: Vec<Alert>,
     fed: VecDeque<Fed>,
+    fed_bytes: usize,
     memory: Vec<u8>,
 }
 
@@ -165,6 +166,7 @@ impl Writer {
             failure: None,
             alerts: Vec::new(),
             fed: VecDeque::new(),
+            fed_bytes: 0,
             memory: Vec::new(),
         }
     }
@@ -202,6 +204,7 @@ impl Writer {
     }
 
     pub(crate) fn take_fed(&mut self) -> VecDeque<Fed> {
+        self.fed_bytes = 0;
         mem::take(&mut self.fed)
     }
 
@@ -329,6 +332,7 @@ impl Writer {
         piece.at = end;
         let whole = piece.at >= piece.bytes.len();
         self.written = if whole { piece.last } else { last };
+        self.fed_bytes = self.fed_bytes.saturating_add(frames.len());
         self.fed.push_back(Fed::Written { frames, last: self.written, bytes: len as u64 });
         if whole {
             buffer.written();
@@ -500,6 +504,9 @@ impl Writer {
         let found = match (write, sync, self.waiting) {
             (Some(under), ..) => Some(("writing", under.file.clone())),
             (_, Some(under), _) => Some(("syncing", under.file.clone())),
+            _ if self.fed_bytes > self.options.buffer_bytes => {
+                Some(("waiting for", "compaction and record log".to_owned()))
+            }
             (.., Some(since)) if over(since) => Some(("allocating", "a segment".to_owned())),
             _ => None,
         };
@@ -540,7 +547,8 @@ impl Writer {
         let slow_at =
             [under, sync.map(|under| under.since + slow), self.waiting.map(|at| at + slow)];
         let not_told = slow_at.into_iter().flatten().filter(|_| !self.slow);
-        let flush = (pending && self.writing.is_none()).then_some(self.flush_at);
+        let free = self.writing.is_none() && self.piece.is_none();
+        let flush = (pending && free).then_some(self.flush_at);
         let sync = (self.synced < self.written && self.syncing.is_none()).then_some(self.sync_at);
         let space = (self.allocating.is_none() && !self.asking_space).then_some(self.space_at);
         let short = self.spares.reserve.is_none() || self.spares.spares.len() < self.options.spares;
