@@ -82,7 +82,8 @@ pub(crate) struct Keeper {
     bytes: u64,
     compact_at: Duration,
     compact_now: bool,
-    retry_at: Duration,
+    /// When work of each kind is tried again.
+    retry_at: [Duration; 4],
     behind: bool,
     marks: Vec<Mark>,
     alerts: Vec<Alert>,
@@ -109,7 +110,7 @@ impl Keeper {
             bytes: 0,
             compact_at: Duration::ZERO,
             compact_now: !begin.compacted,
-            retry_at: Duration::ZERO,
+            retry_at: [Duration::ZERO; 4],
             behind: false,
             marks: Vec::new(),
             alerts: Vec::new(),
@@ -239,26 +240,30 @@ impl Keeper {
     }
 
     fn next_script(&mut self, now: Duration) -> Option<Script> {
-        if now < self.retry_at {
-            return None;
-        }
         let script = |work, ops| Script { work, ops, gate: Seq::ZERO, under: None };
-        if let Some(ops) = self.log.copy(self.synced) {
+        let retry_at = self.retry_at;
+        // One that fails stops no other.
+        let open = |work: Work| now >= retry_at.get(work as usize).copied().unwrap_or_default();
+        if open(Work::Logging)
+            && let Some(ops) = self.log.copy(self.synced)
+        {
             return Some(script(Work::Logging, ops));
         }
         let due =
             self.compact_now || now >= self.compact_at || self.bytes >= self.options.compact_bytes;
-        if due && self.changed {
+        if due && self.changed && open(Work::Compacting) {
             return Some(self.compaction(now));
         }
-        if due {
+        if due && !self.changed {
             self.compact_now = false;
         }
-        if let Some(ops) = self.log.compress() {
+        if open(Work::Compressing)
+            && let Some(ops) = self.log.compress()
+        {
             return Some(script(Work::Compressing, ops));
         }
         let ops = self.removals();
-        (!ops.is_empty()).then(|| script(Work::Removing, ops))
+        (!ops.is_empty() && open(Work::Removing)).then(|| script(Work::Removing, ops))
     }
 
     fn compaction(&mut self, now: Duration) -> Script {
@@ -337,7 +342,9 @@ impl Keeper {
 
     /// The segments have everything: whatever failed is done again later.
     fn give_up(&mut self, now: Duration, work: Work, op: &Op, error: &io::Error) {
-        self.retry_at = now + self.options.space_every;
+        if let Some(at) = self.retry_at.get_mut(work as usize) {
+            *at = now + self.options.space_every;
+        }
         if work == Work::Compacting {
             self.compacting = None;
             self.changed = true;
@@ -357,9 +364,11 @@ impl Keeper {
         if self.script.is_some() {
             return None;
         }
-        let log = self.log.is_ready(self.synced).then_some(self.retry_at);
+        let retry = |work: Work| self.retry_at.get(work as usize).copied().unwrap_or_default();
+        let log = self.log.is_ready(self.synced).then_some(retry(Work::Logging));
         let now = self.compact_now || self.bytes >= self.options.compact_bytes;
-        let at = if now { self.retry_at } else { self.compact_at.max(self.retry_at) };
+        let at = if now { Duration::ZERO } else { self.compact_at };
+        let at = at.max(retry(Work::Compacting));
         let compact = self.changed.then_some(at);
         let fed = (!self.queue.is_empty()).then_some(Duration::ZERO);
         log.into_iter().chain(compact).chain(fed).min()

@@ -42,6 +42,7 @@ struct Files {
     ops: u64,
     faults: BTreeMap<u64, Fault>,
     stop: Option<io::ErrorKind>,
+    refused: Option<(String, io::ErrorKind)>,
     capacity: Option<u64>,
     log: Vec<String>,
 }
@@ -81,15 +82,24 @@ impl MemDisk {
         self.lock().log.clone()
     }
 
-    /// The disk as the next process finds it after this one was killed: everything that was written.
+    /// Lets every change of files whose names begin like this fail, until `None`.
+    pub fn refuse(&self, names: &str, kind: Option<io::ErrorKind>) {
+        self.lock().refused = kind.map(|kind| (names.to_owned(), kind));
+    }
+
+    /// The disk as the next process finds it after this one was killed: everything that was written. What
+    /// was not synced can still be lost with the power.
     #[must_use]
     pub fn after_kill(&self) -> MemDisk {
         let files = self.lock();
-        let mut next = Files::default();
-        for (name, node) in &files.live {
-            let bytes = files.nodes.get(node).map(|node| node.live.clone()).unwrap_or_default();
-            next.insert(name, Node { live: bytes.clone(), synced: bytes });
-        }
+        let next = Files {
+            nodes: files.nodes.clone(),
+            live: files.live.clone(),
+            durable: files.durable.clone(),
+            pending: files.pending.clone(),
+            next: files.next,
+            ..Files::default()
+        };
         MemDisk { files: Arc::new(Mutex::new(next)) }
     }
 
@@ -172,6 +182,11 @@ impl Files {
             return Err(io::Error::new(kind, "the disk is gone"));
         }
         self.ops += 1;
+        if let Some((names, kind)) = &self.refused
+            && what.split_once(' ').is_some_and(|(_, name)| name.starts_with(names.as_str()))
+        {
+            return Err(io::Error::new(*kind, "an error on demand"));
+        }
         self.log.push(what);
         match self.faults.get(&self.ops).copied() {
             None => Ok(None),

@@ -70,7 +70,8 @@ impl RecordLog {
         }
         for month in &plain {
             if packed.contains(month) {
-                // The compressed file has its name only after it was read back and synced.
+                // The compressed file was read back and synced; its name may be in memory only.
+                mend.push(Op::SyncFolder { folder: RECORDS.to_owned() });
                 mend.push(Op::Remove { name: month.log() });
                 continue;
             }
@@ -78,11 +79,15 @@ impl RecordLog {
             let end = log.arrive(&bytes);
             if end < bytes.len() {
                 mend.push(Op::Truncate { name: month.log(), len: end as u64 });
-                mend.push(Op::Sync { name: month.log() });
             }
+            // What was read may be in memory only, and the next compaction says that it is in the log.
+            mend.push(Op::Sync { name: month.log() });
             if let Some((finished, _)) = log.open.replace((*month, end as u64)) {
                 log.finished.push(finished);
             }
+        }
+        if !plain.is_empty() || !packed.is_empty() {
+            mend.push(Op::SyncFolder { folder: RECORDS.to_owned() });
         }
         Ok((log, mend))
     }

@@ -244,6 +244,9 @@ fn mend(
     for walked in &walk.segments {
         act(disk, "syncing", &Op::Sync { name: walked.name.clone() })?;
     }
+    if recovered.kill != Kill::Missing {
+        act(disk, "syncing", &Op::Sync { name: names::LATCH.to_owned() })?;
+    }
     act(disk, "syncing", &sync_folder())?;
     let leftovers = leftovers(&walk.segments);
     let cut = keep_aside(disk, recovered.run, &leftovers)?;

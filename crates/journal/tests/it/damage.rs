@@ -153,6 +153,10 @@ fn each_flipped_byte_of_the_last_three_records_is_cut_off_and_what_it_may_have_s
             assert_eq!(run.found.last, last, "byte {at}");
             assert_eq!(model(run.found.entries.clone()), written.model(last), "byte {at}");
             assert!(run.found.cut && run.found.lost_tail, "byte {at}");
+            if written.starts.len() as u64 - last.0 > 1 {
+                let seen = written.starts.last().unwrap().0;
+                assert!(run.journal.appended() > seen, "a number is never given twice");
+            }
             // The last three records are wire, chain and a row.
             let asked: Vec<_> = run.found.to_ask.iter().map(|ask| ask.table.as_str()).collect();
             let expected: &[&str] = match written.starts.len() as u64 - last.0 {
@@ -284,9 +288,12 @@ fn damaged_is_refused(disk: &MemDisk, damaged: Seq, proof: &str) {
     let rebuild = Options { rebuild: true, ..options() };
     let run = Run::begin(disk, &rebuild, &facts(NOON)).unwrap();
     assert_eq!(run.found.ended, Ended::Rebuilt, "{proof}");
-    let mut run = Run { journal: run.journal, ..run };
+    // It is whole again, at once and after its first compaction.
+    let again = start(&run.disk.after_kill()).unwrap();
+    assert_eq!(again.found.entries, run.found.entries, "{proof}");
+    let mut run = run;
     run.sync();
-    assert!(start(&run.disk.after_kill()).is_ok(), "{proof}: a rebuilt journal is whole again");
+    assert!(start(&run.disk.after_kill()).is_ok(), "{proof}");
 }
 
 #[test]
@@ -417,4 +424,69 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 fn crc(record: &[u8], run: u32) -> u32 {
     crc32c(&[&run.to_le_bytes(), &record[..4], &record[8..]].concat())
+}
+
+#[test]
+fn a_sync_is_proven_by_the_file_that_was_written_after_it() {
+    for proof in ["compaction", "row"] {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        let first = run.journal.appended();
+        match proof {
+            "compaction" => {
+                run.put("orders", "1", "live");
+                run.journal.compact();
+            }
+            _ => {
+                run.row(0, NOON, "filled");
+            }
+        }
+        run.sync();
+        let disk = disk.after_kill();
+        let whole = start(&disk.after_kill()).unwrap();
+        assert!(whole.found.last > first);
+        // Nothing of the segment is left that could prove it.
+        let bytes = disk.read(FIRST).unwrap();
+        let len = u32::from_le_bytes(bytes[32..36].try_into().unwrap()) as usize;
+        disk.damage(FIRST, |bytes| bytes[32 + (20 + len).next_multiple_of(8)..].fill(0));
+        let error = start(&disk).err().unwrap_or_else(|| panic!("{proof}: nothing was noticed"));
+        assert!(matches!(error, RecoverError::Damage(Damage::Synced { .. })), "{proof}: {error}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_between_others_cuts_and_asks() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    for number in 0..40 {
+        run.put("wire", &format!("{number:02}"), &"x".repeat(400));
+    }
+    run.now += options().flush_every;
+    write_only(&mut run);
+    let files: Vec<String> = disk.list("").unwrap().into_iter().map(|(name, _)| name).collect();
+    let segments: Vec<_> = files.iter().filter(|name| name.ends_with(".seg")).collect();
+    assert_eq!(segments.len(), 3);
+    let disk = disk.after_kill();
+    let second: u64 = segments[1][..20].parse().unwrap();
+    disk.remove(segments[1]).unwrap();
+    let run = recovered(&disk);
+    assert_eq!(run.found.last, Seq(second - 1));
+    assert!(run.found.cut);
+    let third: u64 = segments[2][..20].parse().unwrap();
+    let asked: Vec<_> = run.found.to_ask.iter().map(|ask| ask.key.clone()).collect();
+    let expected: Vec<_> = (third - 2..40).map(|key| format!("{key:02}").into_bytes()).collect();
+    assert!(!expected.is_empty());
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn a_record_that_stands_twice_is_not_applied_twice() {
+    let written = written();
+    let mut bytes = written.bytes.clone();
+    let (from, to) = (written.starts[3].1, written.starts[4].1);
+    let copy = bytes[from..to].to_vec();
+    bytes[written.end..written.end + copy.len()].copy_from_slice(&copy);
+    let run = recovered(&written.with(bytes));
+    assert!(run.found.cut);
+    assert_eq!(run.found.last, written.starts.last().unwrap().0);
 }

@@ -505,3 +505,114 @@ fn a_record_that_is_too_large_is_refused_before_it_has_a_number() {
     assert_eq!(error, AppendError::TableName { len: 256 });
     assert_eq!(run.journal.appended(), before);
 }
+
+#[test]
+fn a_compaction_gets_its_name_only_when_the_journal_is_synced_that_far() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.sync();
+    let named =
+        |disk: &MemDisk| disk.log().iter().filter(|op| op.starts_with("rename compaction")).count();
+    let before = named(&disk);
+    run.put("orders", "1", "live");
+    run.journal.compact();
+    run.now += SECOND;
+    let mut held = Vec::new();
+    while let Some(job) = run.job() {
+        match job.lane {
+            Lane::Sync => held.push(job),
+            _ => run.act(&job),
+        }
+    }
+    let synced = disk.log().iter().filter(|op| *op == "sync compaction.tmp").count();
+    assert_eq!((synced, named(&disk)), (before + 1, before));
+    assert!(!held.is_empty());
+    held.iter().for_each(|job| run.act(job));
+    run.settle();
+    assert_eq!(named(&disk), before + 1);
+}
+
+#[test]
+fn a_compaction_that_failed_is_done_again() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    disk.refuse("compaction.tmp", Some(ErrorKind::StorageFull));
+    run.put("orders", "1", "live");
+    run.journal.compact();
+    run.sync();
+    let alerts = run.journal.take_alerts();
+    assert!(alerts.iter().any(|alert| alert.to_string().contains("compacting")), "{alerts:?}");
+    assert_eq!(run.journal.failure(), None);
+    let compactions = |disk: &MemDisk| {
+        disk.list("").unwrap().iter().filter(|(name, _)| name.ends_with(".cmp")).count()
+    };
+    assert_eq!(compactions(&disk), 0);
+    disk.refuse("", None);
+    run.pass(11 * SECOND);
+    assert_eq!(compactions(&disk), 1);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_keeps_the_segments_and_stops_no_compaction() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    disk.refuse("records/", Some(ErrorKind::StorageFull));
+    let mut expected = Vec::new();
+    for number in 0..60_u32 {
+        run.row(number, NOON, &format!("row {number}"));
+        expected.push(format!("row {number}").into_bytes());
+        run.put("orders", "1", &"x".repeat(400));
+        run.journal.compact();
+        run.pass(SECOND);
+    }
+    let names: Vec<_> = disk.list("").unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names.iter().filter(|name| name.ends_with(".cmp")).count(), 2, "{names:?}");
+    assert!(names.iter().any(|name| name == "00000000000000000001.seg"), "{names:?}");
+    assert!(names.iter().filter(|name| name.ends_with(".seg")).count() > 3, "{names:?}");
+    // By the next start, or by this run when it can.
+    let disk = disk.after_kill();
+    Run::start(&disk);
+    run.disk.refuse("", None);
+    run.pass(11 * SECOND);
+    for disk in [&disk, &run.disk] {
+        let rows = polydesk_journal::read_log(disk).unwrap().map(|row| row.unwrap().body);
+        assert_eq!(rows.collect::<Vec<_>>(), expected);
+    }
+    let names: Vec<_> = run.disk.list("").unwrap().into_iter().map(|(name, _)| name).collect();
+    assert!(!names.iter().any(|name| name == "00000000000000000001.seg"), "{names:?}");
+}
+
+#[test]
+fn a_segment_that_was_begun_and_never_synced_is_no_damage_without_power() {
+    for seed in 0..crate::harness::cases(300) {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        for _ in 0..30 {
+            run.put("orders", "1", &"x".repeat(400));
+        }
+        run.now += SECOND;
+        while let Some(job) = run.job().filter(|job| job.lane == Lane::Write) {
+            run.act(&job);
+        }
+        let lost = disk.after_power_loss(seed, 100);
+        let started = Run::begin(&lost, &options(), &facts(NOON));
+        assert!(started.is_ok(), "seed {seed}: {}", started.err().unwrap());
+    }
+}
+
+#[test]
+fn what_a_start_relied_on_survives_the_loss_of_power_after_it() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.put("orders", "1", "written, not synced");
+    run.now += SECOND;
+    while let Some(job) = run.job().filter(|job| job.lane == Lane::Write) {
+        run.act(&job);
+    }
+    let disk = disk.after_kill();
+    let second = Run::start(&disk);
+    assert_eq!(second.found.entries.len(), 1);
+    let third = Run::start(&disk.after_power_loss(1, 0));
+    assert_eq!(third.found.entries, second.found.entries);
+    assert_eq!(third.found.run, 3);
+}

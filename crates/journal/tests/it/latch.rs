@@ -117,3 +117,13 @@ fn texts_that_do_not_fit_are_refused_and_change_nothing() {
     assert!(matches!(error, LatchError::TooLong { most: 512, .. }), "{error}");
     assert_eq!(read(&disk), Kill::Clear);
 }
+
+#[test]
+fn a_kill_that_a_start_has_seen_survives_the_loss_of_power_after_it() {
+    let disk = MemDisk::new();
+    let mut latch = Run::start(&disk).found.latch;
+    latch.write(&disk, &state(Latch::Killed, "why")).unwrap();
+    let disk = disk.after_kill();
+    assert!(Run::start(&disk).found.kill.is_killed());
+    assert!(Run::start(&disk.after_power_loss(1, 0)).found.kill.is_killed());
+}

@@ -206,3 +206,35 @@ fn every_segment_is_kept_while_recording() {
     assert_eq!(kept(true), (true, 300));
     assert_eq!(kept(false), (false, 300));
 }
+
+#[test]
+fn a_month_is_never_lost_whenever_it_is_killed_and_the_power_goes_after_the_next_start() {
+    let life = |disk: &MemDisk| {
+        let Ok(mut run) = Run::begin(disk, &options(), &facts(NOON)) else { return Seq::ZERO };
+        for day in [0, 40, 80] {
+            if run.journal.failure().is_none() {
+                run.row(0, NOON + day * DAY, &format!("day {day}"));
+                run.sync();
+            }
+        }
+        run.journal.synced()
+    };
+    let disk = MemDisk::new();
+    life(&disk);
+    for op in 1..=disk.ops() {
+        let disk = MemDisk::new();
+        disk.fault(op, Fault::Crash);
+        let synced = life(&disk);
+        let disk = disk.after_kill();
+        let before = bodies(&disk);
+        let found = Run::start(&disk).found.last;
+        assert!(found >= synced);
+        let known = bodies(&disk);
+        assert!(known.starts_with(&before), "op {op}");
+        for seed in 0..4 {
+            let disk = disk.after_power_loss(seed, if seed == 0 { 0 } else { 128 });
+            Run::start(&disk);
+            assert_eq!(bodies(&disk), known, "op {op}, seed {seed}");
+        }
+    }
+}
