@@ -153,7 +153,12 @@ impl Node {
     fn drawn(&self, draw: &mut Draw, keep: u8) -> Vec<u8> {
         let mut bytes = self.synced.clone();
         if self.live.len() != bytes.len() && draw.hits(keep) {
-            bytes.resize(self.live.len(), 0);
+            // Somewhere on the way to the new length, or there.
+            let [least, most] =
+                [bytes.len().min(self.live.len()), bytes.len().max(self.live.len())];
+            let len = least as u64 + draw.below((most - least) as u64 + 1);
+            let whole = draw.hits(128);
+            bytes.resize(if whole { self.live.len() } else { len as usize }, 0);
         }
         for (number, sector) in bytes.chunks_mut(SECTOR).enumerate() {
             let from = number * SECTOR;
