@@ -58,6 +58,7 @@ pub const SHORT_FUNCTIONS: &[&str] = &[
     "crates/engine",
     "crates/replay",
     "crates/sim",
+    "crates/journal",
 ];
 
 /// Functions of those crates that are longer, and how many lines each may have.

@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["domain"]),
     ("tape", &["domain"]),
     ("report", &["domain"]),
+    // Bytes under (table, key): the engine's types may change without it.
+    ("journal", &[]),
     ("replay", &["domain", "signals", "execution", "engine", "sim", "tape"]),
     ("settings", &["domain", "execution", "sim", "strategies"]),
     ("polymarket-api", &["domain"]),
@@ -27,8 +29,17 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may neither wait nor talk: nothing of the kind in their whole normal tree.
-const PURE: &[&str] =
-    &["domain", "signals", "strategies", "execution", "engine", "sim", "replay", "report"];
+const PURE: &[&str] = &[
+    "domain",
+    "signals",
+    "strategies",
+    "execution",
+    "engine",
+    "sim",
+    "replay",
+    "report",
+    "journal",
+];
 
 /// What waits, talks or keeps a database.
 const WAITING: &[&str] = &[

@@ -1,0 +1,240 @@
+//! The record log.
+
+use polydesk_journal::{
+    Class, Cursor, Disk, Fault, Lane, LogRow, MemDisk, Month, Options, Payload, ReadError, Row,
+    Seq, read_log,
+};
+
+use crate::harness::{NOON, Run, facts, options};
+
+const DAY: i64 = 86_400_000;
+
+fn rows(disk: &MemDisk) -> Vec<LogRow> {
+    read_log(disk).unwrap().map(|row| row.unwrap()).collect()
+}
+
+fn bodies(disk: &MemDisk) -> Vec<String> {
+    rows(disk).into_iter().map(|row| String::from_utf8(row.body).unwrap()).collect()
+}
+
+fn files(disk: &MemDisk) -> Vec<String> {
+    disk.list("records").unwrap().into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn months_of_times() {
+    for (at_ms, year, month) in [
+        (0, 1970, 1),
+        (-1, 1969, 12),
+        (951_782_399_999, 2000, 2),
+        (951_868_799_999, 2000, 2),
+        (951_868_800_000, 2000, 3),
+        (1_709_164_800_000, 2024, 2),
+        (1_709_251_200_000, 2024, 3),
+        (1_796_083_199_999, 2026, 11),
+        (1_796_083_200_000, 2026, 12),
+        (1_798_761_600_000, 2027, 1),
+        (4_107_542_400_000, 2100, 3),
+    ] {
+        assert_eq!(Month::of_ms(at_ms), Month { year, month }, "{at_ms}");
+    }
+}
+
+#[test]
+fn rows_are_copied_when_they_are_synced_and_not_before() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.settle();
+    run.row(3, NOON, "filled");
+    run.now += options().flush_every;
+    let mut held = Vec::new();
+    while let Some(job) = run.job() {
+        match job.lane {
+            Lane::Write => run.act(&job),
+            _ => held.push(job),
+        }
+    }
+    assert_eq!(run.journal.written(), run.journal.appended());
+    assert!(rows(&disk).is_empty());
+    let seq = run.journal.appended();
+    held.iter().for_each(|job| run.act(job));
+    run.sync();
+    let expected = LogRow {
+        at: Cursor { run: 1, seq: seq.before(), n: 3 },
+        seq,
+        at_ms: NOON,
+        body: b"filled".to_vec(),
+    };
+    assert_eq!(rows(&disk), [expected]);
+    assert_eq!(run.journal.cursor(), Cursor { run: 1, seq: seq.before(), n: 3 });
+    assert_eq!(files(&disk), ["2026-11.log"]);
+}
+
+#[test]
+fn a_finished_month_is_compressed_and_read_in_order() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    for (number, day) in [0, 1, 40, 10, 41, 80].into_iter().enumerate() {
+        run.row(number as u32, NOON + day * DAY, &format!("day {day}"));
+        run.sync();
+    }
+    // The clock that went back files its row under the month that is open.
+    assert_eq!(bodies(&disk), ["day 0", "day 1", "day 40", "day 10", "day 41", "day 80"]);
+    assert_eq!(files(&disk), ["2026-11.log.zst", "2027-01.log.zst", "2027-02.log"]);
+    // A later run goes on where this one stopped, also with a clock that went back.
+    let mut again = Run::start(&disk.after_kill());
+    assert_eq!(again.journal.cursor().n, 5);
+    again.row(0, NOON, "after");
+    again.sync();
+    assert_eq!(bodies(&again.disk).last().unwrap(), "after");
+    assert_eq!(files(&again.disk), ["2026-11.log.zst", "2027-01.log.zst", "2027-02.log"]);
+}
+
+#[test]
+fn recovery_copies_what_is_missing_and_cuts_a_torn_row() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    for number in 0..5 {
+        run.row(number, NOON, &format!("row {number}"));
+        run.sync();
+    }
+    let all = ["row 0", "row 1", "row 2", "row 3", "row 4"];
+    let log = disk.read("records/2026-11.log").unwrap();
+    for cut in 0..=log.len() {
+        let disk = disk.after_kill();
+        disk.put("records/2026-11.log", log[..cut].to_vec());
+        let run = Run::start(&disk);
+        assert_eq!(bodies(&disk), all, "cut at {cut}");
+        assert_eq!(run.journal.cursor().n, 4, "cut at {cut}");
+    }
+    let disk = disk.after_kill();
+    disk.remove("records/2026-11.log").unwrap();
+    Run::start(&disk);
+    assert_eq!(bodies(&disk), all);
+}
+
+#[test]
+fn no_segment_goes_before_its_rows_are_in_the_log() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    let mut expected = Vec::new();
+    for number in 0..200_u32 {
+        let body = format!("row {number}");
+        run.row(number, NOON, &body);
+        expected.push(body);
+        run.put("orders", "1", &"x".repeat(300));
+        if number % 20 == 0 {
+            run.journal.compact();
+        }
+        // The log's disk is full again and again: rows wait.
+        if number % 3 == 0 {
+            disk.fault(disk.ops() + 5, Fault::Error(std::io::ErrorKind::StorageFull));
+        }
+        run.now += std::time::Duration::from_secs(3);
+        run.journal.want_sync(run.journal.appended());
+        for _ in 0..6 {
+            let Some(job) = run.job() else { break };
+            run.act(&job);
+        }
+        if run.journal.failure().is_some() {
+            expected.truncate(run.journal.written().0 as usize);
+            break;
+        }
+    }
+    let disk = disk.after_kill();
+    let run = Run::start(&disk);
+    let found = bodies(&disk);
+    assert_eq!(found, expected[..found.len()]);
+    let last = run.found.last;
+    assert!(found.len() > 3 && rows(&disk).last().unwrap().seq <= last);
+}
+
+#[test]
+fn a_log_whose_disk_is_full_is_filled_later() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.settle();
+    run.row(0, NOON, "first");
+    disk.fault(disk.ops() + 3, Fault::Error(std::io::ErrorKind::StorageFull));
+    run.sync();
+    assert!(bodies(&disk).is_empty());
+    assert!(run.journal.failure().is_none());
+    let told =
+        run.journal.take_alerts().iter().any(|alert| alert.to_string().contains("copying rows"));
+    assert!(told);
+    run.row(1, NOON, "second");
+    run.pass(options().space_every * 2);
+    run.sync();
+    assert_eq!(bodies(&disk), ["first", "second"]);
+}
+
+#[test]
+fn a_damaged_row_of_a_finished_month_is_named() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    for day in [0, 40] {
+        run.row(0, NOON + day * DAY, "row");
+        run.sync();
+    }
+    let plain = zstd::stream::decode_all(disk.read("records/2026-11.log.zst").unwrap().as_slice());
+    let mut plain = plain.unwrap();
+    plain[30] ^= 1;
+    disk.put("records/2026-11.log.zst", zstd::stream::encode_all(plain.as_slice(), 3).unwrap());
+    let mut found = read_log(&disk).unwrap();
+    let error = found.next().unwrap().unwrap_err();
+    assert!(matches!(error, ReadError::LogRow { offset: 0, .. }), "{error}");
+    assert!(error.to_string().contains("2026-11.log"), "{error}");
+    assert!(found.next().is_none(), "nothing behind it is shown as if it were whole");
+}
+
+#[test]
+fn every_segment_is_kept_while_recording() {
+    let kept = |recording| {
+        let disk = MemDisk::new();
+        let options = Options { recording, ..options() };
+        let mut run = Run::begin(&disk, &options, &facts(NOON)).unwrap();
+        for number in 0..300 {
+            let row = Row { cause: Seq(1), n: number, at_ms: NOON, body: &[b'r'; 100] };
+            run.journal.append(&Payload::Record(row), Class::Fact).unwrap();
+            run.put("orders", "1", &format!("{number:0300}"));
+            run.pass(std::time::Duration::from_secs(5));
+        }
+        let names = disk.list("").unwrap();
+        let first = names.iter().any(|(name, _)| name == "00000000000000000001.seg");
+        (first, rows(&disk).len())
+    };
+    assert_eq!(kept(true), (true, 300));
+    assert_eq!(kept(false), (false, 300));
+}
+
+#[test]
+fn a_month_is_never_lost_whenever_it_is_killed_and_the_power_goes_after_the_next_start() {
+    let life = |disk: &MemDisk| {
+        let Ok(mut run) = Run::begin(disk, &options(), &facts(NOON)) else { return Seq::ZERO };
+        for day in [0, 40, 80] {
+            if run.journal.failure().is_none() {
+                run.row(0, NOON + day * DAY, &format!("day {day}"));
+                run.sync();
+            }
+        }
+        run.journal.synced()
+    };
+    let disk = MemDisk::new();
+    life(&disk);
+    for op in 1..=disk.ops() {
+        let disk = MemDisk::new();
+        disk.fault(op, Fault::Crash);
+        let synced = life(&disk);
+        let disk = disk.after_kill();
+        let before = bodies(&disk);
+        let found = Run::start(&disk).found.last;
+        assert!(found >= synced);
+        let known = bodies(&disk);
+        assert!(known.starts_with(&before), "op {op}");
+        for seed in 0..4 {
+            let disk = disk.after_power_loss(seed, if seed == 0 { 0 } else { 128 });
+            Run::start(&disk);
+            assert_eq!(bodies(&disk), known, "op {op}, seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the journal.
+
+mod damage;
+mod faults;
+mod files;
+mod format;
+mod harness;
+mod latch;
+mod log;
+mod model;
+mod restart;
