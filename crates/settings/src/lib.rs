@@ -4,22 +4,30 @@
 //! nearest key that exists. It opens the files it is given and takes the environment as an argument;
 //! it searches for no file.
 
+mod bounds;
 mod check;
 mod feed;
 mod instances;
 mod keys;
 mod layers;
+mod markets;
 mod moved;
 mod origin;
 mod problem;
 mod run;
+mod runtime;
 mod strategies;
 
 pub use feed::FeedSettings;
 pub use layers::{ENV_PREFIX, Layer};
+pub use markets::MarketSettings;
 pub use origin::{Lines, Origin};
 pub use problem::Problem;
 pub use run::RunSettings;
+pub use runtime::{
+    Durable, HealthSettings, JournalSettings, LogSettings, RuntimeSettings, StartSettings,
+    VenueSettings,
+};
 
 use std::collections::BTreeMap;
 
@@ -32,8 +40,9 @@ use polydesk_strategies::{CATALOGUE, Strategy};
 use serde::de::DeserializeOwned;
 
 /// The defaults, key by key with their reasons, compiled in so that the program needs no file.
-pub const DEFAULTS: [(&str, &str); 2] = [
+pub const DEFAULTS: [(&str, &str); 3] = [
     ("config/default.toml", include_str!("../../../config/default.toml")),
+    ("config/markets.toml", include_str!("../../../config/markets.toml")),
     ("config/strategies.toml", include_str!("../../../config/strategies.toml")),
 ];
 
@@ -46,6 +55,8 @@ pub struct Settings {
     pub exchange: SimConfig,
     /// When market data are too old to trade on.
     pub feed: FeedSettings,
+    /// What only a running process reads.
+    pub runtime: RuntimeSettings,
     /// Limits of the risk gate.
     pub limits: RiskLimits,
     /// The chosen strategies with their sections as TOML, in order: a kind, or an instance `KIND.NAME`.
@@ -83,6 +94,7 @@ impl Settings {
         let run: Option<RunSettings> = section(&figment, "run", &lines, &mut problems);
         let exchange: Option<SimConfig> = section(&figment, "exchange", &lines, &mut problems);
         let feed: Option<FeedSettings> = section(&figment, "feed", &lines, &mut problems);
+        let runtime = runtime(&figment, &lines, &mut problems);
         let risk: Option<RawRisk> = section(&figment, "risk", &lines, &mut problems);
         if let Some(Err(polydesk_sim::SimError::Config(broken))) =
             exchange.map(|config| config.check())
@@ -109,9 +121,11 @@ impl Settings {
         if let Some(risk) = &risk {
             strategies::check_unwind_loss(&strategies, risk.max_unwind_loss, &lines, &mut problems);
         }
-        match (run, exchange, feed, limits) {
-            (Some(run), Some(exchange), Some(feed), Some(limits)) if problems.is_empty() => {
-                Ok(Settings { run, exchange, feed, limits, strategies, lines })
+        match (run, exchange, feed, runtime, limits) {
+            (Some(run), Some(exchange), Some(feed), Some(runtime), Some(limits))
+                if problems.is_empty() =>
+            {
+                Ok(Settings { run, exchange, feed, runtime, limits, strategies, lines })
             }
             _ => {
                 problems.sort();
@@ -119,6 +133,24 @@ impl Settings {
                 Err(problems)
             }
         }
+    }
+
+    /// The settings of the simulated exchange that a reader of results should know.
+    pub fn models(&self) -> Vec<(String, String)> {
+        let chosen =
+            |key: &&str| self.lines.get(*key).map(|(value, _)| ((*key).to_owned(), value.clone()));
+        [
+            "exchange.queue",
+            "exchange.latency.feed",
+            "exchange.latency.insert",
+            "exchange.latency.cancel",
+            "exchange.latency.answer",
+            "exchange.settlement.fail_ppm",
+            "exchange.settlement.winner_fail_ppm",
+        ]
+        .iter()
+        .filter_map(chosen)
+        .collect()
     }
 
     /// Builds the chosen strategies.
@@ -131,6 +163,28 @@ impl Settings {
         }
         built
     }
+}
+
+fn runtime(
+    figment: &Figment,
+    lines: &Lines,
+    problems: &mut Vec<Problem>,
+) -> Option<RuntimeSettings> {
+    let venue: Option<VenueSettings> = section(figment, "venue", lines, problems);
+    let start: Option<StartSettings> = section(figment, "start", lines, problems);
+    let journal: Option<JournalSettings> = section(figment, "journal", lines, problems);
+    let health: Option<HealthSettings> = section(figment, "health", lines, problems);
+    let logs: Option<LogSettings> = section(figment, "logs", lines, problems);
+    let markets: Option<MarketSettings> = section(figment, "markets", lines, problems);
+    let (venue, start, journal) = (venue?, start?, journal?);
+    let (health, logs, markets) = (health?, logs?, markets?);
+    venue.check(lines, problems);
+    start.check(lines, problems);
+    journal.check(lines, problems);
+    health.check(lines, problems);
+    logs.check(lines, problems);
+    markets.check(lines, problems);
+    Some(RuntimeSettings { venue, start, journal, health, logs, markets })
 }
 
 fn section<T: DeserializeOwned>(
