@@ -355,7 +355,7 @@ fn every_sample_decodes_and_dropped_fields_are_known() {
         gamma_tags: *.requiresTranslation
         polybolt: payload.data.*.full_accuracy_value payload.data.*.value payload.full_accuracy_value payload.received_at payload.value rid seq snapshot ts v
         rtds: payload.received_at payload.value timestamp topic
-        ws_market: *.fee_rate_bps *.market *.sequence *.transaction_hash assets_ids fee_rate_bps id market old_tick_size spread tags transaction_hash winning_outcome
+        ws_market: *.fee_rate_bps *.market *.sequence assets_ids fee_rate_bps id market old_tick_size spread tags winning_outcome
     "#]].assert_eq(&listed);
 }
 

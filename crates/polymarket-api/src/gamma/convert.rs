@@ -303,7 +303,7 @@ impl GammaMarket {
     }
 
     /// A word for limits by category: the fee's, else the row's, else the first tag's.
-    fn category_word(&self) -> String {
+    pub fn category_word(&self) -> String {
         if let Some((word, _)) = self.fee_type.split_once("_fees") {
             return word.to_ascii_lowercase();
         }

@@ -38,6 +38,14 @@ pub enum FeedItem {
     },
     /// A market was created anywhere on the venue. Every connection receives it; it is emitted once.
     NewMarket(Box<NewMarket>),
+    /// A book over REST is no newer than the token's: a quiet book is current. Asked for after each silence
+    /// ([`FeedConfig::silence_ms`]).
+    Proven {
+        /// Token of the book.
+        token: Token,
+        /// Local time of the answer.
+        at: Time,
+    },
     /// Verification of a token's book is disabled: its hashes, or the best prices carried with it, differed
     /// from the venue's three times in a row, each time after a new book. Mismatches do not invalidate the
     /// book until they agree again or a new connection begins; until then it is an unchecked feed.

@@ -770,6 +770,9 @@ impl TokenStreams {
             return None;
         }
         state.last_message_at = now.steady;
+        if !missed {
+            self.out.push(FeedItem::Proven { token, at: now.local });
+        }
         if !(silent && behind) {
             return None;
         }
