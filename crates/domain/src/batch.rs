@@ -367,6 +367,9 @@ impl Books {
             Event::Market(MarketEvent::Unverified { market, on }) => {
                 if let Some(slot) = self.slot_mut(*market) {
                     slot.unverified = *on;
+                    if !*on {
+                        slot.proven_at = stamped.at;
+                    }
                 }
                 Applied::Nothing
             }

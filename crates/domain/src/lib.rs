@@ -48,7 +48,8 @@ pub use command::{Command, Conversion, PlaceOrder, Query};
 pub use event::{
     AccountEvent, AccountSnapshot, Article, BookSnapshot, Cash, CashKind, Channel, ControlEvent,
     Event, ExternalOrder, Finding, Forecast, Interruption, LeaderState, LevelChange, MarketEvent,
-    Operator, OperatorCommand, Print, Quality, Reference, Stamped, Top, WalletTrade, WorldEvent,
+    Operator, OperatorCommand, Print, Quality, Reference, RunMode, RunStart, Stamped, Top,
+    WalletTrade, WorldEvent,
 };
 pub use exit::{ExitPlan, ExitReason, Stop, TakeProfit, Trailing};
 pub use fee::{FeeError, FeePeriod, FeeRate, Fees};

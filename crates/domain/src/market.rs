@@ -283,6 +283,28 @@ impl Universe {
     /// What [`MarketError`] names, another key than this universe would give among it; nothing changed
     /// then.
     pub fn list(&mut self, key: MarketKey, market: Arc<Market>) -> Result<MarketKey, MarketError> {
+        self.check(key, &market)?;
+        let condition = market.condition;
+        if self.key(&condition).is_some() {
+            let old = Arc::clone(&self.markets[key.index()]);
+            self.regroup(key, old.neg_risk.as_ref(), market.neg_risk.as_ref());
+            self.markets[key.index()] = market;
+            return Ok(key);
+        }
+        self.by_condition.insert(condition, key);
+        for outcome in Outcome::BOTH {
+            self.by_token.insert(market.tokens[outcome.index()], key.token(outcome));
+        }
+        self.regroup(key, None, market.neg_risk.as_ref());
+        self.markets.push(market);
+        Ok(key)
+    }
+
+    /// Whether [`Universe::list`] would take a listing.
+    ///
+    /// # Errors
+    /// As for [`Universe::list`].
+    pub fn check(&self, key: MarketKey, market: &Market) -> Result<(), MarketError> {
         let condition = market.condition;
         let known = self.key(&condition);
         let want = known.unwrap_or(self.next_key());
@@ -293,13 +315,8 @@ impl Universe {
             return Err(MarketError::SameToken(condition));
         }
         if known.is_some() {
-            let old = Arc::clone(&self.markets[key.index()]);
-            if old.tokens != market.tokens {
-                return Err(MarketError::OtherTokens(condition));
-            }
-            self.regroup(key, old.neg_risk.as_ref(), market.neg_risk.as_ref());
-            self.markets[key.index()] = market;
-            return Ok(key);
+            let same = self.market(key).tokens == market.tokens;
+            return if same { Ok(()) } else { Err(MarketError::OtherTokens(condition)) };
         }
         for token in market.tokens {
             if let Some(taken) = self.by_token.get(&token) {
@@ -307,13 +324,7 @@ impl Universe {
                 return Err(MarketError::TokenTaken { market: condition, token, owner });
             }
         }
-        self.by_condition.insert(condition, key);
-        for outcome in Outcome::BOTH {
-            self.by_token.insert(market.tokens[outcome.index()], key.token(outcome));
-        }
-        self.regroup(key, None, market.neg_risk.as_ref());
-        self.markets.push(market);
-        Ok(key)
+        Ok(())
     }
 
     /// Removes a market. Its key is never used again; the caller makes sure that nothing is held or resting

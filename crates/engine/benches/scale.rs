@@ -184,7 +184,7 @@ impl Bench {
             let snapshot = BookSnapshot { token, bids: level(40), asks: level(44) };
             bench.hear(MarketEvent::Snapshot(Arc::new(snapshot)).into());
         }
-        bench.hear(ControlEvent::Start.into());
+        bench.hear(ControlEvent::Start(polydesk_domain::RunStart::backtest()).into());
         let snapshot = AccountSnapshot { complete: true, cash, ..AccountSnapshot::default() };
         bench.hear(AccountEvent::Snapshot(snapshot).into());
         for order in 0..size.orders {

@@ -316,8 +316,8 @@ impl Engine {
                     self.dispatch(stamped, Kinds::TIMER, None, out);
                 }
             }
-            ControlEvent::Start => {
-                self.execute(|manager, ctx| manager.start(ctx, out));
+            ControlEvent::Start(start) => {
+                self.execute(|manager, ctx| manager.start(ctx, start, out));
                 self.dispatch(stamped, Kinds::RUN, None, out);
             }
             ControlEvent::Stop => {

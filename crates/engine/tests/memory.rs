@@ -104,7 +104,7 @@ impl Bench {
             shares: Default::default(),
         };
         bench.hear(Event::cash(deposit));
-        bench.hear(ControlEvent::Start.into());
+        bench.hear(ControlEvent::Start(polydesk_domain::RunStart::backtest()).into());
         let snapshot = AccountSnapshot { complete: true, cash, ..AccountSnapshot::default() };
         bench.hear(AccountEvent::Snapshot(snapshot).into());
         bench

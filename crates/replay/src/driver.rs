@@ -1,7 +1,7 @@
 //! The loop over virtual time.
 
 use polydesk_domain::{
-    AccountEvent, Cash, CashKind, ControlEvent, Event, Outbox, Span, Stamped, Time,
+    AccountEvent, Cash, CashKind, ControlEvent, Event, Outbox, RunStart, Span, Stamped, Time,
 };
 use polydesk_engine::Engine;
 use polydesk_sim::{Broken, Sim};
@@ -198,7 +198,7 @@ impl Driver<'_> {
             shares: Default::default(),
         };
         self.deliver(at, Event::cash(deposit))?;
-        self.deliver(at, ControlEvent::Start.into())?;
+        self.deliver(at, ControlEvent::Start(RunStart::backtest()).into())?;
         self.watch.recorder.begin(at, self.step.sim.config().starting_cash);
         let snapshot = self.step.sim.account_snapshot(0);
         self.deliver(at, AccountEvent::Snapshot(snapshot).into())?;

@@ -9,8 +9,8 @@ use std::io::Write;
 
 use polydesk_domain::{
     AccountEvent, BasketId, Command, ControlEvent, Conversion, Event, Finding, MarketEvent,
-    MarketKey, OrderUpdate, PlaceOrder, Price, Query, Record, Recorded, Shares, Side, SignalId,
-    Size, Stamped, StrategyId, Tif, Time, Token, Universe, Usdc, WorldEvent,
+    MarketKey, OrderUpdate, PlaceOrder, Price, Query, Record, Recorded, RunStart, Shares, Side,
+    SignalId, Size, Stamped, StrategyId, Tif, Time, Token, Universe, Usdc, WorldEvent,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 /// Writes and hashes the log.
 pub struct EventLog {
-    to: Option<Box<dyn Write>>,
+    to: Option<Box<dyn Write + Send>>,
     hash: Sha256,
     lines: u64,
     rows: bool,
@@ -51,7 +51,7 @@ impl EventLog {
     }
 
     /// Writes every line to `to` as well.
-    pub fn to(to: Box<dyn Write>) -> EventLog {
+    pub fn to(to: Box<dyn Write + Send>) -> EventLog {
         EventLog { to: Some(to), ..EventLog::hash_only() }
     }
 
@@ -68,6 +68,11 @@ impl EventLog {
     /// Lines so far.
     pub fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// SHA-256 of all lines so far.
+    pub fn hash_so_far(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
     }
 
     /// Flushes and returns the hash of all lines in lower-case hex.
@@ -167,7 +172,7 @@ impl EventLog {
             Event::World(event) => self.world(universe, at, event),
             Event::Control(event) => match event.as_ref() {
                 ControlEvent::Timer => Ok(()),
-                ControlEvent::Start => self.line(at, "start", json!({})),
+                ControlEvent::Start(start) => self.start(universe, at, start),
                 ControlEvent::Stop => self.line(at, "stop", json!({})),
                 ControlEvent::Operator(order) => self.line(
                     at,
@@ -201,6 +206,24 @@ impl EventLog {
             },
             Event::Market(_) => Ok(()),
         }
+    }
+
+    fn start(&mut self, universe: &Universe, at: Time, start: &RunStart) -> std::io::Result<()> {
+        if *start == RunStart::backtest() {
+            return self.line(at, "start", json!({}));
+        }
+        let blockers: Vec<Value> = start
+            .blockers
+            .iter()
+            .map(|(cause, detail)| {
+                let cause = cause.with_ids(
+                    |token| universe.get(token.market()).map(|_| universe.token_id(token)),
+                    |key| universe.get(key).map(|market| market.condition),
+                );
+                json!([cause, detail])
+            })
+            .collect();
+        self.line(at, "start", json!({ "mode": start.mode, "blockers": blockers }))
     }
 
     fn world(&mut self, universe: &Universe, at: Time, event: &WorldEvent) -> std::io::Result<()> {

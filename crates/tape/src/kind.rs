@@ -178,7 +178,7 @@ impl Kind {
                 WorldEvent::Signal(_) => Kind::Signal,
             },
             Event::Control(event) => match **event {
-                ControlEvent::Start => Kind::Start,
+                ControlEvent::Start(_) => Kind::Start,
                 ControlEvent::Stop => Kind::Stop,
                 ControlEvent::Timer => Kind::Timer,
                 ControlEvent::Blocker { .. } => Kind::Blocker,

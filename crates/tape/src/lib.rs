@@ -68,6 +68,7 @@ mod row;
 mod schema;
 mod source;
 pub mod synthetic;
+mod wire;
 mod writer;
 
 pub use certificate::{AssumedFact, Certificate, Reject, SilentSpan, Truncation};
@@ -85,4 +86,5 @@ pub use overlay::{
 pub use reader::TapeReader;
 pub use row::{ABSENT, EMPTY_SIDE};
 pub use source::{EventSource, MemorySource, blank};
+pub use wire::{WireError, decode_event, encode_event};
 pub use writer::{TapeWriter, Unfinished, content_hash, verify};

@@ -267,7 +267,7 @@ fn decode_rare(
         | Kind::NoForecast
         | Kind::Signal => payload::world::decode(kind, text()?, ids)?.into(),
         Kind::Timer => ControlEvent::Timer.into(),
-        Kind::Start => ControlEvent::Start.into(),
+        Kind::Start => payload::control::start(payload, ids)?.into(),
         Kind::Stop => ControlEvent::Stop.into(),
         Kind::Blocker | Kind::Limits | Kind::Params | Kind::Strategy | Kind::Operator => {
             payload::control::decode(kind, text()?, ids)?.into()

@@ -10,7 +10,7 @@ use crate::{Cause, ClientOrderId, MarketKey, Price, StrategyId, Token};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlEvent {
     /// The run begins. It opens nothing: the gate is open when no blocker is set.
-    Start,
+    Start(RunStart),
     /// The run ends: cancel everything.
     Stop,
     /// Time passed.
@@ -45,6 +45,36 @@ pub enum ControlEvent {
     },
     /// An operator command.
     Operator(Operator),
+}
+
+/// How a run trades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunMode {
+    /// On recorded history with simulated orders.
+    Backtest,
+    /// On live data with simulated orders.
+    Paper,
+    /// With real orders.
+    Live,
+}
+
+/// What a run begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunStart {
+    /// How it trades.
+    pub mode: RunMode,
+    /// Why the gate is closed until somebody clears it, each with a text for the operator. One that is set already
+    /// stays as it is.
+    pub blockers: Vec<(Cause, String)>,
+}
+
+impl RunStart {
+    /// Of a backtest: the account is not reconciled yet.
+    pub fn backtest() -> RunStart {
+        let detail = "the account was not compared yet".to_owned();
+        RunStart { mode: RunMode::Backtest, blockers: vec![(Cause::NotReconciled, detail)] }
+    }
 }
 
 /// An operator command with its author and reason.

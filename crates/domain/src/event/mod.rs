@@ -9,7 +9,7 @@ mod world;
 use std::sync::Arc;
 
 pub use account::{AccountEvent, AccountSnapshot, Cash, CashKind, Channel, ExternalOrder, Finding};
-pub use control::{ControlEvent, Operator, OperatorCommand};
+pub use control::{ControlEvent, Operator, OperatorCommand, RunMode, RunStart};
 pub use market::{BookSnapshot, Interruption, LevelChange, MarketEvent, Print, Reference, Top};
 pub use world::{Article, Forecast, LeaderState, WalletTrade, WorldEvent};
 

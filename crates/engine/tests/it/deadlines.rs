@@ -1158,7 +1158,9 @@ fn what_was_signalled_before_the_end_of_a_kill_does_not_keep_a_strategy_silent()
 fn a_pause_before_the_start_holds_entries_back_until_it_is_lifted() {
     let mut story = Story::new();
     story.hear("", operator(OperatorCommand::Pause));
-    story.hear("", ControlEvent::Start.into());
+    let mode = polydesk_domain::RunMode::Backtest;
+    let begins = polydesk_domain::RunStart { mode, blockers: Vec::new() };
+    story.hear("", ControlEvent::Start(begins).into());
     story.say("", quotes(&[(YES, 30, 10)], None));
     story.pass(10 * SECOND);
     assert_eq!((story.denials(), lines(&story, "place")), (vec!["paused"], 0));

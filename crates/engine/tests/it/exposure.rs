@@ -97,7 +97,7 @@ impl Bench {
         for key in (0..markets.len() as u32).map(MarketKey) {
             bench.book(key, 40, 44);
         }
-        bench.hear(ControlEvent::Start.into());
+        bench.hear(ControlEvent::Start(polydesk_domain::RunStart::backtest()).into());
         let cash = Usdc::whole(1_000);
         let snapshot = AccountSnapshot { complete: true, cash, ..AccountSnapshot::default() };
         bench.hear(AccountEvent::Snapshot(snapshot).into());

@@ -114,7 +114,7 @@ impl Story {
         };
         story.hear("", Event::cash(deposit));
         story.book(40, 44);
-        story.hear("", Event::from(ControlEvent::Start));
+        story.hear("", Event::from(ControlEvent::Start(polydesk_domain::RunStart::backtest())));
         story.agree();
         story.told.clear();
         story

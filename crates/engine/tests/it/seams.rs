@@ -309,7 +309,7 @@ fn a_pause_before_the_start_is_kept() {
     let mut story = Story::new();
     story.engine = Engine::new(Setup::simulated(RiskLimits::default()), Vec::new()).unwrap();
     story.hear("", operator(OperatorCommand::Pause));
-    story.hear("", ControlEvent::Start.into());
+    story.hear("", ControlEvent::Start(polydesk_domain::RunStart::backtest()).into());
     let snapshot = AccountSnapshot { complete: true, ..AccountSnapshot::default() };
     story.hear("", AccountEvent::Snapshot(snapshot).into());
     let blockers: Vec<_> = story.engine.manager().state().blockers.keys().copied().collect();

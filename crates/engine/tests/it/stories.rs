@@ -802,7 +802,7 @@ fn of_two_quotes_that_would_meet_the_lower_edge_waits() {
     };
     story.hear("", Event::cash(deposit));
     story.book(40, 44);
-    story.hear("", Event::from(ControlEvent::Start));
+    story.hear("", Event::from(ControlEvent::Start(polydesk_domain::RunStart::backtest())));
     story.agree();
     story.told.clear();
 

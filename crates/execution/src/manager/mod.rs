@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     AskId, Blocker, Books, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey,
-    MarketState, NoteLevel, Outbox, Position, Reason, Record, Scope, Shares, Side, SignalId,
-    StrategyId, Time, Token, Universe, Usdc,
+    MarketState, NoteLevel, Outbox, Position, Reason, Record, RunStart, Scope, Shares, Side,
+    SignalId, StrategyId, Time, Token, Universe, Usdc,
 };
 
 use crate::budget::Budget;
@@ -120,8 +120,16 @@ impl Manager {
         }
     }
 
-    /// The run begins. It opens nothing.
-    pub fn start(&mut self, ctx: &Context<'_>, out: &mut Outbox) {
+    /// The run begins. It opens nothing, and closes what `start` names.
+    pub fn start(&mut self, ctx: &Context<'_>, start: &RunStart, out: &mut Outbox) {
+        for (cause, detail) in &start.blockers {
+            match cause {
+                Cause::NotReconciled if !self.state.blockers.contains_key(cause) => {
+                    self.raise_not_reconciled(ctx, detail, out);
+                }
+                _ => self.block(ctx, *cause, detail.clone(), out),
+            }
+        }
         self.mark(ctx, out);
     }
 

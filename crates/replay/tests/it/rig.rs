@@ -51,7 +51,7 @@ impl World {
             shares: Default::default(),
         };
         world.push(at, Event::cash(deposit));
-        world.push(at, ControlEvent::Start.into());
+        world.push(at, ControlEvent::Start(polydesk_domain::RunStart::backtest()).into());
         let snapshot = world.sim.account_snapshot(0);
         world.push(at, AccountEvent::Snapshot(snapshot).into());
         world
@@ -152,11 +152,11 @@ pub struct Lines(pub Vec<String>);
 
 impl Lines {
     pub fn add(&mut self, engine: &Engine, at: Time, out: &Outbox) {
-        let lines = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-        struct To(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+        let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        struct To(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl std::io::Write for To {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.borrow_mut().extend_from_slice(bytes);
+                self.0.lock().unwrap().extend_from_slice(bytes);
                 Ok(bytes.len())
             }
             fn flush(&mut self) -> std::io::Result<()> {
@@ -167,7 +167,7 @@ impl Lines {
         for command in &out.commands {
             log.command(engine.universe(), at, command).unwrap();
         }
-        let text = String::from_utf8(lines.borrow().clone()).unwrap();
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
         self.0.extend(text.lines().map(str::to_owned));
     }
 }

@@ -1,8 +1,8 @@
 //! Payloads of control rows: blockers, limits, parameters, operator commands.
 
 use polydesk_domain::{
-    Cause, ClientOrderId, ConditionId, ControlEvent, Operator, OperatorCommand, Price, StrategyId,
-    TokenId,
+    Cause, ClientOrderId, ConditionId, ControlEvent, Operator, OperatorCommand, Price, RunMode,
+    RunStart, StrategyId, TokenId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,10 +62,33 @@ struct OperatorDoc {
     key: String,
 }
 
-/// The payload of a control event; start, stop and timer have none.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartDoc {
+    mode: RunMode,
+    blockers: Vec<(Cause<TokenId, ConditionId>, String)>,
+}
+
+/// The start of a run; that of a backtest has no payload.
+pub(crate) fn start(text: Option<&str>, ids: Ids<'_>) -> Result<ControlEvent, PayloadError> {
+    let Some(text) = text else { return Ok(ControlEvent::Start(RunStart::backtest())) };
+    let StartDoc { mode, blockers } = serde_json::from_str(text)?;
+    let blocker = |(cause, detail)| Ok((ids.cause(cause)?, detail));
+    let blockers = blockers.into_iter().map(blocker).collect::<Result<_, PayloadError>>()?;
+    Ok(ControlEvent::Start(RunStart { mode, blockers }))
+}
+
+/// The payload of a control event; stop, timer and the start of a backtest have none.
 pub(crate) fn encode(event: &ControlEvent, ids: Ids<'_>) -> Result<Option<String>, PayloadError> {
     Ok(Some(match event {
-        ControlEvent::Start | ControlEvent::Stop | ControlEvent::Timer => return Ok(None),
+        ControlEvent::Stop | ControlEvent::Timer => return Ok(None),
+        ControlEvent::Start(start) if *start == RunStart::backtest() => return Ok(None),
+        ControlEvent::Start(start) => {
+            let blocker =
+                |(cause, detail): &(Cause, String)| Ok((ids.stored_cause(*cause)?, detail.clone()));
+            let blockers = start.blockers.iter().map(blocker).collect::<Result<_, PayloadError>>();
+            json(&StartDoc { mode: start.mode, blockers: blockers? })?
+        }
         ControlEvent::Blocker { cause, on, detail } => {
             json(&BlockerDoc { cause: ids.stored_cause(*cause)?, on: *on, detail: detail.clone() })?
         }

@@ -459,7 +459,7 @@ fn control_event() -> impl Strategy<Value = ControlEvent> {
     let toml = || text().prop_map(Arc::<str>::from);
     prop_oneof![
         Just(ControlEvent::Timer),
-        Just(ControlEvent::Start),
+        Just(ControlEvent::Start(polydesk_domain::RunStart::backtest())),
         Just(ControlEvent::Stop),
         (cause(), any::<bool>(), text()).prop_map(|(cause, on, detail)| ControlEvent::Blocker {
             cause,
