@@ -12,6 +12,7 @@ mod exit;
 mod gate;
 mod manager;
 pub mod state;
+mod tighter;
 
 pub use budget::Budget;
 pub use config::{LossLatch, RawRisk, RiskLimits};
@@ -24,3 +25,4 @@ pub use state::{
     PendingConversion, PendingExit, Positions, Stage, State, TABLES, Tally, TradeChange, Violation,
     next_state, next_status,
 };
+pub use tighter::Loosened;

@@ -88,6 +88,14 @@ pub struct Order<T = Token> {
     pub(crate) fills: BTreeMap<TradeId, OwnFill>,
 }
 
+impl<T> Order<T> {
+    /// Fills that are neither final nor failed, by their trade.
+    pub fn unsettled(&self) -> impl Iterator<Item = (TradeId, &OwnFill)> {
+        let open = |status| !matches!(status, TradeStatus::Confirmed | TradeStatus::Failed);
+        self.fills.iter().filter(move |(_, fill)| open(fill.status)).map(|(id, fill)| (*id, fill))
+    }
+}
+
 /// One fill of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -153,6 +153,11 @@ impl Orders {
         self.settled.first().map(|(at, _)| *at)
     }
 
+    /// All that are remembered, open or not, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &Order> {
+        self.all.values()
+    }
+
     /// How many are remembered, open or not.
     pub fn count(&self) -> usize {
         self.all.len()
