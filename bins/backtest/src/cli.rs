@@ -26,6 +26,7 @@ Examples:
   backtest import --format tickscope --overlay overlay.toml FILE --out my/tape
   backtest inspect my/tape                          certificate and summary
   backtest truth my/orders.jsonl --tape my/tape     which queue model and delay my own fills agree with
+  backtest replay --journal data/paper              a recorded run once more, command by command
   backtest bench --quick                            rows per second and peak memory
   backtest config show --origin                     every setting and where it comes from
 
@@ -41,6 +42,8 @@ pub enum Verb {
     Import(ImportArgs),
     /// Show a tape's certificate and what it holds.
     Inspect(InspectArgs),
+    /// Handle a recorded run of `paper` once more, and compare every command.
+    Replay(ReplayArgs),
     /// Judge the models of queue and delay by real orders whose fate is known.
     Truth(TruthArgs),
     /// Measure rows per second and peak memory on synthetic tapes.
@@ -125,6 +128,20 @@ fn format(name: &str) -> Result<polydesk_tape::Format, String> {
             polydesk_tape::Format::ALL.iter().map(|format| format.name()).collect();
         format!("there are {}", names.join(", "))
     })
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The data folder of the process, or the journal's folder in it.
+    #[arg(long, value_name = "DIR")]
+    pub journal: PathBuf,
+    /// A configuration file of that run; several are layered, the last wins.
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
+    /// A strategy of that run, as it was given to it.
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub strategies: Vec<String>,
 }
 
 /// Arguments of `truth`.

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polydesk_domain::{Span, Usdc};
 use polydesk_replay::EventLog;
+use polydesk_replay::facts::{self, Draws};
 use polydesk_report::{Band, Spread};
 use polydesk_settings::Settings;
 use polydesk_sim::{Delay, QueueModel, Refill, SimConfig, SnapshotTakers};
 
 use crate::failure::{Done, Failure};
 use crate::replaying::{Input, replay_once};
-use crate::report::{self, Draws};
 
 /// Percent that every delay is scaled by for the sensitivity to latency.
 const LATENCIES: [i64; 3] = [50, 200, 500];
@@ -95,7 +95,8 @@ fn run_all(
             let input = Input { tapes, seed: *seed, verified: index > 0 };
             let result = replay_once(&input, settings, &setting.config, EventLog::off(), None);
             let draw = result.map(|done| {
-                let facts = report::outcome(&done);
+                let facts =
+                    facts::outcome(&done.recording, &done.engine, done.sim.config().starting_cash);
                 let round_trips = done.recording.closed.len() as u64;
                 Draw {
                     seed: *seed,

@@ -1,16 +1,15 @@
 //! `backtest`: replays recorded Polymarket history through the bot and reports the result.
 
-mod checks;
 mod cli;
 mod config;
 mod draws;
 mod failure;
 mod fixtures;
 mod folder;
+mod journal;
 mod output;
 mod progress;
 mod replaying;
-mod report;
 mod run;
 mod tapes;
 mod truth;
@@ -28,6 +27,7 @@ fn main() -> ExitCode {
         Some(Verb::Import(args)) => tapes::import(&args),
         Some(Verb::Inspect(args)) => tapes::inspect(&args),
         Some(Verb::Truth(args)) => truth::truth(&args),
+        Some(Verb::Replay(args)) => journal::replay(&args),
         Some(Verb::Bench(args)) => {
             backtest_bench::run(&args, &["bench"]).map_err(failure::Failure::Failed)
         }

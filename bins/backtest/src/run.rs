@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use polydesk_domain::StrategyId;
-use polydesk_replay::EventLog;
-use polydesk_report::{Report, Run};
+use polydesk_replay::{EventLog, facts};
+use polydesk_report::{Report, Run, Setting};
 use polydesk_settings::{Origin, Settings};
 
 use crate::cli::RunArgs;
@@ -16,7 +16,7 @@ use crate::draws::{draws, seeds};
 use crate::failure::{Done, Failure};
 use crate::folder::Folder;
 use crate::replaying::{Input, open, replay_once};
-use crate::{fixtures, output, report};
+use crate::{fixtures, output};
 
 /// One stream to replay.
 struct Job {
@@ -43,7 +43,7 @@ pub fn run(args: &RunArgs) -> Done {
     let report = Report {
         program: format!("polydesk backtest {}", env!("CARGO_PKG_VERSION")),
         command: command_line(args, &settings),
-        config: report::settings(&settings),
+        config: shown(&settings),
         runs,
     };
     let written = output::write(&report, settings.run.seed, folder.path())?;
@@ -90,7 +90,7 @@ fn one(job: &Job, settings: &Settings, args: &RunArgs, folder: &Folder) -> Done<
     let reader = open(&job.tapes, true)?;
     let rows = reader.tapes().map(|(manifest, _)| manifest.rows).sum();
     let tapes =
-        reader.tapes().map(|(manifest, certificate)| report::tape(manifest, certificate)).collect();
+        reader.tapes().map(|(manifest, certificate)| facts::tape(manifest, certificate)).collect();
     drop(reader);
     let draws = draws(&job.tapes, settings, seeds(settings, rows), args.threads)?;
     let path = folder.path().join(&job.log);
@@ -100,7 +100,25 @@ fn one(job: &Job, settings: &Settings, args: &RunArgs, folder: &Folder) -> Done<
     let log = if args.log_rows { log.with_rows() } else { log };
     let input = Input { tapes: &job.tapes, seed: draws.median, verified: true };
     let done = replay_once(&input, settings, &settings.exchange, log, Some(&job.heading))?;
-    Ok(report::run(&job.heading, tapes, settings, done, draws))
+    let done = facts::Done {
+        recording: done.recording,
+        engine: &done.engine,
+        sim: &done.sim,
+        log_sha256: done.log_sha256,
+        log_lines: done.log_lines,
+        start: done.sim.config().starting_cash,
+    };
+    Ok(facts::run(&job.heading, tapes, settings.models(), done, draws))
+}
+
+/// Every setting with its origin.
+fn shown(settings: &Settings) -> Vec<Setting> {
+    let line = |(key, (value, origin)): (&String, &(String, Origin))| Setting {
+        key: key.clone(),
+        value: value.clone(),
+        origin: origin.to_string(),
+    };
+    settings.lines.iter().map(line).collect()
 }
 
 /// A word as a shell takes it.

@@ -119,8 +119,9 @@ struct Matched {
     later: [Option<u32>; HORIZONS.len()],
 }
 
+/// Records a run; [`Recorder::finish`] gives the [`Recording`].
 #[derive(Default)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     out: Recording,
     by_key: BTreeMap<(TradeId, ClientOrderId), usize>,
     touched: BTreeSet<ClientOrderId>,
@@ -315,6 +316,7 @@ impl Recorder {
         self.curve.add(point);
     }
 
+    /// The run is over: horizons that are not reached stay unknown.
     pub fn finish(mut self, engine: &Engine, rows: u64) -> Recording {
         self.out.rows = rows;
         if let Some((_, last)) = self.out.span {

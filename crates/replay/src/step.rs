@@ -1,13 +1,37 @@
 //! One step of engine and exchange, shared by the tape's driver and paper trading.
 
-use polydesk_domain::{Event, Outbox, Stamped, Time};
+use polydesk_domain::{Event, Outbox, Span, Stamped, Time};
 use polydesk_engine::Engine;
-use polydesk_sim::Sim;
+use polydesk_sim::{FeedLatency, Sim};
 
 /// Observes a step; it cannot change the run.
 pub trait Watch {
     /// An error of the observer, which ends the run.
     type Error;
+    /// Called before the engine handles a row of market data.
+    ///
+    /// # Errors
+    /// The log could not be written.
+    #[inline]
+    fn row(&mut self, engine: &Engine, stamped: &Stamped) -> Result<(), Self::Error> {
+        let _ = (engine, stamped);
+        Ok(())
+    }
+    /// Called after the engine has handled any event, with its output and before [`Watch::after`]: what the
+    /// event changed in the state can be read now ([`Engine::changes`]).
+    ///
+    /// # Errors
+    /// The log could not be written.
+    #[inline]
+    fn handled(
+        &mut self,
+        engine: &Engine,
+        stamped: &Stamped,
+        out: &Outbox,
+    ) -> Result<(), Self::Error> {
+        let _ = (engine, stamped, out);
+        Ok(())
+    }
     /// Called before the engine handles an account, world or control event.
     ///
     /// # Errors
@@ -36,12 +60,25 @@ pub struct Step<'a> {
     out: Outbox,
     updates: Vec<(Time, Event)>,
     seq: u64,
+    lag: Option<(FeedLatency, Span)>,
 }
 
 impl<'a> Step<'a> {
     /// Both as they are.
     pub fn new(engine: &'a mut Engine, sim: &'a mut Sim) -> Step<'a> {
-        Step { engine, sim, out: Outbox::new(), updates: Vec::new(), seq: 0 }
+        Step { engine, sim, out: Outbox::new(), updates: Vec::new(), seq: 0, lag: None }
+    }
+
+    /// The exchange sees rows only when they are received, so its books are late by the latency of the feed. A
+    /// command meets them as much later: `feed` draws that latency, `way` is added to it.
+    pub fn with_lag(self, feed: FeedLatency, way: Span) -> Step<'a> {
+        Step { lag: Some((feed, way)), ..self }
+    }
+
+    /// The number of the next event.
+    pub fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
     }
 
     /// The exchange sees market data at exchange time.
@@ -57,7 +94,9 @@ impl<'a> Step<'a> {
     /// The observer's error.
     #[inline]
     pub fn market<W: Watch>(&mut self, stamped: &Stamped, watch: &mut W) -> Result<(), W::Error> {
+        watch.row(self.engine, stamped)?;
         self.engine.handle(stamped, &mut self.out);
+        watch.handled(self.engine, stamped, &self.out)?;
         if self.out.is_empty() { Ok(()) } else { self.send(stamped.at, watch) }
     }
 
@@ -89,6 +128,7 @@ impl<'a> Step<'a> {
         let stamped = Stamped { at, venue_at: at, seq: self.seq, event };
         watch.before(self.engine, &stamped)?;
         self.engine.handle(&stamped, &mut self.out);
+        watch.handled(self.engine, &stamped, &self.out)?;
         self.send(at, watch)
     }
 
@@ -108,8 +148,12 @@ impl<'a> Step<'a> {
 
     fn send<W: Watch>(&mut self, at: Time, watch: &mut W) -> Result<(), W::Error> {
         watch.after(self.engine, self.sim, at, &self.out)?;
+        let sent = match &mut self.lag {
+            Some((feed, way)) if !self.out.commands.is_empty() => feed.arrival(at) + *way,
+            _ => at,
+        };
         for command in self.out.commands.drain(..) {
-            self.sim.submit(at, &command);
+            self.sim.submit(sent, &command);
         }
         self.out.records.clear();
         Ok(())

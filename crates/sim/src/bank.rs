@@ -179,6 +179,13 @@ impl Bank {
         }
     }
 
+    /// Shares that were ours before this exchange began: complete sets are minted for them, the rest of the
+    /// world keeps the other halves.
+    pub(crate) fn endow(&mut self, token: Token, amount: Shares) {
+        self.world_gives(token, size(amount));
+        self.audit(Some(token.market()));
+    }
+
     /// Whether we hold no shares of a market, unsettled ones included.
     pub(crate) fn is_flat(&self, key: MarketKey) -> bool {
         self.vaults.get(&key).is_none_or(|vault| vault.ours == [TokenAccount::default(); 2])

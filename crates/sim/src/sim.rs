@@ -2,11 +2,11 @@
 //! of its subject; none of those files imports this one.
 
 use polydesk_domain::{
-    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Stamped, Time,
-    Token, Universe,
+    Books, ClientOrderId, Command, Event, MarketKey, OrderUpdate, PlaceOrder, Query, Shares,
+    Stamped, Time, Token, Universe, Usdc,
 };
 
-use crate::bank::Broken;
+use crate::bank::{Bank, Broken};
 use crate::chance::Stream;
 use crate::config::SimConfig;
 use crate::counters::SimCounters;
@@ -35,6 +35,18 @@ impl Sim {
     /// The displayed books; shares that our orders consumed are still in them.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Begins with an account from an earlier run: this much pUSD, and these settled shares of listed markets. Orders,
+    /// matches and accrued rebates of that run are gone.
+    ///
+    /// For the start: whatever this exchange had of ours before is forgotten.
+    pub fn adopt_account(&mut self, cash: Usdc, shares: impl IntoIterator<Item = (Token, Shares)>) {
+        self.config.starting_cash = cash;
+        self.bank = Bank::new(cash);
+        for (token, amount) in shares {
+            self.bank.endow(token, amount);
+        }
     }
 
     /// Takes a command that leaves the engine at engine time `now`; it reaches the exchange after its

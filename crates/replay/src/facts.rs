@@ -1,4 +1,4 @@
-//! Turns the end of a replay into the report that is judged.
+//! Turns the end of a run into the report that is judged: the same for a backtest and for paper trading.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,33 @@ use polydesk_domain::{
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
-use polydesk_replay::{EquityPoint, FillRow, Recording};
 use polydesk_report::{
     Alarm, Band, Codes, CodesByStrategy, DataQuality, Extremes, Fall, Feed, MarkedFill,
-    MarketFacts, MarketRebate, OpenHolding, OrderCounts, Run, SeenOpportunity, Setting, TapeFacts,
+    MarketFacts, MarketRebate, OpenHolding, OrderCounts, Run, SeenOpportunity, Spread, TapeFacts,
     Totals,
 };
-use polydesk_settings::Settings;
 use polydesk_sim::Sim;
 use polydesk_tape::{Certificate, Manifest, Times};
 
 use crate::checks::checks;
-use crate::replaying::Replayed;
+use crate::recorder::{FillRow, Recording};
+use crate::running::EquityPoint;
+
+/// A run that is over.
+pub struct Done<'a> {
+    /// Its recording.
+    pub recording: Recording,
+    /// The engine at the end.
+    pub engine: &'a Engine,
+    /// The exchange at the end.
+    pub sim: &'a Sim,
+    /// Hash of the event log.
+    pub log_sha256: String,
+    /// Its lines.
+    pub log_lines: u64,
+    /// Equity at the start.
+    pub start: Usdc,
+}
 
 /// Everything the seeds came to.
 pub struct Draws {
@@ -44,23 +59,31 @@ pub struct OutcomeFacts {
 }
 
 /// The few figures of a re-run.
-pub fn outcome(done: &Replayed) -> OutcomeFacts {
-    let fills = done.recording.fills.iter().filter(|fill| fill.status != TradeStatus::Failed);
+pub fn outcome(recording: &Recording, engine: &Engine, start: Usdc) -> OutcomeFacts {
+    let fills = recording.fills.iter().filter(|fill| fill.status != TradeStatus::Failed);
     OutcomeFacts {
-        net: totals(&done.engine).equity - done.sim.config().starting_cash,
+        net: totals(engine).equity - start,
         fills: fills.count() as u64,
-        fees: done.engine.manager().ledger().fees(),
+        fees: engine.manager().ledger().fees(),
     }
 }
 
-/// Every setting with its origin.
-pub fn settings(settings: &Settings) -> Vec<Setting> {
-    let line = |(key, (value, origin)): (&String, &(String, polydesk_settings::Origin))| Setting {
-        key: key.clone(),
-        value: value.clone(),
-        origin: origin.to_string(),
-    };
-    settings.lines.iter().map(line).collect()
+impl OutcomeFacts {
+    /// The band of a run that was made once: every range is one value.
+    pub fn alone(&self, round_trips: u64) -> Band {
+        fn one<T: Copy>(value: T) -> Spread<T> {
+            Spread { low: value, median: value, high: value }
+        }
+        Band {
+            name: "as set".to_owned(),
+            settings: String::new(),
+            seeds: 1,
+            net: one(self.net),
+            fills: one(self.fills),
+            round_trips: one(round_trips),
+            fees: one(self.fees),
+        }
+    }
 }
 
 /// A tape's facts.
@@ -82,18 +105,18 @@ pub fn tape(manifest: &Manifest, certificate: &Certificate) -> TapeFacts {
 pub fn run(
     heading: &str,
     tapes: Vec<TapeFacts>,
-    settings: &Settings,
-    done: Replayed,
+    models: Vec<(String, String)>,
+    done: Done<'_>,
     draws: Draws,
 ) -> Run {
-    let Replayed { recording, engine, sim, log_sha256, log_lines } = done;
-    let (orders, data) = (orders(&engine, &recording), data(&engine, &recording));
-    let checks = checks(&engine, &sim, &recording.closed);
+    let Done { recording, engine, sim, log_sha256, log_lines, start } = done;
+    let (orders, data) = (orders(engine, &recording), data(engine, &recording));
+    let checks = checks(engine, sim, &recording.closed);
     Run {
         heading: heading.to_owned(),
         synthetic: tapes.iter().any(|tape| tape.synthetic),
         seed: draws.median,
-        markets: markets(&engine, &sim),
+        markets: markets(engine, sim),
         span: recording.span,
         rows: recording.rows,
         feed: Feed {
@@ -102,12 +125,12 @@ pub fn run(
             received: recording.feed.received,
             not_later: recording.feed.not_later,
         },
-        models: models(settings),
-        starting_cash: sim.config().starting_cash,
-        totals: totals(&engine),
+        models,
+        starting_cash: start,
+        totals: totals(engine),
         fills: recording.fills.into_iter().map(fill).collect(),
         round_trips: recording.closed,
-        open: open(&engine),
+        open: open(engine),
         rebates: recording
             .rebates
             .into_iter()
@@ -118,7 +141,7 @@ pub fn run(
         alarms: recording.alarms.into_iter().map(alarm).collect(),
         alarms_left_out: recording.alarms_left_out,
         orders,
-        codes: codes(&engine, &sim),
+        codes: codes(engine, sim),
         opportunities: recording.opportunities.into_iter().map(seen).collect(),
         baskets: recording.baskets,
         data,
@@ -161,24 +184,6 @@ fn markets(engine: &Engine, sim: &Sim) -> Vec<MarketFacts> {
     facts
 }
 
-/// The models a reader should know, in words.
-fn models(settings: &Settings) -> Vec<(String, String)> {
-    let chosen =
-        |key: &&str| settings.lines.get(*key).map(|(value, _)| ((*key).to_owned(), value.clone()));
-    [
-        "exchange.queue",
-        "exchange.latency.feed",
-        "exchange.latency.insert",
-        "exchange.latency.cancel",
-        "exchange.latency.answer",
-        "exchange.settlement.fail_ppm",
-        "exchange.settlement.winner_fail_ppm",
-    ]
-    .iter()
-    .filter_map(chosen)
-    .collect()
-}
-
 fn totals(engine: &Engine) -> Totals {
     let ledger = engine.manager().ledger();
     let (cash, pending) =
@@ -210,7 +215,7 @@ fn fill(row: FillRow) -> MarkedFill {
     }
 }
 
-fn extremes(of: polydesk_replay::Extremes) -> Extremes {
+fn extremes(of: crate::running::Extremes) -> Extremes {
     Extremes {
         lowest: of.lowest,
         highest: of.highest,
@@ -229,8 +234,8 @@ fn extremes(of: polydesk_replay::Extremes) -> Extremes {
     }
 }
 
-fn alarm(alarm: polydesk_replay::Alarm) -> Alarm {
-    let polydesk_replay::Alarm { at, kind, code, text } = alarm;
+fn alarm(alarm: crate::recorder::Alarm) -> Alarm {
+    let crate::recorder::Alarm { at, kind, code, text } = alarm;
     Alarm { at, kind: kind.to_owned(), code, text }
 }
 
