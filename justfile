@@ -4,6 +4,14 @@
 backtest *ARGS:
     cargo run --release --bin backtest -- {{ARGS}}
 
+# Paper trading on live data; `just paper --feed local --for 60s` is offline.
+paper *ARGS:
+    cargo run --release --bin paper -- {{ARGS}}
+
+# The operator's tool.
+desk *ARGS:
+    cargo run --release --bin desk -- {{ARGS}}
+
 # All tests.
 test:
     cargo test --workspace

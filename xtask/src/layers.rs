@@ -21,9 +21,28 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["domain"]),
     // Bytes under (table, key): the engine's types may change without it.
     ("journal", &[]),
-    ("replay", &["domain", "signals", "execution", "engine", "sim", "tape"]),
+    (
+        "replay",
+        &["domain", "signals", "strategies", "execution", "engine", "report", "sim", "tape"],
+    ),
     ("settings", &["domain", "execution", "sim", "strategies"]),
     ("polymarket-api", &["domain"]),
+    (
+        "runtime",
+        &[
+            "domain",
+            "strategies",
+            "execution",
+            "engine",
+            "sim",
+            "replay",
+            "journal",
+            "settings",
+            "signals",
+            "tape",
+            "polymarket-api",
+        ],
+    ),
     // Its own wire types: sharing the client's would hide a shared mistake.
     ("local-exchange", &["domain", "sim", "tape"]),
 ];

@@ -1,0 +1,126 @@
+//! `desk`: the operator's tool. It asks the running process over the socket in its data folder; without one it reads
+//! the newest state of the journal.
+
+mod client;
+mod doctor;
+mod found;
+mod offline;
+mod show;
+mod tape;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use found::find;
+
+/// What a running polydesk does, and what to do about it.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = AFTER)]
+struct Cli {
+    /// The data folder of the process.
+    #[arg(long, value_name = "DIR", default_value = "data/paper", global = true)]
+    data: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER: &str = "\
+Examples:
+  desk status                       of data/paper
+  desk --data my/data positions
+  desk limits confirm               looser limits of a changed configuration apply from now on
+  desk release crash_loop           a person has looked: trading may go on
+  desk tape --out my/tape           what the bot saw, as a tape for `backtest`
+
+Exit codes:
+  0 done   1 failure   2 wrong usage   3 `doctor` found something bad   4 no process runs and no journal is there";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Mode, feeds, money, blockers, last decisions.
+    Status,
+    /// Open orders.
+    Orders,
+    /// What is held.
+    Positions,
+    /// Every check with its result and what to do.
+    Doctor,
+    /// Limits that wait for a confirmation.
+    Limits {
+        #[command(subcommand)]
+        verb: LimitsVerb,
+    },
+    /// Clear a blocker that waits for a person: crash_loop, lost_tail, cash_mismatch.
+    Release {
+        /// Its code, as `status` shows it.
+        code: String,
+    },
+    /// Turn what the journal holds into a tape for `backtest`.
+    Tape {
+        /// The tape's folder; must not exist yet.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LimitsVerb {
+    /// Show what waits.
+    Show,
+    /// Let it apply from now on.
+    Confirm,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match &cli.verb {
+        Verb::Doctor => return doctor::run(&cli.data),
+        Verb::Tape { out } => return tape::write(&cli.data, out).map(|()| ExitCode::SUCCESS),
+        Verb::Limits { verb: LimitsVerb::Confirm } => {
+            let answer = client::ask(&cli.data, "POST", "/v1/limits/confirm")?;
+            return show::answer(answer);
+        }
+        Verb::Release { code } => {
+            let answer = client::ask(&cli.data, "POST", &format!("/v1/release/{code}"))?;
+            return show::answer(answer);
+        }
+        _ => {}
+    }
+    let Some(found) = find(&cli.data)? else {
+        eprintln!(
+            "error: no process runs in {} and no journal is there; name the data folder with --data",
+            cli.data.display()
+        );
+        return Ok(ExitCode::from(4));
+    };
+    let text = match &cli.verb {
+        Verb::Orders => show::orders(&found, cli.json),
+        Verb::Positions => show::positions(&found, cli.json),
+        Verb::Limits { .. } => show::limits(&found, cli.json),
+        _ => show::status(&found, cli.json),
+    };
+    say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints; a reader that closed the pipe has seen enough.
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

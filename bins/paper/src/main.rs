@@ -1,0 +1,221 @@
+//! `paper`: trades on live market data with simulated orders.
+
+mod cli;
+mod config;
+mod failure;
+mod folder;
+mod local;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use cli::{Cli, Feed};
+use failure::{Done, Failure};
+use folder::Folder;
+use local::Local;
+use polydesk_polymarket_api::{Endpoints, ServerClock};
+use polydesk_runtime::assembly::{
+    self, EndError, Finished, Host, Running, StartError, StartOptions, Venue,
+};
+use polydesk_runtime::durable::{BeginError, OpenError};
+use polydesk_runtime::{logs, start};
+use polydesk_settings::Settings;
+use sha2::{Digest, Sha256};
+use terminal::Screen;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: &Cli) -> Done {
+    let settings = config::load(cli)?;
+    if cli.tape.is_some() && cli.feed != Feed::Local {
+        return Err(Failure::Failed(anyhow::anyhow!("--tape needs --feed local")));
+    }
+    let folder = Folder::open(cli)?;
+    let mut screen = Screen::new();
+    let console = match screen.is_block() {
+        true => logs::Console::Warnings,
+        false => logs::Console::Decisions,
+    };
+    let log = &settings.runtime.logs;
+    let _logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
+        .with_context(|| format!("no log can be written in {}", folder.path().display()))?;
+    let local = match cli.feed {
+        Feed::Local => Some(Local::start(cli.tape.as_deref(), settings.run.seed)?),
+        Feed::Venue => None,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let done = runtime.block_on(trade(cli, &settings, &folder, local.as_ref(), &mut screen));
+    // Nothing may hold the end up: what still waits for the network is dropped.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(local);
+    let Some(finished) = done? else { return Ok(()) };
+    report::write(cli, &settings, folder.path(), finished)
+}
+
+async fn trade(
+    cli: &Cli,
+    settings: &Settings,
+    folder: &Folder,
+    local: Option<&Local>,
+    screen: &mut Screen,
+) -> Done<Option<Finished>> {
+    let clock = ServerClock::system();
+    let venue = Venue::connect(&endpoints(settings, local), clock.clone(), cli.tape.is_some())
+        .map_err(|error| Failure::Failed(error.into()))?;
+    let mut signals = Signals::new()?;
+    let checks = assembly::check(&venue, settings).await.map_err(unstarted)?;
+    if cli.check {
+        print(&checks.0);
+        return Ok(None);
+    }
+    let again = cli.clone();
+    let options = StartOptions {
+        load: Box::new(move || config::read(&again)),
+        host: Host::Thread,
+        files: cli.configs.clone(),
+        data: folder.path().to_owned(),
+        program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
+        config_sha256: config_sha256(settings),
+        listen: settings.runtime.health.address(),
+    };
+    let begun = assembly::begin(settings, venue, options, checks);
+    let mut running = tokio::select! {
+        biased;
+        () = signals.next() => return Ok(None),
+        begun = begun => begun.map_err(unstarted)?,
+    };
+    assembly::watchdog(&running, clock).context("the watchdog cannot be started")?;
+    print(&running.checks);
+    if let Some(address) = running.listening {
+        eprintln!("health on http://{address}/health, /ready and /metrics");
+    }
+    eprintln!("data in {}; ctrl-c ends it", folder.path().display());
+    wait(cli.for_, &mut running, &mut signals, screen).await?;
+    eprintln!("stopping: orders are cancelled; a second signal ends it at once");
+    let stop = running.stop();
+    let finished = tokio::select! {
+        biased;
+        () = signals.next() => {
+            return Err(Failure::Failed(anyhow::anyhow!("ended by a second signal: simulated orders were left as they were")));
+        }
+        finished = stop => finished.map_err(unfinished)?,
+    };
+    Ok(Some(finished))
+}
+
+/// Runs until the time is over, a signal comes, or the engine ends by itself.
+async fn wait(
+    limit: Option<Duration>,
+    running: &mut Running,
+    signals: &mut Signals,
+    screen: &mut Screen,
+) -> Done {
+    let over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(over);
+    let mut frames = tokio::time::interval(Duration::from_millis(500));
+    frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let shared = std::sync::Arc::clone(&running.shared);
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => return Ok(()),
+            () = &mut over => return Ok(()),
+            ended = running.ended() => {
+                return match ended {
+                    Ok(_) => Err(Failure::Integrity(anyhow::anyhow!("the engine ended without being asked"))),
+                    Err(error) => Err(unfinished(error)),
+                };
+            }
+            _ = frames.tick() => {
+                if let Some(glance) = &*shared.glance() {
+                    screen.show(glance);
+                }
+            }
+        }
+    }
+}
+
+fn print(checks: &[start::Check]) {
+    for check in checks {
+        eprintln!("{check}");
+    }
+}
+
+fn unstarted(error: StartError) -> Failure {
+    match error {
+        StartError::Unreachable { .. } => Failure::Unreachable(error.to_string()),
+        StartError::Journal(BeginError::Open(error @ OpenError::Locked { .. })) => {
+            Failure::InUse(error.to_string())
+        }
+        StartError::Journal(error) => Failure::Journal(error.into()),
+        other => Failure::Failed(other.into()),
+    }
+}
+
+fn unfinished(error: EndError) -> Failure {
+    Failure::Integrity(error.into())
+}
+
+fn endpoints(settings: &Settings, local: Option<&Local>) -> Endpoints {
+    let venue = &settings.runtime.venue;
+    let (clob, gamma, ws_market) = match local {
+        Some(local) => {
+            let urls = local.urls.clone();
+            (urls.clob, urls.gamma, urls.market_socket)
+        }
+        None => (venue.clob.clone(), venue.gamma.clone(), venue.ws_market.clone()),
+    };
+    Endpoints { clob, gamma, ws_market, ..Endpoints::default() }
+}
+
+/// Hash of every setting with its value.
+fn config_sha256(settings: &Settings) -> String {
+    let mut hash = Sha256::new();
+    for (key, (value, _)) in &settings.lines {
+        hash.update(format!("{key} = {value}\n"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Done<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What goes wrong before a run: each with its exit code, its place and its fix, and nothing lost.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::process::{Exchange, ended, paper, status};
+
+#[test]
+fn a_broken_configuration_names_every_mistake_and_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "[risk]\nmax_order_usd = 0\nmax_ordr_usd = 5\n[markets]\nmost = 0\n")
+        .unwrap();
+    let data = folder.path().join("data");
+    let output = paper().arg("--config").arg(&file).arg("--data").arg(&data).output().unwrap();
+    let (code, text) = ended(&output);
+    assert_eq!(code, Some(3), "{text}");
+    for part in [
+        "my.toml:2: risk.max_order_usd is 0.00",
+        "my.toml:3: ",
+        "max_order_usd?",
+        "my.toml:5: markets.most is 0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_venue_that_cannot_be_reached_ends_the_start_with_code_six() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let output = paper()
+        .arg("--data")
+        .arg(&data)
+        // Nothing listens on the discard port of loopback.
+        .env("POLYDESK__VENUE__CLOB", "http://127.0.0.1:9")
+        .env("POLYDESK__VENUE__GAMMA", "http://127.0.0.1:9")
+        .env("POLYDESK__VENUE__WS_MARKET", "ws://127.0.0.1:9/ws/market")
+        .env("POLYDESK__START__REACH_SECS", "1")
+        .output()
+        .unwrap();
+    let (code, text) = ended(&output);
+    assert_eq!(code, Some(6), "{text}");
+    assert!(text.contains("the CLOB did not answer within 1 s"), "{text}");
+    assert!(text.contains("the section venue"), "{text}");
+}
+
+#[test]
+fn a_data_folder_that_others_can_write_or_that_is_in_use_is_refused() {
+    let exchange = Exchange::start(&["--no-counterparties"]);
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, text) = ended(&paper().arg("--data").arg(&open).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("chmod 700"), "{text}");
+
+    let data = folder.path().join("data");
+    let start = || {
+        let mut command = paper();
+        command.arg("--data").arg(&data);
+        exchange.venue(&mut command);
+        command
+    };
+    let mut first = start().stderr(std::process::Stdio::null()).spawn().unwrap();
+    status(&data, &mut first);
+    let (code, text) = ended(&start().output().unwrap());
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains(&format!("in use by process {}", first.id())), "{text}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_refused_by_name() {
+    let exchange = Exchange::start(&["--no-counterparties"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("x".repeat(100));
+    let mut command = paper();
+    command.arg("--data").arg(&data);
+    exchange.venue(&mut command);
+    let (code, text) = ended(&command.output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("at most 100 are possible"), "{text}");
+}
+
+#[test]
+fn a_journal_of_a_newer_program_is_refused_with_code_five() {
+    let exchange = Exchange::start(&["--no-counterparties"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = || {
+        let mut command = paper();
+        command.arg("--data").arg(&data);
+        exchange.venue(&mut command);
+        command
+    };
+    let (code, text) = ended(&start().args(["--for", "1s"]).output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    // The version in the head of every segment and compaction.
+    let journal = data.join("journal");
+    let mut changed = 0;
+    for entry in std::fs::read_dir(&journal).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|of| of == "seg" || of == "cmp") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = bytes.windows(4).position(|four| four != [0; 4]).unwrap();
+            for byte in &mut bytes[at..at + 16] {
+                *byte ^= 0x40;
+            }
+            std::fs::write(&path, bytes).unwrap();
+            changed += 1;
+        }
+    }
+    assert!(changed > 0);
+    let (code, text) = ended(&start().args(["--for", "1s"]).output().unwrap());
+    assert_eq!(code, Some(5), "{text}");
+}

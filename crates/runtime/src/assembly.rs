@@ -1,0 +1,690 @@
+//! Paper trading put together: clients, feed, engine's thread, discovery, servers, supervision.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use polydesk_domain::{
+    Cause, Channel, Code, ConditionId, ControlEvent, Market, MarketKey, Span, Time,
+};
+use polydesk_engine::{Engine, Setup};
+use polydesk_execution::RawRisk;
+use polydesk_journal::{Ended as JournalEnded, Recovered, RunFacts, StopFacts, Threads};
+use polydesk_polymarket_api::clob::Clob;
+use polydesk_polymarket_api::gamma::Gamma;
+use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
+use polydesk_polymarket_api::{
+    ApiError, Endpoints, FeedConfig, Http, HttpConfig, LimitsConfig, RateLimits, ServerClock,
+};
+use polydesk_settings::{Settings, StartSettings};
+use polydesk_sim::Sim;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::EngineClock;
+use crate::discovery::{Discovery, Scanned};
+use crate::durable::{self, Journaling};
+use crate::glance::{Identity, Shared};
+use crate::inbox::{Inbox, Request};
+use crate::paper::{Account, Connections, Ended, PaperError, Plan, run};
+use crate::reload::{ConfigState, Load, Order, Reloader, watch_files};
+use crate::server::{self, ServerError, View};
+use crate::start::{self, Check, Found};
+use crate::supervise::{self, Needed, keep};
+
+/// The venue's public side.
+#[derive(Clone)]
+pub struct Venue {
+    /// Connections.
+    pub http: Http,
+    /// Books, time, parameters.
+    pub clob: Clob,
+    /// Metadata.
+    pub gamma: Gamma,
+    /// URL of the market socket.
+    pub ws_market: String,
+    /// Engine time.
+    pub clock: EngineClock,
+}
+
+impl Venue {
+    /// Clients for these endpoints. `follows_venue`: engine time is the venue's, for a local exchange that plays
+    /// back a tape.
+    ///
+    /// # Errors
+    /// An endpoint is no URL, or is not allowed.
+    pub fn connect(
+        endpoints: &Endpoints,
+        clock: ServerClock,
+        follows_venue: bool,
+    ) -> Result<Venue, ApiError> {
+        let http = Http::new(HttpConfig::default(), endpoints)?;
+        let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone())?);
+        let engine_clock = if follows_venue {
+            EngineClock::of_venue(clock.clone())
+        } else {
+            EngineClock::local(clock.clone())
+        };
+        Ok(Venue {
+            clob: Clob::new(http.clone(), &endpoints.clob, Arc::clone(&limits), clock),
+            gamma: Gamma::new(http.clone(), &endpoints.gamma, limits),
+            ws_market: endpoints.ws_market.clone(),
+            clock: engine_clock,
+            http,
+        })
+    }
+}
+
+/// What a start is made with besides the settings.
+pub struct StartOptions {
+    /// Reads the configuration anew.
+    pub load: Load,
+    /// Where the engine runs.
+    pub host: Host,
+    /// The data folder; it exists and its lock is held.
+    pub data: PathBuf,
+    /// Program and version.
+    pub program: String,
+    /// SHA-256 of all settings.
+    pub config_sha256: String,
+    /// Where `/health`, `/ready` and `/metrics` are served.
+    pub listen: Option<SocketAddr>,
+    /// Files of the configuration: a change of one is taken up.
+    pub files: Vec<PathBuf>,
+}
+
+/// A start that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The venue did not answer.
+    #[error(
+        "{what} did not answer within {secs} s: {error}. Check the network and the section venue"
+    )]
+    Unreachable {
+        /// Which part of the venue.
+        what: &'static str,
+        /// How long it was tried.
+        secs: u32,
+        /// The last error.
+        error: String,
+    },
+    /// A client or the feed refuses its settings.
+    #[error(transparent)]
+    Client(#[from] ApiError),
+    /// A listener.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The files of the configuration.
+    #[error("the folder of a configuration file cannot be watched")]
+    Watch(#[from] notify::Error),
+    /// Strategies or the simulated exchange refuse their settings.
+    #[error("{0}")]
+    Settings(String),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] durable::BeginError),
+}
+
+/// What is left when a run is over.
+pub struct Finished {
+    /// The recording.
+    pub ended: Ended,
+    /// The engine.
+    pub engine: Engine,
+    /// The exchange.
+    pub sim: Sim,
+}
+
+type EngineResult = Result<Finished, PaperError>;
+
+/// A running process.
+pub struct Running {
+    /// Glance and metrics.
+    pub shared: Arc<Shared>,
+    /// To the engine's thread.
+    pub inbox: Inbox,
+    /// What the start found.
+    pub checks: Vec<Check>,
+    /// Where the health server listens.
+    pub listening: Option<SocketAddr>,
+    /// To what takes up changes of the configuration.
+    pub orders: mpsc::Sender<Order>,
+    _watcher: Option<notify::RecommendedWatcher>,
+    finished: oneshot::Receiver<std::thread::Result<EngineResult>>,
+    tasks: Vec<JoinHandle<()>>,
+    journal: Option<Threads>,
+    clock: EngineClock,
+}
+
+/// A run that ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// The engine's thread panicked.
+    #[error("the engine panicked: {0}")]
+    Panicked(String),
+    /// The event log or the journal.
+    #[error("the engine stopped")]
+    Stopped(#[from] PaperError),
+    /// The end of the journal.
+    #[error("the journal could not be ended; the next start recovers what is in it")]
+    Journal(#[from] polydesk_journal::WaitError),
+}
+
+impl Running {
+    /// Waits until the engine ends by itself: only after a panic or an error.
+    pub async fn ended(&mut self) -> Result<Finished, EndError> {
+        finished((&mut self.finished).await)
+    }
+
+    /// Cancels all orders, and returns what is left.
+    ///
+    /// # Errors
+    /// The engine panicked or could not write.
+    pub async fn stop(mut self) -> Result<Finished, EndError> {
+        let (reply, stopped) = oneshot::channel();
+        // An engine that has ended already answers with its own error below.
+        let _ = self.inbox.send(Request::Stop(reply));
+        let _ = stopped.await;
+        let done = finished((&mut self.finished).await);
+        for task in &self.tasks {
+            task.abort();
+        }
+        let done = done?;
+        if let Some(threads) = self.journal.take() {
+            let facts = StopFacts {
+                at_ms: millis(self.clock.now()),
+                open_orders: done.ended.left_open as u64,
+                state_hash: done.ended.state_hash.clone(),
+            };
+            durable::stop(threads, &facts)?;
+        }
+        Ok(done)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(threads) = &self.journal {
+            // After a panic of the engine: what it had appended is good, and nothing comes after it.
+            let handle = threads.handle();
+            let _ = handle.flush(handle.appended());
+        }
+    }
+}
+
+fn millis(at: Time) -> i64 {
+    at.nanos().div_euclid(1_000_000)
+}
+
+fn finished(
+    result: Result<std::thread::Result<EngineResult>, oneshot::error::RecvError>,
+) -> Result<Finished, EndError> {
+    match result {
+        Ok(Ok(done)) => Ok(done?),
+        Ok(Err(panic)) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "without a message".to_owned());
+            Err(EndError::Panicked(text))
+        }
+        Err(_) => Err(EndError::Panicked("its thread is gone".to_owned())),
+    }
+}
+
+/// Makes the checks that need the venue; each is tried until it is good or `reach_secs` are over.
+///
+/// # Errors
+/// The venue does not answer at all.
+pub async fn check(venue: &Venue, settings: &Settings) -> Result<(Vec<Check>, Span), StartError> {
+    let begin = settings.runtime.start;
+    let limit = Duration::from_secs(u64::from(begin.reach_secs));
+    let until = tokio::time::Instant::now() + limit;
+    let unreachable = |what, error| StartError::Unreachable { what, secs: begin.reach_secs, error };
+    let mut pause = Duration::from_millis(200);
+    // The first answer may take a while; after it the others are at hand.
+    loop {
+        match venue.clob.ok().await {
+            Ok(()) => break,
+            Err(ApiError::Misconfigured(text)) => return Err(ApiError::Misconfigured(text).into()),
+            Err(error) if tokio::time::Instant::now() + pause >= until => {
+                return Err(unreachable("the CLOB", error.to_string()));
+            }
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+    let way = start::round_trip(&venue.clob, 5).await.map_err(|e| unreachable("the CLOB", e))?;
+    let most = Span::millis(i64::from(begin.max_clock_offset_ms));
+    let measured = venue.clob.sync_clock().await.map_err(|error| error.to_string());
+    let mut checks =
+        vec![start::version(&venue.clob).await, start::clock(&venue.clock, measured, most)];
+    let shown = |key: &str| settings.lines.get(key).map(|(value, _)| value.as_str()).unwrap_or("?");
+    checks.push(Check::good(
+        "latency",
+        format!(
+            "orders reach the books after insert {} + feed {} + measured way {} ms",
+            shown("exchange.latency.insert"),
+            shown("exchange.latency.feed"),
+            way.as_millis()
+        ),
+    ));
+    Ok((checks, way))
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn begin(
+    settings: &Settings,
+    venue: Venue,
+    options: StartOptions,
+    checks: (Vec<Check>, Span),
+) -> Result<Running, StartError> {
+    let (mut checks, way) = checks;
+    let begun = durable::begin(&options.data, &settings.runtime.journal, &facts(&venue, &options))?;
+    checks.push(found(&begun.recovered));
+    let tcp = match options.listen {
+        Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
+        None => None,
+    };
+    let socket = Arc::new(server::open_socket(&options.data)?);
+    let shared = Arc::new(Shared::default());
+    let (inbox, requests) = Inbox::new();
+    let proof = settings.feed.max_proof_age_secs;
+    let config = FeedConfig {
+        // A quiet book has to be proven before its last proof is too old.
+        silence_ms: u64::from(proof) * 1_000 / 2,
+        ..FeedConfig::default()
+    };
+    let (feed, items) = MarketFeed::start(
+        config,
+        venue.http.clone(),
+        &venue.ws_market,
+        venue.clob.clone(),
+        venue.clock.server().clone(),
+    )?;
+    let feed = Arc::new(feed);
+    let (created, creations) = mpsc::channel(1_024);
+    let bad: Vec<&Check> = checks.iter().filter(|check| check.found == Found::Bad).collect();
+    let blockers = blockers(&bad, &begun.recovered);
+    let Loaded { engine, sim, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
+    let (recovered, threads) = begun.start(&venue.clock)?;
+    let plan = Plan {
+        identity: Identity {
+            mode: "paper",
+            run: recovered.run,
+            started: venue.clock.now(),
+            program: options.program.clone(),
+            config_sha256: options.config_sha256.clone(),
+        },
+        clock: venue.clock.clone(),
+        shared: Arc::clone(&shared),
+        connections: connections(Arc::clone(&feed)),
+        created: Some(created),
+        sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
+        max_proof_age: Span::secs(i64::from(proof)),
+        way,
+        journal: Some(Journaling::new(threads.handle())),
+        account: if fresh { Account::Fresh } else { Account::Resumed(listed.clone()) },
+        blockers,
+        first,
+    };
+    let finished = host(options.host, engine, sim, plan, items, requests)?;
+    let (markets, watched) = watch::channel(settings.runtime.markets.clone());
+    let mut discovery = Discovery::new(
+        venue.gamma.clone(),
+        venue.clob.clone(),
+        Arc::clone(&feed),
+        inbox.clone(),
+        Arc::clone(&shared),
+        venue.clock.clone(),
+        watched,
+    );
+    discovery.adopt(listed);
+    let (orders, ordered) = mpsc::channel(16);
+    let config = Arc::new(ArcSwap::from_pointee(ConfigState::default()));
+    let mut reloader = Reloader {
+        load: options.load,
+        settings: settings.clone(),
+        limits,
+        inbox: inbox.clone(),
+        markets,
+        state: Arc::clone(&config),
+    };
+    reloader.begin();
+    let watcher = match options.files.is_empty() {
+        true => None,
+        false => Some(watch_files(&options.files, orders.clone())?),
+    };
+    let mut running = Running {
+        shared: Arc::clone(&shared),
+        inbox: inbox.clone(),
+        checks: Vec::new(),
+        listening: tcp.as_ref().and_then(|listener| listener.local_addr().ok()),
+        orders: orders.clone(),
+        _watcher: watcher,
+        finished,
+        tasks: Vec::new(),
+        journal: Some(threads),
+        clock: venue.clock.clone(),
+    };
+    let (discovery, scanned) = first_scan(discovery, settings).await?;
+    checks.push(Check::good(
+        "markets",
+        format!("{} followed, {} read, {} refused", scanned.listed, scanned.rows, scanned.refused),
+    ));
+    running.checks = checks;
+    let clock = venue.clock.server().clone();
+    let view = View { shared, clock, config, orders, inbox: inbox.clone() };
+    let mut tasks = Tasks { inbox, shared: Arc::clone(&running.shared), started: Vec::new() };
+    tasks.serve(view, tcp, socket);
+    tasks.discover(discovery, creations);
+    tasks.reload(reloader, ordered);
+    tasks.measure_clock(&venue, settings.runtime.start);
+    running.tasks = tasks.started;
+    Ok(running)
+}
+
+/// Reads Gamma for the first time; it may take a few tries.
+async fn first_scan(
+    mut discovery: Discovery,
+    settings: &Settings,
+) -> Result<(Discovery, Scanned), StartError> {
+    let secs = settings.runtime.start.reach_secs;
+    let until = tokio::time::Instant::now() + Duration::from_secs(u64::from(secs));
+    loop {
+        match discovery.scan().await {
+            Ok(scanned) => return Ok((discovery, scanned)),
+            Err(error) if tokio::time::Instant::now() >= until => {
+                return Err(StartError::Unreachable {
+                    what: "Gamma",
+                    secs,
+                    error: error.to_string(),
+                });
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+fn connections(feed: Arc<MarketFeed>) -> Box<dyn Fn() -> Connections + Send> {
+    Box::new(move || {
+        let stats = feed.stats();
+        let lost = stats.disconnects.load(Ordering::Relaxed);
+        let made = stats.connects.load(Ordering::Relaxed);
+        Connections { up: made.saturating_sub(lost), lost }
+    })
+}
+
+/// What the journal's first record says of this run.
+fn facts(venue: &Venue, options: &StartOptions) -> RunFacts {
+    RunFacts {
+        at_ms: millis(venue.clock.now()),
+        program: options.program.clone(),
+        config: options.config_sha256.clone(),
+        wallet: "paper".to_owned(),
+        mode: "paper".to_owned(),
+        lease_epoch: 0,
+        boot: durable::boot_id(),
+    }
+}
+
+/// What was found in the journal, in words.
+fn found(recovered: &Recovered) -> Check {
+    let notes: Vec<String> = recovered.notes.iter().map(ToString::to_string).collect();
+    let state = match recovered.ended {
+        JournalEnded::Fresh => "a new folder".to_owned(),
+        JournalEnded::Stopped => format!("{} entries of an earlier run", recovered.entries.len()),
+        JournalEnded::Unclean => {
+            format!("{} entries of a run that did not end by itself", recovered.entries.len())
+        }
+        JournalEnded::Rebuilt => format!("{} entries, rebuilt", recovered.entries.len()),
+    };
+    let detail = format!("run {}: {state}", recovered.run);
+    match notes.is_empty() {
+        true => Check::good("journal", detail),
+        false => {
+            Check::warning("journal", format!("{detail}; {}", notes.join("; ")), "read the log")
+        }
+    }
+}
+
+/// Why the gate is closed at the start: nothing is believed before it was seen.
+fn blockers(bad: &[&Check], recovered: &Recovered) -> Vec<(Cause, String)> {
+    let blocker = |detail: &str| detail.to_owned();
+    let mut blockers = vec![
+        (Cause::NotReconciled, blocker("the account was not compared yet")),
+        (Cause::Link(Channel::Market), blocker("the market socket is not connected yet")),
+    ];
+    for check in bad {
+        let cause = match check.name {
+            "clock" => Cause::Clock,
+            "version" => Cause::Version,
+            other => Cause::Other(Code::intern(other).unwrap_or(Code::literal("start"))),
+        };
+        blockers.push((cause, blocker(&check.detail)));
+    }
+    if recovered.crash_loop {
+        let detail = "three starts after crashes within ten minutes: find out why, then clear it";
+        blockers.push((Cause::CrashLoop, blocker(detail)));
+    }
+    if recovered.kill.is_killed() {
+        blockers.push((Cause::Killed, blocker("the latch file of the data folder says killed")));
+    }
+    blockers
+}
+
+/// Engine and exchange as they begin.
+struct Loaded {
+    engine: Engine,
+    sim: Sim,
+    listed: Vec<(MarketKey, Arc<Market>)>,
+    /// Limits in force.
+    limits: RawRisk,
+    /// The first events.
+    first: Vec<ControlEvent>,
+    fresh: bool,
+}
+
+/// Loads what the journal holds. Limits in force are the tighter of journal and configuration: a restart is no way
+/// around a confirmation.
+fn load(
+    settings: &Settings,
+    blockers: &[(Cause, String)],
+    begun: &durable::Begun,
+) -> Result<Loaded, StartError> {
+    let now: Vec<Cause> = blockers.iter().map(|(cause, _)| *cause).collect();
+    let limits = settings.limits.clone();
+    // The first event sets the blockers: a replay of the journal needs nothing else.
+    let setup = Setup { run: begun.recovered.run, limits, blockers: Vec::new() };
+    let mut engine = Engine::new(setup, settings.build())
+        .map_err(|error| StartError::Settings(error.to_string()))?;
+    let sim = Sim::new(settings.exchange, settings.run.seed)
+        .map_err(|error| StartError::Settings(error.to_string()))?;
+    let entries = begun.entries().map_err(durable::BeginError::from)?;
+    let wanted = settings.limits.raw();
+    if entries.is_empty() {
+        let (listed, first) = (Vec::new(), Vec::new());
+        return Ok(Loaded { engine, sim, listed, limits: wanted.clone(), first, fresh: true });
+    }
+    let listed = engine.load(&entries).map_err(durable::BeginError::from)?;
+    for refused in engine.load_soft(&begun.soft()) {
+        tracing::warn!(%refused, "soft memory of a strategy is left out");
+    }
+    let mut first = Vec::new();
+    // What the runtime had set in the earlier run, and does not set now, is over.
+    let stale = |cause: &Cause| {
+        let kept = matches!(
+            cause,
+            Cause::LostTail | Cause::CrashLoop | Cause::Market(_) | Cause::Token(_)
+        );
+        cause.of_runtime() && !kept && !now.contains(cause)
+    };
+    let loaded: Vec<Cause> = engine.manager().state().blockers.keys().copied().collect();
+    for cause in loaded.into_iter().filter(stale) {
+        let detail = "a new run began".to_owned();
+        first.push(ControlEvent::Blocker { cause, on: false, detail });
+    }
+    let in_force = engine.manager().limits().raw().clone();
+    let limits = in_force.tightened_by(wanted);
+    if limits != in_force
+        && let Ok(toml) = toml::to_string(&limits)
+    {
+        first.push(ControlEvent::Limits { toml: toml.into() });
+    }
+    Ok(Loaded { engine, sim, listed, limits, first, fresh: false })
+}
+
+type Finish = oneshot::Receiver<std::thread::Result<EngineResult>>;
+
+/// Where the engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// On a thread of its own: it never shares one with what waits for the network.
+    Thread,
+    /// As a task of the runtime: for simulations, in which one runtime moves everything through virtual time.
+    Task,
+}
+
+/// Runs the engine until it ends. A panic is reported and the run is over: its state is not used again.
+fn host(
+    host: Host,
+    engine: Engine,
+    sim: Sim,
+    plan: Plan,
+    items: mpsc::Receiver<FeedItem>,
+    requests: mpsc::Receiver<Request>,
+) -> Result<Finish, StartError> {
+    let (done, finished) = oneshot::channel();
+    let work = async move {
+        let (mut engine, mut sim) = (engine, sim);
+        let ended = run(&mut engine, &mut sim, plan, items, requests).await?;
+        Ok(Finished { ended, engine, sim })
+    };
+    let guarded = async move {
+        let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+        let _ = done.send(result);
+    };
+    match host {
+        Host::Task => drop(tokio::spawn(guarded)),
+        Host::Thread => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .map_err(StartError::Thread)?;
+            std::thread::Builder::new()
+                .name("engine".into())
+                .spawn(move || runtime.block_on(guarded))
+                .map_err(StartError::Thread)?;
+        }
+    }
+    Ok(finished)
+}
+
+/// Starts supervised tasks.
+struct Tasks {
+    inbox: Inbox,
+    shared: Arc<Shared>,
+    started: Vec<JoinHandle<()>>,
+}
+
+impl Tasks {
+    fn start<T>(
+        &mut self,
+        name: &'static str,
+        needed: Needed,
+        make: impl FnMut() -> T + Send + 'static,
+    ) where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let kept = keep(name, needed, self.inbox.clone(), Arc::clone(&self.shared), make);
+        self.started.push(tokio::spawn(kept));
+    }
+
+    fn serve(
+        &mut self,
+        view: View,
+        tcp: Option<Arc<tokio::net::TcpListener>>,
+        socket: Arc<tokio::net::UnixListener>,
+    ) {
+        if let Some(tcp) = tcp {
+            let view = view.clone();
+            let make = move || server::serve_tcp(Arc::clone(&tcp), view.clone());
+            self.start("health", Needed::No, make);
+        }
+        let make = move || server::serve_socket(Arc::clone(&socket), view.clone());
+        self.start("desk", Needed::No, make);
+    }
+
+    fn discover(&mut self, discovery: Discovery, creations: mpsc::Receiver<ConditionId>) {
+        let kept = Arc::new(Mutex::new((discovery, creations)));
+        let make = move || {
+            let kept = Arc::clone(&kept);
+            async move {
+                let (discovery, creations) = &mut *kept.lock().await;
+                discovery.run(creations).await;
+            }
+        };
+        self.start("discovery", Needed::No, make);
+    }
+
+    fn reload(&mut self, reloader: Reloader, orders: mpsc::Receiver<Order>) {
+        let kept = Arc::new(Mutex::new((reloader, orders)));
+        let make = move || {
+            let kept = Arc::clone(&kept);
+            async move {
+                let (reloader, orders) = &mut *kept.lock().await;
+                reloader.run(orders).await;
+            }
+        };
+        self.start("reload", Needed::No, make);
+    }
+
+    fn measure_clock(&mut self, venue: &Venue, settings: StartSettings) {
+        let (clob, clock, inbox) = (venue.clob.clone(), venue.clock.clone(), self.inbox.clone());
+        let make = move || watch_clock(clob.clone(), clock.clone(), inbox.clone(), settings);
+        self.start("clock", Needed::ForTrading(Code::literal("clock_task")), make);
+    }
+}
+
+/// Measures the clock again and again; a blocker says when it is off or unknown.
+async fn watch_clock(clob: Clob, clock: EngineClock, inbox: Inbox, settings: StartSettings) {
+    let most = Span::millis(i64::from(settings.max_clock_offset_ms));
+    let mut failures = 0;
+    loop {
+        let measured = clob.sync_clock().await.map_err(|error| error.to_string());
+        failures = if measured.is_err() { failures + 1 } else { 0 };
+        let check = start::clock(&clock, measured, most);
+        // One lost answer says nothing about the clock.
+        if check.found == Found::Good || failures == 0 || failures >= 3 {
+            let on = check.found == Found::Bad;
+            let event = ControlEvent::Blocker { cause: Cause::Clock, on, detail: check.detail };
+            if let Err(error) = inbox.send(Request::Control(event)) {
+                tracing::error!(%error, "the state of the clock did not reach the engine");
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(u64::from(settings.clock_check_secs))).await;
+    }
+}
+
+/// Ends the process when the engine misses its beat.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn watchdog(running: &Running, clock: ServerClock) -> std::io::Result<()> {
+    supervise::watchdog(Arc::clone(&running.shared), clock, |age| {
+        eprintln!("error: the engine has not moved for {} ms; ending the process", age.as_millis());
+        std::process::abort();
+    })
+}

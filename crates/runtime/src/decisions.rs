@@ -1,0 +1,194 @@
+//! Decisions in plain words: one line a record of the engine, for logs, the terminal and the status page.
+
+use polydesk_domain::{
+    Action, ConditionId, NoteLevel, OrderRecord, Record, Signal, Size, TokenId, TradeStatus,
+    Universe,
+};
+
+/// How much a record matters to somebody who watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Skips and details: log files only.
+    Detail,
+    /// Decisions and their results.
+    Decision,
+    /// Somebody should read it today.
+    Warning,
+    /// Somebody should read it now.
+    Critical,
+}
+
+/// A record as a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters.
+    pub weight: Weight,
+    /// Stable word of its kind: `signal`, `placed`, `fill`, …
+    pub kind: &'static str,
+    /// The line.
+    pub text: String,
+}
+
+/// The line of a record.
+pub fn line(record: &Record, universe: &Universe) -> Line {
+    use Weight::{Critical, Decision, Detail, Warning};
+    let market = |condition: &ConditionId| name(condition, universe);
+    let (weight, kind, text) = match record {
+        Record::Signal(signal) => (Decision, "signal", signal_text(signal, universe)),
+        Record::SignalDropped { signal, market: of, code, .. } => {
+            (Detail, "signal_dropped", format!("{signal} in {}: {code}", market(of)))
+        }
+        Record::Skip { strategy, market: of, reason } => {
+            (Detail, "skip", format!("{strategy} skips {}: {reason}", market(of)))
+        }
+        Record::Denied { strategy, market: of, signal, reason } => {
+            let place = of.as_ref().map(|of| format!(" in {}", market(of))).unwrap_or_default();
+            let cause = signal.map(|signal| format!(" ({signal})")).unwrap_or_default();
+            (Decision, "denied", format!("{strategy}{place}: {reason}{cause}"))
+        }
+        Record::Placed(order) => (Decision, "placed", placed_text(order, universe)),
+        Record::OrderChanged { id, state, matched, cause, .. } => {
+            (Detail, "order", format!("{id} is {state:?}, {matched} shares matched: {cause}"))
+        }
+        Record::Fill(fill) => {
+            let fact = &fill.fill;
+            let text = format!(
+                "{} {} {} {} shares for {} pUSD, fee {}, {:?} {:?} ({})",
+                fill.order,
+                fill.side,
+                market(&fill.market),
+                fact.shares,
+                fact.notional,
+                fact.fee,
+                fill.role,
+                fill.status,
+                fill.purpose.name(),
+            );
+            // Later stages of its settlement are no new fill.
+            let weight = match fill.status {
+                TradeStatus::Matched | TradeStatus::Failed => Decision,
+                _ => Detail,
+            };
+            (weight, "fill", text)
+        }
+        Record::Correction(correction) => {
+            let text = format!(
+                "{}: {} pUSD instead of {}, fee {} instead of {}",
+                correction.order,
+                correction.after.notional,
+                correction.before.notional,
+                correction.after.fee,
+                correction.before.fee
+            );
+            (Detail, "correction", text)
+        }
+        Record::Closed(trade) => {
+            let text = format!(
+                "{} {} {} shares: cost {}, proceeds {}, result {} ({})",
+                trade.strategy,
+                market(&trade.market),
+                trade.shares,
+                trade.cost,
+                trade.proceeds,
+                trade.proceeds - trade.cost,
+                trade.reason.name()
+            );
+            (Decision, "closed", text)
+        }
+        Record::Opportunity { strategy, opportunity } => {
+            let text = format!(
+                "{strategy} saw {:?}: edge {} at best, ended with {}",
+                opportunity.kind, opportunity.best_edge, opportunity.outcome
+            );
+            (Detail, "opportunity", text)
+        }
+        Record::BasketEnded(end) => {
+            let text = format!(
+                "{} {} in {}: {} of {} sets, expected {} ({})",
+                end.id,
+                end.strategy,
+                market(&end.market),
+                end.sets,
+                end.wanted,
+                end.expected,
+                end.code
+            );
+            (Decision, "basket", text)
+        }
+        Record::Conversion { id, strategy, market: of, action, code, amount } => {
+            let text =
+                format!("{id} {strategy} {action:?} in {}: {code}, {amount} pUSD", market(of));
+            (Decision, "conversion", text)
+        }
+        Record::Latch { code, on, lost } => {
+            let word = if *on { "set" } else { "cleared" };
+            (Critical, "latch", format!("{code} {word}, lost {lost} pUSD"))
+        }
+        Record::Blocker { cause, on, detail } => {
+            let word = if *on { "set" } else { "cleared" };
+            (Warning, "blocker", format!("{} {word}: {detail}", cause.code()))
+        }
+        Record::Note { level, code, text } => {
+            let weight = match level {
+                NoteLevel::Info => Detail,
+                NoteLevel::Warning => Warning,
+                NoteLevel::Critical => Critical,
+            };
+            (weight, "note", format!("{code}: {text}"))
+        }
+    };
+    Line { weight, kind, text }
+}
+
+/// A market by its slug, or by its condition id where it has none or is unknown.
+pub fn name(condition: &ConditionId, universe: &Universe) -> String {
+    let known = universe.key(condition).map(|key| universe.market(key));
+    match known {
+        Some(market) if !market.slug.is_empty() => plain(&market.slug),
+        _ => condition.to_string(),
+    }
+}
+
+/// Text from outside on one line, without control characters, at most 80 characters.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+fn signal_text(signal: &Signal<TokenId, ConditionId>, universe: &Universe) -> String {
+    let what = match &signal.action {
+        Action::Trade(trade) => format!("{} at {}", trade.side, trade.limit),
+        Action::Quotes(quotes) if quotes.is_empty() => "pulls its quotes".to_owned(),
+        Action::Quotes(quotes) => {
+            let prices: Vec<String> =
+                quotes.iter().map(|quote| format!("{} {}", quote.side, quote.price)).collect();
+            format!("quotes {}", prices.join(", "))
+        }
+        Action::Basket(basket) => {
+            format!("{:?} of {} legs, {} sets", basket.kind, basket.legs.len(), basket.sets)
+        }
+        Action::Close(_) => "closes".to_owned(),
+    };
+    let market = name(&signal.market, universe);
+    format!(
+        "{} {what} in {market}: {}, edge {} ({})",
+        signal.strategy, signal.reason, signal.edge, signal.id
+    )
+}
+
+fn placed_text(order: &OrderRecord, universe: &Universe) -> String {
+    let size = match order.size {
+        Size::Shares(shares) => format!("{shares} shares"),
+        Size::Spend(spend) => format!("for {spend} pUSD"),
+    };
+    let post_only = if order.post_only { ", post-only" } else { "" };
+    format!(
+        "{} {} {} {size} of {:?} at {} in {}{post_only} ({})",
+        order.id,
+        order.strategy,
+        order.side,
+        order.outcome,
+        order.price,
+        name(&order.market, universe),
+        order.purpose.name(),
+    )
+}

@@ -1,0 +1,573 @@
+//! Which markets are followed, and what changes about them.
+//!
+//! Gamma is read as a whole every minute, and the markets that are held, quoted or about to end every few seconds.
+//! A market is listed with the CLOB's own parameters; one that cannot be understood is refused with the reason and
+//! asked again later. A neg-risk group is completed from its event, so that a basket over it can be complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use polydesk_domain::{
+    Cause, ConditionId, ControlEvent, Market, MarketKey, MarketState, Outcome, Time, Token, TokenId,
+};
+use polydesk_polymarket_api::ApiError;
+use polydesk_polymarket_api::clob::Clob;
+use polydesk_polymarket_api::gamma::{
+    EventStub, Gamma, GammaEvent, GammaMarket, Scope, Tag, TakerDelays,
+};
+use polydesk_polymarket_api::ws::MarketFeed;
+use polydesk_settings::MarketSettings;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::EngineClock;
+use crate::glance::Shared;
+use crate::inbox::{Inbox, Request};
+use crate::select::admit;
+
+/// Requests for market parameters under way at once.
+const ASKING: usize = 8;
+/// Rows of Gamma read for one scan at most: they come by volume, so what follows is smaller still.
+const ROWS: usize = 20_000;
+
+/// A market that is followed.
+#[derive(Debug, Clone)]
+struct Known {
+    key: MarketKey,
+    market: Arc<Market>,
+    state: MarketState,
+    rules: String,
+    resolution: String,
+    /// Whether its tokens are on the feed.
+    subscribed: bool,
+}
+
+/// Discovery with its clients.
+pub struct Discovery {
+    /// Metadata.
+    pub gamma: Gamma,
+    /// Parameters of trading.
+    pub clob: Clob,
+    /// Where tokens are followed.
+    pub feed: Arc<MarketFeed>,
+    /// The engine's thread.
+    pub inbox: Inbox,
+    /// What the engine holds.
+    pub shared: Arc<Shared>,
+    /// Engine time.
+    pub clock: EngineClock,
+    /// The settings in force; a change is taken up with the next scan.
+    pub settings: watch::Receiver<MarketSettings>,
+    known: BTreeMap<ConditionId, Known>,
+    /// Markets that were refused, with the reason that was logged.
+    refused: BTreeMap<ConditionId, String>,
+    /// Markets that were over and left: not to be listed again.
+    left: BTreeSet<ConditionId>,
+}
+
+/// What a scan did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Rows read.
+    pub rows: usize,
+    /// Newly followed.
+    pub listed: usize,
+    /// Refused because something about them is not understood.
+    pub refused: usize,
+}
+
+impl Discovery {
+    /// Nothing followed yet.
+    pub fn new(
+        gamma: Gamma,
+        clob: Clob,
+        feed: Arc<MarketFeed>,
+        inbox: Inbox,
+        shared: Arc<Shared>,
+        clock: EngineClock,
+        settings: watch::Receiver<MarketSettings>,
+    ) -> Discovery {
+        Discovery {
+            gamma,
+            clob,
+            feed,
+            inbox,
+            shared,
+            clock,
+            settings,
+            known: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            left: BTreeSet::new(),
+        }
+    }
+
+    /// Takes over markets that the engine knows from an earlier run.
+    pub fn adopt(&mut self, listed: Vec<(MarketKey, Arc<Market>)>) {
+        for (key, market) in listed {
+            let state = market.state;
+            let known = Known {
+                key,
+                market: Arc::clone(&market),
+                state,
+                rules: String::new(),
+                resolution: String::new(),
+                subscribed: false,
+            };
+            self.subscribe(&known);
+            self.known.insert(market.condition, Known { subscribed: true, ..known });
+        }
+    }
+
+    /// How many markets are followed.
+    pub fn followed(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Scans and watches for ever. `created` tells of markets that were just created: they bring the next scan
+    /// forward.
+    pub async fn run(&mut self, created: &mut mpsc::Receiver<ConditionId>) {
+        let settings = self.settings.borrow().clone();
+        let mut scan = every(u64::from(settings.refresh_secs));
+        let mut watch = every(u64::from(settings.watch_secs));
+        // The first scan is made by the start.
+        scan.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.settings.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let settings = self.settings.borrow().clone();
+                    scan = every(u64::from(settings.refresh_secs));
+                    watch = every(u64::from(settings.watch_secs));
+                }
+                _ = watch.tick() => {
+                    if let Err(error) = self.watch().await {
+                        tracing::warn!(%error, "markets in use could not be read again");
+                    }
+                }
+                _ = scan.tick() => {
+                    if let Err(error) = self.scan().await {
+                        tracing::warn!(%error, "markets could not be discovered; trying again");
+                    }
+                }
+                Some(_) = created.recv() => {
+                    // The CLOB takes minutes to know a new market: the next scan finds it, or the one after.
+                    while created.try_recv().is_ok() {}
+                }
+            }
+        }
+    }
+
+    /// Reads Gamma once and follows what passes the filters.
+    ///
+    /// # Errors
+    /// Gamma could not be read.
+    pub async fn scan(&mut self) -> Result<Scanned, ApiError> {
+        let settings = self.settings.borrow().clone();
+        let now = self.clock.now();
+        let mut done = Scanned::default();
+        let mut chosen = self.candidates(&settings, now, &mut done).await?;
+        let room = (settings.most as usize).saturating_sub(self.known.len());
+        chosen.retain(|row| self.is_new(row));
+        chosen.truncate(room);
+        let rows = self.with_groups(chosen).await?;
+        self.list(rows, &mut done).await;
+        Ok(done)
+    }
+
+    /// Rows that pass, the highest volume first; those that `include` names before them.
+    async fn candidates(
+        &self,
+        settings: &MarketSettings,
+        now: Time,
+        done: &mut Scanned,
+    ) -> Result<Vec<GammaMarket>, ApiError> {
+        let mut found = self.included(settings).await?;
+        found.retain(|row| admit(row, settings, now).is_ok());
+        let mut seen: BTreeSet<String> = found.iter().map(|row| row.condition_id.clone()).collect();
+        for (filters, tag) in self.queries(settings).await? {
+            let mut rows = std::pin::pin!(self.gamma.markets(filters));
+            let mut read = 0;
+            while let Some(row) = rows.next().await {
+                (read, done.rows) = (read + 1, done.rows + 1);
+                let mut row = match row {
+                    Ok(row) => row,
+                    // One odd row must not hide the others.
+                    Err(error @ ApiError::BadRow { .. }) => {
+                        done.refused += 1;
+                        tracing::info!(%error, "a row of Gamma is left out");
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if let Some(tag) = &tag {
+                    row.tags.push(Tag { slug: tag.clone(), ..Tag::default() });
+                }
+                if admit(&row, settings, now).is_ok() && seen.insert(row.condition_id.clone()) {
+                    found.push(row);
+                }
+                if read >= ROWS || found.len() >= settings.most as usize * 2 {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn included(&self, settings: &MarketSettings) -> Result<Vec<GammaMarket>, ApiError> {
+        let (ids, slugs): (Vec<_>, Vec<_>) =
+            settings.include.iter().partition(|name| name.starts_with("0x"));
+        let mut found = Vec::new();
+        for slug in slugs {
+            match self.gamma.market_by_slug(slug).await {
+                Ok(market) => found.push(market),
+                Err(ApiError::Refused { .. }) => {
+                    tracing::warn!(slug, "markets.include names a market that Gamma does not know");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let ids: Vec<ConditionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        if !ids.is_empty() {
+            let named = self.gamma.markets_by_condition(&ids, Scope::Open).await?;
+            for id in &named.missing {
+                tracing::warn!(%id, "markets.include names a market that Gamma does not list as open");
+            }
+            found.extend(named.markets);
+        }
+        Ok(found)
+    }
+
+    /// The requests of a scan with the tag that their rows have.
+    async fn queries(
+        &self,
+        settings: &MarketSettings,
+    ) -> Result<Vec<(Vec<(String, String)>, Option<String>)>, ApiError> {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut base = vec![
+            pair("active", "true"),
+            pair("closed", "false"),
+            pair("order", "volume24hr"),
+            pair("ascending", "false"),
+        ];
+        let whole = settings.min_liquidity_usd.micros() / 1_000_000;
+        if whole > 0 {
+            base.push(("liquidity_num_min".to_owned(), whole.to_string()));
+        }
+        if settings.tags.is_empty() {
+            return Ok(vec![(base, None)]);
+        }
+        let mut queries = Vec::new();
+        for slug in &settings.tags {
+            let tag = self.gamma.tag_by_slug(slug).await?;
+            let mut filters = base.clone();
+            filters.push(("tag_id".to_owned(), tag.id));
+            queries.push((filters, Some(slug.clone())));
+        }
+        Ok(queries)
+    }
+
+    fn is_new(&self, row: &GammaMarket) -> bool {
+        match row.condition_id.parse::<ConditionId>() {
+            Ok(condition) => {
+                !self.known.contains_key(&condition) && !self.left.contains(&condition)
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// The rows with all members of their neg-risk groups, and how many members each group has.
+    async fn with_groups(
+        &self,
+        chosen: Vec<GammaMarket>,
+    ) -> Result<Vec<(GammaMarket, Option<u32>)>, ApiError> {
+        let mut rows: Vec<(GammaMarket, Option<u32>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut events = BTreeSet::new();
+        for row in chosen {
+            let event = row.events.first().filter(|_| row.neg_risk == Some(true));
+            let Some(event) = event.map(|event| event.slug.clone()) else {
+                if seen.insert(row.condition_id.clone()) {
+                    rows.push((row, None));
+                }
+                continue;
+            };
+            if !events.insert(event.clone()) {
+                continue;
+            }
+            let event = self.gamma.event_by_slug(&event).await?;
+            let members = group_members(&event);
+            for (member, count) in members {
+                if seen.insert(member.condition_id.clone()) && self.is_new(&member) {
+                    rows.push((member, Some(count)));
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Asks the CLOB for each market's parameters, lists it and follows its tokens.
+    async fn list(&mut self, rows: Vec<(GammaMarket, Option<u32>)>, done: &mut Scanned) {
+        let clob = &self.clob;
+        let converted: Vec<_> = futures_util::stream::iter(rows)
+            .map(|(row, members)| async move {
+                let market = convert(clob, &row, members).await;
+                (row, market)
+            })
+            .buffered(ASKING)
+            .collect()
+            .await;
+        for (row, market) in converted {
+            match market {
+                Ok(market) => {
+                    let condition = market.condition;
+                    if self.follow(market, &row).await {
+                        done.listed += 1;
+                        self.refused.remove(&condition);
+                    }
+                }
+                Err(reason) => {
+                    done.refused += 1;
+                    self.refuse(&row, reason);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, row: &GammaMarket, reason: String) {
+        let Ok(condition) = row.condition_id.parse::<ConditionId>() else { return };
+        if self.refused.get(&condition) != Some(&reason) {
+            tracing::info!(market = %row.slug, %reason, "a market is not traded");
+            if self.refused.len() < ROWS {
+                self.refused.insert(condition, reason);
+            }
+        }
+    }
+
+    async fn follow(&mut self, market: Market, row: &GammaMarket) -> bool {
+        let (market, state) = (Arc::new(market), row.state());
+        let key = match self.inbox.list(Arc::clone(&market)).await {
+            Ok(key) => key,
+            Err(reason) => {
+                self.refuse(row, reason);
+                return false;
+            }
+        };
+        let trades = !matches!(state, MarketState::Resolved(_) | MarketState::Closed);
+        let known = Known {
+            key,
+            market: Arc::clone(&market),
+            state,
+            rules: row.description.clone(),
+            resolution: row.uma_resolution_status.clone(),
+            subscribed: trades,
+        };
+        if trades {
+            self.subscribe(&known);
+        }
+        self.known.insert(market.condition, known);
+        true
+    }
+
+    fn subscribe(&self, known: &Known) {
+        let tokens = Outcome::BOTH.map(|outcome| -> (TokenId, Token) {
+            (known.market.tokens[outcome.index()], known.key.token(outcome))
+        });
+        self.feed.subscribe(tokens.to_vec());
+    }
+
+    /// Reads the markets again that are held, quoted or about to end, and reports what changed.
+    ///
+    /// # Errors
+    /// Gamma could not be read.
+    pub async fn watch(&mut self) -> Result<(), ApiError> {
+        let now = self.clock.now();
+        let glance = self.shared.glance();
+        let in_use: BTreeSet<ConditionId> = (*glance)
+            .as_ref()
+            .map(|glance| glance.in_use.iter().copied().collect())
+            .unwrap_or_default();
+        let ending = |known: &Known| {
+            !known.state.trades() || known.market.closes.is_some_and(|closes| closes <= now)
+        };
+        let due: Vec<ConditionId> = self
+            .known
+            .iter()
+            .filter(|(condition, known)| in_use.contains(condition) || ending(known))
+            .map(|(condition, _)| *condition)
+            .collect();
+        if !due.is_empty() {
+            let read = self.gamma.markets_by_condition(&due, Scope::OpenAndClosed).await?;
+            for id in &read.missing {
+                tracing::error!(%id, "a market in use is missing from Gamma's answer, or cannot be read");
+            }
+            for row in read.markets {
+                let Ok(condition) = row.condition_id.parse::<ConditionId>() else { continue };
+                self.changed(condition, &row, in_use.contains(&condition)).await;
+            }
+        }
+        self.leave().await;
+        Ok(())
+    }
+
+    /// What a new reading of a market changes.
+    async fn changed(&mut self, condition: ConditionId, row: &GammaMarket, in_use: bool) {
+        let Some(known) = self.known.get_mut(&condition) else { return };
+        let slug = known.market.slug.clone();
+        if row.uma_resolution_status != known.resolution {
+            let (from, to) = (&known.resolution, &row.uma_resolution_status);
+            tracing::warn!(market = %slug, %from, %to, "the resolution of a market moved");
+            known.resolution.clone_from(&row.uma_resolution_status);
+        }
+        if !known.rules.is_empty() && row.description != known.rules {
+            tracing::error!(market = %slug, in_use, "the rules of a market changed");
+            if in_use {
+                let detail = "the text of its rules changed: read it, then release the market";
+                let blocker = ControlEvent::Blocker {
+                    cause: Cause::Market(known.key),
+                    on: true,
+                    detail: detail.to_owned(),
+                };
+                let _ = self.inbox.send(Request::Control(blocker));
+            }
+        }
+        known.rules.clone_from(&row.description);
+        let state = row.state();
+        if state != known.state {
+            tracing::info!(market = %slug, from = known.state.name(), to = state.name(), "the state of a market changed");
+            known.state = state;
+            let _ = self.inbox.send(Request::State { condition, state });
+        }
+        if state.trades() {
+            self.relist(condition, row, in_use).await;
+        }
+    }
+
+    /// Lists a market again whose facts changed.
+    async fn relist(&mut self, condition: ConditionId, row: &GammaMarket, in_use: bool) {
+        let Some(known) = self.known.get(&condition) else { return };
+        let before = Arc::clone(&known.market);
+        let members = before.neg_risk.as_ref().and_then(|group| group.members);
+        let after = match convert(&self.clob, row, members).await {
+            Ok(market) => market,
+            Err(reason) => {
+                tracing::warn!(market = %before.slug, %reason, "a market could not be read again");
+                return;
+            }
+        };
+        let differences = differences(&before, &after);
+        if differences.is_empty() {
+            return;
+        }
+        let what = differences.join("; ");
+        if in_use {
+            tracing::error!(market = %before.slug, %what, "facts of a market in use changed");
+        } else {
+            tracing::info!(market = %before.slug, %what, "facts of a market changed");
+        }
+        // The event of a row that was read by its condition may be missing: it does not change.
+        let after = Market { event: before.event.clone(), ..after };
+        let market = Arc::new(after);
+        if self.inbox.list(Arc::clone(&market)).await.is_ok()
+            && let Some(known) = self.known.get_mut(&condition)
+        {
+            known.market = market;
+        }
+    }
+
+    /// Takes markets off that are over and flat.
+    async fn leave(&mut self) {
+        let over: Vec<ConditionId> = self
+            .known
+            .iter()
+            .filter(|(_, known)| matches!(known.state, MarketState::Resolved(_)))
+            .map(|(condition, _)| *condition)
+            .collect();
+        for condition in over {
+            let Some(known) = self.known.get_mut(&condition) else { continue };
+            if known.subscribed {
+                known.subscribed = false;
+                self.feed.unsubscribe(known.market.tokens.to_vec());
+            }
+            if matches!(self.inbox.delist(condition).await, Ok(true)) {
+                self.known.remove(&condition);
+                self.left.insert(condition);
+            }
+        }
+    }
+}
+
+/// The market as trading needs it, with the CLOB's parameters.
+async fn convert(clob: &Clob, row: &GammaMarket, members: Option<u32>) -> Result<Market, String> {
+    let condition: ConditionId =
+        row.condition_id.parse().map_err(|_| "its condition id cannot be read".to_owned())?;
+    let over = row.closed;
+    let info = match clob.market_info(&condition).await {
+        Ok(info) => Some(info),
+        // The CLOB may have forgotten a market that is over, and nothing is traded there.
+        Err(_) if over => None,
+        Err(error) => return Err(format!("the CLOB's parameters did not come: {error}")),
+    };
+    let mut market = row
+        .to_market(info.as_ref(), TakerDelays::default())
+        .map_err(|refused| refused.to_string())?;
+    if let Some(group) = &mut market.neg_risk {
+        group.members = members;
+    }
+    Ok(market)
+}
+
+/// All markets of an event by neg-risk group, with the event's facts in each row and the number of members of
+/// its group.
+fn group_members(event: &GammaEvent) -> Vec<(GammaMarket, u32)> {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for market in &event.markets {
+        *counts.entry(&market.neg_risk_market_id).or_default() += 1;
+    }
+    let stub = EventStub {
+        id: event.id.clone(),
+        ticker: event.ticker.clone(),
+        slug: event.slug.clone(),
+        title: event.title.clone(),
+        neg_risk: event.neg_risk,
+        enable_neg_risk: event.enable_neg_risk,
+        neg_risk_augmented: event.neg_risk_augmented,
+        neg_risk_market_id: event.neg_risk_market_id.clone(),
+        series_slug: event.series_slug.clone(),
+        start_time: event.start_time,
+        ..EventStub::default()
+    };
+    let each = event.markets.iter().map(|market| {
+        let mut row = market.clone();
+        row.events = vec![stub.clone()];
+        let count = counts.get(market.neg_risk_market_id.as_str()).copied().unwrap_or_default();
+        (row, count)
+    });
+    each.collect()
+}
+
+/// What an operator should know of changed facts, in words.
+fn differences(before: &Market, after: &Market) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut note = |what: &str, from: String, to: String| {
+        if from != to {
+            found.push(format!("{what} from {from} to {to}"));
+        }
+    };
+    let end = |market: &Market| market.closes.map_or("none".to_owned(), |end| end.to_string());
+    note("end", end(before), end(after));
+    note("tick size", before.tick.to_string(), after.tick.to_string());
+    note("least order", before.min_size.to_string(), after.min_size.to_string());
+    note("fees", format!("{:?}", before.fees), format!("{:?}", after.fees));
+    note("taker delay", before.taker_delay.to_string(), after.taker_delay.to_string());
+    found
+}
+
+fn every(seconds: u64) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(Duration::from_secs(seconds.max(1)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}

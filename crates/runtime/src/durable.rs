@@ -1,0 +1,275 @@
+//! The engine's thread and the journal: what comes in is appended before the engine sees it, what it changed
+//! afterwards.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polydesk_domain::{Event, MarketEvent, Outbox, Recorded, Span, Stamped, Time};
+use polydesk_engine::{Engine, Soft};
+use polydesk_execution::{Entry, LoadError, TABLES};
+pub use polydesk_journal::OpenError;
+use polydesk_journal::{
+    Alert, AppendError, Change, Class, Delta, Durable, FileDisk, Handle, Journal, Options, Payload,
+    RecoverError, Recovered, Row, RunFacts, Seq, Status, StopFacts, Threads, WaitError, recover,
+};
+use polydesk_replay::{EventLog, SOFT, read_soft, soft_entries};
+use polydesk_settings::JournalSettings;
+use polydesk_tape::{WireError, encode_event};
+
+use crate::clock::EngineClock;
+
+/// Folder of the journal in the data folder.
+pub const FOLDER: &str = "journal";
+/// Between two copies of soft memory.
+const SOFT_EVERY: Span = Span::secs(60);
+/// How long the end may take.
+const STOPPING: Duration = Duration::from_secs(10);
+
+/// What went wrong between engine and journal. Trading ends with it.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing can be appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// An event cannot be stored.
+    #[error(transparent)]
+    Event(#[from] WireError),
+    /// A record cannot be stored.
+    #[error("a record cannot be stored")]
+    Record(#[from] serde_json::Error),
+}
+
+/// Why a journal could not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The folder.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What is in it.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// Its entries.
+    #[error("the journal holds an entry that this program cannot read; nothing was changed")]
+    Load(#[from] LoadError),
+    /// Its threads.
+    #[error("a thread of the journal cannot be started")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A journal whose run has begun.
+pub struct Begun {
+    /// What was found.
+    pub recovered: Recovered,
+    journal: Journal,
+    disk: Arc<FileDisk>,
+}
+
+/// The settings as the journal takes them.
+pub fn options(settings: &JournalSettings) -> Options {
+    Options {
+        durable: match settings.durable {
+            polydesk_settings::Durable::Process => Durable::Process,
+            polydesk_settings::Durable::Power => Durable::Power,
+        },
+        segment_bytes: u64::from(settings.segment_mib) << 20,
+        recording: settings.recording,
+        ..Options::default()
+    }
+}
+
+/// The boot id of the host; empty where there is none.
+pub fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// Locks the folder, recovers what is in it and begins a run.
+///
+/// # Errors
+/// See [`BeginError`].
+pub fn begin(
+    data: &Path,
+    settings: &JournalSettings,
+    facts: &RunFacts,
+) -> Result<Begun, BeginError> {
+    let disk = FileDisk::open(&data.join(FOLDER))?;
+    let (journal, recovered) = recover(&disk, &options(settings), facts)?;
+    Ok(Begun { recovered, journal, disk: Arc::new(disk) })
+}
+
+impl Begun {
+    /// The entries of the engine's state.
+    ///
+    /// # Errors
+    /// A table that this program does not have.
+    pub fn entries(&self) -> Result<Vec<Entry>, LoadError> {
+        entries(&self.recovered.entries)
+    }
+
+    /// Soft memory; what cannot be read is left out.
+    pub fn soft(&self) -> Soft {
+        let mut soft = Soft::default();
+        for entry in self.recovered.entries.iter().filter(|entry| entry.table == SOFT) {
+            read_soft(&entry.key, &entry.value, &mut soft);
+        }
+        soft
+    }
+
+    /// Starts the journal's threads.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(self, clock: &EngineClock) -> Result<(Recovered, Threads), BeginError> {
+        let server = clock.server().clone();
+        let began = server.steady();
+        let since = move || {
+            let nanos = began.until(server.steady()).as_nanos();
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+        };
+        let threads = Threads::start(self.journal, self.disk, Arc::new(since))?;
+        Ok((self.recovered, threads))
+    }
+}
+
+/// The entries of the engine's state among those of a journal.
+///
+/// # Errors
+/// A table that this program does not have.
+pub fn entries(all: &[polydesk_journal::Entry]) -> Result<Vec<Entry>, LoadError> {
+    let ours = all.iter().filter(|entry| TABLES.contains(&entry.table.as_str()));
+    ours.map(|entry| Entry::read(&entry.table, entry.key.clone(), Some(entry.value.clone())))
+        .collect()
+}
+
+/// Ends a run's journal.
+///
+/// # Errors
+/// The disk is not done in time, or refuses.
+pub fn stop(threads: Threads, facts: &StopFacts) -> Result<(), WaitError> {
+    threads.stop(facts, STOPPING)
+}
+
+/// Appends for the engine's thread. It never touches the disk.
+pub struct Journaling {
+    handle: Handle,
+    /// Running hash of the commands.
+    commands: EventLog,
+    /// The record of the event that is being handled.
+    cause: Seq,
+    bytes: Vec<u8>,
+    changed: Vec<Entry>,
+    next_soft: Time,
+    last: Status,
+}
+
+impl Journaling {
+    /// Over a journal whose threads run.
+    pub fn new(handle: Handle) -> Journaling {
+        Journaling {
+            handle,
+            commands: EventLog::hash_only(),
+            cause: Seq::ZERO,
+            bytes: Vec::new(),
+            changed: Vec::new(),
+            next_soft: Time::MIN,
+            last: Status::default(),
+        }
+    }
+
+    /// An event that the engine is about to handle.
+    ///
+    /// # Errors
+    /// It cannot be stored, or the journal takes nothing more.
+    pub fn input(&mut self, engine: &Engine, stamped: &Stamped) -> Result<(), JournalError> {
+        self.bytes.clear();
+        encode_event(stamped, engine.universe(), &mut self.bytes)?;
+        let class = match &stamped.event {
+            Event::Market(
+                MarketEvent::Level(_)
+                | MarketEvent::Snapshot(_)
+                | MarketEvent::Best { .. }
+                | MarketEvent::Print(_)
+                | MarketEvent::Unverified { .. },
+            ) => Class::Market,
+            _ => Class::Fact,
+        };
+        self.cause = self.handle.append(&Payload::Input(&self.bytes), class)?;
+        Ok(())
+    }
+
+    /// What the event changed, and what it gave rise to.
+    ///
+    /// # Errors
+    /// As for [`Journaling::input`].
+    pub fn output(&mut self, engine: &Engine, at: Time, out: &Outbox) -> Result<(), JournalError> {
+        for command in &out.commands {
+            // A hash alone is kept: nothing can fail.
+            let _ = self.commands.command(engine.universe(), at, command);
+        }
+        self.changed.clear();
+        engine.changes(|entry| self.changed.push(entry));
+        if !self.changed.is_empty() || !out.commands.is_empty() {
+            let changes = self.changed.iter().map(|entry| Change {
+                table: entry.table,
+                key: &entry.key,
+                value: entry.value.as_deref(),
+            });
+            let commands = self.commands.hash_so_far();
+            let delta = Delta { cause: self.cause, commands, changes: changes.collect() };
+            self.handle.append(&Payload::Delta(&delta), Class::Fact)?;
+        }
+        for recorded in &out.records {
+            self.record(recorded)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, recorded: &Recorded) -> Result<(), JournalError> {
+        self.bytes.clear();
+        serde_json::to_writer(&mut self.bytes, recorded)?;
+        let row = Row {
+            cause: self.cause,
+            n: recorded.n,
+            at_ms: recorded.at.nanos().div_euclid(1_000_000),
+            body: &self.bytes,
+        };
+        self.handle.append(&Payload::Record(row), Class::Fact)?;
+        Ok(())
+    }
+
+    /// Copies soft memory where that is due.
+    ///
+    /// # Errors
+    /// As for [`Journaling::input`].
+    pub fn soft(&mut self, engine: &Engine, now: Time) -> Result<(), JournalError> {
+        if now < self.next_soft {
+            return Ok(());
+        }
+        self.next_soft = now + SOFT_EVERY;
+        let entries = soft_entries(&engine.soft())?;
+        let changes = entries
+            .iter()
+            .map(|(key, value)| Change { table: SOFT, key, value: Some(value) })
+            .collect();
+        let delta = Delta { cause: self.cause, commands: self.commands.hash_so_far(), changes };
+        self.handle.append(&Payload::Delta(&delta), Class::Soft)?;
+        Ok(())
+    }
+
+    /// What restricts trading now, if that changed since the last call; and what a person is to be told.
+    pub fn status(&mut self) -> (Option<Status>, Vec<Alert>) {
+        let status = self.handle.status();
+        let alerts = self.handle.take_alerts();
+        if status == self.last {
+            return (None, alerts);
+        }
+        self.last = status.clone();
+        (Some(status), alerts)
+    }
+
+    /// Hash of all commands of this run.
+    pub fn commands(&self) -> [u8; 32] {
+        self.commands.hash_so_far()
+    }
+}

@@ -1,0 +1,103 @@
+//! What reaches the engine besides market data.
+//!
+//! Market data come through the feed's own bounded channel, which backs up instead of dropping. Everything here is
+//! never dropped either: a full queue is an error that the caller turns into a halt.
+
+use std::sync::Arc;
+
+use polydesk_domain::{ConditionId, ControlEvent, Market, MarketKey, MarketState};
+use tokio::sync::{mpsc, oneshot};
+
+/// A request to the engine's thread.
+#[derive(Debug)]
+pub enum Request {
+    /// A market became known, or its facts changed. Answered with its key: keys are assigned by the engine's
+    /// thread, where the order of events is made.
+    List {
+        /// Its facts.
+        market: Arc<Market>,
+        /// The key, or the rule that the listing breaks.
+        reply: oneshot::Sender<Result<MarketKey, String>>,
+    },
+    /// A market is over. Answered with whether it was flat and is delisted now.
+    Delist {
+        /// The market.
+        condition: ConditionId,
+        /// `false`: something is still held, resting or unsettled in it.
+        reply: oneshot::Sender<bool>,
+    },
+    /// A market's state as read over REST.
+    State {
+        /// The market.
+        condition: ConditionId,
+        /// Its state.
+        state: MarketState,
+    },
+    /// A control event of the runtime or of an operator.
+    Control(ControlEvent),
+    /// End: orders are cancelled. Answered when the engine has nothing more to do.
+    Stop(oneshot::Sender<()>),
+    /// Panics the engine's thread: for tests of the supervision.
+    Panic,
+}
+
+/// The most requests that may wait.
+pub const CAPACITY: usize = 65_536;
+
+/// The sending half of the inbox.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    to: mpsc::Sender<Request>,
+}
+
+/// A request that did not reach the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InboxError {
+    /// The engine is too far behind: nothing may be dropped, so the process has to stop trading.
+    #[error(
+        "{CAPACITY} requests wait for the engine: it does not keep up, and none may be dropped"
+    )]
+    Full,
+    /// The engine's thread has ended.
+    #[error("the engine has ended")]
+    Ended,
+}
+
+impl Inbox {
+    /// Both halves.
+    pub fn new() -> (Inbox, mpsc::Receiver<Request>) {
+        let (to, from) = mpsc::channel(CAPACITY);
+        (Inbox { to }, from)
+    }
+
+    /// Hands a request over without waiting.
+    ///
+    /// # Errors
+    /// The queue is full, or the engine has ended.
+    pub fn send(&self, request: Request) -> Result<(), InboxError> {
+        self.to.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => InboxError::Full,
+            mpsc::error::TrySendError::Closed(_) => InboxError::Ended,
+        })
+    }
+
+    /// Lists a market and waits for its key.
+    ///
+    /// # Errors
+    /// The engine refused the listing, or cannot be reached.
+    pub async fn list(&self, market: Arc<Market>) -> Result<MarketKey, String> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::List { market, reply }).map_err(|error| error.to_string())?;
+        answer.await.map_err(|_| InboxError::Ended.to_string())?
+    }
+
+    /// Delists a market that is over and flat; `false` where it is not flat yet.
+    ///
+    /// # Errors
+    /// The engine cannot be reached.
+    pub async fn delist(&self, condition: ConditionId) -> Result<bool, InboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Delist { condition, reply })?;
+        answer.await.map_err(|_| InboxError::Ended)
+    }
+}

@@ -1,0 +1,31 @@
+//! Assembles the bot for live data.
+//!
+//! - [`inbox`]: what reaches the engine besides market data, and the one place where the order of events is
+//!   made;
+//! - [`paper`]: the engine's thread of paper trading: engine and simulated exchange on the live feed;
+//! - [`discovery`]: which markets are followed, and what changes about them;
+//! - [`glance`]: what can be seen of the engine from outside, swapped and never locked;
+//! - [`server`]: health, readiness, metrics and status over HTTP;
+//! - [`supervise`]: tasks that are restarted, and the watchdog;
+//! - [`start`]: the checks before the gate can open;
+//! - [`logs`]: log files.
+//!
+//! Only this crate and the mains read a clock. It contains no trading decisions: those are the engine's.
+
+pub mod assembly;
+pub mod clock;
+pub mod collapse;
+pub mod decisions;
+pub mod discovery;
+pub mod durable;
+pub mod glance;
+pub mod inbox;
+pub mod logs;
+pub mod metrics;
+pub mod paper;
+pub mod prometheus;
+pub mod reload;
+pub mod select;
+pub mod server;
+pub mod start;
+pub mod supervise;

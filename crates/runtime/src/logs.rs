@@ -1,0 +1,79 @@
+//! Log files: JSON lines, one file a day, and plain lines on standard error.
+
+use std::path::Path;
+
+use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+/// Lines that may wait for the disk; more are dropped and counted.
+const WAITING: usize = 65_536;
+
+/// Keeps the log alive; what waits is written when it is dropped.
+pub struct Logs {
+    _guard: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl Logs {
+    /// Lines dropped because the disk did not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.dropped_lines() as u64
+    }
+}
+
+/// What standard error shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Console {
+    /// Warnings: the terminal shows a status block.
+    Warnings,
+    /// Decisions too: the output is piped.
+    Decisions,
+}
+
+/// Begins logging into `dir`.
+///
+/// # Errors
+/// The folder cannot be written, or something logs already.
+pub fn begin(dir: &Path, level: &str, keep_files: u32, console: Console) -> std::io::Result<Logs> {
+    std::fs::create_dir_all(dir)?;
+    let files = tracing_appender::rolling::Builder::new()
+        .rotation(tracing_appender::rolling::Rotation::DAILY)
+        .filename_prefix("polydesk")
+        .filename_suffix("jsonl")
+        .max_log_files(keep_files as usize)
+        .build(dir)
+        .map_err(std::io::Error::other)?;
+    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING)
+        .lossy(true)
+        .finish(files);
+    let dropped = writer.error_counter();
+    // Libraries are quiet: their debug lines can hold what was sent.
+    let directives =
+        format!("warn,decision={level},polydesk_runtime={level},polydesk_polymarket_api={level}");
+    let file = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_writer(writer)
+        .with_filter(EnvFilter::new(directives));
+    let shown = match console {
+        Console::Warnings => EnvFilter::new("warn,decision=error"),
+        Console::Decisions => EnvFilter::new("warn,decision=info,polydesk_runtime=info"),
+    };
+    let terminal = fmt::layer()
+        .compact()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_filter(shown);
+    tracing_subscriber::registry()
+        .with(file)
+        .with(terminal)
+        .with(LevelFilter::TRACE)
+        .try_init()
+        .map_err(std::io::Error::other)?;
+    Ok(Logs { _guard: guard, dropped })
+}

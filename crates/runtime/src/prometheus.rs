@@ -1,0 +1,47 @@
+//! Everything as Prometheus text: counters and histograms of the process, gauges of the glance.
+
+use std::fmt::Write;
+
+use crate::glance::Glance;
+use crate::metrics::{Metrics, decimal, resident_bytes};
+
+/// The text; without a glance there are no gauges yet.
+pub fn text(metrics: &Metrics, glance: Option<&Glance>) -> String {
+    let mut out = String::new();
+    metrics.write(&mut out);
+    if let Some(glance) = glance {
+        gauges(glance, &mut out);
+    }
+    out
+}
+
+fn gauges(glance: &Glance, out: &mut String) {
+    let mut gauge = |name: &str, help: &str, value: String| {
+        let _ = writeln!(out, "# HELP polydesk_{name} {help}\n# TYPE polydesk_{name} gauge");
+        let _ = writeln!(out, "polydesk_{name} {value}");
+    };
+    let feed = &glance.feed;
+    gauge("feed_up", "whether a market connection is up", u8::from(feed.up).to_string());
+    if let Some(age) = feed.age_ms {
+        let age = decimal(u64::try_from(age).unwrap_or(0).saturating_mul(1_000));
+        gauge("feed_age_seconds", "age of the last row of market data", age);
+    }
+    gauge("open_markets", "listed markets that accept orders", feed.open_markets.to_string());
+    gauge("usable_books", "of those with a usable book", feed.usable_books.to_string());
+    gauge("unverified_books", "of those with too old a proof", feed.unverified.to_string());
+    gauge("open_orders", "open orders", glance.risk.open_orders.to_string());
+    gauge("blockers", "reasons why the gate is closed", glance.blockers.len().to_string());
+    let money = &glance.money;
+    gauge("equity_usd", "equity at executable depth", money.equity.to_string());
+    gauge("day_profit_usd", "equity minus that at the start of the UTC day", money.day.to_string());
+    gauge("cash_usd", "pUSD that is final", money.cash.to_string());
+    gauge("at_risk_usd", "at risk at worst", glance.risk.account.to_string());
+    for blocker in &glance.blockers {
+        let code = &blocker.code;
+        let _ = writeln!(out, "polydesk_blocker{{code=\"{code}\"}} 1");
+    }
+    if let Some(bytes) = resident_bytes() {
+        let name = "polydesk_resident_bytes";
+        let _ = writeln!(out, "# HELP {name} memory in use\n# TYPE {name} gauge\n{name} {bytes}");
+    }
+}

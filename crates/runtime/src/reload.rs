@@ -1,0 +1,411 @@
+//! A changed configuration while the process runs.
+//!
+//! The files are read and checked as a whole; one that breaks a rule changes nothing. Parameters of strategies apply
+//! at once. A limit that becomes tighter applies at once; one that becomes looser waits for a person's
+//! confirmation. What only a start can change is named.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use polydesk_domain::{ControlEvent, StrategyId};
+use polydesk_execution::{RawRisk, RiskLimits};
+use polydesk_settings::{MarketSettings, Problem, Settings};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::inbox::{Inbox, Request};
+
+/// Files are written in several steps: what happens so soon after a change belongs to it.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Sections that a running process takes up.
+const LIVE: [&str; 2] = ["risk.", "markets."];
+
+/// What is shown of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigState {
+    /// How often a change was taken up.
+    pub reloads: u64,
+    /// Why the last change was refused; empty: it was not.
+    pub refused: Vec<String>,
+    /// Limits that were asked to be looser and wait for `desk limits confirm`: key, in force, asked for.
+    pub pending: Vec<(String, String, String)>,
+    /// Changes that the next start takes up.
+    pub at_next_start: Vec<String>,
+}
+
+/// What a new configuration means for a running process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// For the engine, in this order.
+    pub events: Vec<ControlEvent>,
+    /// For discovery.
+    pub markets: Option<MarketSettings>,
+    /// Limits in force afterwards.
+    pub limits: RawRisk,
+    /// What waits for a confirmation: key, in force, asked for.
+    pub pending: Vec<(String, String, String)>,
+    /// Every setting that differs, in words.
+    pub diff: Vec<String>,
+    /// Those of them that only a start takes up.
+    pub at_next_start: Vec<String>,
+}
+
+/// Compares two configurations. `in_force` are the engine's limits, which may be tighter than those of `before`.
+pub fn change(before: &Settings, in_force: &RawRisk, after: &Settings) -> Change {
+    let mut change = Change { limits: in_force.clone(), ..Change::default() };
+    limits(&mut change, in_force, after.limits.raw());
+    strategies(&mut change, &before.strategies, &after.strategies);
+    if before.runtime.markets != after.runtime.markets {
+        change.markets = Some(after.runtime.markets.clone());
+    }
+    differences(&mut change, before, after);
+    change
+}
+
+fn limits(change: &mut Change, in_force: &RawRisk, wanted: &RawRisk) {
+    change.pending = in_force
+        .loosened_by(wanted)
+        .into_iter()
+        .map(|one| (format!("risk.{}", one.key), one.from, one.to))
+        .collect();
+    let tightened = in_force.tightened_by(wanted);
+    // A mixture of two valid sets can break a rule that each of them keeps: then nothing of it applies.
+    if tightened != *in_force
+        && RiskLimits::try_from(&tightened).is_ok()
+        && let Ok(toml) = toml::to_string(&tightened)
+    {
+        change.events.push(ControlEvent::Limits { toml: toml.into() });
+        change.limits = tightened;
+    }
+}
+
+fn strategies(
+    change: &mut Change,
+    before: &[(StrategyId, String)],
+    after: &[(StrategyId, String)],
+) {
+    let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) = (
+        before.iter().map(|(id, toml)| (*id, toml)).collect(),
+        after.iter().map(|(id, toml)| (*id, toml)).collect(),
+    );
+    for (id, toml) in &new {
+        match old.get(id) {
+            Some(before) if before == toml => {}
+            Some(_) => {
+                let toml = Arc::from(toml.as_str());
+                change.events.push(ControlEvent::Params { strategy: *id, toml });
+            }
+            None => change.at_next_start.push(format!("strategy {id} begins at the next start")),
+        }
+    }
+    for id in old.keys().filter(|id| !new.contains_key(id)) {
+        change.events.push(ControlEvent::Strategy { id: *id, run: false });
+    }
+}
+
+fn differences(change: &mut Change, before: &Settings, after: &Settings) {
+    let kinds: Vec<String> =
+        after.strategies.iter().map(|(id, _)| format!("{}.", id.kind())).collect();
+    for (key, (value, _)) in &after.lines {
+        let old = before.lines.get(key).map(|(value, _)| value.as_str());
+        if old == Some(value) {
+            continue;
+        }
+        let text = format!("{key}: {} -> {value}", old.unwrap_or("not set"));
+        let live = LIVE.iter().any(|section| key.starts_with(section))
+            || kinds.iter().any(|kind| key.starts_with(kind))
+            || key == "run.strategies";
+        if !live {
+            change.at_next_start.push(text.clone());
+        }
+        change.diff.push(text);
+    }
+    for key in before.lines.keys().filter(|key| !after.lines.contains_key(*key)) {
+        change.diff.push(format!("{key}: not set any more"));
+    }
+}
+
+/// Reads the configuration anew.
+pub type Load = Box<dyn Fn() -> Result<Settings, Vec<Problem>> + Send>;
+
+/// An order to the reloader.
+#[derive(Debug)]
+pub enum Order {
+    /// Read the files now.
+    Reload,
+    /// A person confirms the looser limits; answered with what is in force from now on, or why not.
+    Confirm(oneshot::Sender<Result<Vec<String>, String>>),
+}
+
+/// Takes up changes.
+pub struct Reloader {
+    /// Reads the files.
+    pub load: Load,
+    /// What is in force, but for limits.
+    pub settings: Settings,
+    /// Limits in force.
+    pub limits: RawRisk,
+    /// The engine's thread.
+    pub inbox: Inbox,
+    /// Discovery.
+    pub markets: watch::Sender<MarketSettings>,
+    /// What is shown.
+    pub state: Arc<ArcSwap<ConfigState>>,
+}
+
+impl Reloader {
+    /// Shows the limits that wait since the start: a restart is no way around a confirmation.
+    pub fn begin(&mut self) {
+        let pending = change(&self.settings, &self.limits, &self.settings).pending;
+        let mut state = ConfigState::clone(&self.state.load());
+        state.pending = pending;
+        self.state.store(Arc::new(state));
+    }
+
+    /// Works until every sender of orders is gone.
+    pub async fn run(&mut self, orders: &mut mpsc::Receiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Reload => self.reload(),
+                Order::Confirm(reply) => {
+                    let _ = reply.send(self.confirm());
+                }
+            }
+        }
+    }
+
+    /// Reads the files and takes up what changed.
+    pub fn reload(&mut self) {
+        let mut state = ConfigState::clone(&self.state.load());
+        match (self.load)() {
+            Err(problems) => {
+                state.refused = problems.iter().map(ToString::to_string).collect();
+                for problem in &state.refused {
+                    tracing::error!(%problem, "the changed configuration is refused; the old one stays");
+                }
+            }
+            Ok(settings) => {
+                let change = change(&self.settings, &self.limits, &settings);
+                state.refused.clear();
+                self.take(settings, change, &mut state);
+            }
+        }
+        self.state.store(Arc::new(state));
+    }
+
+    fn take(&mut self, settings: Settings, change: Change, state: &mut ConfigState) {
+        state.pending.clone_from(&change.pending);
+        if change.diff.is_empty() {
+            return;
+        }
+        state.reloads += 1;
+        for line in &change.diff {
+            tracing::warn!(change = %line, "the configuration changed");
+        }
+        for line in &change.at_next_start {
+            tracing::warn!(change = %line, "only the next start takes this up");
+        }
+        for (key, from, to) in &change.pending {
+            tracing::warn!(%key, %from, %to, "a looser limit waits for `desk limits confirm`");
+        }
+        state.at_next_start.extend(change.at_next_start);
+        for event in change.events {
+            if let Err(error) = self.inbox.send(Request::Control(event)) {
+                tracing::error!(%error, "a change did not reach the engine");
+                return;
+            }
+        }
+        if let Some(markets) = change.markets {
+            self.markets.send_replace(markets);
+        }
+        self.limits = change.limits;
+        self.settings = settings;
+    }
+
+    /// The looser limits of the configuration apply from now on.
+    ///
+    /// # Errors
+    /// Nothing waits, or the engine cannot be reached.
+    fn confirm(&mut self) -> Result<Vec<String>, String> {
+        let wanted = self.settings.limits.raw().clone();
+        let loosened = self.limits.loosened_by(&wanted);
+        if loosened.is_empty() {
+            return Err("no looser limit waits for a confirmation".to_owned());
+        }
+        let toml = toml::to_string(&wanted).map_err(|error| error.to_string())?;
+        let event = ControlEvent::Limits { toml: toml.into() };
+        self.inbox.send(Request::Control(event)).map_err(|error| error.to_string())?;
+        self.limits = wanted;
+        let done: Vec<String> = loosened
+            .iter()
+            .map(|one| format!("risk.{}: {} -> {}", one.key, one.from, one.to))
+            .collect();
+        for line in &done {
+            tracing::warn!(change = %line, "a looser limit was confirmed and is in force");
+        }
+        let mut state = ConfigState::clone(&self.state.load());
+        state.pending.clear();
+        self.state.store(Arc::new(state));
+        Ok(done)
+    }
+}
+
+/// Watches the folders of the files and orders a reload when one of them changed. The handle keeps the watch.
+///
+/// # Errors
+/// A folder cannot be watched.
+pub fn watch_files(
+    files: &[PathBuf],
+    orders: mpsc::Sender<Order>,
+) -> Result<notify::RecommendedWatcher, notify::Error> {
+    use notify::Watcher as _;
+    let names: Vec<PathBuf> = files.iter().map(|file| whole(file)).collect();
+    let (changed, mut changes) = mpsc::channel(1);
+    let ours = names.clone();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let touched = |event: &notify::Event| {
+            !event.kind.is_access() && event.paths.iter().any(|path| ours.contains(&whole(path)))
+        };
+        // An error may hide a change: the files are read once more than needed.
+        if event.as_ref().map_or(true, touched) {
+            let _ = changed.try_send(());
+        }
+    })?;
+    let mut folders: Vec<&Path> = names.iter().filter_map(|name| name.parent()).collect();
+    folders.sort();
+    folders.dedup();
+    for folder in folders {
+        // The folder, for editors replace a file by renaming another one.
+        watcher.watch(folder, notify::RecursiveMode::NonRecursive)?;
+    }
+    tokio::spawn(async move {
+        while changes.recv().await.is_some() {
+            tokio::time::sleep(SETTLE).await;
+            while changes.try_recv().is_ok() {}
+            if orders.send(Order::Reload).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(watcher)
+}
+
+/// The path with its folder resolved, so that both spellings of a file are equal.
+fn whole(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polydesk_settings::Layer;
+
+    use super::*;
+
+    fn settings(flags: &[(&str, &str)]) -> Settings {
+        let flags = flags
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned(), "--test".to_owned()));
+        Settings::load(&[Layer::flags(flags.collect())]).unwrap()
+    }
+
+    fn names(change: &Change) -> Vec<String> {
+        let name = |event: &ControlEvent| match event {
+            ControlEvent::Limits { .. } => "limits".to_owned(),
+            ControlEvent::Params { strategy, .. } => format!("params {strategy}"),
+            ControlEvent::Strategy { id, run } => format!("strategy {id} {run}"),
+            other => format!("{other:?}"),
+        };
+        change.events.iter().map(name).collect()
+    }
+
+    /// Changed keys; events, keys that wait, whether discovery changes, how many wait for a start.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], bool, usize);
+
+    #[test]
+    fn each_kind_of_change_takes_its_way() {
+        let before = settings(&[]);
+        let cases: &[Case<'_>] = &[
+            (&[], &[], &[], false, 0),
+            (&[("risk.max_order_usd", "50")], &["limits"], &[], false, 0),
+            (&[("risk.max_order_usd", "500")], &[], &["risk.max_order_usd"], false, 0),
+            (
+                &[("risk.max_order_usd", "500"), ("risk.max_market_usd", "200")],
+                &["limits"],
+                &["risk.max_order_usd"],
+                false,
+                0,
+            ),
+            (&[("stink_bidder.ttl_secs", "30")], &["params stink_bidder"], &[], false, 0),
+            (
+                &[("run.strategies", "[\"arb_scanner\"]")],
+                &["strategy stink_bidder false"],
+                &[],
+                false,
+                0,
+            ),
+            (&[("markets.most", "7")], &[], &[], true, 0),
+            (&[("exchange.starting_cash", "7")], &[], &[], false, 1),
+            (&[("health.listen", "\"\"")], &[], &[], false, 1),
+        ];
+        for (flags, events, pending, markets, next) in cases {
+            let change = change(&before, before.limits.raw(), &settings(flags));
+            assert_eq!(names(&change), *events, "{flags:?}");
+            let waiting: Vec<&str> = change.pending.iter().map(|(key, ..)| key.as_str()).collect();
+            assert_eq!(waiting, *pending, "{flags:?}");
+            assert_eq!(change.markets.is_some(), *markets, "{flags:?}");
+            assert_eq!(change.at_next_start.len(), *next, "{flags:?}");
+            assert_eq!(change.diff.len(), flags.len(), "{:?}", change.diff);
+        }
+    }
+
+    #[test]
+    fn a_looser_limit_waits_through_every_reload_until_it_is_confirmed() {
+        let (inbox, mut requests) = Inbox::new();
+        let before = settings(&[]);
+        let (markets, _watched) = watch::channel(before.runtime.markets.clone());
+        let loose = settings(&[("risk.max_order_usd", "500")]);
+        let answers = std::sync::Mutex::new(vec![
+            Ok(settings(&[("risk.max_order_usd", "500"), ("risk.max_market_usd", "200")])),
+            Err(vec![]),
+            Ok(loose),
+        ]);
+        let load = move || answers.lock().unwrap().pop().unwrap();
+        let mut reloader = Reloader {
+            load: Box::new(load),
+            limits: before.limits.raw().clone(),
+            settings: before,
+            inbox,
+            markets,
+            state: Arc::default(),
+        };
+        let limits = |requests: &mut mpsc::Receiver<Request>| {
+            let mut found = Vec::new();
+            while let Ok(Request::Control(ControlEvent::Limits { toml })) = requests.try_recv() {
+                let raw: RawRisk = toml::from_str(&toml).unwrap();
+                found.push((raw.max_order_usd.to_string(), raw.max_market_usd.to_string()));
+            }
+            found
+        };
+        let pair = |order: &str, market: &str| (order.to_owned(), market.to_owned());
+        reloader.reload();
+        assert_eq!(limits(&mut requests), []);
+        assert_eq!(reloader.state.load().pending.len(), 1);
+        // A broken file changes nothing, and what waits goes on waiting.
+        reloader.reload();
+        assert_eq!(reloader.state.load().pending.len(), 1);
+        reloader.reload();
+        assert_eq!(limits(&mut requests), [pair("100.00", "200.00")]);
+        assert_eq!(reloader.confirm().unwrap(), ["risk.max_order_usd: 100.00 -> 500.00"]);
+        assert_eq!(limits(&mut requests), [pair("500.00", "200.00")]);
+        assert!(reloader.state.load().pending.is_empty());
+        assert!(reloader.confirm().is_err());
+    }
+}
