@@ -1,8 +1,11 @@
 //! The layers of the configuration.
 
+use std::path::Path;
+
 use polydesk_settings::{Layer, Problem, Settings};
 
 use crate::cli::{Cli, Feed};
+use crate::dotenv;
 use crate::failure::{Done, Failure};
 
 /// The defaults under the files, the environment and the flags.
@@ -32,6 +35,10 @@ pub fn read(cli: &Cli) -> Result<Settings, Vec<Problem>> {
             Ok(layer) => layers.push(layer),
             Err(problem) => problems.push(problem),
         }
+    }
+    match dotenv::read(Path::new(".env")) {
+        Ok(variables) => layers.push(Layer::env(variables.into_iter())),
+        Err(text) => problems.push(Problem::new(".env".to_owned(), text)),
     }
     layers.push(Layer::env(std::env::vars()));
     let mut flags = Vec::new();

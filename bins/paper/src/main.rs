@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod dotenv;
 mod failure;
 mod folder;
 mod local;
@@ -22,6 +23,7 @@ use polydesk_runtime::assembly::{
     self, EndError, Finished, Host, Running, StartError, StartOptions, Venue,
 };
 use polydesk_runtime::durable::{BeginError, OpenError};
+use polydesk_runtime::reload::Order;
 use polydesk_runtime::{logs, start};
 use polydesk_settings::Settings;
 use sha2::{Digest, Sha256};
@@ -134,6 +136,8 @@ async fn wait(
     let mut frames = tokio::time::interval(Duration::from_millis(500));
     frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let shared = std::sync::Arc::clone(&running.shared);
+    // The files of the configuration are to be read again.
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     loop {
         tokio::select! {
             biased;
@@ -144,6 +148,9 @@ async fn wait(
                     Ok(_) => Err(Failure::Integrity(anyhow::anyhow!("the engine ended without being asked"))),
                     Err(error) => Err(unfinished(error)),
                 };
+            }
+            _ = hangup.recv() => {
+                let _ = running.orders.send(Order::Reload).await;
             }
             _ = frames.tick() => {
                 if let Some(glance) = &*shared.glance() {

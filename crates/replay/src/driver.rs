@@ -164,7 +164,7 @@ pub fn replay(
         driver.watch.recorder.exchange(driver.step.sim, exchange_at, driver.skip_silence);
         let row = driver.feed.vacant();
         row.at = exchange_at;
-        driver.step.exchange(row);
+        driver.step.market(row);
         let arrival = driver.feed.put(tape, received);
         last_due = last_due.max(arrival);
         to_progress -= 1;
@@ -243,7 +243,7 @@ impl Driver<'_> {
                     self.watch.log.row(self.step.engine.universe(), stamped)?;
                 }
                 // Handled where it stands: taking it out first would copy it once more.
-                self.step.market(stamped, &mut self.watch)?;
+                self.step.engine(stamped, &mut self.watch)?;
                 self.wake = self.step.engine.next_wake();
                 self.feed.pop_front();
             }

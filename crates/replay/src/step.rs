@@ -83,7 +83,7 @@ impl<'a> Step<'a> {
 
     /// The exchange sees market data at exchange time.
     #[inline]
-    pub fn exchange(&mut self, stamped: &Stamped) {
+    pub fn market(&mut self, stamped: &Stamped) {
         self.seq = self.seq.max(stamped.seq);
         self.sim.on_market(stamped);
     }
@@ -93,7 +93,7 @@ impl<'a> Step<'a> {
     /// # Errors
     /// The observer's error.
     #[inline]
-    pub fn market<W: Watch>(&mut self, stamped: &Stamped, watch: &mut W) -> Result<(), W::Error> {
+    pub fn engine<W: Watch>(&mut self, stamped: &Stamped, watch: &mut W) -> Result<(), W::Error> {
         watch.row(self.engine, stamped)?;
         self.engine.handle(stamped, &mut self.out);
         watch.handled(self.engine, stamped, &self.out)?;

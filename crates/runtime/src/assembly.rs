@@ -320,14 +320,15 @@ pub async fn begin(
     let blockers = blockers(&bad, &begun.recovered);
     let Loaded { engine, sim, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
     let (recovered, threads) = begun.start(&venue.clock)?;
+    let identity = Identity {
+        mode: "paper",
+        run: recovered.run,
+        started: venue.clock.now(),
+        program: options.program.clone(),
+        config_sha256: options.config_sha256.clone(),
+    };
     let plan = Plan {
-        identity: Identity {
-            mode: "paper",
-            run: recovered.run,
-            started: venue.clock.now(),
-            program: options.program.clone(),
-            config_sha256: options.config_sha256.clone(),
-        },
+        identity: identity.clone(),
         clock: venue.clock.clone(),
         shared: Arc::clone(&shared),
         connections: connections(Arc::clone(&feed)),
@@ -335,7 +336,7 @@ pub async fn begin(
         sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
         max_proof_age: Span::secs(i64::from(proof)),
         way,
-        journal: Some(Journaling::new(threads.handle())),
+        journal: Some(Journaling::new(threads.handle(), identity)),
         account: if fresh { Account::Fresh } else { Account::Resumed(listed.clone()) },
         blockers,
         first,

@@ -18,6 +18,8 @@ use polydesk_settings::JournalSettings;
 use polydesk_tape::{WireError, encode_event};
 
 use crate::clock::EngineClock;
+use crate::facts::{Deriver, Fact};
+use crate::glance::Identity;
 
 /// Folder of the journal in the data folder.
 pub const FOLDER: &str = "journal";
@@ -142,6 +144,11 @@ pub fn entries(all: &[polydesk_journal::Entry]) -> Result<Vec<Entry>, LoadError>
         .collect()
 }
 
+/// Milliseconds since 1970.
+fn millis(at: Time) -> i64 {
+    at.nanos().div_euclid(1_000_000)
+}
+
 /// Ends a run's journal.
 ///
 /// # Errors
@@ -161,13 +168,23 @@ pub struct Journaling {
     changed: Vec<Entry>,
     next_soft: Time,
     last: Status,
+    identity: Identity,
+    deriver: Deriver,
+    /// Facts of the present cause so far.
+    facts: u32,
 }
+
+/// Facts are numbered from here among the rows of their cause: behind every record of the engine.
+const FIRST_FACT: u32 = 1 << 24;
 
 impl Journaling {
     /// Over a journal whose threads run.
-    pub fn new(handle: Handle) -> Journaling {
+    pub fn new(handle: Handle, identity: Identity) -> Journaling {
         Journaling {
             handle,
+            identity,
+            deriver: Deriver::default(),
+            facts: 0,
             commands: EventLog::hash_only(),
             cause: Seq::ZERO,
             bytes: Vec::new(),
@@ -195,6 +212,24 @@ impl Journaling {
             _ => Class::Fact,
         };
         self.cause = self.handle.append(&Payload::Input(&self.bytes), class)?;
+        self.facts = 0;
+        match self.deriver.event(engine, &self.identity, stamped) {
+            Some(fact) => self.fact(stamped.at, &fact),
+            None => Ok(()),
+        }
+    }
+
+    /// A row of the record log that is no record of the engine.
+    ///
+    /// # Errors
+    /// As for [`Journaling::input`].
+    pub fn fact(&mut self, at: Time, fact: &Fact) -> Result<(), JournalError> {
+        self.bytes.clear();
+        serde_json::to_writer(&mut self.bytes, fact)?;
+        let n = FIRST_FACT + self.facts;
+        self.facts += 1;
+        let row = Row { cause: self.cause, n, at_ms: millis(at), body: &self.bytes };
+        self.handle.append(&Payload::Record(row), Class::Fact)?;
         Ok(())
     }
 
@@ -222,18 +257,17 @@ impl Journaling {
         for recorded in &out.records {
             self.record(recorded)?;
         }
+        for fact in self.deriver.output(engine, at, out) {
+            self.fact(at, &fact)?;
+        }
         Ok(())
     }
 
     fn record(&mut self, recorded: &Recorded) -> Result<(), JournalError> {
         self.bytes.clear();
         serde_json::to_writer(&mut self.bytes, recorded)?;
-        let row = Row {
-            cause: self.cause,
-            n: recorded.n,
-            at_ms: recorded.at.nanos().div_euclid(1_000_000),
-            body: &self.bytes,
-        };
+        let row =
+            Row { cause: self.cause, n: recorded.n, at_ms: millis(recorded.at), body: &self.bytes };
         self.handle.append(&Payload::Record(row), Class::Fact)?;
         Ok(())
     }
@@ -243,6 +277,11 @@ impl Journaling {
     /// # Errors
     /// As for [`Journaling::input`].
     pub fn soft(&mut self, engine: &Engine, now: Time) -> Result<(), JournalError> {
+        if now != Time::MAX
+            && let Some(mark) = self.deriver.day(engine, now)
+        {
+            self.fact(now, &mark)?;
+        }
         if now < self.next_soft {
             return Ok(());
         }

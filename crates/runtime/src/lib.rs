@@ -18,6 +18,7 @@ pub mod collapse;
 pub mod decisions;
 pub mod discovery;
 pub mod durable;
+pub mod facts;
 pub mod glance;
 pub mod inbox;
 pub mod logs;

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 
 use polydesk_domain::{
     AccountEvent, Cash, CashKind, Cause, Channel, ConditionId, ControlEvent, Event, Market,
-    MarketEvent, MarketKey, MarketState, Outbox, RunMode, RunStart, Shares, Span, Stamped, Time,
-    Token, Usdc,
+    MarketEvent, MarketKey, MarketState, NoteLevel, Outbox, RunMode, RunStart, Shares, Span,
+    Stamped, Time, Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
@@ -26,6 +26,7 @@ use crate::clock::EngineClock;
 use crate::collapse::{BEHIND, collapse};
 use crate::decisions::{self, Weight};
 use crate::durable::{JournalError, Journaling};
+use crate::facts::Fact;
 use crate::glance::{DecisionGlance, FeedGlance, Identity, Shared, look};
 use crate::inbox::Request;
 
@@ -364,7 +365,7 @@ impl Paper<'_> {
         self.step.advance(stamped.at, &mut self.watch)?;
         self.watch.recorder.exchange(self.step.sim, stamped.at, SILENCE);
         stamped.seq = self.step.next_seq();
-        self.step.exchange(&stamped);
+        self.step.market(&stamped);
         self.pending.push(stamped);
         Ok(())
     }
@@ -381,7 +382,7 @@ impl Paper<'_> {
             self.watch.began = self.plan.clock.server().steady();
             let seq = self.step.next_seq();
             let stamped = Stamped { at: now, seq, ..stamped };
-            self.step.market(&stamped, &mut self.watch)?;
+            self.step.engine(&stamped, &mut self.watch)?;
         }
         self.pending = pending;
         Ok(())
@@ -461,6 +462,8 @@ impl Paper<'_> {
         let (status, alerts) = journal.status();
         for alert in alerts {
             tracing::error!("{alert}");
+            let text = alert.to_string();
+            journal.fact(now, &Fact::Alert { at: now, level: NoteLevel::Critical, text })?;
         }
         let Some(status) = status else { return Ok(()) };
         if status.must_halt() {
@@ -551,6 +554,9 @@ impl Paper<'_> {
         }
         if let Some(journal) = &mut self.watch.journal {
             journal.soft(self.step.engine, Time::MAX)?;
+            let equity = self.step.engine.manager().equity().now;
+            let fact = Fact::RunEnd { at, equity, open_orders: left_open as u64 };
+            journal.fact(at, &fact)?;
         }
         // What follows happens for the report alone: the next run begins with the state as it is now.
         self.watch.journal = None;

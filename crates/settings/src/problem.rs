@@ -18,7 +18,8 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(place: String, text: String) -> Problem {
+    /// A mistake at a place that is no layer's.
+    pub fn new(place: String, text: String) -> Problem {
         Problem { place, text }
     }
 
