@@ -123,6 +123,15 @@ fn arrows() -> Result<Vec<String>, String> {
             ));
         }
     }
+    for program in ["paper", "desk"] {
+        for used in tree(program, &[])? {
+            if SIGNING.contains(&used.as_str()) {
+                broken.push(format!(
+                    "bins/{program} has {used} in its tree; it must be unable to sign"
+                ));
+            }
+        }
+    }
     for used in tree("polydesk-polymarket-api", &["--no-default-features"])? {
         if SIGNING.contains(&used.as_str()) {
             broken.push(format!(

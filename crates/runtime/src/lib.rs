@@ -28,5 +28,6 @@ pub mod prometheus;
 pub mod reload;
 pub mod select;
 pub mod server;
+pub mod spans;
 pub mod start;
 pub mod supervise;

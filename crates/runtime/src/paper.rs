@@ -29,6 +29,7 @@ use crate::durable::{JournalError, Journaling};
 use crate::facts::Fact;
 use crate::glance::{DecisionGlance, FeedGlance, Identity, Shared, look};
 use crate::inbox::Request;
+use crate::spans::Spans;
 
 /// Rows taken at once.
 const TAKEN: usize = 4_096;
@@ -145,6 +146,7 @@ pub async fn run(
             began: Time::MIN,
             clock: plan.clock.clone(),
             journal: plan.journal.take(),
+            spans: Spans::default(),
         },
         last_at: Time::MIN,
         next_sample: Time::MIN,
@@ -614,6 +616,7 @@ struct Observer {
     began: Time,
     clock: EngineClock,
     journal: Option<Journaling>,
+    spans: Spans,
 }
 
 impl Watch for Observer {
@@ -664,7 +667,7 @@ impl Watch for Observer {
             self.log.record(recorded)?;
             self.shared.metrics.record(&recorded.record);
             let line = decisions::line(&recorded.record, universe);
-            emit(&line, recorded.at);
+            self.spans.emit(&recorded.record, &line, recorded.at);
             if line.weight >= Weight::Decision {
                 if self.decisions.len() == DECISIONS {
                     self.decisions.pop_front();
@@ -677,16 +680,5 @@ impl Watch for Observer {
             self.log.command(universe, at, command)?;
         }
         Ok(())
-    }
-}
-
-/// One log line a record. The target `decision` is what the terminal shows when it is no terminal.
-fn emit(line: &decisions::Line, at: Time) {
-    let (kind, text) = (line.kind, line.text.as_str());
-    match line.weight {
-        Weight::Detail => tracing::debug!(target: "decision", kind, %at, "{text}"),
-        Weight::Decision => tracing::info!(target: "decision", kind, %at, "{text}"),
-        Weight::Warning => tracing::warn!(target: "decision", kind, %at, "{text}"),
-        Weight::Critical => tracing::error!(target: "decision", kind, %at, "{text}"),
     }
 }

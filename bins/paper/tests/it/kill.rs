@@ -97,3 +97,56 @@ fn an_account_survives_kills_and_three_crashes_close_the_gate() {
     let said = String::from_utf8_lossy(&replayed.stdout).into_owned();
     assert_eq!(said.matches("all as recorded").count(), 4, "{said}");
 }
+
+/// Money that is final or on its way, in micro-dollars.
+fn money(glance: &Value) -> i64 {
+    let micros = |name: &str| {
+        let text = glance["money"][name].as_str().unwrap();
+        let (whole, part) = text.split_once('.').unwrap();
+        let digits: i64 = format!("{whole}{part:0<6}").parse().unwrap();
+        digits
+    };
+    micros("cash") + micros("pending")
+}
+
+/// Kills at moments that a seed draws; `POLYDESK_KILLS` says how often (3, for a campaign 20).
+#[test]
+fn after_a_kill_at_any_moment_the_account_is_that_of_the_journal() {
+    let kills =
+        std::env::var("POLYDESK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let exchange = Exchange::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let desk = |args: &[&str]| {
+        let output = clean(beside("desk")).arg("--data").arg(&data).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let mut chance = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut left: Option<(i64, Vec<String>)> = None;
+    for kill in 1..=kills + 1 {
+        let mut command = paper();
+        command.arg("--data").arg(&data).stderr(Stdio::null()).stdout(Stdio::null());
+        command.env("POLYDESK__JOURNAL__RECORDING", "true");
+        exchange.venue(&mut command);
+        let mut child = command.spawn().unwrap();
+        let first = until(&data, &mut child, |glance| glance["run"] == kill);
+        if let Some((cash, positions)) = left.take() {
+            assert_eq!(money(&first), cash, "kill {}", kill - 1);
+            assert_eq!(account(&first).1, positions, "kill {}", kill - 1);
+        }
+        desk(&["release", "crash_loop"]);
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(kill);
+        let rows = 20 + (chance >> 33) % 300;
+        until(&data, &mut child, |glance| glance["feed"]["rows"].as_u64() >= Some(rows));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (code, text) = desk(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{text}");
+        let journal: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(journal["run"], kill, "read from the journal");
+        left = Some((money(&journal), account(&journal).1));
+    }
+    let replayed =
+        clean(beside("backtest")).args(["replay", "--journal"]).arg(&data).output().unwrap();
+    assert_eq!(ended(&replayed).0, Some(0), "{}", ended(&replayed).1);
+}
