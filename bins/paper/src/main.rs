@@ -88,6 +88,8 @@ async fn trade(
     let options = StartOptions {
         load: Box::new(move || config::read(&again)),
         host: Host::Thread,
+        disk: None,
+        panics: None,
         files: cli.configs.clone(),
         data: folder.path().to_owned(),
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),

@@ -13,7 +13,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::RawRisk;
-use polydesk_journal::{Ended as JournalEnded, Recovered, RunFacts, StopFacts, Threads};
+use polydesk_journal::{Disk, Ended as JournalEnded, Recovered, RunFacts, StopFacts, Threads};
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::gamma::Gamma;
 use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
@@ -63,6 +63,19 @@ impl Venue {
         follows_venue: bool,
     ) -> Result<Venue, ApiError> {
         let http = Http::new(HttpConfig::default(), endpoints)?;
+        Venue::over(http, endpoints, clock, follows_venue)
+    }
+
+    /// The same over connections that somebody made.
+    ///
+    /// # Errors
+    /// The rate limits are wrong.
+    pub fn over(
+        http: Http,
+        endpoints: &Endpoints,
+        clock: ServerClock,
+        follows_venue: bool,
+    ) -> Result<Venue, ApiError> {
         let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone())?);
         let engine_clock = if follows_venue {
             EngineClock::of_venue(clock.clone())
@@ -87,6 +100,10 @@ pub struct StartOptions {
     pub host: Host,
     /// The data folder; it exists and its lock is held.
     pub data: PathBuf,
+    /// The journal's disk; `None`: a folder in `data`.
+    pub disk: Option<Arc<dyn Disk>>,
+    /// Panics the supervised task of that name: for tests of the supervision.
+    pub panics: Option<watch::Receiver<String>>,
     /// Program and version.
     pub program: String,
     /// SHA-256 of all settings.
@@ -292,7 +309,11 @@ pub async fn begin(
     checks: (Vec<Check>, Span),
 ) -> Result<Running, StartError> {
     let (mut checks, way) = checks;
-    let begun = durable::begin(&options.data, &settings.runtime.journal, &facts(&venue, &options))?;
+    let (own, facts) = (&settings.runtime.journal, facts(&venue, &options));
+    let begun = match &options.disk {
+        Some(disk) => durable::begin_on(Arc::clone(disk), own, &facts)?,
+        None => durable::begin(&options.data, own, &facts)?,
+    };
     checks.push(found(&begun.recovered));
     let tcp = match options.listen {
         Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
@@ -388,7 +409,8 @@ pub async fn begin(
     running.checks = checks;
     let clock = venue.clock.server().clone();
     let view = View { shared, clock, config, orders, inbox: inbox.clone() };
-    let mut tasks = Tasks { inbox, shared: Arc::clone(&running.shared), started: Vec::new() };
+    let shared = Arc::clone(&running.shared);
+    let mut tasks = Tasks { inbox, shared, panics: options.panics, started: Vec::new() };
     tasks.serve(view, tcp, socket);
     tasks.discover(discovery, creations);
     tasks.reload(reloader, ordered);
@@ -597,6 +619,7 @@ fn host(
 struct Tasks {
     inbox: Inbox,
     shared: Arc<Shared>,
+    panics: Option<watch::Receiver<String>>,
     started: Vec<JoinHandle<()>>,
 }
 
@@ -605,10 +628,21 @@ impl Tasks {
         &mut self,
         name: &'static str,
         needed: Needed,
-        make: impl FnMut() -> T + Send + 'static,
+        mut make: impl FnMut() -> T + Send + 'static,
     ) where
         T: Future<Output = ()> + Send + 'static,
     {
+        let panics = self.panics.clone();
+        let make = move || {
+            let (work, panics) = (make(), panics.clone());
+            async move {
+                tokio::select! {
+                    biased;
+                    () = panicked(name, panics) => panic!("as a test asked"),
+                    () = work => {}
+                }
+            }
+        };
         let kept = keep(name, needed, self.inbox.clone(), Arc::clone(&self.shared), make);
         self.started.push(tokio::spawn(kept));
     }
@@ -657,6 +691,20 @@ impl Tasks {
         let make = move || watch_clock(clob.clone(), clock.clone(), inbox.clone(), settings);
         self.start("clock", Needed::ForTrading(Code::literal("clock_task")), make);
     }
+}
+
+/// Waits until a test asks for the panic of this task.
+async fn panicked(name: &str, panics: Option<watch::Receiver<String>>) {
+    if let Some(mut panics) = panics {
+        // What was asked for before this start of the task is over.
+        panics.mark_unchanged();
+        while panics.changed().await.is_ok() {
+            if *panics.borrow_and_update() == name {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Measures the clock again and again; a blocker says when it is off or unknown.

@@ -10,8 +10,9 @@ use polydesk_engine::{Engine, Soft};
 use polydesk_execution::{Entry, LoadError, TABLES};
 pub use polydesk_journal::OpenError;
 use polydesk_journal::{
-    Alert, AppendError, Change, Class, Delta, Durable, FileDisk, Handle, Journal, Options, Payload,
-    RecoverError, Recovered, Row, RunFacts, Seq, Status, StopFacts, Threads, WaitError, recover,
+    Alert, AppendError, Change, Class, Delta, Disk, Durable, FileDisk, Handle, Journal, Options,
+    Payload, RecoverError, Recovered, Row, RunFacts, Seq, Status, StopFacts, Threads, WaitError,
+    recover,
 };
 use polydesk_replay::{EventLog, SOFT, read_soft, soft_entries};
 use polydesk_settings::JournalSettings;
@@ -64,7 +65,7 @@ pub struct Begun {
     /// What was found.
     pub recovered: Recovered,
     journal: Journal,
-    disk: Arc<FileDisk>,
+    disk: Arc<dyn Disk>,
 }
 
 /// The settings as the journal takes them.
@@ -96,8 +97,20 @@ pub fn begin(
     facts: &RunFacts,
 ) -> Result<Begun, BeginError> {
     let disk = FileDisk::open(&data.join(FOLDER))?;
-    let (journal, recovered) = recover(&disk, &options(settings), facts)?;
-    Ok(Begun { recovered, journal, disk: Arc::new(disk) })
+    begin_on(Arc::new(disk), settings, facts)
+}
+
+/// The same on a disk that somebody opened.
+///
+/// # Errors
+/// See [`BeginError`].
+pub fn begin_on(
+    disk: Arc<dyn Disk>,
+    settings: &JournalSettings,
+    facts: &RunFacts,
+) -> Result<Begun, BeginError> {
+    let (journal, recovered) = recover(disk.as_ref(), &options(settings), facts)?;
+    Ok(Begun { recovered, journal, disk })
 }
 
 impl Begun {
