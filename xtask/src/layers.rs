@@ -1,4 +1,5 @@
-//! Which crate uses which, and what holds inside each of them: cycles between module files, long functions.
+//! Which crate uses which, and what holds inside each of them: cycles between module files, long functions,
+//! `select!`s in a fixed order.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::modules::{self, Graph, Modules};
-use crate::{allowed, lengths, output};
+use crate::{allowed, biased, lengths, output};
 
 /// Which of our crates each crate may use in a normal build. What is absent matters most.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -164,13 +165,14 @@ fn arrows() -> Result<Vec<String>, String> {
     Ok(broken)
 }
 
-/// Cycles between the module files of each crate, and functions that are too long.
+/// Cycles between the module files of each crate, functions that are too long, and `select!`s that are not biased.
 fn inside_crates() -> Result<Vec<String>, String> {
     let mut broken = Vec::new();
     let mut cycles = Vec::new();
     let mut long = Vec::new();
     let mut folders = BTreeSet::new();
     for package in packages()? {
+        broken.extend(biased::check(&package.workspace, &package.folder)?);
         let mut graphs = Vec::new();
         for root in &package.roots {
             let source = package.source.clone();
@@ -208,6 +210,8 @@ fn inside_crates() -> Result<Vec<String>, String> {
 
 /// A crate under `crates/` or `bins/`.
 struct Package {
+    /// The workspace's folder.
+    workspace: PathBuf,
     /// As in `crates/sim`.
     folder: String,
     source: PathBuf,
@@ -235,7 +239,7 @@ fn packages() -> Result<Vec<Package>, String> {
             Some(file.to_string_lossy().into_owned())
         });
         let roots = roots.collect();
-        found.push(Package { folder, source, roots });
+        found.push(Package { workspace: workspace.clone(), folder, source, roots });
     }
     found.sort_by(|one, other| one.folder.cmp(&other.folder));
     Ok(found)

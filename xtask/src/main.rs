@@ -1,6 +1,7 @@
 //! The project's chores as plain cargo commands: `cargo xtask check`, `cargo xtask layers`.
 
 mod allowed;
+mod biased;
 mod layers;
 mod lengths;
 mod modules;
@@ -14,7 +15,9 @@ fn main() -> ExitCode {
         "layers" => layers::check(),
         _ => {
             eprintln!("usage: cargo xtask check    fmt, clippy, layers and tests, as CI runs them");
-            eprintln!("       cargo xtask layers   crates, cycles between modules, long functions");
+            eprintln!(
+                "       cargo xtask layers   crates, cycles between modules, long functions, select!"
+            );
             return ExitCode::from(2);
         }
     };

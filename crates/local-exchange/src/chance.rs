@@ -37,7 +37,8 @@ impl SeededRandom {
         self.0.next_u64() % end.max(1)
     }
 
-    /// A draw: half to one and a half of the median for most, stretched towards `p99` for the rest.
+    /// A draw in whole milliseconds, as finely as the runtime's timers wait: half to one and a half of the
+    /// median for most, stretched towards `p99` for the rest.
     pub(crate) fn delay(&mut self, delay: Delay) -> Span {
         match delay {
             Delay::Constant(span) => span,
@@ -49,7 +50,7 @@ impl SeededRandom {
                     500..900 => median + (p99 - median) / 4 * (roll - 500) / 400,
                     _ => median + (p99 - median) / 4 + (p99 - median) / 4 * 3 * (roll - 900) / 100,
                 };
-                Span::nanos(nanos)
+                Span::millis(nanos / 1_000_000)
             }
         }
     }

@@ -42,6 +42,7 @@ pub use market_file::{MarketFileError, market_file};
 pub use running::{LocalExchange, Running, StartError, TestAccount, Urls};
 pub use scenario::{Scenario, ScenarioError};
 pub use server::Service;
+pub use server::breakable::Pipe;
 pub use server::hub::Channel;
 pub use server::inner::Received;
 pub use setup::{

@@ -1,6 +1,7 @@
 //! Starts an exchange; the handle stops it.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use alloy::primitives::Address;
 use polydesk_domain::{Span, Time, Token};
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::scenario::{Scenario, ScenarioError};
+use crate::server::breakable::Pipe;
 use crate::server::inner::{Inner, Received, Shared, Ticker};
 use crate::server::{Service, http};
 use crate::setup::Setup;
@@ -15,7 +17,7 @@ use crate::venue::{BookView, Credentials, SetupError, Venue};
 use crate::wallets::WalletKind;
 
 /// Where an exchange listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Urls {
     /// CLOB REST.
     pub clob: String,
@@ -77,9 +79,20 @@ pub struct Running {
     shared: Shared,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    places: BTreeMap<Service, SocketAddr>,
     urls: Urls,
     accounts: Vec<TestAccount>,
 }
+
+/// The listeners of an exchange.
+const SERVICES: [Service; 6] = [
+    Service::Clob,
+    Service::Gamma,
+    Service::Data,
+    Service::Polybolt,
+    Service::Rtds,
+    Service::Relayer,
+];
 
 impl LocalExchange {
     /// Opens the listeners of 127.0.0.1 and serves until the handle is dropped or shut down.
@@ -87,8 +100,46 @@ impl LocalExchange {
     /// # Errors
     /// A port is taken or the setup is invalid.
     pub async fn start(setup: Setup) -> Result<Running, StartError> {
-        let mut ticker = Ticker::of(&setup);
-        let mut venue = Venue::new(&setup, ticker.now())?;
+        let mut running = LocalExchange::begin(&setup)?;
+        let ports = setup.ports;
+        for service in SERVICES {
+            let port = match service {
+                Service::Clob => ports.clob,
+                Service::Gamma => ports.gamma,
+                Service::Data => ports.data,
+                Service::Polybolt => ports.polybolt,
+                Service::Rtds => ports.rtds,
+                Service::Relayer => ports.relayer,
+            };
+            let failed = |source| StartError::Port { service, port, source };
+            let listener = http::bind(port).await.map_err(failed)?;
+            running.places.insert(service, listener.local_addr().map_err(failed)?);
+            let listening = http::listen(running.shared.clone(), service, listener);
+            running.tasks.push(tokio::spawn(listening));
+        }
+        running.urls = urls(&running.places);
+        Ok(running)
+    }
+
+    /// Serves over pipes within the process only ([`Running::connect`]): no port is opened. The URLs name
+    /// made-up ports of 127.0.0.1. With [`Clock::Runtime`](crate::Clock::Runtime) in a paused runtime client
+    /// and exchange live in virtual time, and the same setup gives the same run.
+    ///
+    /// # Errors
+    /// The setup is invalid.
+    pub fn in_memory(setup: &Setup) -> Result<Running, StartError> {
+        let mut running = LocalExchange::begin(setup)?;
+        for (service, port) in SERVICES.into_iter().zip(1..) {
+            running.places.insert(service, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        }
+        running.urls = urls(&running.places);
+        Ok(running)
+    }
+
+    /// The venue with its pump, and nothing that listens.
+    fn begin(setup: &Setup) -> Result<Running, StartError> {
+        let mut ticker = Ticker::of(setup);
+        let mut venue = Venue::new(setup, ticker.now())?;
         if let Some(tape) = &setup.tape {
             let origin = venue.now();
             ticker = ticker.begin_at(origin, tape.speed_milli);
@@ -108,45 +159,46 @@ impl LocalExchange {
             .collect();
         venue.take_updates();
         let (stop, stopped) = watch::channel(false);
-        let inner = Inner::new(venue, &setup, ticker);
+        let inner = Inner::new(venue, setup, ticker);
         let shared = Shared::new(inner, stopped);
         shared.with(|inner| inner.arm(&setup.scenario));
-        let ports = setup.ports;
-        let mut tasks = Vec::new();
-        let mut open = BTreeMap::new();
-        for (service, port) in [
-            (Service::Clob, ports.clob),
-            (Service::Gamma, ports.gamma),
-            (Service::Data, ports.data),
-            (Service::Polybolt, ports.polybolt),
-            (Service::Rtds, ports.rtds),
-            (Service::Relayer, ports.relayer),
-        ] {
-            let failed = |source| StartError::Port { service, port, source };
-            let listener = http::bind(port).await.map_err(failed)?;
-            open.insert(service, listener.local_addr().map_err(failed)?);
-            tasks.push(tokio::spawn(http::listen(shared.clone(), service, listener)));
-        }
-        tasks.push(tokio::spawn(shared.clone().pump()));
-        let at = |scheme: &str, service: Service, path: &str| {
-            format!("{scheme}://{}{path}", open[&service])
-        };
-        let urls = Urls {
-            clob: at("http", Service::Clob, ""),
-            market_socket: at("ws", Service::Clob, "/ws/market"),
-            user_socket: at("ws", Service::Clob, "/ws/user"),
-            gamma: at("http", Service::Gamma, ""),
-            data: at("http", Service::Data, ""),
-            polybolt: at("ws", Service::Polybolt, "/ws"),
-            rtds: at("ws", Service::Rtds, ""),
-            relayer: at("http", Service::Relayer, ""),
-            geoblock: at("http", Service::Relayer, "/api/geoblock"),
-        };
-        Ok(Running { shared, stop, tasks, urls, accounts })
+        let tasks = vec![tokio::spawn(shared.clone().pump())];
+        let places = BTreeMap::new();
+        Ok(Running { shared, stop, tasks, places, urls: Urls::default(), accounts })
+    }
+}
+
+fn urls(places: &BTreeMap<Service, SocketAddr>) -> Urls {
+    let at = |scheme: &str, service: Service, path: &str| {
+        format!("{scheme}://{}{path}", places[&service])
+    };
+    Urls {
+        clob: at("http", Service::Clob, ""),
+        market_socket: at("ws", Service::Clob, "/ws/market"),
+        user_socket: at("ws", Service::Clob, "/ws/user"),
+        gamma: at("http", Service::Gamma, ""),
+        data: at("http", Service::Data, ""),
+        polybolt: at("ws", Service::Polybolt, "/ws"),
+        rtds: at("ws", Service::Rtds, ""),
+        relayer: at("http", Service::Relayer, ""),
+        geoblock: at("http", Service::Relayer, "/api/geoblock"),
     }
 }
 
 impl Running {
+    /// Connects within the process to one of its listeners, named as in its URLs: `127.0.0.1` and a port.
+    /// Call it within the runtime that the exchange runs in.
+    ///
+    /// # Errors
+    /// The exchange has no such listener, or it has stopped.
+    pub fn connect(&self, host: &str, port: u16) -> std::io::Result<Pipe> {
+        let wanted = host.parse().ok().map(|ip| SocketAddr::new(ip, port));
+        let service = self.places.iter().find(|(_, at)| Some(**at) == wanted);
+        let service = service.filter(|_| !*self.stop.borrow()).map(|(service, _)| *service);
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        service.map(|service| http::serve_pipe(&self.shared, service)).ok_or(refused.into())
+    }
+
     /// Where it listens.
     pub fn urls(&self) -> &Urls {
         &self.urls

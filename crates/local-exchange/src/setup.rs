@@ -19,6 +19,9 @@ pub enum Clock {
     Real,
     /// Begins at this time and moves only by [`Running::advance`](crate::Running::advance).
     Virtual(Time),
+    /// The runtime's, which begins at this time: in a paused runtime it moves by itself to whatever is due
+    /// next, at the exchange or at any other task.
+    Runtime(Time),
 }
 
 /// A market to list.

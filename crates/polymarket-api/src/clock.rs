@@ -60,6 +60,16 @@ impl ServerClock {
         ServerClock::of(local, Arc::new(steady))
     }
 
+    /// Over the runtime's clock, which begins at `start` now: in a paused runtime it moves only when every
+    /// task waits, to the next timer.
+    pub fn runtime(start: Time) -> ServerClock {
+        let origin = tokio::time::Instant::now();
+        ServerClock::over(move || {
+            let passed = i64::try_from(origin.elapsed().as_nanos()).unwrap_or(i64::MAX);
+            start + Span::nanos(passed)
+        })
+    }
+
     /// Over a clock that shows dates and can be set, and one that never runs back.
     pub fn over_both(
         local: impl Fn() -> Time + Send + Sync + 'static,

@@ -198,6 +198,7 @@ mod auth;
 pub mod chain;
 pub mod clob;
 mod clock;
+mod connect;
 pub mod data;
 mod endpoints;
 mod error;
@@ -216,6 +217,7 @@ pub mod ws;
 
 pub use auth::{Credentials, CredentialsError, L2Auth, L2Headers};
 pub use clock::ServerClock;
+pub use connect::{ByteStream, Connect, Connecting};
 pub use endpoints::Endpoints;
 pub use error::{ApiError, Effect, Refusal, ThrottledBy};
 pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -25,9 +26,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 use tower::Service;
 
+use crate::connect::{Connect, Wire};
 use crate::error::{Effect, from_answer};
 use crate::{ApiError, Endpoints};
 
@@ -215,7 +216,7 @@ impl HttpAnswer {
     }
 }
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Stream = MaybeHttpsStream<TokioIo<Wire>>;
 
 /// The HTTP client: cheap to clone, one pool behind all clones.
 #[derive(Clone)]
@@ -224,6 +225,8 @@ pub struct Http {
     sockets: HttpsConnector<Dial>,
     config: Arc<HttpConfig>,
     agent: HeaderValue,
+    /// Of the jitter of waiting times, in a simulation.
+    seed: Option<u64>,
 }
 
 impl core::fmt::Debug for Http {
@@ -235,8 +238,35 @@ impl core::fmt::Debug for Http {
 impl Http {
     /// A client that can reach the hosts of `endpoints` and no others.
     pub fn new(config: HttpConfig, endpoints: &Endpoints) -> Result<Http, ApiError> {
-        let egress = Egress::of(endpoints, &config.allow_hosts)?;
-        let dial = Dial::new(&config, egress)?;
+        let way = Way::of(&config)?;
+        Http::over(config, endpoints, way, None)
+    }
+
+    /// The same over connections that `connector` opens instead of TCP: HTTP and every socket of this
+    /// client. The same hosts are allowed, and `https` and `wss` URLs are encrypted over them, too. A proxy
+    /// beside it is refused.
+    pub fn with_connector(
+        config: HttpConfig,
+        endpoints: &Endpoints,
+        connector: Arc<dyn Connect>,
+    ) -> Result<Http, ApiError> {
+        if config.proxy.is_some() {
+            let text =
+                "http.proxy is set beside a connector, which replaces TCP; leave one of them out";
+            return Err(ApiError::Misconfigured(text.into()));
+        }
+        let seed = connector.seed();
+        Http::over(config, endpoints, Way::Given(connector), seed)
+    }
+
+    fn over(
+        config: HttpConfig,
+        endpoints: &Endpoints,
+        way: Way,
+        seed: Option<u64>,
+    ) -> Result<Http, ApiError> {
+        let egress = Arc::new(Egress::of(endpoints, &config.allow_hosts)?);
+        let dial = Dial { egress, way };
         let tls = tls(&config)?;
         let builder = || HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let sockets = builder().enable_http1().wrap_connector(dial.clone());
@@ -261,7 +291,22 @@ impl Http {
         let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
             ApiError::Misconfigured("http.user_agent has characters no header can carry".into())
         })?;
-        Ok(Http { client, sockets, config: Arc::new(config), agent })
+        Ok(Http { client, sockets, config: Arc::new(config), agent, seed })
+    }
+
+    /// The chance of the waiting times of a link; `place` spreads the links of one program apart.
+    pub(crate) fn chance(&self, place: u64) -> u64 {
+        match self.seed {
+            // Splitmix: neighbouring places give unlike numbers.
+            Some(seed) => {
+                let mut z =
+                    seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                z ^ (z >> 31)
+            }
+            // A hasher is seeded from the system.
+            None => RandomState::new().hash_one(place),
+        }
     }
 
     /// The same client with another limit for the head of an answer: for calls that take their time.
@@ -461,7 +506,7 @@ fn tls(config: &HttpConfig) -> Result<rustls::ClientConfig, ApiError> {
 )]
 struct NotAllowed(String);
 
-/// Opens TCP connections, directly or through a proxy. The only way out of this crate.
+/// Opens connections: TCP, directly or through a proxy, or what a connector gives. The only way out of this crate.
 #[derive(Clone)]
 struct Dial {
     egress: Arc<Egress>,
@@ -472,16 +517,17 @@ struct Dial {
 enum Way {
     Direct(HttpConnector),
     Proxy(Tunnel<HttpConnector>),
+    Given(Arc<dyn Connect>),
 }
 
-impl Dial {
-    fn new(config: &HttpConfig, egress: Egress) -> Result<Dial, ApiError> {
+impl Way {
+    fn of(config: &HttpConfig) -> Result<Way, ApiError> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        let way = match &config.proxy {
+        Ok(match &config.proxy {
             None => Way::Direct(tcp),
             Some(url) => {
                 // The URL may hold a password: it is never quoted.
@@ -507,8 +553,7 @@ impl Dial {
                 }
                 Way::Proxy(tunnel)
             }
-        };
-        Ok(Dial { egress: Arc::new(egress), way })
+        })
     }
 }
 
@@ -543,7 +588,7 @@ impl Service<Uri> for Within {
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Wire>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -557,14 +602,22 @@ impl Service<Uri> for Dial {
             let place = format!("{}:{}", uri.host().unwrap_or("?"), port(&uri));
             return Box::pin(async { Err(NotAllowed(place).into()) });
         }
+        let tcp = |stream: TokioIo<_>| TokioIo::new(Wire::Tcp(stream.into_inner()));
         match &mut self.way {
-            Way::Direct(tcp) => {
-                let connecting = tcp.call(uri);
-                Box::pin(async { connecting.await.map_err(Into::into) })
+            Way::Direct(direct) => {
+                let connecting = direct.call(uri);
+                Box::pin(async move { connecting.await.map(tcp).map_err(Into::into) })
             }
             Way::Proxy(tunnel) => {
                 let connecting = tunnel.call(uri);
-                Box::pin(async { connecting.await.map_err(Into::into) })
+                Box::pin(async move { connecting.await.map(tcp).map_err(Into::into) })
+            }
+            Way::Given(connector) => {
+                let connecting = connector.connect(uri.host().unwrap_or(""), port(&uri));
+                Box::pin(async {
+                    let stream = connecting.await.map(Wire::Given);
+                    stream.map(TokioIo::new).map_err(Into::into)
+                })
             }
         }
     }

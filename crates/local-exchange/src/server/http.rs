@@ -1,4 +1,4 @@
-//! Listeners: HTTP/1.1 on loopback, one task a connection.
+//! Listeners: HTTP/1.1 on loopback or over pipes within the process, one task a connection.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::breakable::{Breakable, Reset};
+use super::breakable::{Breakable, Pipe, Reset};
 
 use super::Service;
 use super::answer::{Answer, Req, parse_query};
@@ -23,6 +23,9 @@ use super::socket;
 
 /// The largest body taken.
 const BODY_MOST: usize = 4 << 20;
+
+/// What a pipe holds in each direction before its writer waits.
+const PIPE_BYTES: usize = 256 << 10;
 
 /// After a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -37,8 +40,9 @@ pub(crate) async fn listen(shared: Shared, service: Service, listener: TcpListen
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
         };
         let (stream, _) = match accepted {
             Ok(accepted) => accepted,
@@ -50,22 +54,36 @@ pub(crate) async fn listen(shared: Shared, service: Service, listener: TcpListen
             }
         };
         let _ = stream.set_nodelay(true);
-        let shared = shared.clone();
-        tokio::spawn(async move {
-            let mut stop = shared.stop.clone();
-            let (stream, reset) = Breakable::new(stream);
-            let handle =
-                service_fn(move |request| respond(shared.clone(), service, reset.clone(), request));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), handle)
-                .with_upgrades();
-            tokio::select! {
-                served = connection => if let Err(error) = served {
-                    tracing::debug!(%error, "a connection ended");
-                },
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        let (stream, reset) = Breakable::tcp(stream);
+        tokio::spawn(serve(shared.clone(), service, stream, reset));
+    }
+}
+
+/// Serves a pipe within the process; the client's half of it.
+pub(crate) fn serve_pipe(shared: &Shared, service: Service) -> Pipe {
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let (stream, reset) = Breakable::pipe(ours);
+    let pipe = Pipe::new(theirs, reset.clone());
+    tokio::spawn(serve(shared.clone(), service, stream, reset));
+    pipe
+}
+
+/// Serves one connection until it ends or the exchange stops.
+async fn serve(shared: Shared, service: Service, stream: Breakable, reset: Reset) {
+    let mut stop = shared.stop.clone();
+    let handle =
+        service_fn(move |request| respond(shared.clone(), service, reset.clone(), request));
+    let connection = hyper::server::conn::http1::Builder::new()
+        // It would show the machine's time, not the exchange's.
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), handle)
+        .with_upgrades();
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        served = connection => if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended");
+        },
     }
 }
 

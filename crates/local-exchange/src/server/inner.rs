@@ -21,60 +21,91 @@ use crate::setup::{Clock, Setup};
 use crate::venue::{BookView, Caller, OrderChange, Venue, VenueUpdate};
 use crate::{text, wire};
 
-/// What a ticking clock is made of.
+/// A clock that runs by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    Machine,
+    /// The runtime's, from a time on.
+    Runtime {
+        start: Time,
+        since: tokio::time::Instant,
+    },
+}
+
+impl Source {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the exchange asks for the time"
+    )]
+    fn now(self) -> Time {
+        match self {
+            Source::Machine => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let nanos = since.map_or(0, |since| since.as_nanos());
+                Time::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+            }
+            Source::Runtime { start, since } => {
+                let passed = i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX);
+                start + Span::nanos(passed)
+            }
+        }
+    }
+}
+
+/// What the exchange's clock is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ticker {
-    Real,
-    /// Virtual time.
+    Runs(Source),
+    /// Moved by hand.
     Held(Time),
-    /// A tape's time, running at a speed since an instant of the machine's clock.
+    /// A tape's time, running at a speed since an instant of another clock.
     Scaled {
         origin: Time,
         since: Time,
         speed_milli: u32,
+        source: Source,
     },
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place where the exchange asks for the time")]
-fn machine_time() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = since.map_or(0, |since| since.as_nanos());
-    Time::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
 impl Ticker {
     pub(crate) fn of(setup: &Setup) -> Ticker {
         match setup.clock {
-            Clock::Real => Ticker::Real,
+            Clock::Real => Ticker::Runs(Source::Machine),
             Clock::Virtual(at) => Ticker::Held(at),
+            Clock::Runtime(start) => {
+                let since = tokio::time::Instant::now();
+                Ticker::Runs(Source::Runtime { start, since })
+            }
         }
     }
 
     /// A tape's clock begins at its first row.
     pub(crate) fn begin_at(self, origin: Time, speed_milli: u32) -> Ticker {
         match self {
-            Ticker::Real => Ticker::Scaled { origin, since: machine_time(), speed_milli },
+            Ticker::Runs(source) => {
+                Ticker::Scaled { origin, since: source.now(), speed_milli, source }
+            }
             _ => Ticker::Held(origin),
         }
     }
 
     pub(crate) fn now(self) -> Time {
         match self {
-            Ticker::Real => machine_time(),
+            Ticker::Runs(source) => source.now(),
             Ticker::Held(at) => at,
-            Ticker::Scaled { origin, since, speed_milli } => {
-                let passed = i128::from(since.until(machine_time()).as_nanos());
+            Ticker::Scaled { origin, since, speed_milli, source } => {
+                let passed = i128::from(since.until(source.now()).as_nanos());
                 let scaled = passed * i128::from(speed_milli) / 1_000;
                 origin + Span::nanos(i64::try_from(scaled).unwrap_or(i64::MAX))
             }
         }
     }
 
-    /// How long the machine waits for a time; None if only a hand moves this clock.
+    /// How long the runtime waits for a time; None if only a hand moves this clock.
     fn wait_for(self, at: Time) -> Option<Duration> {
         let span = self.now().until(at).as_nanos().max(0);
         match self {
-            Ticker::Real => Some(Duration::from_nanos(span.unsigned_abs())),
+            Ticker::Runs(_) => Some(Duration::from_nanos(span.unsigned_abs())),
             Ticker::Held(_) => None,
             Ticker::Scaled { speed_milli, .. } => {
                 let nanos = i128::from(span) * 1_000 / i128::from(speed_milli.max(1));
@@ -424,8 +455,9 @@ impl Shared {
                 return true;
             }
             tokio::select! {
-                _ = turns.changed() => {}
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return false,
+                _ = turns.changed() => {}
             }
         }
     }
@@ -463,13 +495,14 @@ impl Shared {
             self.changed.notify_one();
             let mut stop = self.stop.clone();
             tokio::select! {
-                _ = notified => {}
+                biased;
                 _ = stop.wait_for(|stop| *stop) => {}
+                _ = notified => {}
             }
         }
     }
 
-    /// Executes what is due by the machine's clock until the exchange stops.
+    /// Executes what is due by a clock that runs by itself until the exchange stops.
     pub(crate) async fn pump(self) {
         let mut stop = self.stop.clone();
         loop {
@@ -482,9 +515,10 @@ impl Shared {
                 }
             };
             tokio::select! {
-                () = sleep => self.with(|_| ()),
-                () = self.changed.notified() => {}
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
+                () = self.changed.notified() => {}
+                () = sleep => self.with(|_| ()),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 pub(crate) mod answer;
 mod auth;
-mod breakable;
+pub(crate) mod breakable;
 mod clob;
 mod data;
 mod data_markets;

@@ -82,10 +82,11 @@ pub(super) fn upgrade(
                     }
                 };
                 tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = cut => {}
                     // Dropped only when the connection is over for good.
                     () = read(&shared, id, reader) => {}
-                    () = cut => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
                 }
                 shared.with(|inner| inner.hub.gone(id));
             }

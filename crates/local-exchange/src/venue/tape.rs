@@ -447,7 +447,7 @@ impl Venue {
             }
             RejectReason::Expiration => "invalid expiration".to_owned(),
             RejectReason::Duplicate => format!("order {id} is invalid. Duplicated."),
-            RejectReason::MarketClosed | RejectReason::Restricted => {
+            RejectReason::MarketClosed | RejectReason::Restricted | RejectReason::NotReady => {
                 "the market is not yet ready to process new orders".to_owned()
             }
             RejectReason::UnknownToken => {

@@ -3,7 +3,6 @@
 //! Reading is not cancel-safe, so it has a task of its own and hands over whole messages. Every frame
 //! written is flushed at once. Fragments are joined under a cap of the whole message.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use base64::Engine;
@@ -234,12 +233,11 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` up to `most`; `place` spreads the links of one program apart, the system's chance the
-    /// programs: after a restart of the venue they must not all come back in step.
-    pub(crate) fn new(first: Duration, most: Duration, place: u64) -> Backoff {
-        // A hasher is seeded from the system; xorshift only must not begin with 0.
-        let chance = RandomState::new().hash_one(place) | 1;
-        Backoff { next: first, first, most, chance }
+    /// From `first` up to `most`; `chance` ([`Http::chance`]) spreads links and programs apart: after a
+    /// restart of the venue they must not all come back in step.
+    pub(crate) fn new(first: Duration, most: Duration, chance: u64) -> Backoff {
+        // Xorshift must not begin with 0.
+        Backoff { next: first, first, most, chance: chance | 1 }
     }
     /// How long to wait now: between half of the present step and all of it.
     pub(crate) fn pause(&mut self) -> Duration {
@@ -271,11 +269,37 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.pause() <= seconds(1));
-        let other = Backoff::new(seconds(1), seconds(30), 8).pause();
-        assert_ne!(other, Backoff::new(seconds(1), seconds(30), 7).pause());
-        // Two bots, the same place.
-        let [mut one, mut another] = [0; 2].map(|_| Backoff::new(seconds(1), seconds(30), 7));
-        let pauses = |backoff: &mut Backoff| [(); 4].map(|()| backoff.pause());
-        assert_ne!(pauses(&mut one), pauses(&mut another));
+    }
+
+    #[test]
+    fn links_and_programs_wait_apart_and_a_seed_repeats_them() {
+        let http = |seed: Option<u64>| {
+            struct Seeded(Option<u64>);
+            impl crate::Connect for Seeded {
+                fn connect(&self, _: &str, _: u16) -> crate::Connecting {
+                    Box::pin(async { Err(std::io::ErrorKind::ConnectionRefused.into()) })
+                }
+                fn seed(&self) -> Option<u64> {
+                    self.0
+                }
+            }
+            let connector = std::sync::Arc::new(Seeded(seed));
+            Http::with_connector(
+                crate::HttpConfig::default(),
+                &crate::Endpoints::default(),
+                connector,
+            )
+            .unwrap()
+        };
+        let pauses = |http: &Http, place: u64| {
+            let seconds = Duration::from_secs;
+            let mut backoff = Backoff::new(seconds(1), seconds(30), http.chance(place));
+            [(); 4].map(|()| backoff.pause())
+        };
+        // Two bots, the same place; one bot, two places.
+        assert_ne!(pauses(&http(None), 7), pauses(&http(None), 7));
+        assert_ne!(pauses(&http(Some(1)), 7), pauses(&http(Some(1)), 8));
+        assert_ne!(pauses(&http(Some(1)), 7), pauses(&http(Some(2)), 7));
+        assert_eq!(pauses(&http(Some(1)), 7), pauses(&http(Some(1)), 7));
     }
 }

@@ -188,6 +188,9 @@ enum End {
     Policy(String),
 }
 
+/// Apart from the places of the market and user sockets.
+const PRICES_PLACE: u64 = 2 << 32;
+
 impl Session {
     fn start(
         config: PricesConfig,
@@ -206,7 +209,8 @@ impl Session {
     async fn run(self) {
         let millis = Duration::from_millis;
         let first = millis(self.config.retry_first_ms.max(1));
-        let mut backoff = Backoff::new(first, millis(self.config.retry_most_ms.max(1)), 1);
+        let chance = self.http.chance(PRICES_PLACE);
+        let mut backoff = Backoff::new(first, millis(self.config.retry_most_ms.max(1)), chance);
         while !self.items.is_closed() {
             match Link::open(&self.http, &self.url).await {
                 Err(error) => tracing::warn!(%error, "price socket: cannot connect"),

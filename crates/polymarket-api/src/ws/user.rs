@@ -146,13 +146,16 @@ struct Session {
     items: mpsc::Sender<UserItem>,
 }
 
+/// Apart from the places of the market socket's connections and of the price sockets.
+const USER_PLACE: u64 = 1 << 32;
+
 impl Session {
     async fn run(self) {
         let millis = Duration::from_millis;
         let mut backoff = Backoff::new(
             millis(self.config.retry_first_ms.max(1)),
             millis(self.config.retry_most_ms.max(1)),
-            0,
+            self.http.chance(USER_PLACE),
         );
         while !self.items.is_closed() {
             match Link::open(&self.http, &self.url).await {

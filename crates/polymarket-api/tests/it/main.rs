@@ -15,6 +15,8 @@ mod markets;
 mod rounding;
 #[cfg(feature = "signer")]
 mod secrets;
+#[cfg(feature = "signer")]
+mod simulation;
 mod transport;
 #[cfg(feature = "signer")]
 mod vectors;

@@ -132,17 +132,18 @@ where
         let listened = self.items.clone();
         loop {
             tokio::select! {
-                order = orders.recv() => match order {
-                    Some(order) => self.order(order),
-                    None => break,
-                },
+                biased;
+                // The receiver is gone: the connections end with this task.
+                () = listened.closed() => break,
                 Some(ended) = self.tasks.join_next() => {
                     if let Err(error) = ended && error.is_panic() {
                         self.revive(error.id()).await;
                     }
                 }
-                // The receiver is gone: the connections end with this task.
-                () = listened.closed() => break,
+                order = orders.recv() => match order {
+                    Some(order) => self.order(order),
+                    None => break,
+                },
             }
             count.send_replace(self.members.iter().flatten().count());
         }

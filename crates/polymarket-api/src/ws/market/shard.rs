@@ -51,7 +51,7 @@ impl Shard {
         let mut backoff = Backoff::new(
             millis(config.retry_first_ms.max(1)),
             millis(config.retry_most_ms.max(1)),
-            self.place as u64,
+            self.shared.http.chance(self.place as u64),
         );
         loop {
             while self.streams.is_empty() {
@@ -86,6 +86,7 @@ impl Shard {
             let wake = Instant::now() + backoff.pause();
             loop {
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep_until(wake) => break,
                     order = self.orders.recv() => match order {
                         Some(order) => drop(self.order(order)),
@@ -115,7 +116,7 @@ impl Shard {
         loop {
             tokio::select! {
                 // Orders and timers come round between any two messages.
-                biased;
+
                 order = self.orders.recv() => {
                     let Some(order) = order else { return End::Stopped };
                     if let Some(frame) = self.order(order)

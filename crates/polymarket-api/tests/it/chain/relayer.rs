@@ -680,6 +680,7 @@ async fn the_local_exchange_takes_what_the_official_relayer_takes() {
         relayer.execute(&calls(), "approve").await.unwrap()
     };
     let done = tokio::select! {
+        biased;
         done = work => done,
         () = clockwork => unreachable!("it never ends"),
     };

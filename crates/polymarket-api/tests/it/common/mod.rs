@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use polydesk_domain::{Market, Price, Rounding, Shares, Side, Size, Tif, Token, TokenId, Universe};
 use polydesk_local_exchange::wallets::{TEST_KEYS, WalletKind};
-use polydesk_local_exchange::{LocalExchange, Running, Setup};
+use polydesk_local_exchange::{Clock, LocalExchange, Running, Setup, TEST_START};
 use polydesk_polymarket_api::clob::{Clob, Placed};
 use polydesk_polymarket_api::signing::{Chain, Key, OrderSigner, OrderStamps, SignedOrder, Wallet};
 use polydesk_polymarket_api::{
-    ApiError, Credentials, Endpoints, Exchange, Http, HttpConfig, L2Auth, LimitsConfig, OrderArgs,
-    RateLimits, Secret, ServerClock,
+    ApiError, ByteStream, Connect, Connecting, Credentials, Endpoints, Exchange, Http, HttpConfig,
+    L2Auth, LimitsConfig, OrderArgs, RateLimits, Secret, ServerClock,
 };
 
 /// Runs a test body on one thread; a hang ends it.
@@ -20,6 +20,47 @@ pub fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(120), test).await.expect("the test hangs");
     });
+}
+
+/// Runs a test body in a paused runtime without sockets or files: time moves only when every task waits, to the
+/// next timer. A hang ends it after ten virtual hours.
+pub fn simulated<T>(test: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let limit = Duration::from_secs(36_000);
+    runtime.unwrap().block_on(async { tokio::time::timeout(limit, test).await.expect("it hangs") })
+}
+
+/// Connections to an exchange within the process.
+pub struct Pipes {
+    pub exchange: Arc<Running>,
+    pub seed: u64,
+}
+
+impl Connect for Pipes {
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        let pipe = self.exchange.connect(host, port);
+        Box::pin(async { pipe.map(|pipe| Box::new(pipe) as Box<dyn ByteStream>) })
+    }
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+}
+
+fn endpoints(exchange: &Running) -> Endpoints {
+    let urls = exchange.urls().clone();
+    Endpoints {
+        clob: urls.clob,
+        gamma: urls.gamma,
+        data: urls.data,
+        ws_market: urls.market_socket,
+        ws_user: urls.user_socket,
+        polybolt: urls.polybolt,
+        rtds: urls.rtds,
+        relayer: urls.relayer,
+        geoblock: urls.geoblock,
+        rpc: Vec::new(),
+    }
 }
 
 /// The exchange, and everything a client needs for it.
@@ -44,22 +85,26 @@ impl World {
 
     pub async fn with(setup: Setup, config: HttpConfig) -> World {
         let exchange = Arc::new(LocalExchange::start(setup).await.unwrap());
-        let urls = exchange.urls().clone();
-        let endpoints = Endpoints {
-            clob: urls.clob,
-            gamma: urls.gamma,
-            data: urls.data,
-            ws_market: urls.market_socket,
-            ws_user: urls.user_socket,
-            polybolt: urls.polybolt,
-            rtds: urls.rtds,
-            relayer: urls.relayer,
-            geoblock: urls.geoblock,
-            rpc: Vec::new(),
-        };
+        let endpoints = endpoints(&exchange);
         let http = Http::new(config, &endpoints).unwrap();
         let time = exchange.clone();
         let clock = ServerClock::over(move || time.now());
+        World::of(exchange, endpoints, http, clock)
+    }
+
+    /// Both ends over pipes, on the runtime's clock: for a paused runtime ([`simulated`]).
+    pub fn in_memory(setup: Setup, config: HttpConfig) -> World {
+        let setup = Setup { clock: Clock::Runtime(TEST_START), ..setup };
+        let seed = setup.seed;
+        let clock = ServerClock::runtime(TEST_START);
+        let exchange = Arc::new(LocalExchange::in_memory(&setup).unwrap());
+        let endpoints = endpoints(&exchange);
+        let pipes = Arc::new(Pipes { exchange: exchange.clone(), seed });
+        let http = Http::with_connector(config, &endpoints, pipes).unwrap();
+        World::of(exchange, endpoints, http, clock)
+    }
+
+    fn of(exchange: Arc<Running>, endpoints: Endpoints, http: Http, clock: ServerClock) -> World {
         let limits = Arc::new(RateLimits::new(LimitsConfig::default(), clock.clone()).unwrap());
         let clob = Clob::new(http.clone(), &endpoints.clob, limits.clone(), clock.clone());
         let universe = exchange.venue(|venue| venue.universe().clone());
