@@ -197,6 +197,8 @@ pub enum RejectReason {
     Restricted,
     /// 429 or `Rate limit exceeded for tokenId`
     RateLimited,
+    /// A simulated exchange has no data of the book at the moment: no refusal that a venue would give.
+    NotReady,
     /// Any other error text, verbatim.
     Other(String),
 }
@@ -219,6 +221,7 @@ impl RejectReason {
             RejectReason::UnknownToken => "unknown_token",
             RejectReason::Restricted => "restricted",
             RejectReason::RateLimited => "rate_limited",
+            RejectReason::NotReady => "not_ready",
             RejectReason::Other(_) => "other",
         }
     }

@@ -93,8 +93,8 @@ impl Sim {
         let (taker_delay, assumed) =
             taker_delay(&slot.market, self.now, matching.assume_taker_delay);
         if self.is_void(key) {
-            let text = "the book is invalidated: nothing is known until data of it comes";
-            return Err(RejectReason::Other(text.to_owned()));
+            // Nothing is known until data of it comes.
+            return Err(RejectReason::NotReady);
         }
         let order = self.draft(place, &admitted);
         if self.crosses_own(&order) {

@@ -525,11 +525,14 @@ pub(crate) fn update_name(event: &OrderUpdate) -> &'static str {
     }
 }
 
-/// A rejection because the market moved, not because the order was wrong.
+/// A rejection because the market moved or its data were lost, not because the order was wrong.
 pub fn is_ordinary(reason: &RejectReason) -> bool {
     matches!(
         reason,
-        RejectReason::FokKilled | RejectReason::FakKilled | RejectReason::PostOnlyWouldCross
+        RejectReason::FokKilled
+            | RejectReason::FakKilled
+            | RejectReason::PostOnlyWouldCross
+            | RejectReason::NotReady
     )
 }
 
