@@ -116,7 +116,7 @@ impl Shard {
         loop {
             tokio::select! {
                 // Orders and timers come round between any two messages.
-
+                biased;
                 order = self.orders.recv() => {
                     let Some(order) = order else { return End::Stopped };
                     if let Some(frame) = self.order(order)
