@@ -418,7 +418,7 @@ fn an_interruption_refills_nothing() {
             > 1ms #1 filled 10
             2ms interrupt
             3ms spend #2 yes 4.20 at 0.42 fok
-            > 3ms #2 refused: other
+            > 3ms #2 refused: not_ready
             4ms snap yes 0.40x100 / 0.42x10
             5ms spend #3 yes 4.20 at 0.42 fok
             > 5ms #3 refused: fok_killed

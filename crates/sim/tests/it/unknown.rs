@@ -143,15 +143,15 @@ fn nothing_rests_or_matches_in_an_invalidated_book() {
         expect![[r#"
             0ms list
             0ms buy #1 yes 10 at 0.40 gtc
-            > 0ms #1 refused: other
+            > 0ms #1 refused: not_ready
             10ms snap yes 0.40x10 / 0.50x10
             20ms buy #2 yes 10 at 0.42 gtc
             > 20ms #2 Live
             100ms interrupt
             110ms buy #3 yes 10 at 0.55 gtc post
-            > 110ms #3 refused: other
+            > 110ms #3 refused: not_ready
             120ms spend #4 yes 5 at 0.55 fak
-            > 120ms #4 refused: other
+            > 120ms #4 refused: not_ready
             A print fills nothing: what stands where is not known.
             200ms print yes sell 0.41 10
             300ms snap yes 0.40x10 / 0.50x10
