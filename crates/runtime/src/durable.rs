@@ -299,13 +299,19 @@ impl Journaling {
             return Ok(());
         }
         self.next_soft = now + SOFT_EVERY;
-        let entries = soft_entries(&engine.soft())?;
-        let changes = entries
-            .iter()
-            .map(|(key, value)| Change { table: SOFT, key, value: Some(value) })
-            .collect();
-        let delta = Delta { cause: self.cause, commands: self.commands.hash_so_far(), changes };
-        self.handle.append(&Payload::Delta(&delta), Class::Soft)?;
+        for (key, value) in soft_entries(&engine.soft())? {
+            let change = Change { table: SOFT, key: &key, value: Some(&value) };
+            let commands = self.commands.hash_so_far();
+            let delta = Delta { cause: self.cause, commands, changes: vec![change] };
+            match self.handle.append(&Payload::Delta(&delta), Class::Soft) {
+                // A restart does without: it may be missing, and nothing else may suffer for it.
+                Err(error @ AppendError::TooLarge { .. }) => {
+                    tracing::warn!(%error, "soft memory of a strategy is not kept");
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
         Ok(())
     }
 
