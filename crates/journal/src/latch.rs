@@ -140,6 +140,13 @@ impl LatchFile {
     /// # Errors
     /// Texts that are too long, or those of the disk.
     pub fn write(&mut self, disk: &dyn Disk, state: &LatchState) -> Result<(), LatchError> {
+        // `desk kill` writes beside the process: the newest sector is that of the file, not the one remembered.
+        // A file that cannot be read is written all the same.
+        if let Ok((found, kill)) = LatchFile::read(disk)
+            && kill != Kill::Missing
+        {
+            self.counters = found.counters;
+        }
         let older = usize::from(self.counters[1] < self.counters[0]);
         let counter = self.counters[0].max(self.counters[1]).saturating_add(1);
         let bytes = sector(counter, state)?;

@@ -2,14 +2,25 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// When a record counts as durable for whoever sends because of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Durable {
     /// When `write` returned: survives panic, kill -9 and the out-of-memory killer.
     #[default]
     Process,
     /// When the `fdatasync` that covers it returned: survives the loss of power.
     Power,
+}
+
+impl Durable {
+    /// The weaker promise is what a line of runs without a word means.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Durable::Process
+    }
 }
 
 /// Bounds and intervals.
@@ -75,6 +86,9 @@ impl Default for Options {
     }
 }
 
+/// Runs that are remembered.
+pub(crate) const RUNS_KEPT: usize = 10;
+
 /// Largest record in bytes, head and padding included; half a segment where that is less.
 const RECORD_MOST: u64 = 16 << 20;
 
@@ -106,6 +120,12 @@ impl Options {
             ("reserve_bytes", self.reserve_bytes, self.reserve_bytes >= least, "at least 4096"),
             ("reserve_bytes", self.reserve_bytes, self.reserve_bytes <= 1 << 30, "at most 1 GiB"),
             ("spares", self.spares as u64, self.spares >= 2, "at least 2"),
+            (
+                "crash_loop_starts",
+                self.crash_loop_starts as u64,
+                (1..=RUNS_KEPT).contains(&self.crash_loop_starts),
+                "1 to 10: so many runs are remembered",
+            ),
             (
                 "buffer_bytes",
                 self.buffer_bytes as u64,

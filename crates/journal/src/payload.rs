@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Kind, Seq, u32_at, u64_at};
+use crate::options::Durable;
 
 /// One entry that changed. Shorter than 4 GiB each; a table's name has at most 255 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +208,12 @@ pub struct RunLine {
     pub at_ms: i64,
     /// How the run before it had ended.
     pub after: Ended,
+    /// It began with a lost tail. Holds for later runs too, until one of them ends by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_tail: bool,
+    /// When its records counted as durable; of older programs, the weaker promise.
+    #[serde(default, skip_serializing_if = "Durable::is_default")]
+    pub durable: Durable,
 }
 
 /// Payload of a `run` record.

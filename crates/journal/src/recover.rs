@@ -11,7 +11,7 @@ use crate::keeper::{Begin, Keeper};
 use crate::latch::{Kill, LATCH_VERSION, Latch, LatchError, LatchFile, LatchState};
 use crate::map::{Entry, Map};
 use crate::names;
-use crate::options::{BadOption, Durable, Options};
+use crate::options::{BadOption, Durable, Options, RUNS_KEPT};
 use crate::payload::{
     Change, CutFact, Delta, Ended, Mark, RunFacts, RunLine, RunRecord, encode_json,
 };
@@ -175,18 +175,30 @@ fn report(
     latch: LatchFile,
     kill: Kill,
 ) -> Recovered {
+    let unclean = matches!(found.ended, Ended::Unclean | Ended::Rebuilt);
+    let boot_changed = found.facts.as_ref().is_some_and(|was| was.boot != facts.boot);
+    // What power can take depends on how the run that ended wrote, not on how this one will.
+    let last = found.runs.last();
+    let weak = last.is_none_or(|line| line.durable == Durable::Process);
+    let power = boot_changed && unclean && weak;
+    // A start that died after it noticed has not dealt with it.
+    let before = unclean && last.is_some_and(|line| line.lost_tail);
+    let cut = found.hole.is_some();
+    let lost_tail = power || cut || before || found.ended == Ended::Rebuilt;
     let mut runs = found.runs.clone();
-    runs.push(RunLine { run, at_ms: facts.at_ms, after: found.ended });
+    runs.push(RunLine {
+        run,
+        at_ms: facts.at_ms,
+        after: found.ended,
+        lost_tail,
+        durable: options.durable,
+    });
     let runs = runs.split_off(runs.len().saturating_sub(RUNS_KEPT));
     let since = facts.at_ms.saturating_sub(options.crash_loop_ms);
     let unclean = |line: &&RunLine| {
         matches!(line.after, Ended::Unclean | Ended::Rebuilt) && line.at_ms > since
     };
     let crash_loop = runs.iter().filter(unclean).count() >= options.crash_loop_starts;
-    let boot_changed = found.facts.as_ref().is_some_and(|was| was.boot != facts.boot);
-    let unclean = matches!(found.ended, Ended::Unclean | Ended::Rebuilt);
-    let power = boot_changed && unclean && options.durable == Durable::Process;
-    let cut = found.hole.is_some();
     Recovered {
         run,
         ended: found.ended,
@@ -197,7 +209,7 @@ fn report(
         to_ask: Vec::new(),
         cut,
         boot_changed,
-        lost_tail: power || cut || found.ended == Ended::Rebuilt,
+        lost_tail,
         crash_loop,
         kill,
         latch,
@@ -205,8 +217,6 @@ fn report(
         notes: found.notes.clone(),
     }
 }
-
-const RUNS_KEPT: usize = 10;
 
 /// Executes an operation.
 fn act(disk: &dyn Disk, doing: &'static str, op: &Op) -> Result<(), RecoverError> {

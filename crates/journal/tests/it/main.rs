@@ -1,5 +1,6 @@
 //! Tests of the journal.
 
+mod adversarial;
 mod damage;
 mod faults;
 mod files;
