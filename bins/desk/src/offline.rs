@@ -34,7 +34,10 @@ pub fn read(data: &Path) -> anyhow::Result<Option<(Glance, Option<i64>)>> {
         program: facts.map(|facts| facts.program.clone()).unwrap_or_default(),
         config_sha256: facts.map(|facts| facts.config.clone()).unwrap_or_default(),
     };
-    let glance = look(&engine, &identity, at, FeedGlance::default(), Vec::new());
+    let mut glance = look(&engine, &identity, at, FeedGlance::default(), Vec::new());
+    // Marks need books: without them holdings count at cost, and the day's result is not known.
+    glance.money.equity = engine.manager().ledger().book_value();
+    glance.money.day = polydesk_domain::Usdc::ZERO;
     let age = state.latest_ms.map(|latest| now_ms().saturating_sub(latest));
     Ok(Some((glance, age)))
 }

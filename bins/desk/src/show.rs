@@ -47,9 +47,14 @@ fn source(found: &Found) -> String {
     match found {
         Found::Live(_) => String::new(),
         Found::Journal(_, Some(age)) => {
-            format!("no process runs: this is the journal, {} s old\n", age / 1_000)
+            format!(
+                "no process runs: this is the journal, {} s old; holdings at cost\n",
+                age / 1_000
+            )
         }
-        Found::Journal(_, None) => "no process runs: this is the journal\n".to_owned(),
+        Found::Journal(_, None) => {
+            "no process runs: this is the journal; holdings at cost\n".to_owned()
+        }
     }
 }
 
