@@ -217,6 +217,7 @@ fn starts_that_die_one_after_another_use_up_run_numbers_and_nothing_else() {
         run.put("wire", "0xhash", "sent");
         run.sync();
         run.found.latch.write(&disk, &killed("before")).unwrap();
+        run.found.latch.sync(&disk).unwrap();
         let (live, rows) = (run.entries(), logged(&disk));
         let mut disk = disk.after_kill();
         let mut last = 1;
