@@ -1,20 +1,21 @@
 //! Checksums over the bytes of a tape's files: what a reader checks while it reads.
 //!
 //! The content hash names what a tape holds, whatever its encoding; computing it takes longer than decoding the
-//! rows. The files' bytes are a tenth as many. Tapes without checksums are checked by their content hash.
+//! rows. The files' bytes are a tenth as many, and BLAKE3 takes them in at several times the speed of SHA-256, which
+//! was a tenth of the time of bare reading. Tapes without checksums are checked by their content hash.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
+use blake3::Hasher;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::TapeError;
 
-/// The form that is written: SHA-256 over the bytes of each file, and a seal.
-pub const FILES_V1: &str = "files-sha256-v1";
+/// The form that is written: BLAKE3 over the bytes of each file, and a seal.
+pub const FILES_V1: &str = "files-blake3-v1";
 
 /// What the bytes of a tape's files hash to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +23,9 @@ pub const FILES_V1: &str = "files-sha256-v1";
 pub struct Checksums {
     /// How they are computed: [`FILES_V1`]. A tape with another form is refused.
     pub form: String,
-    /// SHA-256 of each file's bytes in lower-case hex, by its path in the manifest.
+    /// BLAKE3 of each file's bytes in lower-case hex, by its path in the manifest.
     pub files: BTreeMap<String, String>,
-    /// SHA-256 over form, content hash, count of rows, and every path with its checksum, a line each: ties
+    /// BLAKE3 over form, content hash, count of rows, and every path with its checksum, a line each: ties
     /// them to the content hash.
     pub seal: String,
 }
@@ -64,35 +65,30 @@ impl Checksums {
     }
 
     fn sealed(&self, content_sha256: &str, rows: u64) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{}\n{content_sha256}\n{rows}\n", self.form));
+        let mut hash = Hasher::new();
+        hash.update(format!("{}\n{content_sha256}\n{rows}\n", self.form).as_bytes());
         for (path, checksum) in &self.files {
-            hash.update(format!("{path} {checksum}\n"));
+            hash.update(format!("{path} {checksum}\n").as_bytes());
         }
-        hex(hash)
+        hash.finalize().to_hex().to_string()
     }
-}
-
-/// A finished hash in lower-case hexadecimal digits.
-pub(crate) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file that hashes what is written to it.
 pub(crate) struct HashedFile {
     file: File,
-    hash: Sha256,
+    hash: Hasher,
 }
 
 impl HashedFile {
     /// A new file, written from its beginning.
     pub fn new(file: File) -> HashedFile {
-        HashedFile { file, hash: Sha256::new() }
+        HashedFile { file, hash: Hasher::new() }
     }
 
     /// The checksum of all that was written.
     pub fn checksum(self) -> String {
-        hex(self.hash)
+        self.hash.finalize().to_hex().to_string()
     }
 }
 
@@ -109,7 +105,7 @@ impl Write for HashedFile {
 
 /// The checksum of a file that is read once from front to back, in the parts that the reader needs.
 pub(crate) struct ReadCheck {
-    hash: Sha256,
+    hash: Hasher,
     /// Bytes hashed so far.
     at: u64,
     expected: String,
@@ -118,7 +114,7 @@ pub(crate) struct ReadCheck {
 impl ReadCheck {
     /// Expects this checksum at the end.
     pub fn new(expected: String) -> ReadCheck {
-        ReadCheck { hash: Sha256::new(), at: 0, expected }
+        ReadCheck { hash: Hasher::new(), at: 0, expected }
     }
 
     /// Takes in bytes that were read from `start`, and before them what lies between.
@@ -141,7 +137,7 @@ impl ReadCheck {
     /// The file cannot be read.
     pub fn differs(mut self, file: &mut File) -> io::Result<Option<(String, String)>> {
         self.skip_to(file, u64::MAX)?;
-        let found = hex(self.hash);
+        let found = self.hash.finalize().to_hex().to_string();
         Ok((found != self.expected).then_some((found, self.expected)))
     }
 
@@ -152,7 +148,7 @@ impl ReadCheck {
         }
         file.seek(SeekFrom::Start(self.at))?;
         let mut rest = file.take(end - self.at);
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; 64 * 1024];
         loop {
             match rest.read(&mut buffer) {
                 Ok(0) => return Ok(()),

@@ -12,7 +12,6 @@ use parquet::data_type::ByteArray;
 use polydesk_domain::ConditionId;
 use sha2::{Digest, Sha256};
 
-use crate::checksum::hex;
 use crate::columns::PartReader;
 use crate::manifest::MANIFEST_FILE;
 use crate::row::TapeRow;
@@ -153,7 +152,7 @@ impl RowHash {
     /// In hexadecimal digits.
     pub fn finish(mut self) -> String {
         self.hash.update(&self.buffer);
-        hex(self.hash)
+        self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

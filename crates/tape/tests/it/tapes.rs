@@ -222,7 +222,7 @@ fn checksums_that_are_not_of_the_tape_are_refused_before_its_first_row() {
     let changes: [(Change, &str); 6] = [
         (
             Box::new(set("form", "blake9")),
-            "form is \"blake9\", this program knows \"files-sha256-v1\"",
+            "form is \"blake9\", this program knows \"files-blake3-v1\"",
         ),
         (Box::new(set("seal", "00")), "not of this content hash"),
         (Box::new(|manifest| manifest["content_sha256"] = "00".into()), "not of this content hash"),
