@@ -320,6 +320,9 @@ impl Paper<'_> {
 
     /// Market data: every row to the exchange, then what counts of them to the engine.
     fn rows(&mut self, items: &mut Vec<FeedItem>) -> Result<(), PaperError> {
+        // The first books of a connection say that it is up: what is decided on them must not meet a link that is down.
+        let now = self.now();
+        self.check_link(now)?;
         let mut proven = Vec::new();
         for item in items.drain(..) {
             match item {

@@ -2,4 +2,5 @@
 
 mod feed;
 mod life;
+mod parity;
 mod world;
