@@ -330,6 +330,39 @@ fn a_damaged_compaction_gives_way_to_an_older_one_and_the_records_since_then() {
     assert_eq!(start(&disk).unwrap().found.entries[0].value, b"round 2");
 }
 
+#[test]
+fn a_mark_of_dropped_rows_explains_no_other_gap() {
+    let disk = MemDisk::new();
+    let large = Options { segment_bytes: 128 << 10, ..options() };
+    let mut run = Run::begin(&disk, &large, &facts(NOON)).unwrap();
+    while !run.journal.status().dropping {
+        run.append(&Payload::Input(&[b'f'; 400]));
+        run.journal.append(&Payload::Input(&[b'm'; 400]), Class::Market).unwrap();
+    }
+    run.append(&Payload::Input(b"behind the dropped row"));
+    run.now += options().flush_every;
+    write_only(&mut run);
+    let disk = disk.after_kill();
+    let (mut at, mut before, mut last) = (32, 0..0, None);
+    read_records(&disk, Seq(1), |record| {
+        let next = at + record.frame.whole.len();
+        if record.frame.kind == polydesk_journal::Kind::Mark {
+            last = Some((before.clone(), record.frame.seq));
+        }
+        (before, at) = (at..next, next);
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    let (before, mark) = last.unwrap();
+    // The record before the mark is taken out; the mark follows the one before that.
+    disk.damage(FIRST, |bytes| drop(bytes.drain(before.clone())));
+    disk.damage(FIRST, |bytes| bytes.resize(128 << 10, 0));
+    let found = Run::begin(&disk, &large, &facts(NOON)).unwrap().found;
+    assert!(found.cut);
+    // The record and one dropped row are between them.
+    assert_eq!(found.last, Seq(mark.0 - 3));
+}
+
 /// Every checksum is right: only the hash says that these entries are not those of this compaction.
 #[test]
 fn a_compaction_with_the_entries_of_another_one_is_not_used() {

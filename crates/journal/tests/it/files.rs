@@ -87,11 +87,13 @@ fn files_and_folders_are_private_and_a_run_comes_back() {
 
 #[test]
 fn a_folder_that_others_may_read_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let error = FileDisk::open(folder.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Mode { mode: 0o755, .. }), "{error}");
-    assert!(error.to_string().contains("chmod 700"), "{error}");
+    for bits in [0o755, 0o740, 0o720, 0o710, 0o704, 0o702, 0o701] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(bits)).unwrap();
+        let error = FileDisk::open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Mode { mode, .. } if mode == bits), "{error}");
+        assert!(error.to_string().contains("chmod 700"), "{error}");
+    }
 }
 
 #[test]

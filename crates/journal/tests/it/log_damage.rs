@@ -163,6 +163,35 @@ fn several_damaged_places_of_several_months_are_filled_at_once() {
     log.goes_on(run);
 }
 
+#[test]
+fn a_month_that_lost_rows_within_and_at_its_end_is_whole_afterwards() {
+    let log = log(false);
+    let disk = log.disk.after_kill();
+    disk.damage(OPEN, |bytes| {
+        bytes[log.starts[1]..log.starts[3]].fill(8);
+        bytes.extend_from_slice(&[8; 100]);
+    });
+    let run = log.rebuild(&disk);
+    assert_eq!(bodies(&disk), log.without(1..3));
+    assert_eq!(disk.read(OPEN).unwrap().len(), log.starts[FIRST] - (log.starts[3] - log.starts[1]));
+    log.goes_on(run);
+}
+
+/// Names may reach the disk in any order until their folder is synced.
+#[test]
+fn a_month_that_is_written_again_has_its_name_before_the_compressed_file_goes() {
+    let log = log(true);
+    let disk = log.disk.after_kill();
+    disk.damage(PACKED, |bytes| bytes.fill(1));
+    log.start(&disk).unwrap();
+    let ops = disk.log();
+    let at = |op: &str| ops.iter().position(|done| done == op).unwrap();
+    let named = at("rename records/2026-11.log.tmp to records/2026-11.log");
+    let gone = at(&format!("rename {PACKED} to cut-2-2026-11.log.zst"));
+    let synced = ops[named..gone].iter().any(|op| op == "sync folder \"records\"");
+    assert!(synced, "{:?}", &ops[named..=gone]);
+}
+
 /// The start that repairs is killed before each of its operations, without and with a loss of power after it.
 #[test]
 fn a_repair_that_is_killed_at_any_operation_is_done_by_the_next_start() {
