@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use polydesk_journal::{
-    Damage, Disk, Ended, Fault, Lane, MemDisk, Note, Options, RecoverError, read_log, read_records,
+    Damage, Disk, Draw, Ended, Fault, Lane, MemDisk, Note, Options, RecoverError, read_log,
+    read_records,
 };
 
-use crate::harness::{NOON, Run, facts, options};
+use crate::harness::{NOON, Run, cases, facts, options};
 
 const DAY: i64 = 86_400_000;
 const OPEN: &str = "records/2026-12.log";
@@ -379,6 +380,71 @@ fn rows_behind_a_hole_of_the_segments_do_not_come_into_the_log() {
         assert!(run.found.cut, "byte {at}");
         assert_eq!(bodies(&disk), ["row 0", "row 1", "row 2"], "byte {at}");
     }
+}
+
+/// Whatever happened before and wherever the log is damaged: no synced row goes without a word, none comes twice, and
+/// the order stays.
+#[test]
+fn no_row_of_a_damaged_log_goes_without_a_word() {
+    let (mut filled, mut refused) = (0, 0);
+    for seed in 0..cases(150) {
+        let mut draw = Draw(seed);
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        let mut at = NOON;
+        let mut rows = Vec::new();
+        for number in 0..30 + draw.below(40) {
+            at += draw.below(DAY as u64 * 2) as i64;
+            let body = format!("row {number}{}", "-".repeat(draw.below(50) as usize));
+            rows.push((run.row(number as u32, at, &body), body));
+            run.put("orders", "1", &"x".repeat(draw.below(900) as usize));
+            run.pass(Duration::from_millis(draw.below(4_000)));
+            if draw.hits(50) {
+                run.journal.compact();
+            }
+        }
+        let synced = run.journal.synced();
+        let disk = match seed % 3 {
+            0 => disk.after_kill(),
+            1 => disk.after_power_loss(seed, 0),
+            _ => disk.after_power_loss(seed, 128),
+        };
+        let sure = rows.iter().take_while(|(seq, _)| *seq <= synced).count();
+        let all: Vec<String> = rows.into_iter().map(|(_, body)| body).collect();
+        let months: Vec<String> =
+            disk.list("records").unwrap().into_iter().map(|(name, _)| name).collect();
+        for _ in 0..=draw.below(3) {
+            // The two newest files: older ones are read by readers only.
+            let newest = months.len() - 1 - draw.below(2.min(months.len() as u64)) as usize;
+            disk.damage(&format!("records/{}", months[newest]), |bytes| {
+                let from = draw.below(bytes.len() as u64) as usize;
+                let to = (from + 1 + draw.below(120) as usize).min(bytes.len());
+                bytes[from..to].fill(0xff);
+            });
+        }
+        let run = match Run::begin(&disk, &options(), &facts(NOON)) {
+            Ok(run) => {
+                filled += 1;
+                let found = bodies(&disk);
+                assert!(found.len() >= sure && found[..] == all[..found.len()], "seed {seed}");
+                run
+            }
+            Err(RecoverError::Damage(Damage::Rows { .. })) => {
+                refused += 1;
+                let run = Run::begin(&disk, &rebuilding(&options()), &facts(NOON)).unwrap();
+                let lost = |note: &Note| matches!(note, Note::LogDamage { lost: true, .. });
+                assert!(run.found.notes.iter().any(lost), "seed {seed}: {:?}", run.found.notes);
+                let mut rest = all.iter();
+                assert!(bodies(&disk).iter().all(|row| rest.any(|of| of == row)), "seed {seed}");
+                run
+            }
+            Err(error) => panic!("seed {seed}: {error}"),
+        };
+        let before = bodies(&run.disk);
+        let again = Run::start(&run.disk.after_kill());
+        assert_eq!((again.found.notes, bodies(&again.disk)), (Vec::new(), before), "seed {seed}");
+    }
+    assert!(filled > 0 && (refused > 0 || cases(150) < 150), "{filled} {refused}");
 }
 
 // --- readers ---
