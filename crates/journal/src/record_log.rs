@@ -120,8 +120,10 @@ impl RecordLog {
                 continue;
             }
             let mut found = DamagedMonth { month, packed: true, ..DamagedMonth::default() };
-            match unpack(&disk.read(&month.packed())?) {
+            match disk.read(&month.packed()).and_then(|packed| unpack(&packed)) {
                 Ok(bytes) => found.bytes = bytes,
+                // Another process has just moved it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
                 Err(error) => found.unreadable = Some(error.to_string()),
             }
             let rows = scan(&found.bytes, Seq::ZERO);

@@ -1,11 +1,11 @@
 //! Damage of the record log: what the segments have comes back, the rest is refused or named, and nothing is thrown away.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use polydesk_journal::{
-    Damage, Disk, Draw, Ended, Fault, Lane, MemDisk, Note, Options, RecoverError, read_log,
-    read_records,
+    Damage, Disk, Draw, Ended, Fault, Lane, MemDisk, Note, Options, RecoverError, Space, read_log,
+    read_records, recover,
 };
 
 use crate::harness::{NOON, Run, cases, facts, options};
@@ -288,6 +288,58 @@ fn a_newest_compressed_month_that_cannot_be_used_is_filled_or_kept_aside_and_nam
             log.goes_on(run);
         }
     }
+}
+
+/// A disk with a bad block in the compressed month: it can be renamed and not read.
+struct BadBlock(MemDisk);
+
+impl Disk for BadBlock {
+    fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>> {
+        self.0.list(folder)
+    }
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        if name == PACKED {
+            return Err(io::Error::other("a bad block"));
+        }
+        self.0.read(name)
+    }
+    fn create(&self, name: &str, len: u64) -> io::Result<()> {
+        self.0.create(name, len)
+    }
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(name, offset, bytes)
+    }
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.0.sync(name)
+    }
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        self.0.truncate(name, len)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        self.0.sync_folder(folder)
+    }
+    fn space(&self) -> io::Result<Space> {
+        self.0.space()
+    }
+}
+
+#[test]
+fn a_compressed_month_that_the_disk_cannot_read_is_kept_aside_with_rebuild() {
+    let log = log(false);
+    let disk = BadBlock(log.disk.after_kill());
+    let error = recover(&disk, &log.options, &facts(NOON)).err().unwrap().to_string();
+    assert!(error.contains("a bad block") && error.contains("--rebuild"), "{error}");
+    let (_, found) = recover(&disk, &rebuilding(&log.options), &facts(NOON)).unwrap();
+    let notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
+    assert!(notes.iter().any(|note| note.contains(PACKED)), "{notes:?}");
+    assert_eq!(kept(&disk.0), ["cut-2-2026-11.log.zst"]);
+    assert_eq!(bodies(&disk.0), log.rows[FIRST..]);
 }
 
 #[test]
