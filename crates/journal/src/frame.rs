@@ -203,6 +203,13 @@ pub(crate) fn plausible(bytes: &[u8], offset: usize, least: Seq) -> bool {
     u64_at(head, 8) >= least.0 && u16_at(head, 18) != 0 && HEAD + len <= rest.len()
 }
 
+/// The payload of what claims to be a record of this kind; its checksum is not looked at.
+pub(crate) fn payload(bytes: &[u8], offset: usize, kind: Kind) -> Option<&[u8]> {
+    let rest = bytes.get(offset..)?;
+    let claims = rest.len() >= HEAD && u16_at(rest, 16) == kind.code();
+    claims.then(|| rest.get(HEAD..HEAD + u32_at(rest, 0) as usize)).flatten()
+}
+
 /// Checksum over the run's number and everything of the record except the checksum itself.
 fn checksum(whole: &[u8], run: u32) -> u32 {
     let (length, rest) = whole.split_at(4.min(whole.len()));

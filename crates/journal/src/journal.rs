@@ -9,7 +9,7 @@ use crate::frame::Seq;
 use crate::keeper::Keeper;
 use crate::map::Map;
 use crate::payload::Payload;
-use crate::record_log::Cursor;
+use crate::rows::Cursor;
 use crate::status::{Alert, AppendError, Failure, Status};
 use crate::writer::Writer;
 

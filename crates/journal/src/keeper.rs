@@ -13,7 +13,8 @@ use crate::map::Map;
 use crate::names;
 use crate::options::Options;
 use crate::payload::{Compacted, CompactionEnd, Delta, Mark, RunFacts, RunLine};
-use crate::record_log::{Cursor, RecordLog};
+use crate::record_log::RecordLog;
+use crate::rows::Cursor;
 use crate::status::Alert;
 use crate::writer::Fed;
 
@@ -349,6 +350,16 @@ impl Keeper {
             self.compacting = None;
             self.changed = true;
             self.compact_now = true;
+        }
+        // What is there of it takes room that the segments need.
+        let temporary = match work {
+            Work::Compacting => Some(names::COMPACTION_TEMPORARY.to_owned()),
+            Work::Compressing => self.log.compressing(),
+            _ => None,
+        };
+        if let Some(name) = temporary {
+            let ops = VecDeque::from([Op::Remove { name }]);
+            self.script = Some(Script { work: Work::Removing, ops, gate: Seq::ZERO, under: None });
         }
         let file = file_of(op);
         self.alerts.push(Alert::Housekeeping {

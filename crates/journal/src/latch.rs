@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 
 use crate::disk::{Disk, Op};
-use crate::frame::{u32_at, u64_at};
+use crate::frame::{u32_at, u64_at, zeros};
 use crate::names::LATCH;
 
 const SECTOR: usize = 512;
@@ -49,7 +49,8 @@ pub enum Kill {
     Clear,
     /// Killed by somebody.
     Killed(LatchState),
-    /// Neither sector can be read, or a newer program wrote it.
+    /// Neither sector can be read, a newer program wrote it, or one sector is damaged and the other says clear: the
+    /// damaged one may have been the newer.
     Unreadable(String),
     /// The file is missing beside a journal.
     Missing,
@@ -102,16 +103,28 @@ impl LatchFile {
             }
             Err(error) => return Err(error),
         };
-        let sectors = [0, 1].map(|number| {
-            read_sector(bytes.get(number * SECTOR..).unwrap_or_default()).unwrap_or((0, b""))
-        });
+        let whole = [0, 1].map(|number| bytes.get(number * SECTOR..).unwrap_or_default());
+        let sectors = whole.map(|sector| read_sector(sector).unwrap_or((0, b"")));
         let counters = sectors.map(|(counter, _)| counter);
         let newest = usize::from(counters[1] > counters[0]);
-        let (counter, json) = sectors[newest];
+        let ((counter, json), other) = (sectors[newest], whole[1 - newest]);
         let kill = if counter == 0 {
             Kill::Unreadable("both sectors are damaged".to_owned())
         } else {
             judge(json)
+        };
+        let kill = match kill {
+            // A sector that was never written is zeros. Anything else may have been a newer kill.
+            Kill::Clear if counters[1 - newest] == 0 && !is_unwritten(other) => {
+                Kill::Unreadable(format!(
+                    "sector {} of 2 of the file {LATCH} is damaged and may have held a kill that is newer than the \
+                     clear state in sector {}; look at both with `od -c {LATCH}` and at the open orders of the venue, \
+                     then write the latch again to clear it",
+                    2 - newest,
+                    newest + 1
+                ))
+            }
+            kill => kill,
         };
         Ok((LatchFile { counters }, kill))
     }
@@ -204,6 +217,10 @@ fn sector(counter: u64, state: &LatchState) -> Result<Vec<u8>, LatchError> {
 fn checksum(sector: &[u8]) -> u32 {
     let crc = crc32c::crc32c(sector.get(..8).unwrap_or_default());
     crc32c::crc32c_append(crc, sector.get(12..).unwrap_or_default())
+}
+
+fn is_unwritten(sector: &[u8]) -> bool {
+    sector.get(..SECTOR).is_some_and(zeros)
 }
 
 fn read_sector(bytes: &[u8]) -> Option<(u64, &[u8])> {

@@ -54,6 +54,7 @@ mod frame;
 mod journal;
 mod keeper;
 mod latch;
+mod log_repair;
 mod map;
 mod mem_disk;
 mod names;
@@ -62,6 +63,7 @@ mod payload;
 mod reader;
 mod record_log;
 mod recover;
+mod rows;
 mod status;
 mod survey;
 mod threads;
@@ -83,8 +85,8 @@ pub use payload::{
     RunFacts, RunLine, RunRecord, StopFacts, decode_mark, decode_run, decode_stop,
 };
 pub use reader::{LogRow, LogRows, ReadEnd, ReadRecord, read_log, read_records};
-pub use record_log::Cursor;
 pub use recover::{ASK_TABLE, Ask, Offline, RecoverError, Recovered, read_state, recover};
+pub use rows::Cursor;
 pub use status::{Alert, AppendError, Failure, Room, Status};
 pub use survey::{Damage, Note};
 pub use threads::{Clock, Handle, Threads, WaitError};

@@ -297,7 +297,8 @@ impl Disk for MemDisk {
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
         let mut files = self.lock();
         files.begin(format!("truncate {name} to {len}"))?;
-        files.node(name)?.live.truncate(len as usize);
+        // As a file system does: a length beyond the end adds zeros.
+        files.node(name)?.live.resize(len as usize, 0);
         Ok(())
     }
 

@@ -35,6 +35,16 @@ pub(crate) fn cut(run: u32, first: Seq) -> String {
     format!("cut-{run}-{:020}.bin", first.0)
 }
 
+/// Where damaged bytes of a month of the record log are kept.
+pub(crate) fn cut_rows(run: u32, month: Month, offset: usize) -> String {
+    format!("cut-{run}-{}-{offset}.bin", month.name())
+}
+
+/// Where a month's compressed file is kept that cannot be used.
+pub(crate) fn cut_packed(run: u32, month: Month) -> String {
+    format!("cut-{run}-{}{PACKED}", month.name())
+}
+
 pub(crate) fn read_segment(name: &str) -> Option<Seq> {
     number(name, SEGMENT)
 }
@@ -50,7 +60,7 @@ fn number(name: &str, ending: &str) -> Option<Seq> {
 }
 
 /// A month of the calendar, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Month {
     /// The year.
     pub year: i64,
@@ -82,8 +92,22 @@ impl Month {
         }
     }
 
+    /// The month that a row of this time is filed under. A time outside of the years 0 to 9999 cannot be right: it
+    /// opens no month of its own and closes none, so that the row goes where the log stands.
+    pub(crate) fn of_row(at_ms: i64) -> Month {
+        let month = Month::of_ms(at_ms);
+        if (0..=9_999).contains(&month.year) { month } else { Month::FIRST }
+    }
+
+    const FIRST: Month = Month { year: 0, month: 1 };
+
+    /// As in `2026-11`.
+    pub(crate) fn name(self) -> String {
+        format!("{:04}-{:02}", self.year, self.month)
+    }
+
     fn stem(self) -> String {
-        format!("{RECORDS}/{:04}-{:02}", self.year, self.month)
+        format!("{RECORDS}/{}", self.name())
     }
 
     pub(crate) fn log(self) -> String {
@@ -100,8 +124,11 @@ impl Month {
             Some(stem) => (stem, true),
             None => (name.strip_suffix(LOG)?, false),
         };
-        let (year, month) = stem.split_once('-')?;
+        // The last one: years before 0 begin with another.
+        let (year, month) = stem.rsplit_once('-')?;
         let month = Month { year: year.parse().ok()?, month: month.parse().ok()? };
-        (1..=12).contains(&month.month).then_some((month, packed))
+        // Any other spelling is no file of the log: it would be opened under another name.
+        let whole = month.name() == stem && (1..=12).contains(&month.month);
+        whole.then_some((month, packed))
     }
 }

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use crate::disk::Disk;
 use crate::frame::{Frame, Seq};
 use crate::names::{Month, RECORDS};
-use crate::record_log::{Cursor, row_at, unpacked};
+use crate::record_log::unpack;
+use crate::rows::{Cursor, may_be_written, row_at};
 use crate::walk::{ReadError, Step, segments, walk};
 
 /// A record and where it stands.
@@ -71,11 +72,21 @@ pub struct LogRow {
     pub body: Vec<u8>,
 }
 
-/// All rows of the record log, month by month, compressed or not.
+struct OpenMonth {
+    file: String,
+    bytes: Vec<u8>,
+    /// Where the next row begins.
+    at: usize,
+    /// The last row of it.
+    last: Seq,
+}
+
+/// All rows of the record log, month by month, compressed or not. Damage is an error and ends them; only the last
+/// month may end in a row that is not whole, because it may be being written.
 pub struct LogRows<'a> {
     disk: &'a dyn Disk,
     months: VecDeque<(Month, bool)>,
-    month: Option<(Month, Vec<u8>, usize)>,
+    month: Option<OpenMonth>,
 }
 
 /// Opens the record log to read.
@@ -94,25 +105,28 @@ pub fn read_log(disk: &dyn Disk) -> Result<LogRows<'_>, ReadError> {
 
 impl LogRows<'_> {
     fn open(&mut self, month: Month, packed: bool) -> Result<(), ReadError> {
-        let bytes = if packed { unpacked(self.disk, month) } else { self.disk.read(&month.log()) };
-        let name = if packed { month.packed() } else { month.log() };
-        let bytes = bytes.map_err(|error| ReadError::io("reading", &name, error))?;
-        self.month = Some((month, bytes, 0));
+        let file = if packed { month.packed() } else { month.log() };
+        let error = |error| ReadError::io("reading", &file, error);
+        let bytes = self.disk.read(&file).map_err(error)?;
+        let bytes = if packed { unpack(&bytes).map_err(error)? } else { bytes };
+        self.month = Some(OpenMonth { file, bytes, at: 0, last: Seq::ZERO });
         Ok(())
     }
 
     fn next_row(&mut self) -> Result<Option<LogRow>, ReadError> {
         loop {
-            if let Some((month, bytes, at)) = &mut self.month {
+            if let Some(OpenMonth { file, bytes, at, last }) = &mut self.month {
                 if let Some((frame, run, row)) = row_at(bytes, *at) {
                     *at += frame.whole.len();
+                    *last = frame.seq;
                     let at = Cursor { run, seq: row.cause, n: row.n };
                     let (at_ms, body) = (row.at_ms, row.body.to_vec());
                     return Ok(Some(LogRow { at, seq: frame.seq, at_ms, body }));
                 }
                 // The last month may end in a row that is being written; the others are finished.
-                if *at < bytes.len() && !self.months.is_empty() {
-                    return Err(ReadError::LogRow { file: month.log(), offset: *at });
+                let written = self.months.is_empty() && may_be_written(bytes, *at, *last);
+                if *at < bytes.len() && !written {
+                    return Err(ReadError::LogRow { file: file.clone(), offset: *at });
                 }
             }
             self.month = None;

@@ -1,24 +1,15 @@
 //! The record log: rows copied out of the segments, a file a month, never deleted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use crate::disk::{Disk, Op};
-use crate::frame::{self, Found, Frame, HEAD, Kind, Seq};
+use crate::frame::{Frame, HEAD, Seq};
 use crate::names::{Month, RECORDS, TEMPORARY};
 use crate::payload::Row;
-
-/// Where the log has arrived: run, cause and ordinal of its last whole row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cursor {
-    /// Number of the run that wrote the row.
-    pub run: u32,
-    /// The record that caused it.
-    pub seq: Seq,
-    /// Its ordinal.
-    pub n: u32,
-}
+use crate::rows::{Cursor, Gap, gap, scan};
 
 /// Bytes copied with one write.
 const MOST: usize = 1 << 20;
@@ -37,6 +28,31 @@ pub(crate) struct RecordLog {
     waiting: VecDeque<(Seq, Month, Vec<u8>)>,
     waiting_bytes: usize,
     copying: Option<Copy>,
+    /// The highest run that a row names.
+    run: u32,
+    damaged: Vec<DamagedMonth>,
+}
+
+/// A month with places that cannot be read, or whose compressed file cannot be used.
+#[derive(Debug, Default)]
+pub(crate) struct DamagedMonth {
+    pub month: Month,
+    /// As they are in the file, decompressed; empty where that is not possible.
+    pub bytes: Vec<u8>,
+    pub gaps: Vec<Gap>,
+    /// The file is the compressed one.
+    pub packed: bool,
+    /// Why it cannot be decompressed.
+    pub unreadable: Option<String>,
+    /// The same month is there uncompressed, and whole: nothing is missing.
+    pub replaced: bool,
+}
+
+impl DamagedMonth {
+    /// The file's name.
+    pub(crate) fn file(&self) -> String {
+        if self.packed { self.month.packed() } else { self.month.log() }
+    }
 }
 
 #[derive(Debug)]
@@ -49,7 +65,8 @@ struct Copy {
 }
 
 impl RecordLog {
-    /// Reads where the log has arrived, and what is to be mended: a torn last row, files that are not complete.
+    /// Reads where the log has arrived, and what is to be mended: a torn last row, files that are not complete. What
+    /// is damaged is in [`RecordLog::damaged`].
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(RecordLog, Vec<Op>)> {
         let (mut plain, mut packed, mut mend) = (Vec::new(), Vec::new(), Vec::new());
         for (name, _) in disk.list(RECORDS)? {
@@ -64,43 +81,120 @@ impl RecordLog {
         }
         plain.sort();
         packed.sort();
-        let mut log = RecordLog { latest_packed: packed.last().copied(), ..RecordLog::default() };
-        for month in packed.iter().rev().take(1) {
-            log.arrive(&unpacked(disk, *month)?);
+        let mut log = RecordLog::default();
+        let mut damaged = log.open_packed(disk, packed, &mut plain, &mut mend)?;
+        let found = !plain.is_empty() || log.latest_packed.is_some();
+        let mut months: Vec<Month> = damaged.iter().map(|month| month.month).collect();
+        months.extend(plain);
+        months.sort();
+        for month in months {
+            let at = damaged.iter().position(|damaged| damaged.month == month);
+            let file = match at {
+                Some(at) => damaged.remove(at),
+                None => DamagedMonth {
+                    month,
+                    bytes: disk.read(&month.log())?,
+                    ..DamagedMonth::default()
+                },
+            };
+            log.open_month(file, &mut mend);
         }
-        for month in &plain {
-            if packed.contains(month) {
-                // The compressed file was read back and synced; its name may be in memory only.
-                mend.push(Op::SyncFolder { folder: RECORDS.to_owned() });
-                mend.push(Op::Remove { name: month.log() });
-                continue;
-            }
-            let bytes = disk.read(&month.log())?;
-            let end = log.arrive(&bytes);
-            if end < bytes.len() {
-                mend.push(Op::Truncate { name: month.log(), len: end as u64 });
-            }
-            // What was read may be in memory only, and the next compaction says that it is in the log.
-            mend.push(Op::Sync { name: month.log() });
-            if let Some((finished, _)) = log.open.replace((*month, end as u64)) {
-                log.finished.push(finished);
-            }
-        }
-        if !plain.is_empty() || !packed.is_empty() {
+        if found {
             mend.push(Op::SyncFolder { folder: RECORDS.to_owned() });
         }
         Ok((log, mend))
     }
 
-    /// Goes through rows; where the last whole one ends.
-    fn arrive(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
-        while let Some((frame, run, row)) = row_at(bytes, at) {
-            at += frame.whole.len();
-            self.last = frame.seq;
-            self.cursor = Cursor { run, seq: row.cause, n: row.n };
+    /// Reads the newest compressed month that is whole; those after it that are not.
+    fn open_packed(
+        &mut self,
+        disk: &dyn Disk,
+        packed: Vec<Month>,
+        plain: &mut Vec<Month>,
+        mend: &mut Vec<Op>,
+    ) -> io::Result<Vec<DamagedMonth>> {
+        let mut damaged = Vec::new();
+        for month in packed.into_iter().rev() {
+            let twice = plain.contains(&month);
+            if self.latest_packed.is_some() && !twice {
+                continue;
+            }
+            let mut found = DamagedMonth { month, packed: true, ..DamagedMonth::default() };
+            match disk.read(&month.packed()).and_then(|packed| unpack(&packed)) {
+                Ok(bytes) => found.bytes = bytes,
+                // Another process has just moved it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+                Err(error) => found.unreadable = Some(error.to_string()),
+            }
+            let rows = scan(&found.bytes, Seq::ZERO);
+            if found.unreadable.is_none() && rows.gaps.is_empty() {
+                if twice {
+                    // The compressed file was read back and synced; its name may be in memory only.
+                    mend.push(Op::SyncFolder { folder: RECORDS.to_owned() });
+                    mend.push(Op::Remove { name: month.log() });
+                    plain.retain(|plain| *plain != month);
+                }
+                if self.latest_packed.is_none() {
+                    self.latest_packed = Some(month);
+                    self.run = rows.run;
+                    (self.last, self.cursor) = rows.last.unwrap_or_default();
+                }
+            } else if twice {
+                found.replaced = true;
+                self.damaged.push(found);
+            } else {
+                damaged.push(found);
+            }
         }
-        at
+        Ok(damaged)
+    }
+
+    fn open_month(&mut self, mut file: DamagedMonth, mend: &mut Vec<Op>) {
+        let rows = scan(&file.bytes, self.last);
+        if let Some(first) = rows.first {
+            let gaps = self.damaged.iter_mut().flat_map(|month| &mut month.gaps);
+            gaps.for_each(|gap| gap.next = gap.next.or(Some(first)));
+        }
+        let torn_only = rows.gaps.iter().all(|gap| gap.at.end == file.bytes.len());
+        if !file.packed {
+            if torn_only && rows.end < file.bytes.len() {
+                mend.push(Op::Truncate { name: file.file(), len: rows.end as u64 });
+            }
+            // What was read may be in memory only, and the next compaction says that it is in the log.
+            mend.push(Op::Sync { name: file.file() });
+        }
+        if let Some((finished, _)) = self.open.replace((file.month, rows.end as u64)) {
+            self.finished.push(finished);
+        }
+        file.gaps = rows.gaps;
+        if file.unreadable.is_some() {
+            file.gaps.push(gap(0..0, self.last, None));
+        }
+        if let Some(last) = rows.last {
+            (self.last, self.cursor) = last;
+        }
+        self.run = self.run.max(rows.run);
+        if !file.gaps.is_empty() {
+            self.damaged.push(file);
+        }
+    }
+
+    pub(crate) fn damaged(&self) -> &[DamagedMonth] {
+        &self.damaged
+    }
+
+    pub(crate) fn damaged_mut(&mut self) -> &mut Vec<DamagedMonth> {
+        &mut self.damaged
+    }
+
+    /// A month is written again, with this many bytes.
+    pub(crate) fn rewritten(&mut self, month: Month, len: u64) {
+        self.open = self.open.map(|(open, end)| (open, if open == month { len } else { end }));
+    }
+
+    /// The highest run that a row names; 0 without a row.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -128,7 +222,18 @@ impl RecordLog {
             return;
         }
         self.waiting_bytes += frame.whole.len();
-        self.waiting.push_back((frame.seq, Month::of_ms(row.at_ms), frame.whole.to_vec()));
+        self.waiting.push_back((frame.seq, Month::of_row(row.at_ms), frame.whole.to_vec()));
+    }
+
+    /// Adds rows behind the last good one, which belong before or among those that wait.
+    pub(crate) fn add_again(&mut self, mut rows: BTreeMap<Seq, Vec<u8>>) {
+        rows.extend(mem::take(&mut self.waiting).into_iter().map(|(seq, _, frame)| (seq, frame)));
+        self.waiting_bytes = rows.values().map(Vec::len).sum();
+        let filed = rows.into_iter().filter_map(|(seq, frame)| {
+            let (_, row) = Row::decode(frame.get(HEAD..)?).ok()?;
+            Some((seq, Month::of_row(row.at_ms), frame))
+        });
+        self.waiting = filed.collect();
     }
 
     /// The month a row is filed under: months only go forward, whatever a clock says.
@@ -168,10 +273,9 @@ impl RecordLog {
                 0
             }
         };
-        let mut walk = RecordLog::default();
-        walk.arrive(&bytes);
+        let (_, cursor) = scan(&bytes, Seq::ZERO).last.unwrap_or_default();
         let end = offset + bytes.len() as u64;
-        self.copying = Some(Copy { month, end, rows, last, cursor: walk.cursor });
+        self.copying = Some(Copy { month, end, rows, last, cursor });
         let range = 0..bytes.len();
         ops.push_back(Op::Write { name: name.clone(), offset, bytes: Arc::new(bytes), range });
         ops.push_back(Op::Sync { name });
@@ -195,7 +299,7 @@ impl RecordLog {
     pub(crate) fn compress(&self) -> Option<VecDeque<Op>> {
         let month = self.finished.first()?;
         let (from, to) = (month.log(), month.packed());
-        let temporary = format!("{to}{TEMPORARY}");
+        let temporary = self.compressing()?;
         let folder = RECORDS.to_owned();
         Some(VecDeque::from([
             Op::Compress { from: from.clone(), to: temporary.clone() },
@@ -207,6 +311,11 @@ impl RecordLog {
         ]))
     }
 
+    /// The file that compression writes before it has its name.
+    pub(crate) fn compressing(&self) -> Option<String> {
+        self.finished.first().map(|month| format!("{}{TEMPORARY}", month.packed()))
+    }
+
     /// The operations of [`RecordLog::compress`] are done.
     pub(crate) fn compressed(&mut self) {
         if !self.finished.is_empty() {
@@ -216,18 +325,10 @@ impl RecordLog {
     }
 }
 
-/// The row at an offset of a month's bytes.
-pub(crate) fn row_at(bytes: &[u8], at: usize) -> Option<(Frame<'_>, u32, Row<'_>)> {
-    let run = Row::run_of(bytes.get(at + HEAD..)?);
-    let Found::Frame(frame) = frame::read(bytes, at, run) else { return None };
-    let (run, row) = Row::decode(frame.payload).ok().filter(|_| frame.kind == Kind::Record)?;
-    Some((frame, run, row))
-}
-
 /// A compressed month's bytes.
-pub(crate) fn unpacked(disk: &dyn Disk, month: Month) -> io::Result<Vec<u8>> {
-    let packed = disk.read(&month.packed())?;
-    zstd::stream::decode_all(packed.as_slice()).map_err(|error| {
-        io::Error::new(error.kind(), format!("{} cannot be decompressed: {error}", month.packed()))
+pub(crate) fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    zstd::stream::decode_all(packed).map_err(|error| {
+        let help = "a start fills in what the segments have; restore it from a copy otherwise";
+        io::Error::new(error.kind(), format!("it cannot be decompressed ({error}): {help}"))
     })
 }

@@ -9,6 +9,7 @@ use crate::frame::{self, Kind, SEGMENT_HEAD, SegmentHead, Seq};
 use crate::journal::Journal;
 use crate::keeper::{Begin, Keeper};
 use crate::latch::{Kill, LATCH_VERSION, Latch, LatchError, LatchFile, LatchState};
+use crate::log_repair;
 use crate::map::{Entry, Map};
 use crate::names;
 use crate::options::{BadOption, Durable, Options, RUNS_KEPT};
@@ -260,7 +261,7 @@ fn mend(
     act(disk, "syncing", &sync_folder())?;
     let leftovers = leftovers(&walk.segments);
     let cut = keep_aside(disk, recovered.run, &leftovers)?;
-    for op in log_mend {
+    for op in log_repair::operations(recovered.run, &mut log).into_iter().chain(log_mend) {
         act(disk, "mending", &op)?;
     }
     copy_rows(disk, &mut log, last)?;
@@ -445,6 +446,8 @@ fn allocate(disk: &dyn Disk, options: &Options) -> Spares {
         let name = names::spare(spares.next_number);
         spares.next_number += 1;
         if disk.create(&name, size).and_then(|()| disk.sync(&name)).is_err() {
+            // Its room is needed, and what is not synced is never used. A start removes it if this fails too.
+            let _ = disk.remove(&name);
             spares.failed = true;
             break;
         }

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use crate::compaction::{self, BadCompaction, Compaction};
 use crate::disk::{Disk, Op};
 use crate::frame::{Frame, Kind, SEGMENT_HEAD, Seq};
+use crate::log_repair;
 use crate::map::Map;
 use crate::names;
 use crate::options::Options;
@@ -33,6 +34,34 @@ pub enum Note {
         /// What is wrong.
         why: String,
     },
+    /// Bytes of the record log are damaged. A start writes again what the segments have of their rows.
+    LogDamage {
+        /// The file.
+        file: String,
+        /// Where in it, decompressed, and how many bytes.
+        offset: usize,
+        /// How many.
+        bytes: usize,
+        /// The last good row before them: its record.
+        after: Seq,
+        /// The first good row behind them, if there is one.
+        before: Option<Seq>,
+        /// Rows of the segments that belong there.
+        found: usize,
+        /// Other rows may have been there: they are neither in the log nor in the segments.
+        lost: bool,
+        /// The file in which a start keeps the damaged bytes; empty where they are zeros.
+        kept: String,
+    },
+    /// A compressed month cannot be used; it is there uncompressed too, and nothing is missing.
+    BadMonth {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+        /// The file in which a start keeps it.
+        kept: String,
+    },
     /// The end of the last run was cut off and is kept aside.
     Cut {
         /// The first record that could not be read.
@@ -55,11 +84,38 @@ impl fmt::Display for Note {
                 f,
                 "the journal is damaged from record {seq} on ({why}); what was lost must be found by reconciliation"
             ),
+            Note::LogDamage { file, offset, bytes, after, before, found, lost, kept } => {
+                write!(
+                    f,
+                    "record log {file}, byte {offset}: {bytes} bytes {} are damaged; ",
+                    between(*after, *before)
+                )?;
+                write!(f, "the segments have {found} rows of this place")?;
+                if *lost {
+                    write!(f, ", others are lost unless a copy of the file has them")?;
+                }
+                match kept.as_str() {
+                    "" => Ok(()),
+                    kept => write!(f, "; the damaged bytes are kept in {kept}"),
+                }
+            }
+            Note::BadMonth { file, why, kept } => write!(
+                f,
+                "record log {file} cannot be used ({why}); its month is read from the file that is not compressed, and it is kept in {kept}"
+            ),
             Note::Cut { seq, why, bytes } => write!(
                 f,
                 "the journal ends before record {seq} ({why}); {bytes} bytes behind it are kept aside"
             ),
         }
+    }
+}
+
+/// The place of damaged rows, for a message.
+fn between(after: Seq, before: Option<Seq>) -> String {
+    match before {
+        Some(before) => format!("between the rows of records {after} and {before}"),
+        None => format!("behind the row of record {after}"),
     }
 }
 
@@ -93,6 +149,20 @@ pub enum Damage {
         found: String,
         /// The hash when they were written.
         marked: String,
+    },
+    /// Rows of the record log are damaged, and the segments that had them are gone.
+    #[error(
+        "record log {file}, byte {offset}: the rows {place} are damaged ({why}) and not all of them are in the segments; restore the file from a copy, or start with --rebuild to go on without them: the damaged bytes are kept aside"
+    )]
+    Rows {
+        /// The file.
+        file: String,
+        /// Where in it, decompressed.
+        offset: usize,
+        /// The good rows around them.
+        place: String,
+        /// What is wrong.
+        why: String,
     },
     /// Files are missing.
     #[error(
@@ -174,10 +244,15 @@ pub(crate) fn survey(disk: &dyn Disk, options: &Options) -> Result<Survey, ReadE
         let bytes = bytes.iter().map(|walked| (walked.len - walked.good_end) as u64).sum();
         found.notes.push(Note::Cut { seq: hole.seq, why: hole.why.to_owned(), bytes });
     }
+    let last = walk.last.max(base_seq);
+    // A row names the run that wrote it also where nothing else of that run is left.
+    let seen_run = walk.seen_run.max(base_run).max(log.run());
+    log_repair::fill(disk, &firsts, last, &mut log)?;
+    found.judge_log(&log, seen_run.saturating_add(1));
     let ended = found.ended(&walk, hole.is_some(), firsts.is_empty());
     Ok(Survey {
-        last: walk.last.max(base_seq),
-        seen_run: walk.seen_run.max(base_run),
+        last,
+        seen_run,
         seen: walk.seen.max(base_seq).max(log.last()),
         facts: found.facts,
         runs: found.runs,
@@ -380,6 +455,36 @@ impl Found<'_> {
         if let Some(damage) = &self.damage {
             let seq = walk.last.max(base).next();
             self.notes.push(Note::Rebuilt { seq, why: damage.to_string() });
+        }
+    }
+
+    /// What is damaged in the record log; `run`: the one that begins.
+    fn judge_log(&mut self, log: &RecordLog, run: u32) {
+        for month in log.damaged() {
+            if month.replaced {
+                let why = month.unreadable.clone().unwrap_or_else(|| "damaged rows".to_owned());
+                let kept = names::cut_packed(run, month.month);
+                self.notes.push(Note::BadMonth { file: month.file(), why, kept });
+            }
+            for gap in month.gaps.iter().filter(|gap| !gap.torn || gap.lost) {
+                self.notes.push(Note::LogDamage {
+                    file: month.file(),
+                    offset: gap.at.start,
+                    bytes: gap.at.len(),
+                    after: gap.prev,
+                    before: gap.next,
+                    found: gap.found,
+                    lost: gap.lost,
+                    kept: log_repair::kept(run, month, gap).unwrap_or_default(),
+                });
+                if gap.lost && self.damage.is_none() {
+                    let (file, offset) = (month.file(), gap.at.start);
+                    let why = month.unreadable.clone();
+                    let why = why.unwrap_or_else(|| format!("{} bytes", gap.at.len()));
+                    let place = between(gap.prev, gap.next);
+                    self.damage = Some(Damage::Rows { file, offset, place, why });
+                }
+            }
         }
     }
 

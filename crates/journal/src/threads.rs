@@ -15,7 +15,7 @@ use crate::journal::{Journal, status};
 use crate::keeper::Keeper;
 use crate::options::Durable;
 use crate::payload::{Payload, StopFacts};
-use crate::record_log::Cursor;
+use crate::rows::Cursor;
 use crate::status::{Alert, AppendError, Failure, Status};
 use crate::writer::Writer;
 

@@ -47,9 +47,9 @@ pub enum ReadError {
         #[source]
         error: Malformed,
     },
-    /// A row of a finished month cannot be read.
+    /// A row of the record log cannot be read.
     #[error(
-        "record log {file}, byte {offset}: a row is damaged; restore the file from a copy, its rows are nowhere else"
+        "record log {file}, byte {offset}: a row is damaged; the next start fills the newest months from the segments, an older file must be restored from a copy"
     )]
     LogRow {
         /// The file.
@@ -349,17 +349,19 @@ fn scan(
     run: u32,
     each: &mut impl FnMut(Step<'_>) -> Result<ControlFlow<()>, ReadError>,
 ) -> Result<(), ReadError> {
-    // A header that was lost may have named the next run.
-    let runs: BTreeSet<u32> =
+    // A header that was lost may have named the next run; the record that begins a run names it itself.
+    let mut runs: BTreeSet<u32> =
         [run, walk.run, walk.seen_run, walk.seen_run.saturating_add(1)].into();
     let mut at = offset.max(SEGMENT_HEAD).next_multiple_of(ALIGN);
     while at < bytes.len() {
         let mut length = ALIGN;
         if frame::plausible(bytes, at, Seq(1)) {
+            runs.extend(frame::payload(bytes, at, Kind::Run).and_then(run_of));
             for run in &runs {
                 match frame::read(bytes, at, *run) {
                     Found::Frame(frame) => {
                         length = frame.whole.len();
+                        walk.seen_run = walk.seen_run.max(*run);
                         walk.seen = walk.seen.max(frame.seq);
                         let _ = each(Step::Behind { frame })?;
                         break;
@@ -374,6 +376,11 @@ fn scan(
         at += length;
     }
     Ok(())
+}
+
+/// The run that a `run` record names, whose checksum is not known to be right.
+fn run_of(payload: &[u8]) -> Option<u32> {
+    decode_run(payload).ok().map(|run| run.run)
 }
 
 fn newer_error(name: &str, kind: u16, version: u16) -> ReadError {

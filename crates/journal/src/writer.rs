@@ -91,6 +91,10 @@ pub(crate) struct Writer {
     allocating: Option<Spare>,
     /// It is allocated and not synced: its length must not be lost when it is in use.
     allocated: bool,
+    /// One that could not be allocated or synced: it is never used, and its room is needed.
+    refused: VecDeque<String>,
+    removing: bool,
+    remove_at: Duration,
     allocate_at: Duration,
     space_at: Duration,
     asking_space: bool,
@@ -143,6 +147,9 @@ impl Writer {
             spares,
             allocating: None,
             allocated: false,
+            refused: VecDeque::new(),
+            removing: false,
+            remove_at: Duration::ZERO,
             allocate_at: Duration::ZERO,
             space_at: Duration::ZERO,
             asking_space: false,
@@ -278,16 +285,19 @@ impl Writer {
         if !hopeless {
             return None;
         }
-        self.waiting = None;
-        let reserve = self.spares.reserve.take();
-        if reserve.is_none() && self.spares.failed {
+        if let Some(reserve) = self.spares.reserve.take() {
+            self.waiting = None;
+            return Some(reserve);
+        }
+        // While an allocation hangs, it is waited for: that is slow, not over.
+        if self.spares.failed {
             let error = io::Error::new(
                 io::ErrorKind::StorageFull,
                 "spare segments and reserve are used up and no other can be allocated",
             );
             self.fail("allocating", "segment", &error, buffer);
         }
-        reserve
+        None
     }
 
     fn begin_write(&mut self, now: Duration, what: Writing, file: &str) {
@@ -403,11 +413,15 @@ impl Writer {
     // --- spare segments and space ---
 
     pub(crate) fn poll_allocate(&mut self, now: Duration) -> Option<Op> {
-        if self.failure.is_some() || self.asking_space {
+        if self.failure.is_some() || self.asking_space || self.removing {
             return None;
         }
         if let Some(spare) = &self.allocating {
             return self.allocated.then(|| Op::Sync { name: spare.name.clone() });
+        }
+        if let Some(name) = self.refused.front().filter(|_| now >= self.remove_at) {
+            self.removing = true;
+            return Some(Op::Remove { name: name.clone() });
         }
         if now >= self.space_at {
             self.space_at = now + self.options.space_every;
@@ -442,6 +456,13 @@ impl Writer {
             }
             return;
         }
+        if mem::take(&mut self.removing) {
+            match result {
+                Ok(_) => drop(self.refused.pop_front()),
+                Err(_) => self.remove_at = now + self.options.space_every,
+            }
+            return;
+        }
         if result.is_ok() && self.allocating.is_some() && !mem::replace(&mut self.allocated, true) {
             return;
         }
@@ -459,9 +480,10 @@ impl Writer {
             Err(error) => {
                 self.allocate_at = now + self.options.space_every;
                 if !mem::replace(&mut self.spares.failed, true) {
-                    let error = error.to_string();
-                    self.alerts.push(Alert::Allocation { file: spare.name, error });
+                    let (file, error) = (spare.name.clone(), error.to_string());
+                    self.alerts.push(Alert::Allocation { file, error });
                 }
+                self.refused.push_back(spare.name);
             }
         }
         self.update_room(buffer);
@@ -550,10 +572,13 @@ impl Writer {
         let free = self.writing.is_none() && self.piece.is_none();
         let flush = (pending && free).then_some(self.flush_at);
         let sync = (self.synced < self.written && self.syncing.is_none()).then_some(self.sync_at);
-        let space = (self.allocating.is_none() && !self.asking_space).then_some(self.space_at);
+        let space = (self.allocating.is_none() && !self.asking_space && !self.removing)
+            .then_some(self.space_at);
         let short = self.spares.reserve.is_none() || self.spares.spares.len() < self.options.spares;
         let allocate = (short && space.is_some()).then_some(self.allocate_at);
-        [flush, sync, space, allocate].into_iter().flatten().chain(not_told).min()
+        let refused = !self.refused.is_empty() && space.is_some();
+        let remove = refused.then_some(self.remove_at);
+        [flush, sync, space, allocate, remove].into_iter().flatten().chain(not_told).min()
     }
 }
 

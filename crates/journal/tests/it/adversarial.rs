@@ -1,20 +1,28 @@
 //! What a start owes after trouble that the other modules do not try: a start that dies itself, damage of the record
 //! log, two writers of the latch, errors of one operation again and again.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use polydesk_journal::{
     Class, Disk, Draw, Durable, Ended, Fault, Kill, LATCH_VERSION, Latch, LatchFile, LatchState,
-    MemDisk, Options, Payload, RunFacts, Seq, decode_run, read_log, read_records, read_state,
+    MemDisk, Op, Options, Payload, Room, Row, RunFacts, Seq, decode_run, read_log, read_records,
+    read_state,
 };
 
 use crate::harness::{Model, NOON, Run, cases, facts, model, options, text};
 
 const DAY: i64 = 86_400_000;
+const YEAR_END: i64 = 1_798_761_600_000;
 
 fn on_boot(boot: &str) -> RunFacts {
     RunFacts { boot: boot.to_owned(), ..facts(NOON) }
+}
+
+fn rebuilding() -> Options {
+    Options { rebuild: true, ..options() }
 }
 
 fn names(disk: &MemDisk, part: &str) -> Vec<String> {
@@ -143,6 +151,372 @@ fn the_window_of_a_crash_loop_ends_after_ten_minutes_to_the_millisecond() {
         // A clock that went back makes no start disappear.
         let back = Run::begin(&disk, &options(), &facts(NOON - DAY)).unwrap().found;
         assert!(back.crash_loop);
+    }
+}
+
+// --- run numbers ---
+
+#[test]
+fn a_run_number_is_not_given_twice_when_only_the_record_log_is_left() {
+    let mut disk = MemDisk::new();
+    for number in 1..=3 {
+        let mut run = Run::start(&disk);
+        run.row(0, NOON, &format!("row of run {number}"));
+        run.sync();
+        disk = disk.after_kill();
+    }
+    for name in [names(&disk, ".seg"), names(&disk, ".cmp")].concat() {
+        disk.remove(&name).unwrap();
+    }
+    assert!(Run::begin(&disk, &options(), &facts(NOON)).is_err());
+    let run = Run::begin(&disk, &rebuilding(), &facts(NOON)).unwrap();
+    assert_eq!((run.found.run, run.found.ended), (4, Ended::Rebuilt));
+}
+
+#[test]
+fn a_run_number_is_not_given_twice_when_the_header_that_named_it_is_damaged() {
+    // Headers of the newest segments that are damaged, and whether the compactions, which name runs too, are there.
+    for (lost, compactions) in [(1, true), (2, true), (3, true), (1, false), (2, false), (3, false)]
+    {
+        // All segments are there without compactions.
+        let options = Options { recording: !compactions, ..options() };
+        let rebuilding = Options { rebuild: true, ..options.clone() };
+        let mut disk = MemDisk::new();
+        let mut seen = Seq::ZERO;
+        for number in 0..4 {
+            let mut run = Run::begin(&disk, &options, &facts(NOON)).unwrap();
+            assert_eq!(run.found.run, number + 1);
+            run.put("orders", "1", &number.to_string());
+            run.sync();
+            // Of what was only appended nothing has left.
+            seen = run.journal.written();
+            disk = disk.after_kill();
+        }
+        let segments = names(&disk, ".seg");
+        for name in segments.iter().rev().take(lost) {
+            disk.damage(name, |bytes| bytes[9] ^= 1);
+        }
+        for name in names(&disk, ".cmp").iter().filter(|_| !compactions) {
+            disk.remove(name).unwrap();
+        }
+        if lost == 2 && !compactions {
+            // Nothing is left of run 3: only the record that begins run 4 says which one it is.
+            disk.remove(&segments[2]).unwrap();
+        }
+        assert!(Run::begin(&disk, &options, &facts(NOON)).is_err(), "{lost}");
+        let run = Run::begin(&disk, &rebuilding, &facts(NOON)).unwrap();
+        assert_eq!(run.found.run, 5, "{lost}");
+        assert!(run.journal.appended() > seen, "{lost}");
+    }
+}
+
+// --- spare segments and room ---
+
+#[test]
+fn a_spare_segment_whose_sync_fails_again_and_again_does_not_fill_the_disk() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    for number in 0..400 {
+        run.put("orders", "1", &format!("{number:0400}"));
+        run.now += options().space_every;
+        while let Some(job) = run.job() {
+            match &job.op {
+                Op::Sync { name } if name.starts_with("spare-") => {
+                    let error = io::Error::other("the disk says no");
+                    run.journal.done(run.now, job.id, Err(error));
+                }
+                _ => run.act(&job),
+            }
+        }
+        let most = options().spares + 2;
+        assert!(names(&disk, "spare-").len() <= most, "{:?}", names(&disk, "spare-"));
+        if run.journal.failure().is_some() {
+            break;
+        }
+    }
+    assert!(run.journal.failure().is_some(), "unsynced spare segments are never used");
+    let again = Run::start(&disk.after_kill());
+    assert_eq!(model(again.found.entries).len(), 1);
+}
+
+/// Of each operation: a file whose name begins like this cannot be changed for a while. The state is what was appended
+/// as far as it is written, and once there is room again everything is done that was not. Spare segments are among those
+/// that end the run: the header of the next segment is written into one before it has its name.
+#[test]
+fn each_kind_of_file_can_be_refused_for_a_while_and_nothing_is_lost() {
+    for (files, ends) in
+        [("spare", true), ("compaction", false), ("records", false), ("0000", true)]
+    {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        run.sync();
+        let mut expected = Vec::new();
+        for number in 0..24 {
+            if number == 6 {
+                disk.refuse(files, Some(io::ErrorKind::StorageFull));
+            }
+            if run.journal.failure().is_some() {
+                break;
+            }
+            run.row(number, NOON, &format!("row {number}"));
+            run.put("orders", &number.to_string(), &"x".repeat(500));
+            expected.push(format!("row {number}"));
+            run.pass(Duration::from_secs(11));
+        }
+        assert_eq!(run.journal.failure().is_some(), ends, "{files}");
+        disk.refuse("", None);
+        if !ends {
+            run.put("orders", "last", "x");
+            run.journal.compact();
+            run.pass(Duration::from_secs(30));
+            assert_eq!(run.journal.status().room, Room::Plenty, "{files}");
+            assert_eq!(logged(&disk), expected, "{files}");
+            assert!(!run.journal.is_busy(), "{files}");
+        }
+        let written = run.journal.written();
+        let live = run.entries();
+        let again = Run::start(&disk.after_kill());
+        assert!(again.found.last >= written);
+        assert_eq!(model(again.found.entries), live, "{files}");
+        assert!(logged(&again.disk).len() + 1 >= expected.len(), "{files}");
+    }
+}
+
+#[test]
+fn a_compaction_or_month_that_could_not_be_written_leaves_its_room_to_the_journal() {
+    for (first, part) in
+        [("write compaction.tmp", "compaction"), ("write records/2026-11.log.zst", ".zst")]
+    {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        run.row(0, NOON, "november");
+        run.put("orders", "1", "live");
+        run.sync();
+        run.row(1, NOON + 40 * DAY, "december");
+        run.put("orders", "1", "changed");
+        let mut refused = 0;
+        run.journal.want_sync(run.journal.appended());
+        run.journal.compact();
+        for _ in 0..200 {
+            let Some(job) = run.job() else { break };
+            let fails = match &job.op {
+                Op::Write { name, .. } => format!("write {name}") == first,
+                Op::Compress { to, .. } => format!("write {to}").starts_with(first),
+                _ => false,
+            };
+            if fails {
+                refused += 1;
+                // As much as fitted is there.
+                let name = first.strip_prefix("write ").unwrap().to_owned();
+                let name = if part == ".zst" { name + ".tmp" } else { name };
+                disk.put(&name, vec![1; 3_000]);
+                let error = io::Error::new(io::ErrorKind::StorageFull, "no space left");
+                run.journal.done(run.now, job.id, Err(error));
+            } else {
+                run.act(&job);
+            }
+        }
+        assert!(refused > 0, "{first}");
+        let left: Vec<String> = ["", "records"]
+            .into_iter()
+            .flat_map(|folder| disk.list(folder).unwrap())
+            .map(|(name, _)| name)
+            .filter(|name| name.contains(part) && name.ends_with(".tmp"))
+            .collect();
+        assert_eq!(left, Vec::<String>::new(), "{first}");
+        run.pass(Duration::from_secs(30));
+        assert!(!run.journal.is_busy());
+        assert_eq!(logged(&disk), ["november", "december"]);
+    }
+}
+
+#[test]
+fn housekeeping_that_hangs_holds_no_write_and_is_reported_when_it_is_far_behind() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.sync();
+    let mut hung = None;
+    let mut slow = false;
+    for number in 0..300 {
+        let seq = run.put("orders", "1", &format!("{number:0900}"));
+        run.row(number, NOON, "row");
+        run.now += Duration::from_millis(100);
+        run.journal.want_sync(run.journal.appended());
+        while let Some(job) = run.job() {
+            let log = matches!(&job.op, Op::Sync { name } if name.starts_with("records/"));
+            if log && hung.is_none() {
+                hung = Some(job);
+            } else {
+                run.act(&job);
+            }
+        }
+        slow |= run.journal.status().slow;
+        if slow || run.journal.failure().is_some() {
+            break;
+        }
+        // No spare segment can be allocated either, so that the reserve and the run end some time.
+        assert!(run.journal.synced() >= seq || run.journal.status().room > Room::Plenty);
+    }
+    let job = hung.unwrap();
+    assert!(slow, "entries wait while the disk's other work does not come back");
+    assert!(!run.journal.status().admits_entries());
+    run.act(&job);
+    run.pass(Duration::from_secs(30));
+    assert!(!run.journal.status().slow && run.journal.failure().is_none());
+}
+
+// --- the record log ---
+
+/// Rows in the log, of which the newest segments and, where `recording`, all segments are there as well.
+fn with_log(recording: bool) -> (MemDisk, Vec<String>, Options) {
+    let disk = MemDisk::new();
+    let options = Options { recording, ..options() };
+    let mut run = Run::begin(&disk, &options, &facts(NOON)).unwrap();
+    let mut expected = Vec::new();
+    for number in 0..60 {
+        run.row(number, NOON, &format!("row {number}"));
+        expected.push(format!("row {number}"));
+        run.put("orders", "1", &format!("{number:0500}"));
+        run.pass(Duration::from_secs(12));
+        if number % 6 == 5 {
+            run.journal.compact();
+            run.sync();
+        }
+    }
+    run.stop();
+    (disk.after_kill(), expected, options)
+}
+
+#[test]
+fn a_flipped_byte_of_the_record_log_is_repaired_from_the_segments_or_refused() {
+    for recording in [true, false] {
+        let (disk, expected, options) = with_log(recording);
+        assert_eq!(logged(&disk), expected);
+        let len = disk.read("records/2026-11.log").unwrap().len();
+        let (mut repaired, mut refused) = (0, 0);
+        for at in (0..len).step_by(37) {
+            let disk = disk.after_kill();
+            disk.damage("records/2026-11.log", |bytes| bytes[at] ^= 0x10);
+            match Run::begin(&disk, &options, &facts(NOON)) {
+                Ok(_) => {
+                    assert_eq!(logged(&disk), expected, "recording {recording}, byte {at}");
+                    repaired += 1;
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("records/2026-11.log"), "{text}");
+                    assert!(!recording, "all of it is in the segments: {text}");
+                    let rebuilding = Options { rebuild: true, ..options.clone() };
+                    let run = Run::begin(&disk, &rebuilding, &facts(NOON)).unwrap();
+                    assert_eq!(run.found.ended, Ended::Rebuilt);
+                    refused += 1;
+                }
+            }
+            let kept: usize =
+                names(&disk, "-2026-11-").iter().map(|name| disk.read(name).unwrap().len()).sum();
+            assert!(kept > 0, "what is cut off the log is kept aside: byte {at}");
+        }
+        assert!(repaired > 0 && (refused > 0) != recording, "{repaired} {refused}");
+    }
+}
+
+#[test]
+fn a_reader_of_the_log_does_not_take_damage_for_its_end() {
+    let (disk, expected, _) = with_log(true);
+    let len = disk.read("records/2026-11.log").unwrap().len();
+    for at in (0..len).step_by(61) {
+        let disk = disk.after_kill();
+        disk.damage("records/2026-11.log", |bytes| bytes[at] ^= 1);
+        let found: Vec<_> = read_log(&disk).unwrap().collect();
+        let good = found.iter().filter(|row| row.is_ok()).count();
+        let named = found.last().is_some_and(Result::is_err);
+        assert!(named || good + 1 >= expected.len(), "byte {at}: {good} rows and then silence");
+    }
+}
+
+#[test]
+fn rows_of_any_time_come_back_in_the_order_in_which_they_were_written() {
+    let ends = [YEAR_END - 1, YEAR_END, YEAR_END + 31 * DAY, YEAR_END + 365 * DAY];
+    let times: Vec<i64> = [i64::MIN, -62_198_755_200_000, -1, 0].into_iter().chain(ends).collect();
+    let all: Vec<i64> = times.iter().copied().chain([i64::MAX, NOON]).collect();
+    for first in 0..all.len() {
+        let mut disk = MemDisk::new();
+        let mut expected = Vec::new();
+        for (number, at) in all[first..].iter().enumerate() {
+            let mut run = Run::start(&disk);
+            run.row(number as u32, *at, &format!("{at}"));
+            run.sync();
+            run.journal.compact();
+            run.sync();
+            expected.push(format!("{at}"));
+            assert_eq!(logged(&disk), expected);
+            disk = disk.after_kill();
+            assert_eq!(run.journal.cursor().n, number as u32);
+        }
+        let again = Run::start(&disk);
+        assert_eq!(again.journal.cursor().n as usize + 1, expected.len());
+        assert_eq!(logged(&disk), expected);
+    }
+}
+
+/// Whatever stops the run, and whatever the loss of power leaves: a row that was synced is in the log or in a segment,
+/// each once, and the log is in order over the end of a year.
+#[test]
+fn a_synced_row_is_always_in_the_log_or_in_a_segment() {
+    for seed in 0..cases(60) {
+        let mut draw = Draw(seed);
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        let mut at = YEAR_END - 3 * DAY;
+        let mut rows: Vec<(Seq, String)> = Vec::new();
+        for number in 0..40 + draw.below(60) {
+            if run.journal.failure().is_some() {
+                break;
+            }
+            at += draw.below(DAY as u64 / 4) as i64;
+            let body = format!("row {number}");
+            rows.push((run.row(number as u32, at, &body), body));
+            run.put("orders", &draw.below(4).to_string(), &"x".repeat(draw.below(900) as usize));
+            run.now += Duration::from_millis(draw.below(4_000));
+            if draw.hits(40) {
+                run.journal.compact();
+            }
+            if draw.hits(40) {
+                let part = ["records", "compaction", "spare"][draw.below(3) as usize];
+                disk.refuse(part, draw.hits(90).then_some(io::ErrorKind::StorageFull));
+            }
+            for _ in 0..draw.below(12) {
+                let Some(job) = run.job() else { break };
+                run.act(&job);
+            }
+        }
+        let synced = run.journal.synced();
+        disk.refuse("", None);
+        let disk = match seed % 3 {
+            0 => disk.after_kill(),
+            1 => disk.after_power_loss(seed, 0),
+            _ => disk.after_power_loss(seed, 128),
+        };
+        let mut kept: BTreeSet<String> = logged(&disk).into_iter().collect();
+        read_records(&disk, Seq(1), |record| {
+            if let Ok((_, row)) = Row::decode(record.frame.payload)
+                && record.frame.kind == polydesk_journal::Kind::Record
+            {
+                kept.insert(String::from_utf8_lossy(row.body).into_owned());
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let sure: Vec<&String> =
+            rows.iter().filter(|(seq, _)| *seq <= synced).map(|(_, body)| body).collect();
+        for body in &sure {
+            assert!(kept.contains(*body), "seed {seed}: {body}");
+        }
+        Run::start(&disk);
+        let found = logged(&disk);
+        let all: Vec<&String> = rows.iter().map(|(_, body)| body).collect();
+        assert!(found.len() >= sure.len(), "seed {seed}");
+        assert!(found.iter().eq(all[..found.len()].iter().copied()), "seed {seed}: {found:?}");
     }
 }
 

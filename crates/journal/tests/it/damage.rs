@@ -331,6 +331,92 @@ fn a_damaged_compaction_gives_way_to_an_older_one_and_the_records_since_then() {
 }
 
 #[test]
+fn a_mark_of_dropped_rows_explains_no_other_gap() {
+    let disk = MemDisk::new();
+    let large = Options { segment_bytes: 128 << 10, ..options() };
+    let mut run = Run::begin(&disk, &large, &facts(NOON)).unwrap();
+    while !run.journal.status().dropping {
+        run.append(&Payload::Input(&[b'f'; 400]));
+        run.journal.append(&Payload::Input(&[b'm'; 400]), Class::Market).unwrap();
+    }
+    run.append(&Payload::Input(b"behind the dropped row"));
+    run.now += options().flush_every;
+    write_only(&mut run);
+    let disk = disk.after_kill();
+    let (mut at, mut before, mut last) = (32, 0..0, None);
+    read_records(&disk, Seq(1), |record| {
+        let next = at + record.frame.whole.len();
+        if record.frame.kind == polydesk_journal::Kind::Mark {
+            last = Some((before.clone(), record.frame.seq));
+        }
+        (before, at) = (at..next, next);
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    let (before, mark) = last.unwrap();
+    // The record before the mark is taken out; the mark follows the one before that.
+    disk.damage(FIRST, |bytes| drop(bytes.drain(before.clone())));
+    disk.damage(FIRST, |bytes| bytes.resize(128 << 10, 0));
+    let found = Run::begin(&disk, &large, &facts(NOON)).unwrap().found;
+    assert!(found.cut);
+    // The record and one dropped row are between them.
+    assert_eq!(found.last, Seq(mark.0 - 3));
+}
+
+/// Every checksum is right: only the hash says that these entries are not those of this compaction.
+#[test]
+fn a_compaction_with_the_entries_of_another_one_is_not_used() {
+    let compacted = |value: &str| {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        run.put("orders", "1", value);
+        run.journal.compact();
+        run.sync();
+        let names = disk.list("").unwrap().into_iter().map(|(name, _)| name);
+        let name = names.into_iter().find(|name| name.ends_with(".cmp")).unwrap();
+        let bytes = disk.read(&name).unwrap();
+        let len = u32::from_le_bytes(bytes[32..36].try_into().unwrap()) as usize;
+        let mark = 32 + (20 + len).next_multiple_of(8);
+        (disk.after_kill(), name, bytes, mark)
+    };
+    let (disk, name, bytes, mark) = compacted("live");
+    let (_, _, other, _) = compacted("dead");
+    disk.put(&name, [&other[..mark], &bytes[mark..]].concat());
+    let run = start(&disk).unwrap();
+    assert_eq!(run.found.entries[0].value, b"live");
+    assert!(run.found.notes.iter().any(|note| note.to_string().contains(&name)));
+}
+
+#[test]
+fn questions_are_compacted_at_once() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.put("orders", "1", "live");
+    run.journal.compact();
+    run.sync();
+    run.pass(options().sync_every * 20);
+    let last = run.journal.appended();
+    run.append(&Payload::Input(b"damaged"));
+    run.put("wire", "0xhash", "sent");
+    run.now += options().flush_every;
+    write_only(&mut run);
+    let disk = disk.after_kill();
+    let needle = b"damaged";
+    disk.damage(FIRST, |bytes| {
+        let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+        bytes[at] ^= 1;
+    });
+    let mut run = start(&disk).unwrap();
+    assert_eq!((run.found.to_ask.len(), run.found.last), (1, last));
+    run.sync();
+    let compactions = |disk: &MemDisk| -> Vec<String> {
+        let names = disk.list("").unwrap().into_iter().map(|(name, _)| name);
+        names.filter(|name| name.ends_with(".cmp")).collect()
+    };
+    assert!(compactions(&disk).last().unwrap()[..20].parse::<u64>().unwrap() > last.0);
+}
+
+#[test]
 fn entries_that_are_not_what_a_mark_says_are_refused() {
     let disk = MemDisk::new();
     let mut run = Run::start(&disk);

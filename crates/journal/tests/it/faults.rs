@@ -430,6 +430,87 @@ fn a_full_disk_stops_market_rows_first_then_entries_and_ends_the_run_last() {
     assert_eq!(again.journal.status().room, Room::Plenty);
 }
 
+/// What of each class is recorded at each stage of a full disk, and what the owner may do.
+#[test]
+fn each_class_has_its_room_on_a_full_disk() {
+    let rooms = [Room::Plenty, Room::NoMarketRows, Room::NoEntries];
+    // Stage; market rows, soft memory and facts are recorded; entries and exits are admitted.
+    let cases = [
+        (Room::Plenty, [true, true, true], [true, true]),
+        (Room::NoMarketRows, [false, false, true], [true, true]),
+        (Room::NoEntries, [false, false, true], [false, true]),
+    ];
+    for (room, recorded, admitted) in cases {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        run.pass(SECOND);
+        disk.set_capacity(Some(disk.space().map(|space| space.total - space.free).unwrap()));
+        let mut seen = vec![run.journal.status().room];
+        while run.journal.status().room < room {
+            run.put("orders", "filler", &"x".repeat(200));
+            run.pass(SECOND);
+            seen.push(run.journal.status().room);
+        }
+        seen.dedup();
+        assert_eq!(seen, rooms[..seen.len()], "one stage after the other");
+        let status = run.journal.status();
+        assert_eq!([status.admits_entries(), status.admits_exits()], admitted, "{room:?}");
+        let classes = [Class::Market, Class::Soft, Class::Fact];
+        for (class, recorded) in classes.into_iter().zip(recorded) {
+            let body = format!("{room:?} {class:?}").into_bytes();
+            let seq = run.journal.append(&Payload::Input(&body), class).unwrap();
+            run.sync();
+            let mut found = None;
+            read_records(&disk, Seq(1), |record| {
+                if record.frame.kind == Kind::Input && record.frame.payload == body {
+                    found = Some(record.frame.seq);
+                }
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+            assert_eq!(found, recorded.then_some(seq), "{room:?}, {class:?}");
+        }
+        // Room again: everything is recorded and admitted.
+        let freed = disk.after_kill();
+        disk.set_capacity(None);
+        run.pass(11 * SECOND);
+        assert_eq!(run.journal.status().room, Room::Plenty, "{room:?}");
+        assert!(run.journal.status().admits_entries());
+        let last = run.journal.append(&Payload::Input(b"again"), Class::Market).unwrap();
+        run.sync();
+        contiguous_with_marks(&disk, last);
+        assert_eq!(model(Run::start(&freed).found.entries), run.entries(), "{room:?}");
+    }
+}
+
+#[test]
+fn facts_use_the_reserve_to_its_end_and_the_run_ends_with_it() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.pass(SECOND);
+    disk.set_capacity(Some(disk.space().map(|space| space.total - space.free).unwrap()));
+    let (mut in_reserve, mut last) = (0, Seq::ZERO);
+    while run.journal.failure().is_none() {
+        let no_entries = run.journal.status().room == Room::NoEntries;
+        let seq = run.put("orders", "exit", &"x".repeat(200));
+        run.pass(SECOND);
+        if run.journal.written() >= seq {
+            in_reserve += u64::from(no_entries);
+            last = seq;
+        }
+    }
+    // The last segment and the reserve hold 8 KiB each, in records of 296 bytes.
+    assert!((40..60).contains(&in_reserve), "{in_reserve}");
+    for class in [Class::Market, Class::Soft, Class::Fact] {
+        let refused = run.journal.append(&Payload::Input(b"late"), class);
+        assert!(matches!(refused, Err(AppendError::Failed(_))), "{class:?}");
+    }
+    assert!(!run.journal.status().admits_exits());
+    let written = run.journal.written();
+    disk.set_capacity(None);
+    assert!(written >= last && Run::start(&disk.after_kill()).found.last == written);
+}
+
 #[test]
 fn a_full_disk_at_the_start_begins_without_spare_segments_and_gets_them_later() {
     let disk = MemDisk::new();

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use polydesk_journal::{
-    Change, Class, Clock, Delta, Disk, Durable, Ended, FileDisk, Handle, MemDisk, OpenError,
-    Options, Payload, Recovered, Room, Seq, Space, StopFacts, Threads, WaitError, read_records,
-    read_state, recover, refused_file_system,
+    AppendError, Change, Class, Clock, Delta, Disk, Durable, Ended, FileDisk, Handle, MemDisk,
+    OpenError, Options, Payload, Recovered, Room, Seq, Space, StopFacts, Threads, WaitError,
+    read_records, read_state, recover, refused_file_system,
 };
 
 use crate::harness::{NOON, facts, options};
@@ -87,11 +87,13 @@ fn files_and_folders_are_private_and_a_run_comes_back() {
 
 #[test]
 fn a_folder_that_others_may_read_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let error = FileDisk::open(folder.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Mode { mode: 0o755, .. }), "{error}");
-    assert!(error.to_string().contains("chmod 700"), "{error}");
+    for bits in [0o755, 0o740, 0o720, 0o710, 0o704, 0o702, 0o701] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(bits)).unwrap();
+        let error = FileDisk::open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Mode { mode, .. } if mode == bits), "{error}");
+        assert!(error.to_string().contains("chmod 700"), "{error}");
+    }
 }
 
 #[test]
@@ -324,11 +326,16 @@ fn flush_and_wait_say_what_they_cannot_do() {
     assert!(handle.synced() >= seq, "`power` waits for the sync");
     let beyond = Seq(seq.0 + 1_000);
     assert!(matches!(handle.flush(beyond), Err(WaitError::Unknown { seq, .. }) if seq == beyond));
-    // The disk fails: everything that waits is told.
-    let next = put(&handle, "2", "y");
-    gate.disk.fault(gate.disk.ops() + 1, polydesk_journal::Fault::Errors(io::ErrorKind::Other));
-    let error = handle.wait_synced(next, long()).unwrap_err();
-    assert!(matches!(error, WaitError::Failed(_)), "{error}");
+    // The disk fails: everything that waits is told. The threads may notice before anything is appended.
+    gate.disk.refuse("", Some(io::ErrorKind::Other));
+    let error = match handle.append(&Payload::Input(b"late"), Class::Fact) {
+        Ok(late) => handle.wait_synced(late, long()).unwrap_err(),
+        Err(error) => error.into(),
+    };
+    assert!(
+        matches!(error, WaitError::Failed(_) | WaitError::Append(AppendError::Failed(_))),
+        "{error}"
+    );
     assert!(handle.status().must_halt());
     assert!(matches!(threads.stop(&stop_facts(), long()), Err(WaitError::Append(_))));
 }

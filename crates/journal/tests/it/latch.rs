@@ -85,11 +85,6 @@ fn a_file_that_is_damaged_missing_or_newer_means_killed() {
         let found = Run::start(&disk).found.kill;
         assert!(matches!(found, Kill::Unreadable(_)), "{what}: {found:?}");
     }
-    for at in 0..1_024 {
-        let disk = disk.after_kill();
-        disk.damage("kill", |bytes| bytes[at] ^= 1);
-        assert_eq!(read(&disk), Kill::Clear, "one damaged sector: byte {at}");
-    }
     let newer = disk.after_kill();
     let mut latch = LatchFile::read(&newer).unwrap().0;
     latch.write(&newer, &LatchState { v: 2, ..state(Latch::Clear, "") }).unwrap();
@@ -97,6 +92,55 @@ fn a_file_that_is_damaged_missing_or_newer_means_killed() {
     disk.remove("kill").unwrap();
     assert_eq!(Run::start(&disk.after_kill()).found.kill, Kill::Missing);
     assert!(Kill::Missing.is_killed());
+}
+
+#[test]
+fn a_damaged_sector_beside_a_clear_one_means_killed_until_the_latch_is_written_again() {
+    // The newest sector is the first one or the second one, and says killed or clear; the other one says clear.
+    for (changes, newest) in [(1, 0), (2, 1)] {
+        for last in [Latch::Killed, Latch::Clear] {
+            for at in 0..1_024 {
+                let disk = MemDisk::new();
+                let mut latch = Run::start(&disk).found.latch;
+                for _ in 1..changes {
+                    latch.write(&disk, &state(Latch::Clear, "lifted")).unwrap();
+                }
+                latch.write(&disk, &state(last, "the newest")).unwrap();
+                let damaged = at / 512;
+                disk.damage("kill", |bytes| bytes[at] ^= 1);
+                let (was, case) = (damaged == newest, format!("{changes} {last:?} byte {at}"));
+                let found = read(&disk);
+                let killed = matches!(&found, Kill::Killed(state) if state.why == "the newest");
+                match &found {
+                    Kill::Unreadable(why) => {
+                        let sector = format!("sector {} of 2", damaged + 1);
+                        assert!(why.contains(&sector) && why.contains("od -c kill"), "{why}");
+                    }
+                    _ => assert!(killed && !was && last == Latch::Killed, "{case}: {found:?}"),
+                }
+                let mut latch = LatchFile::read(&disk).unwrap().0;
+                latch.write(&disk, &state(Latch::Clear, "looked at")).unwrap();
+                assert_eq!(read(&disk), Kill::Clear, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sector_that_was_never_written_is_no_damage() {
+    let disk = MemDisk::new();
+    Run::start(&disk);
+    for (from, to) in [(0, 512), (512, 1_024)] {
+        let disk = disk.after_kill();
+        disk.damage("kill", |bytes| bytes[from..to].fill(0));
+        assert_eq!(read(&disk), Kill::Clear);
+    }
+    // A file that is shorter than two sectors has lost one of them.
+    for len in [512, 513, 1_023] {
+        let disk = disk.after_kill();
+        disk.damage("kill", |bytes| bytes.truncate(len));
+        assert!(read(&disk).is_killed(), "{len}");
+    }
 }
 
 #[test]

@@ -71,6 +71,38 @@ fn rows_are_copied_when_they_are_synced_and_not_before() {
 }
 
 #[test]
+fn a_row_that_is_only_written_waits_while_the_one_before_it_is_copied() {
+    let disk = MemDisk::new();
+    let mut run = Run::start(&disk);
+    run.settle();
+    let first = run.row(0, NOON, "synced");
+    run.journal.want_sync(first);
+    let mut held = Vec::new();
+    let mut write = |run: &mut Run| {
+        while let Some(job) = run.job() {
+            match job.lane {
+                Lane::Write => run.act(&job),
+                _ => held.push(job),
+            }
+        }
+    };
+    write(&mut run);
+    // The sync of the first row is under way.
+    let second = run.row(1, NOON, "written");
+    run.now += options().flush_every;
+    write(&mut run);
+    assert!(run.journal.written() >= second);
+    held.iter().for_each(|job| run.act(job));
+    assert!(run.journal.synced() >= first && run.journal.synced() < second);
+    while let Some(job) = run.job().filter(|job| job.lane == Lane::Files) {
+        run.act(&job);
+    }
+    assert_eq!(bodies(&disk), ["synced"]);
+    run.sync();
+    assert_eq!(bodies(&disk), ["synced", "written"]);
+}
+
+#[test]
 fn a_finished_month_is_compressed_and_read_in_order() {
     let disk = MemDisk::new();
     let mut run = Run::start(&disk);

@@ -8,5 +8,6 @@ mod format;
 mod harness;
 mod latch;
 mod log;
+mod log_damage;
 mod model;
 mod restart;

@@ -66,6 +66,24 @@ fn a_segment_is_begun_when_the_last_one_is_full_and_old_ones_go() {
 }
 
 #[test]
+fn no_record_reaches_beyond_its_segment_whatever_room_is_left() {
+    for len in (0..400).step_by(8) {
+        let disk = MemDisk::new();
+        let mut run = Run::start(&disk);
+        run.put("orders", "0", &"x".repeat(len));
+        for number in 0..40 {
+            run.put("orders", "1", &format!("{number:0400}"));
+            run.pass(Duration::from_millis(5));
+        }
+        let files = disk.list("").unwrap();
+        let segments: Vec<_> = files.iter().filter(|(name, _)| name.ends_with(".seg")).collect();
+        assert!(segments.len() > 1, "{segments:?}");
+        let size = options().segment_bytes;
+        assert!(segments.iter().all(|(_, bytes)| *bytes == size), "{len}: {segments:?}");
+    }
+}
+
+#[test]
 fn three_unclean_starts_within_ten_minutes_are_a_crash_loop() {
     let minute = 60_000;
     // Minutes of the starts, whether the run before each was stopped, and whether the last is in a loop.
