@@ -34,7 +34,19 @@ impl std::io::Write for Text {
     }
 }
 
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 19] = [
+    ("exchange.starting_cash", "100000"),
+    ("risk.max_market_usd", "100000"),
+    ("risk.max_event_usd", "100000"),
+    ("risk.max_category_usd", "100000"),
+    ("risk.max_strategy_usd", "100000"),
+    ("risk.max_account_usd", "100000"),
+    ("risk.cancel_burst", "1000"),
+    ("risk.orders_per_second", "1000"),
+    ("risk.order_burst", "1000"),
+    ("risk.max_open_orders", "1000"),
+    ("stink_bidder.max_total_usd", "100000"),
+
     ("journal.recording", "true"),
     ("exchange.latency.feed", "0ms"),
     ("exchange.latency.insert", "20ms"),
