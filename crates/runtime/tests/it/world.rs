@@ -12,6 +12,7 @@ use polydesk_runtime::assembly::{
     Finished, Host, Running, StartError, StartOptions, Venue, begin, check,
 };
 use polydesk_runtime::glance::Glance;
+use polydesk_runtime::keeping::Storage;
 use polydesk_settings::{Layer, Settings};
 use tokio::sync::watch;
 
@@ -108,7 +109,7 @@ impl World {
             load: Box::new(move || Ok(again.clone())),
             host: Host::Task,
             data: self.folder.path().to_owned(),
-            disk: None,
+            storage: Storage::Folder,
             panics: Some(self.panics.subscribe()),
             program: "test".to_owned(),
             config_sha256: String::new(),
