@@ -306,7 +306,9 @@ impl Paper<'_> {
                 self.watch.began = self.plan.clock.server().steady();
                 self.step.advance(next, &mut self.watch)?;
             } else if wake == next {
-                self.deliver(next, ControlEvent::Timer.into())?;
+                // What a restart finds overdue happens now: an event of long ago would set the engine's clock back.
+                let at = next.max(self.step.engine.now());
+                self.deliver(at, ControlEvent::Timer.into())?;
             } else {
                 self.watch.recorder.tick(self.step.engine, now);
                 self.next_sample = now + self.plan.sample;

@@ -1,5 +1,6 @@
 //! Paper trading against the local exchange, both in one paused runtime over pipes: virtual minutes in milliseconds.
 
+mod disk;
 mod feed;
 mod life;
 mod world;
