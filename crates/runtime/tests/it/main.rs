@@ -3,4 +3,6 @@
 mod disk;
 mod feed;
 mod life;
+mod series;
+mod trouble;
 mod world;

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polydesk_local_exchange::{Clock, LocalExchange, Running as Exchange, Setup, TEST_START};
+use polydesk_polymarket_api::ws::MarketFeed;
 use polydesk_polymarket_api::{
-    ByteStream, Connect, Connecting, Endpoints, Http, HttpConfig, ServerClock,
+    ByteStream, Connect, Connecting, Endpoints, FeedConfig, Http, HttpConfig, ServerClock,
 };
 use polydesk_runtime::assembly::{
     Finished, Host, Running, StartError, StartOptions, Venue, begin, check,
 };
+use polydesk_runtime::discovery::Discovery;
 use polydesk_runtime::glance::Glance;
+use polydesk_runtime::inbox::Inbox;
 use polydesk_runtime::keeping::{SimulatedDisk, Storage};
 use polydesk_runtime::reload::Order;
 use polydesk_settings::{Layer, Settings};
@@ -20,9 +23,14 @@ use tokio::sync::watch;
 
 /// Runs a story in a paused runtime: time moves only when every task waits. A hang ends it after ten virtual hours.
 pub fn simulated<T>(story: impl Future<Output = T>) -> T {
+    simulated_for(36_000, story)
+}
+
+/// The same for so many virtual seconds.
+pub fn simulated_for<T>(seconds: u64, story: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    let limit = Duration::from_secs(36_000);
+    let limit = Duration::from_secs(seconds);
     runtime.unwrap().block_on(async { tokio::time::timeout(limit, story).await.expect("it hangs") })
 }
 
@@ -146,6 +154,34 @@ impl World {
         let flags =
             flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned(), "--test".to_owned()));
         Settings::load(&[Layer::flags(flags.collect())]).unwrap()
+    }
+
+    /// Discovery alone, with its feed.
+    pub fn discovery(
+        &self,
+        inbox: Inbox,
+        settings: watch::Receiver<polydesk_settings::MarketSettings>,
+    ) -> Discovery {
+        let venue =
+            Venue::over(self.http.clone(), &self.endpoints, self.clock.clone(), false).unwrap();
+        let (feed, _items) = MarketFeed::start(
+            FeedConfig::default(),
+            venue.http.clone(),
+            &venue.ws_market,
+            venue.clob.clone(),
+            venue.clock.server().clone(),
+        )
+        .unwrap();
+        let shared = Arc::default();
+        Discovery::new(
+            venue.gamma,
+            venue.clob,
+            Arc::new(feed),
+            inbox,
+            shared,
+            venue.clock,
+            settings,
+        )
     }
 
     /// Starts a process on the data folder.
