@@ -172,10 +172,12 @@ async fn limit(world: &World) -> String {
 #[test]
 fn a_person_is_answered_when_the_confirmation_survives_the_loss_of_power() {
     simulated(async {
-        let (disk, pace) = (MemDisk::new(), Pace::each(30));
+        let (disk, pace) = (MemDisk::new(), Pace::each(900));
         let mut world = on(&disk, &pace, 3);
         let process = world.start().await.unwrap();
         process.until("the gate", |glance| glance.open()).await;
+        // The limits of the start are synced: a loss of power falls back to them.
+        pass(10).await;
         loosen(&world, &process).await.unwrap();
         let lost = disk.after_power_loss(1, 0);
         drop(process);
