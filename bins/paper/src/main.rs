@@ -23,6 +23,7 @@ use polydesk_runtime::assembly::{
     self, EndError, Finished, Host, Running, StartError, StartOptions, Venue,
 };
 use polydesk_runtime::durable::{BeginError, OpenError};
+use polydesk_runtime::keeping::Storage;
 use polydesk_runtime::reload::Order;
 use polydesk_runtime::{logs, start};
 use polydesk_settings::Settings;
@@ -88,7 +89,7 @@ async fn trade(
     let options = StartOptions {
         load: Box::new(move || config::read(&again)),
         host: Host::Thread,
-        disk: None,
+        storage: Storage::Folder,
         panics: None,
         files: cli.configs.clone(),
         data: folder.path().to_owned(),

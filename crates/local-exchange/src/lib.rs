@@ -46,6 +46,6 @@ pub use server::breakable::Pipe;
 pub use server::hub::Channel;
 pub use server::inner::Received;
 pub use setup::{
-    AccountSetup, Clock, Listing, Ports, Rules, SettlementSetup, Setup, TEST_START, TapeSetup,
-    demo_markets,
+    AccountSetup, Clock, Listing, Ports, Rules, Series, SettlementSetup, Setup, TEST_START,
+    TapeSetup, demo_markets,
 };

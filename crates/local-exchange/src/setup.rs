@@ -48,6 +48,20 @@ pub struct Listing {
     pub closes_in: Option<Span>,
     /// With counterparties: whether the market is decided at its close and resolved soon after.
     pub resolves: bool,
+    /// The series that it belongs to.
+    pub series: Option<Series>,
+}
+
+/// Markets of which one follows the other, as the up or down markets do. With counterparties the next one is listed
+/// by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Gamma's name of it; a market's slug is this and the Unix seconds of its begin.
+    pub slug: String,
+    /// How long one market is about.
+    pub lasts: Span,
+    /// The next market is listed so long before the close of this one.
+    pub ahead: Span,
 }
 
 impl Listing {
@@ -67,6 +81,7 @@ impl Listing {
             rewards: None,
             closes_in: None,
             resolves: false,
+            series: None,
             market,
         }
     }
@@ -350,6 +365,11 @@ pub fn demo_markets() -> Vec<Listing> {
         listing.tags = vec!["crypto".into()];
         listing.closes_in = Some(Span::secs(300));
         listing.resolves = true;
+        listing.series = Some(Series {
+            slug: "btc-updown-5m".into(),
+            lasts: Span::secs(300),
+            ahead: Span::secs(60),
+        });
     });
     listings
 }

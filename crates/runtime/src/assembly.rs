@@ -13,7 +13,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::RawRisk;
-use polydesk_journal::{Disk, Ended as JournalEnded, Recovered, RunFacts, StopFacts, Threads};
+use polydesk_journal::{Ended as JournalEnded, Recovered, RunFacts, StopFacts};
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::gamma::Gamma;
 use polydesk_polymarket_api::ws::{FeedItem, MarketFeed};
@@ -30,6 +30,7 @@ use crate::discovery::{Discovery, Scanned};
 use crate::durable::{self, Journaling};
 use crate::glance::{Identity, Shared};
 use crate::inbox::{Inbox, Request};
+use crate::keeping::{Keeper, Storage};
 use crate::paper::{Account, Connections, Ended, PaperError, Plan, run};
 use crate::reload::{ConfigState, Load, Order, Reloader, watch_files};
 use crate::server::{self, ServerError, View};
@@ -100,8 +101,8 @@ pub struct StartOptions {
     pub host: Host,
     /// The data folder; it exists and its lock is held.
     pub data: PathBuf,
-    /// The journal's disk; `None`: a folder in `data`.
-    pub disk: Option<Arc<dyn Disk>>,
+    /// Where the journal is.
+    pub storage: Storage,
     /// Panics the supervised task of that name: for tests of the supervision.
     pub panics: Option<watch::Receiver<String>>,
     /// Program and version.
@@ -176,7 +177,7 @@ pub struct Running {
     _watcher: Option<notify::RecommendedWatcher>,
     finished: oneshot::Receiver<std::thread::Result<EngineResult>>,
     tasks: Vec<JoinHandle<()>>,
-    journal: Option<Threads>,
+    journal: Option<Keeper>,
     clock: EngineClock,
 }
 
@@ -214,13 +215,13 @@ impl Running {
             task.abort();
         }
         let done = done?;
-        if let Some(threads) = self.journal.take() {
+        if let Some(keeper) = self.journal.take() {
             let facts = StopFacts {
                 at_ms: millis(self.clock.now()),
                 open_orders: done.ended.left_open as u64,
                 state_hash: done.ended.state_hash.clone(),
             };
-            durable::stop(threads, &facts)?;
+            keeper.stop(facts).await?;
         }
         Ok(done)
     }
@@ -229,10 +230,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        if let Some(threads) = &self.journal {
-            // After a panic of the engine: what it had appended is good, and nothing comes after it.
-            let handle = threads.handle();
-            let _ = handle.flush(handle.appended());
+        if let Some(keeper) = self.journal.take() {
+            keeper.leave();
         }
     }
 }
@@ -309,11 +308,8 @@ pub async fn begin(
     checks: (Vec<Check>, Span),
 ) -> Result<Running, StartError> {
     let (mut checks, way) = checks;
-    let (own, facts) = (&settings.runtime.journal, facts(&venue, &options));
-    let begun = match &options.disk {
-        Some(disk) => durable::begin_on(Arc::clone(disk), own, &facts)?,
-        None => durable::begin(&options.data, own, &facts)?,
-    };
+    let facts = facts(&venue, &options);
+    let begun = durable::begin(options.storage, &options.data, &settings.runtime.journal, &facts)?;
     checks.push(found(&begun.recovered));
     let tcp = match options.listen {
         Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
@@ -340,7 +336,7 @@ pub async fn begin(
     let bad: Vec<&Check> = checks.iter().filter(|check| check.found == Found::Bad).collect();
     let blockers = blockers(&bad, &begun.recovered);
     let Loaded { engine, sim, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
-    let (recovered, threads) = begun.start(&venue.clock)?;
+    let (recovered, keeper) = begun.start(&venue.clock)?;
     let identity = Identity {
         mode: "paper",
         run: recovered.run,
@@ -357,7 +353,7 @@ pub async fn begin(
         sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
         max_proof_age: Span::secs(i64::from(proof)),
         way,
-        journal: Some(Journaling::new(threads.handle(), identity)),
+        journal: Some(Journaling::new(keeper.appender(), identity)),
         account: if fresh { Account::Fresh } else { Account::Resumed(listed.clone()) },
         blockers,
         first,
@@ -398,7 +394,7 @@ pub async fn begin(
         _watcher: watcher,
         finished,
         tasks: Vec::new(),
-        journal: Some(threads),
+        journal: Some(keeper),
         clock: venue.clock.clone(),
     };
     let (discovery, scanned) = first_scan(discovery, settings).await?;
@@ -590,6 +586,7 @@ fn host(
     requests: mpsc::Receiver<Request>,
 ) -> Result<Finish, StartError> {
     let (done, finished) = oneshot::channel();
+    let shared = Arc::clone(&plan.shared);
     let work = async move {
         let (mut engine, mut sim) = (engine, sim);
         let ended = run(&mut engine, &mut sim, plan, items, requests).await?;
@@ -597,6 +594,8 @@ fn host(
     };
     let guarded = async move {
         let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+        // The end is reported with its reason; the watchdog must not take it for a deadlock.
+        shared.rest();
         let _ = done.send(result);
     };
     match host {

@@ -4,13 +4,13 @@
 //! A market is listed with the CLOB's own parameters; one that cannot be understood is refused with the reason and
 //! asked again later. A neg-risk group is completed from its event, so that a basket over it can be complete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use polydesk_domain::{
-    Cause, ConditionId, ControlEvent, Market, MarketKey, MarketState, Outcome, Time, Token, TokenId,
+    Cause, ConditionId, ControlEvent, Market, MarketKey, MarketState, Outcome, Token, TokenId,
 };
 use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::Clob;
@@ -30,6 +30,32 @@ use crate::select::admit;
 const ASKING: usize = 8;
 /// Rows of Gamma read for one scan at most: they come by volume, so what follows is smaller still.
 const ROWS: usize = 20_000;
+
+/// Rows that are chosen before their parameters are asked for.
+const CHUNK: usize = 100;
+/// Markets that were over and left that are remembered: Gamma lists them as open for a while at most.
+const LEFT: usize = 1_000;
+
+/// Rows of a scan that passed the filters.
+#[derive(Default)]
+struct Chosen {
+    /// Not listed yet.
+    rows: Vec<GammaMarket>,
+    /// Condition ids of all rows of this scan: a market with two tags comes twice.
+    seen: BTreeSet<String>,
+    /// Condition ids of those whose parameters were asked for, members of groups among them.
+    listed: BTreeSet<String>,
+    /// Slugs of the events whose groups were completed.
+    events: BTreeSet<String>,
+}
+
+impl Chosen {
+    fn add(&mut self, row: GammaMarket) {
+        if self.seen.insert(row.condition_id.clone()) {
+            self.rows.push(row);
+        }
+    }
+}
 
 /// A market that is followed.
 #[derive(Debug, Clone)]
@@ -63,7 +89,7 @@ pub struct Discovery {
     /// Markets that were refused, with the reason that was logged.
     refused: BTreeMap<ConditionId, String>,
     /// Markets that were over and left: not to be listed again.
-    left: BTreeSet<ConditionId>,
+    left: VecDeque<ConditionId>,
 }
 
 /// What a scan did.
@@ -98,7 +124,7 @@ impl Discovery {
             settings,
             known: BTreeMap::new(),
             refused: BTreeMap::new(),
-            left: BTreeSet::new(),
+            left: VecDeque::new(),
         }
     }
 
@@ -169,27 +195,16 @@ impl Discovery {
         let settings = self.settings.borrow().clone();
         let now = self.clock.now();
         let mut done = Scanned::default();
-        let mut chosen = self.candidates(&settings, now, &mut done).await?;
-        let room = (settings.most as usize).saturating_sub(self.known.len());
-        chosen.retain(|row| self.is_new(row));
-        chosen.truncate(room);
-        let rows = self.with_groups(chosen).await?;
-        self.list(rows, &mut done).await;
-        Ok(done)
-    }
-
-    /// Rows that pass, the highest volume first; those that `include` names before them.
-    async fn candidates(
-        &self,
-        settings: &MarketSettings,
-        now: Time,
-        done: &mut Scanned,
-    ) -> Result<Vec<GammaMarket>, ApiError> {
-        let mut found = self.included(settings).await?;
-        found.retain(|row| admit(row, settings, now).is_ok());
-        let mut seen: BTreeSet<String> = found.iter().map(|row| row.condition_id.clone()).collect();
-        for (filters, tag) in self.queries(settings).await? {
-            let mut rows = std::pin::pin!(self.gamma.markets(filters));
+        let mut chosen = Chosen::default();
+        for row in self.included(&settings).await? {
+            if admit(&row, &settings, now).is_ok() {
+                chosen.add(row);
+            }
+        }
+        // The highest volume comes first, and is traded while the rest is still being read.
+        for (filters, tag) in self.queries(&settings).await? {
+            let gamma = self.gamma.clone();
+            let mut rows = std::pin::pin!(gamma.markets(filters));
             let mut read = 0;
             while let Some(row) = rows.next().await {
                 (read, done.rows) = (read + 1, done.rows + 1);
@@ -206,15 +221,35 @@ impl Discovery {
                 if let Some(tag) = &tag {
                     row.tags.push(Tag { slug: tag.clone(), ..Tag::default() });
                 }
-                if admit(&row, settings, now).is_ok() && seen.insert(row.condition_id.clone()) {
-                    found.push(row);
+                if admit(&row, &settings, now).is_ok() {
+                    chosen.add(row);
                 }
-                if read >= ROWS || found.len() >= settings.most as usize * 2 {
+                if chosen.rows.len() >= CHUNK {
+                    self.take(&mut chosen, settings.most, &mut done).await?;
+                }
+                if read >= ROWS || self.known.len() >= settings.most as usize {
                     break;
                 }
             }
         }
-        Ok(found)
+        self.take(&mut chosen, settings.most, &mut done).await?;
+        Ok(done)
+    }
+
+    /// Follows what was chosen, while there is room.
+    async fn take(
+        &mut self,
+        chosen: &mut Chosen,
+        most: u32,
+        done: &mut Scanned,
+    ) -> Result<(), ApiError> {
+        let room = (most as usize).saturating_sub(self.known.len());
+        let mut rows = core::mem::take(&mut chosen.rows);
+        rows.retain(|row| self.is_new(row));
+        rows.truncate(room);
+        let rows = self.with_groups(rows, chosen).await?;
+        self.list(rows, done).await;
+        Ok(())
     }
 
     async fn included(&self, settings: &MarketSettings) -> Result<Vec<GammaMarket>, ApiError> {
@@ -282,26 +317,25 @@ impl Discovery {
     /// The rows with all members of their neg-risk groups, and how many members each group has.
     async fn with_groups(
         &self,
-        chosen: Vec<GammaMarket>,
+        found: Vec<GammaMarket>,
+        chosen: &mut Chosen,
     ) -> Result<Vec<(GammaMarket, Option<u32>)>, ApiError> {
         let mut rows: Vec<(GammaMarket, Option<u32>)> = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut events = BTreeSet::new();
-        for row in chosen {
+        for row in found {
             let event = row.events.first().filter(|_| row.neg_risk == Some(true));
             let Some(event) = event.map(|event| event.slug.clone()) else {
-                if seen.insert(row.condition_id.clone()) {
+                if chosen.listed.insert(row.condition_id.clone()) {
                     rows.push((row, None));
                 }
                 continue;
             };
-            if !events.insert(event.clone()) {
+            if !chosen.events.insert(event.clone()) {
                 continue;
             }
             let event = self.gamma.event_by_slug(&event).await?;
             let members = group_members(&event);
             for (member, count) in members {
-                if seen.insert(member.condition_id.clone()) && self.is_new(&member) {
+                if chosen.listed.insert(member.condition_id.clone()) && self.is_new(&member) {
                     rows.push((member, Some(count)));
                 }
             }
@@ -311,16 +345,16 @@ impl Discovery {
 
     /// Asks the CLOB for each market's parameters, lists it and follows its tokens.
     async fn list(&mut self, rows: Vec<(GammaMarket, Option<u32>)>, done: &mut Scanned) {
-        let clob = &self.clob;
-        let converted: Vec<_> = futures_util::stream::iter(rows)
+        let clob = &self.clob.clone();
+        let converted = futures_util::stream::iter(rows)
             .map(|(row, members)| async move {
                 let market = convert(clob, &row, members).await;
                 (row, market)
             })
-            .buffered(ASKING)
-            .collect()
-            .await;
-        for (row, market) in converted {
+            .buffered(ASKING);
+        let mut converted = std::pin::pin!(converted);
+        // A market is listed as soon as its own parameters are read.
+        while let Some((row, market)) = converted.next().await {
             match market {
                 Ok(market) => {
                     let condition = market.condition;
@@ -494,7 +528,11 @@ impl Discovery {
             }
             if matches!(self.inbox.delist(condition).await, Ok(true)) {
                 self.known.remove(&condition);
-                self.left.insert(condition);
+                self.refused.remove(&condition);
+                self.left.push_back(condition);
+                if self.left.len() > LEFT {
+                    self.left.pop_front();
+                }
             }
         }
     }

@@ -10,9 +10,8 @@ use polydesk_engine::{Engine, Soft};
 use polydesk_execution::{Entry, LoadError, TABLES};
 pub use polydesk_journal::OpenError;
 use polydesk_journal::{
-    Alert, AppendError, Change, Class, Delta, Disk, Durable, FileDisk, Handle, Journal, Options,
-    Payload, RecoverError, Recovered, Row, RunFacts, Seq, Status, StopFacts, Threads, WaitError,
-    recover,
+    Alert, AppendError, Change, Class, Delta, Disk, Durable, FileDisk, Journal, Options, Payload,
+    RecoverError, Recovered, Row, RunFacts, Seq, Status, Threads, recover,
 };
 use polydesk_replay::{EventLog, SOFT, read_soft, soft_entries};
 use polydesk_settings::JournalSettings;
@@ -21,13 +20,12 @@ use polydesk_tape::{WireError, encode_event};
 use crate::clock::EngineClock;
 use crate::facts::{Deriver, Fact};
 use crate::glance::Identity;
+use crate::keeping::{Appender, Keeper, SimulatedDisk, Storage};
 
 /// Folder of the journal in the data folder.
 pub const FOLDER: &str = "journal";
 /// Between two copies of soft memory.
 const SOFT_EVERY: Span = Span::secs(60);
-/// How long the end may take.
-const STOPPING: Duration = Duration::from_secs(10);
 
 /// What went wrong between engine and journal. Trading ends with it.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +64,7 @@ pub struct Begun {
     pub recovered: Recovered,
     journal: Journal,
     disk: Arc<dyn Disk>,
+    simulated: Option<SimulatedDisk>,
 }
 
 /// The settings as the journal takes them.
@@ -92,25 +91,18 @@ pub fn boot_id() -> String {
 /// # Errors
 /// See [`BeginError`].
 pub fn begin(
+    storage: Storage,
     data: &Path,
     settings: &JournalSettings,
     facts: &RunFacts,
 ) -> Result<Begun, BeginError> {
-    let disk = FileDisk::open(&data.join(FOLDER))?;
-    begin_on(Arc::new(disk), settings, facts)
-}
-
-/// The same on a disk that somebody opened.
-///
-/// # Errors
-/// See [`BeginError`].
-pub fn begin_on(
-    disk: Arc<dyn Disk>,
-    settings: &JournalSettings,
-    facts: &RunFacts,
-) -> Result<Begun, BeginError> {
+    let (disk, simulated): (Arc<dyn Disk>, _) = match storage {
+        Storage::Folder => (Arc::new(FileDisk::open(&data.join(FOLDER))?), None),
+        Storage::Disk(disk) => (disk, None),
+        Storage::Simulated(simulated) => (Arc::clone(&simulated.disk), Some(simulated)),
+    };
     let (journal, recovered) = recover(disk.as_ref(), &options(settings), facts)?;
-    Ok(Begun { recovered, journal, disk })
+    Ok(Begun { recovered, journal, disk, simulated })
 }
 
 impl Begun {
@@ -131,11 +123,14 @@ impl Begun {
         soft
     }
 
-    /// Starts the journal's threads.
+    /// Starts the journal's threads, or its task.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(self, clock: &EngineClock) -> Result<(Recovered, Threads), BeginError> {
+    pub fn start(self, clock: &EngineClock) -> Result<(Recovered, Keeper), BeginError> {
+        if let Some(disk) = self.simulated {
+            return Ok((self.recovered, Keeper::task(self.journal, disk)));
+        }
         let server = clock.server().clone();
         let began = server.steady();
         let since = move || {
@@ -143,7 +138,7 @@ impl Begun {
             Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
         };
         let threads = Threads::start(self.journal, self.disk, Arc::new(since))?;
-        Ok((self.recovered, threads))
+        Ok((self.recovered, Keeper::Threads(threads)))
     }
 }
 
@@ -162,17 +157,9 @@ fn millis(at: Time) -> i64 {
     at.nanos().div_euclid(1_000_000)
 }
 
-/// Ends a run's journal.
-///
-/// # Errors
-/// The disk is not done in time, or refuses.
-pub fn stop(threads: Threads, facts: &StopFacts) -> Result<(), WaitError> {
-    threads.stop(facts, STOPPING)
-}
-
 /// Appends for the engine's thread. It never touches the disk.
 pub struct Journaling {
-    handle: Handle,
+    handle: Appender,
     /// Running hash of the commands.
     commands: EventLog,
     /// The record of the event that is being handled.
@@ -191,8 +178,8 @@ pub struct Journaling {
 const FIRST_FACT: u32 = 1 << 24;
 
 impl Journaling {
-    /// Over a journal whose threads run.
-    pub fn new(handle: Handle, identity: Identity) -> Journaling {
+    /// Over a journal whose work is executed.
+    pub fn new(handle: Appender, identity: Identity) -> Journaling {
         Journaling {
             handle,
             identity,
@@ -324,6 +311,16 @@ impl Journaling {
         }
         self.last = status.clone();
         (Some(status), alerts)
+    }
+
+    /// The last record of what the engine handled.
+    pub fn appended(&self) -> Seq {
+        self.handle.appended()
+    }
+
+    /// Every record up to this one survives the loss of power.
+    pub fn synced(&self) -> Seq {
+        self.handle.synced()
     }
 
     /// Hash of all commands of this run.

@@ -235,6 +235,11 @@ impl Shared {
         self.beat.store(u64::try_from(steady.nanos()).unwrap_or(0).max(1), Ordering::Release);
     }
 
+    /// The engine has ended: no beat is expected any more.
+    pub fn rest(&self) {
+        self.beat.store(0, Ordering::Release);
+    }
+
     /// Age of the last beat; `None` before the first.
     pub fn beat_age(&self, steady: Time) -> Option<Span> {
         match self.beat.load(Ordering::Acquire) {

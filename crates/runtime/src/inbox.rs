@@ -35,6 +35,13 @@ pub enum Request {
     },
     /// A control event of the runtime or of an operator.
     Control(ControlEvent),
+    /// An act of a person. Answered when its effect survives the loss of power, or with why that is not known.
+    Operator {
+        /// What the person asked for.
+        event: ControlEvent,
+        /// The answer; the event is in force before it comes.
+        durable: oneshot::Sender<Result<(), String>>,
+    },
     /// End: orders are cancelled. Answered when the engine has nothing more to do.
     Stop(oneshot::Sender<()>),
     /// Panics the engine's thread: for tests of the supervision.
@@ -79,6 +86,17 @@ impl Inbox {
             mpsc::error::TrySendError::Full(_) => InboxError::Full,
             mpsc::error::TrySendError::Closed(_) => InboxError::Ended,
         })
+    }
+
+    /// Hands over an act of a person and waits until it is durable.
+    ///
+    /// # Errors
+    /// The engine cannot be reached, or the disk does not keep up.
+    pub async fn operate(&self, event: ControlEvent) -> Result<(), String> {
+        let (durable, answer) = oneshot::channel();
+        let request = Request::Operator { event, durable };
+        self.send(request).map_err(|error| error.to_string())?;
+        answer.await.map_err(|_| InboxError::Ended.to_string())?
     }
 
     /// Lists a market and waits for its key.

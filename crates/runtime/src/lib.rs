@@ -21,6 +21,7 @@ pub mod durable;
 pub mod facts;
 pub mod glance;
 pub mod inbox;
+pub mod keeping;
 pub mod logs;
 pub mod metrics;
 pub mod paper;

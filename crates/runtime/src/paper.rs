@@ -16,7 +16,7 @@ use polydesk_domain::{
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
-use polydesk_journal::{Room, Status};
+use polydesk_journal::{Room, Seq, Status};
 use polydesk_polymarket_api::ws::FeedItem;
 use polydesk_replay::{EventLog, Recorder, Recording, Step, Watch, leftovers};
 use polydesk_sim::Sim;
@@ -45,6 +45,8 @@ const STOPPING: Span = Span::secs(10);
 const SETTLING: Span = Span::secs(3_600);
 /// A clock that is set back by no more is waited for.
 const CLOCK_SLACK: Span = Span::secs(5);
+/// How long a person waits for the disk.
+const ANSWER: Span = Span::secs(5);
 /// In a longer silence of the feed no markout is read.
 const SILENCE: Span = Span::secs(900);
 
@@ -157,6 +159,7 @@ pub async fn run(
         last_row: None,
         up: false,
         pending: Vec::new(),
+        unanswered: Vec::new(),
         plan,
     };
     let start = paper.begin(account)?;
@@ -200,6 +203,17 @@ struct Paper<'a> {
     up: bool,
     /// Rows that the exchange has seen and the engine has not.
     pending: Vec<Stamped>,
+    /// Acts of persons that are in force and not yet durable.
+    unanswered: Vec<Unanswered>,
+}
+
+/// An act of a person whose record is not synced yet.
+struct Unanswered {
+    /// Its last record.
+    seq: Seq,
+    /// Until when the person waits.
+    until: Time,
+    reply: oneshot::Sender<Result<(), String>>,
 }
 
 impl Paper<'_> {
@@ -292,7 +306,9 @@ impl Paper<'_> {
                 self.watch.began = self.plan.clock.server().steady();
                 self.step.advance(next, &mut self.watch)?;
             } else if wake == next {
-                self.deliver(next, ControlEvent::Timer.into())?;
+                // What a restart finds overdue happens now: an event of long ago would set the engine's clock back.
+                let at = next.max(self.step.engine.now());
+                self.deliver(at, ControlEvent::Timer.into())?;
             } else {
                 self.watch.recorder.tick(self.step.engine, now);
                 self.next_sample = now + self.plan.sample;
@@ -302,6 +318,7 @@ impl Paper<'_> {
             self.check_link(now)?;
             self.check_proofs(now)?;
             self.check_journal(now)?;
+            self.answer(now);
             self.next_check = now + CHECK;
         }
         if now >= self.next_glance {
@@ -415,6 +432,17 @@ impl Paper<'_> {
                 let at = self.now();
                 self.deliver(at, event.into())?;
             }
+            Request::Operator { event, durable } => {
+                let at = self.now();
+                self.deliver(at, event.into())?;
+                match &self.watch.journal {
+                    Some(journal) => {
+                        let (seq, until) = (journal.appended(), at + ANSWER);
+                        self.unanswered.push(Unanswered { seq, until, reply: durable });
+                    }
+                    None => drop(durable.send(Ok(()))),
+                }
+            }
             // Only the loop can end itself.
             Request::Stop(reply) => drop(reply),
             Request::Panic => panic!("as a test asked"),
@@ -479,6 +507,24 @@ impl Paper<'_> {
             self.deliver(now, event.into())?;
         }
         Ok(())
+    }
+
+    /// Answers persons whose acts are durable, or whose patience is over.
+    fn answer(&mut self, now: Time) {
+        if self.unanswered.is_empty() {
+            return;
+        }
+        let synced = self.watch.journal.as_ref().map(Journaling::synced);
+        for one in core::mem::take(&mut self.unanswered) {
+            if synced.is_some_and(|synced| synced >= one.seq) {
+                let _ = one.reply.send(Ok(()));
+            } else if now >= one.until {
+                let why = "it is in force, but the disk has not kept it yet: a crash now would undo it. Look at `desk doctor`";
+                let _ = one.reply.send(Err(why.to_owned()));
+            } else {
+                self.unanswered.push(one);
+            }
+        }
     }
 
     /// Reports books whose last proof is too old.
@@ -565,6 +611,8 @@ impl Paper<'_> {
         }
         // What follows happens for the report alone: the next run begins with the state as it is now.
         self.watch.journal = None;
+        // Trading is over. What is left to do has no deadline that the watchdog could know.
+        self.plan.shared.rest();
         let state_hash = self.step.engine.state_hash();
         let state_hash = state_hash.iter().map(|byte| format!("{byte:02x}")).collect();
         self.step.finish(at, &mut self.watch)?;

@@ -171,7 +171,15 @@ impl Reloader {
             match order {
                 Order::Reload => self.reload(),
                 Order::Confirm(reply) => {
-                    let _ = reply.send(self.confirm());
+                    match self.confirm() {
+                        // Other orders do not wait for the disk.
+                        Ok((done, durable)) => {
+                            tokio::spawn(async move { reply.send(confirmed(done, durable).await) });
+                        }
+                        Err(why) => {
+                            let _ = reply.send(Err(why));
+                        }
+                    }
                 }
             }
         }
@@ -229,7 +237,7 @@ impl Reloader {
     ///
     /// # Errors
     /// Nothing waits, or the engine cannot be reached.
-    fn confirm(&mut self) -> Result<Vec<String>, String> {
+    fn confirm(&mut self) -> Result<(Vec<String>, Durable), String> {
         let wanted = self.settings.limits.raw().clone();
         let loosened = self.limits.loosened_by(&wanted);
         if loosened.is_empty() {
@@ -237,7 +245,9 @@ impl Reloader {
         }
         let toml = toml::to_string(&wanted).map_err(|error| error.to_string())?;
         let event = ControlEvent::Limits { toml: toml.into() };
-        self.inbox.send(Request::Control(event)).map_err(|error| error.to_string())?;
+        let (durable, answer) = oneshot::channel();
+        let request = Request::Operator { event, durable };
+        self.inbox.send(request).map_err(|error| error.to_string())?;
         self.limits = wanted;
         let done: Vec<String> = loosened
             .iter()
@@ -249,7 +259,19 @@ impl Reloader {
         let mut state = ConfigState::clone(&self.state.load());
         state.pending.clear();
         self.state.store(Arc::new(state));
-        Ok(done)
+        Ok((done, answer))
+    }
+}
+
+/// Whether an act of a person is durable.
+type Durable = oneshot::Receiver<Result<(), String>>;
+
+/// A person is answered when the confirmation survives the loss of power.
+async fn confirmed(done: Vec<String>, durable: Durable) -> Result<Vec<String>, String> {
+    match durable.await {
+        Ok(Ok(())) => Ok(done),
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err("the engine ended before the confirmation was durable".to_owned()),
     }
 }
 
@@ -388,7 +410,11 @@ mod tests {
         };
         let limits = |requests: &mut mpsc::Receiver<Request>| {
             let mut found = Vec::new();
-            while let Ok(Request::Control(ControlEvent::Limits { toml })) = requests.try_recv() {
+            while let Ok(request) = requests.try_recv() {
+                let (Request::Control(event) | Request::Operator { event, .. }) = request else {
+                    panic!("{request:?}")
+                };
+                let ControlEvent::Limits { toml } = event else { panic!("{event:?}") };
                 let raw: RawRisk = toml::from_str(&toml).unwrap();
                 found.push((raw.max_order_usd.to_string(), raw.max_market_usd.to_string()));
             }
@@ -403,7 +429,7 @@ mod tests {
         assert_eq!(reloader.state.load().pending.len(), 1);
         reloader.reload();
         assert_eq!(limits(&mut requests), [pair("100.00", "200.00")]);
-        assert_eq!(reloader.confirm().unwrap(), ["risk.max_order_usd: 100.00 -> 500.00"]);
+        assert_eq!(reloader.confirm().unwrap().0, ["risk.max_order_usd: 100.00 -> 500.00"]);
         assert_eq!(limits(&mut requests), [pair("500.00", "200.00")]);
         assert!(reloader.state.load().pending.is_empty());
         assert!(reloader.confirm().is_err());

@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::glance::{Glance, Shared};
-use crate::inbox::{self, Inbox};
+use crate::inbox::Inbox;
 use crate::prometheus;
 use crate::reload::{ConfigState, Order};
 use crate::supervise::{Verdict, judge};
@@ -150,7 +150,7 @@ pub async fn command(view: &View, door: Door, path: &str) -> Answer {
             }
         }
         (path, Door::Owner) => match path.strip_prefix("/v1/release/") {
-            Some(code) => release(view, code),
+            Some(code) => release(view, code).await,
             None => Answer::error(404, "there is nothing here"),
         },
         _ => Answer::error(404, "there is nothing here"),
@@ -158,7 +158,7 @@ pub async fn command(view: &View, door: Door, path: &str) -> Answer {
 }
 
 /// Clears a blocker that waits for a person.
-fn release(view: &View, code: &str) -> Answer {
+async fn release(view: &View, code: &str) -> Answer {
     let cause = match code {
         "crash_loop" => Cause::CrashLoop,
         "lost_tail" => Cause::LostTail,
@@ -178,9 +178,9 @@ fn release(view: &View, code: &str) -> Answer {
         key: String::new(),
         command: OperatorCommand::ReleaseBlocker(cause),
     };
-    match view.inbox.send(inbox::Request::Control(ControlEvent::Operator(operator))) {
+    match view.inbox.operate(ControlEvent::Operator(operator)).await {
         Ok(()) => Answer::json(200, &json!({ "released": code })),
-        Err(error) => Answer::error(503, &error.to_string()),
+        Err(why) => Answer::error(503, &why),
     }
 }
 

@@ -122,6 +122,8 @@ impl Manager {
 
     /// The run begins. It opens nothing, and closes what `start` names.
     pub fn start(&mut self, ctx: &Context<'_>, start: &RunStart, out: &mut Outbox) {
+        // Limits that never change are an entry, too: the next start compares the files with them.
+        self.state.limits.get_mut();
         for (cause, detail) in &start.blockers {
             match cause {
                 Cause::NotReconciled if !self.state.blockers.contains_key(cause) => {
@@ -147,7 +149,7 @@ impl Manager {
         self.limits = RiskLimits::try_from(self.state.limits.get()).map_err(|rules| {
             LoadError::Entry { table: "limits", key: String::new(), detail: rules.join("; ") }
         })?;
-        self.derive_schedule(now);
+        self.derive_schedule(now.max(self.state.latest()));
         Ok(())
     }
 

@@ -75,7 +75,7 @@ impl Inner {
 
     /// Fills that have not failed, newest first.
     pub(super) fn fills(&self, user: Option<Address>) -> Vec<Fill> {
-        let settled = self.venue.trades().iter().rev();
+        let settled = self.venue.trades().rev();
         settled
             .filter(|trade| trade.status != TradeStatus::Failed)
             .flat_map(wire::fills)

@@ -1,6 +1,8 @@
 //! Gamma: discovery. Lists by cursor, offsets that still answer, one object by id or slug.
 
-use polydesk_domain::{MarketState, ProtocolVersion, Time};
+use std::collections::{BTreeMap, BTreeSet};
+
+use polydesk_domain::{MarketKey, MarketState, ProtocolVersion, Time};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Req};
@@ -79,8 +81,9 @@ impl Inner {
     }
 
     fn one_market(&self, now: Time, is: impl Fn(&MarketView) -> bool) -> Answer {
-        match self.venue.market_views().iter().find(|view| is(view)) {
-            Some(view) => Answer::ok(&wire::gamma_market(view, now)),
+        let views = self.venue.universe().keys().filter_map(|key| self.venue.market_view(key));
+        match { views }.find(is) {
+            Some(view) => Answer::ok(&wire::gamma_market(&view, now)),
             None => Answer::error(404, "id not found"),
         }
     }
@@ -94,7 +97,7 @@ impl Inner {
 
     /// Markets that a request's filters leave, in the order it asks for.
     fn found(&self, req: &Req) -> impl Iterator<Item = MarketView> {
-        let mut views = self.venue.market_views();
+        let mut views = self.candidates(req);
         let any = |name: &str, is: &dyn Fn(&str) -> bool| {
             let mut wanted = req.params(name).peekable();
             wanted.peek().is_none() || wanted.any(is)
@@ -106,12 +109,10 @@ impl Inner {
         let closed = req.flag("closed").unwrap_or(false);
         views.retain(|view| {
             let market = &view.listing.market;
-            let text = |condition: &str| market.condition.to_string() == condition;
             let named = req.param("id").is_some() || req.param("slug").is_some();
             (named && req.flag("closed").is_none() || is_closed(view) == closed)
                 && any("id", &|id| view.number.to_string() == id)
                 && any("slug", &|slug| market.slug == slug)
-                && any("condition_ids", &text)
                 && any("clob_token_ids", &|id| market.tokens.iter().any(|t| t.to_string() == id))
                 && any("position_ids", &|id| {
                     market.version == ProtocolVersion::V2
@@ -142,6 +143,26 @@ impl Inner {
             views.reverse();
         }
         views.into_iter()
+    }
+
+    /// Markets that the filters named most often leave: the views of thousands of others are not made for one.
+    fn candidates(&self, req: &Req) -> Vec<MarketView> {
+        let universe = self.venue.universe();
+        let conditions: Vec<_> = req.params("condition_ids").collect();
+        let closed = req.flag("closed").unwrap_or(false);
+        let named = req.param("id").is_some() || req.param("slug").is_some();
+        let fits = |key: &MarketKey| {
+            let state = universe.market(*key).state;
+            (named && req.flag("closed").is_none()) || is_over(state) == closed
+        };
+        let keys: BTreeSet<MarketKey> = match conditions.is_empty() {
+            true => universe.keys().filter(fits).collect(),
+            false => {
+                let known = |text: &&str| universe.key(&text.parse().ok()?);
+                conditions.iter().filter_map(known).filter(fits).collect()
+            }
+        };
+        keys.into_iter().filter_map(|key| self.venue.market_view(key)).collect()
     }
 
     fn events(&self, req: &Req) -> Vec<Vec<MarketView>> {
@@ -220,15 +241,20 @@ impl Inner {
 }
 
 fn is_closed(view: &MarketView) -> bool {
-    matches!(view.listing.market.state, MarketState::Resolved(_) | MarketState::Closed)
+    is_over(view.listing.market.state)
+}
+
+fn is_over(state: MarketState) -> bool {
+    matches!(state, MarketState::Resolved(_) | MarketState::Closed)
 }
 
 /// Markets by event, in the order in which the events first appear.
 fn grouped(views: Vec<MarketView>) -> Vec<Vec<MarketView>> {
     let mut groups: Vec<Vec<MarketView>> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for view in views {
-        let event = view.listing.market.event.clone();
-        match groups.iter_mut().find(|group| group[0].listing.market.event == event) {
+        let place = *places.entry(view.listing.market.event.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(view),
             None => groups.push(vec![view]),
         }

@@ -312,7 +312,7 @@ impl Inner {
         let second = |name| req.param(name).and_then(|text| text.parse::<i64>().ok());
         let (after, before) = (second("after"), second("before"));
         let maker = req.param("maker_address").and_then(wire::address);
-        let wanted = self.venue.trades().iter().rev().filter(|trade| {
+        let wanted = self.venue.trades().rev().filter(|trade| {
             let at = trade.matched_at.millis() / 1_000;
             let wallets = || trade.legs.iter().map(|leg| leg.wallet).chain([trade.wallet]);
             let tokens = || trade.legs.iter().map(|leg| leg.token).chain([trade.token]);

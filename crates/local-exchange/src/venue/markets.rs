@@ -13,6 +13,9 @@ use super::{Status, Venue, VenueAction};
 use crate::setup::Listing;
 use crate::text;
 
+/// Prints of a market that are kept at least.
+const HISTORY_LEAST: usize = 10_000;
+
 /// A token's book as the venue shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookView {
@@ -223,6 +226,7 @@ impl Venue {
             tops: [(None, None); 2],
         });
         self.tell(VenueUpdate::Listed { market: key, at: self.now });
+        self.counterparties_meet(key);
         Ok(())
     }
 
@@ -523,6 +527,9 @@ impl Venue {
         listed.volume += notional;
         let yes = place(token.outcome(), Side::Buy, price);
         let yes = if yes.0 == Outcome::Yes { yes.1 } else { yes.1.complement() };
+        if listed.history.len() >= 2 * HISTORY_LEAST {
+            listed.history.drain(..HISTORY_LEAST);
+        }
         listed.history.push((at, yes));
     }
 }

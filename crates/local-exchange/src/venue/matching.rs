@@ -222,7 +222,7 @@ impl Venue {
         taker.trades.push(trade_id);
         let trade = Trade {
             id: trade_id,
-            number: self.trades.len() as u64,
+            number: self.traded,
             order: id,
             key: taker.key,
             signer: taker.signer,

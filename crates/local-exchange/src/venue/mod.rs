@@ -112,7 +112,11 @@ pub struct Venue {
     builder_keys: Vec<BuilderKey>,
     ledger: WalletLedger,
     orders: BTreeMap<OrderHash, Order>,
-    trades: Vec<Trade>,
+    trades: BTreeMap<u64, Trade>,
+    /// Trades made so far: the number of the next one.
+    traded: u64,
+    /// Final trades in which only counterparties were, the oldest first.
+    of_counterparties: VecDeque<u64>,
     settlement_rules: Vec<SettlementRule>,
     steps: BTreeMap<u64, VecDeque<(polydesk_domain::Span, polydesk_domain::TradeStatus)>>,
     settlement: SettlementSetup,
@@ -145,7 +149,9 @@ impl Venue {
             builder_keys: Vec::new(),
             ledger: WalletLedger::default(),
             orders: BTreeMap::new(),
-            trades: Vec::new(),
+            trades: BTreeMap::new(),
+            traded: 0,
+            of_counterparties: VecDeque::new(),
             settlement_rules: Vec::new(),
             steps: BTreeMap::new(),
             settlement: setup.settlement,
@@ -274,9 +280,9 @@ impl Venue {
         self.orders.get(id)
     }
 
-    /// All trades in the order they were made.
-    pub fn trades(&self) -> &[Trade] {
-        &self.trades
+    /// Trades in the order they were made: all of accounts, and the latest among counterparties.
+    pub fn trades(&self) -> impl DoubleEndedIterator<Item = &Trade> {
+        self.trades.values()
     }
 
     /// The chain whose orders it takes.
@@ -294,7 +300,7 @@ impl Venue {
     /// # Errors
     /// The first rule that does not hold.
     pub fn check(&mut self) -> Result<(), String> {
-        self.ledger.check();
+        self.ledger.check_all();
         if let Some(rule) = self.ledger.broken() {
             return Err(rule.to_owned());
         }

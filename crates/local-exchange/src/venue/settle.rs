@@ -9,6 +9,9 @@ use polydesk_sim::Delay;
 use super::order::{How, Trade};
 use super::{Venue, VenueAction};
 
+/// Final trades among counterparties that are kept.
+const TRADES_KEPT: usize = 2_000;
+
 /// How a trade ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,7 +115,7 @@ impl Venue {
         };
         steps.extend(way);
         let number = trade.number;
-        self.trades.push(trade);
+        self.keep_trade(trade);
         self.next_step(number, steps);
     }
 
@@ -129,7 +132,9 @@ impl Venue {
             if !concerns(&trade) {
                 continue;
             }
-            let number = self.trades.iter().filter(concerns).count() as u64 + 1;
+            let forgotten = self.traded - self.trades.len() as u64;
+            let forgotten = if rule.signer.is_none() { forgotten } else { 0 };
+            let number = self.trades.values().filter(concerns).count() as u64 + forgotten + 1;
             if (rule.first..=rule.last).contains(&number) {
                 return rule.path;
             }
@@ -147,7 +152,7 @@ impl Venue {
     pub(super) fn settle_step(&mut self, number: u64) {
         let Some(mut steps) = self.steps.remove(&number) else { return };
         let Some((_, status)) = steps.pop_front() else { return };
-        let Some(trade) = self.trades.get(number as usize).cloned() else { return };
+        let Some(trade) = self.trades.get(&number).cloned() else { return };
         let moved = match status {
             TradeStatus::Mined | TradeStatus::Confirmed => {
                 if !trade.applied {
@@ -173,12 +178,34 @@ impl Venue {
             _ => trade.transaction,
         };
         let now = self.now;
-        let entry = &mut self.trades[number as usize];
+        let Some(entry) = self.trades.get_mut(&number) else { return };
         (entry.status, entry.changed_at, entry.applied) = (status, now, moved);
         entry.transaction = transaction;
         let trade = entry.clone();
-        self.tell_trade(trade);
+        let last = steps.is_empty();
+        self.tell_trade(trade.clone());
         self.next_step(number, steps);
+        if last {
+            self.forget_old(&trade);
+        }
+    }
+
+    pub(super) fn keep_trade(&mut self, trade: Trade) {
+        self.trades.insert(trade.number, trade);
+        self.traded += 1;
+    }
+
+    /// Of the trades among counterparties only the latest are kept: they go on for as long as the exchange runs.
+    fn forget_old(&mut self, last: &Trade) {
+        let signers = last.legs.iter().map(|leg| leg.signer).chain([last.signer]);
+        if signers.into_iter().all(|signer| self.is_counterparty(&signer)) {
+            self.of_counterparties.push_back(last.number);
+        }
+        if self.of_counterparties.len() > TRADES_KEPT
+            && let Some(oldest) = self.of_counterparties.pop_front()
+        {
+            self.trades.remove(&oldest);
+        }
     }
 
     fn apply(&mut self, trade: &Trade) {

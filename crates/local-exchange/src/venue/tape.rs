@@ -543,14 +543,14 @@ impl Venue {
                 _ => None,
             };
             let now = self.now;
-            let Some(trade) = self.trades.get_mut(*number as usize) else { return };
+            let Some(trade) = self.trades.get_mut(number) else { return };
             (trade.status, trade.changed_at) = (own.status, now);
             trade.transaction = transaction.or(trade.transaction);
             let trade = trade.clone();
             return self.tell_trade(trade);
         }
         let Some(id) = wallet_sim.orders.get(&own.order) else { return };
-        let (trade_id, number) = (self.chance.uuid(), self.trades.len() as u64);
+        let (trade_id, number) = (self.chance.uuid(), self.traded);
         let counterparty = OrderHash::from_bytes(self.chance.bytes());
         let Some(order) = self.orders.get_mut(id) else { return };
         order.matched += own.fill.shares;
@@ -564,7 +564,7 @@ impl Venue {
         if own.role == Role::Maker {
             self.tell_order(OrderChange::Update, order);
         }
-        self.trades.push(trade.clone());
+        self.keep_trade(trade.clone());
         self.tell_trade(trade);
     }
 

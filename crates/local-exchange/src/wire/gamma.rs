@@ -199,6 +199,7 @@ fn event_stub(markets: &[MarketView], now: Time) -> Value {
         "negRiskMarketID": market.neg_risk.as_ref().map(|group| group.group.clone()),
         "cumulativeMarkets": false,
         "commentCount": 0,
+        "seriesSlug": first.listing.series.as_ref().map(|series| series.slug.as_str()),
         "tags": tags(first),
     })
 }

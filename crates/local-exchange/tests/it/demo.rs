@@ -295,3 +295,71 @@ fn the_books_are_deep_and_narrow_enough_for_a_maker() {
         assert!(view.liquidity > Usdc::whole(1_000), "{}", view.listing.market.slug);
     }
 }
+
+#[test]
+fn the_next_market_of_a_series_is_listed_and_quoted_before_the_last_one_closes() {
+    let mut venue = venue(1);
+    let slugs = |venue: &Venue| -> Vec<String> {
+        let universe = venue.universe();
+        let slugs = universe.keys().map(|key| universe.market(key).slug.clone());
+        slugs.filter(|slug| slug.starts_with("btc-updown")).collect()
+    };
+    let begin = TEST_START.millis() / 1_000;
+    let name = |part: i64| format!("btc-updown-5m-{}", begin + 300 * part);
+    for (at, parts) in [(239, 1), (240, 2), (539, 2), (540, 3), (3_600, 13)] {
+        venue.advance(after(at));
+        assert_eq!(slugs(&venue), (0..parts).map(name).collect::<Vec<_>>(), "after {at} s");
+        if parts > 1 {
+            let (bid, ask) = venue.market_view(key(&venue, &name(parts - 1))).unwrap().top;
+            assert!(bid.is_some() && ask.is_some(), "after {at} s");
+        }
+    }
+    venue.check().unwrap();
+    let state = |part| venue.market_view(key(&venue, &name(part))).unwrap().listing.market.state;
+    assert!((0..11).all(|part| matches!(state(part), MarketState::Resolved(_))));
+    assert_eq!((state(11), state(12)), (MarketState::Open, MarketState::Open));
+}
+
+#[test]
+fn an_exchange_that_runs_on_keeps_the_latest_trades_of_its_counterparties() {
+    let mut venue = venue(1);
+    let account = TEST_ADDRESSES[0];
+    let caller = venue.derive_key(&account, 0).unwrap().key;
+    let market = key(&venue, "rain-tomorrow");
+    let (_, ask) = venue.market_view(market).unwrap().top;
+    let token = market.token(Outcome::Yes);
+    let spec = OrderSpec::limit(token, Side::Buy, ask.unwrap(), Shares::whole(10));
+    venue.place_as(caller, account, &spec).unwrap();
+    for minute in 1..=45 {
+        venue.advance(after(60 * minute));
+        venue.take_updates();
+    }
+    let kept = venue.trades().count();
+    assert!((2_000..2_100).contains(&kept), "{kept} trades");
+    let first = venue.trades().next().unwrap();
+    assert!(first.concerns(&account), "trades of accounts stay");
+    assert!(venue.trades().last().unwrap().number > 2_500);
+    let open = venue.orders().count();
+    assert!(open < 400, "{open} orders");
+    venue.check().unwrap();
+}
+
+/// The time of a start by number of markets: `cargo test --workspace --test it -- --ignored --nocapture demo::`.
+#[test]
+#[ignore = "a measurement"]
+fn a_start_takes_time_in_proportion_to_its_markets() {
+    for (liquidity, counterparties) in [(false, false), (true, false), (true, true)] {
+        for count in [500, 1_000, 2_000, 4_000] {
+            let text: String =
+                (0..count).map(|n| format!("[[market]]\nslug = \"m{n}\"\n")).collect();
+            let markets = polydesk_local_exchange::market_file(&text).unwrap();
+            let setup = Setup { markets, liquidity, counterparties, ..Setup::test() };
+            #[expect(clippy::disallowed_methods, reason = "a measurement")]
+            let began = std::time::Instant::now();
+            let venue = Venue::new(&setup, TEST_START).unwrap();
+            let took = began.elapsed().as_millis();
+            println!("{count} markets, {liquidity}, {counterparties}: {took} ms");
+            drop(venue);
+        }
+    }
+}

@@ -102,7 +102,7 @@ fn play(venue: &mut Venue, act: &Act) {
                 Ending::FailMined,
                 Ending::Stall,
             ][usize::from(ending)];
-            let next = venue.trades().len() as u64 + 1;
+            let next = venue.trades().count() as u64 + 1;
             let path = SettlementPath { mined: None, confirmed: None, ending };
             venue.add_settlement_rule(SettlementRule {
                 first: next,
@@ -172,7 +172,7 @@ proptest! {
         let runs = [0, 1].map(|_| {
             let mut venue = Venue::new(&Setup::test(), TEST_START).unwrap();
             acts.iter().for_each(|act| play(&mut venue, act));
-            format!("{:?} {:?}", venue.take_updates(), venue.trades())
+            format!("{:?} {:?}", venue.take_updates(), venue.trades().collect::<Vec<_>>())
         });
         prop_assert_eq!(&runs[0], &runs[1]);
     }

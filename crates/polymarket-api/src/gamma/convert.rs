@@ -129,6 +129,15 @@ impl GammaMarket {
             if !theirs.is_empty() && theirs != ids.iter().map(String::as_str).collect::<Vec<_>>() {
                 return Err(conflict("the tokens", ids.join(","), theirs.join(",")));
             }
+            // The same tokens under exchanged labels: what is meant to be bought would be the other outcome.
+            let named = info.tokens.iter().zip(&labels).all(|(token, label)| {
+                token.outcome.is_empty() || token.outcome.eq_ignore_ascii_case(label)
+            });
+            if !named {
+                let theirs: Vec<&str> =
+                    info.tokens.iter().map(|token| token.outcome.as_str()).collect();
+                return Err(conflict("the outcomes", labels.join(","), theirs.join(",")));
+            }
         }
 
         let tick = of_info(|i| i.tick).or(self.order_price_min_tick_size);

@@ -1,6 +1,9 @@
 //! Paper trading against the local exchange, both in one paused runtime over pipes: virtual minutes in milliseconds.
 
+mod disk;
 mod feed;
 mod life;
 mod parity;
+mod series;
+mod trouble;
 mod world;

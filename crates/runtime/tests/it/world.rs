@@ -1,33 +1,66 @@
 //! The exchange, and a paper process on it.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polydesk_local_exchange::{Clock, LocalExchange, Running as Exchange, Setup, TEST_START};
+use polydesk_polymarket_api::ws::MarketFeed;
 use polydesk_polymarket_api::{
-    ByteStream, Connect, Connecting, Endpoints, Http, HttpConfig, ServerClock,
+    ByteStream, Connect, Connecting, Endpoints, FeedConfig, Http, HttpConfig, ServerClock,
 };
 use polydesk_runtime::assembly::{
     Finished, Host, Running, StartError, StartOptions, Venue, begin, check,
 };
+use polydesk_runtime::discovery::Discovery;
 use polydesk_runtime::glance::Glance;
+use polydesk_runtime::inbox::Inbox;
+use polydesk_runtime::keeping::{SimulatedDisk, Storage};
+use polydesk_runtime::reload::Order;
 use polydesk_settings::{Layer, Settings};
 use tokio::sync::watch;
 
 /// Runs a story in a paused runtime: time moves only when every task waits. A hang ends it after ten virtual hours.
 pub fn simulated<T>(story: impl Future<Output = T>) -> T {
+    simulated_for(36_000, story)
+}
+
+/// The same for so many virtual seconds.
+pub fn simulated_for<T>(seconds: u64, story: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    let limit = Duration::from_secs(36_000);
+    let limit = Duration::from_secs(seconds);
     runtime.unwrap().block_on(async { tokio::time::timeout(limit, story).await.expect("it hangs") })
 }
 
-struct Pipes(Arc<Exchange>);
+/// Connections within the process, and what has become of the network.
+struct Pipes {
+    exchange: Arc<Exchange>,
+    network: Arc<AtomicU8>,
+}
+
+/// What becomes of new connections.
+#[derive(Clone, Copy)]
+pub enum Network {
+    Works,
+    /// Names are not found: each attempt fails.
+    Fails,
+    /// Nothing answers: an attempt hangs.
+    Hangs,
+}
 
 impl Connect for Pipes {
     fn connect(&self, host: &str, port: u16) -> Connecting {
-        let pipe = self.0.connect(host, port);
+        let network = self.network.load(Ordering::Relaxed);
+        if network == Network::Fails as u8 {
+            let error = std::io::Error::other("failed to lookup address information");
+            return Box::pin(async { Err(error) });
+        }
+        if network == Network::Hangs as u8 {
+            return Box::pin(std::future::pending());
+        }
+        let pipe = self.exchange.connect(host, port);
         Box::pin(async { pipe.map(|pipe| Box::new(pipe) as Box<dyn ByteStream>) })
     }
     fn seed(&self) -> Option<u64> {
@@ -42,6 +75,11 @@ pub struct World {
     pub flags: Vec<(&'static str, &'static str)>,
     /// Panics the task of that name.
     pub panics: watch::Sender<String>,
+    /// Where the journal is, if not in the folder.
+    pub disk: Option<SimulatedDisk>,
+    /// Looser settings that a reload reads instead.
+    pub later: Arc<Mutex<Option<Settings>>>,
+    network: Arc<AtomicU8>,
     clock: ServerClock,
     endpoints: Endpoints,
     http: Http,
@@ -73,14 +111,35 @@ impl World {
             ws_market: urls.market_socket,
             ..Endpoints::default()
         };
-        let pipes = Arc::new(Pipes(exchange.clone()));
+        let network = Arc::new(AtomicU8::new(Network::Works as u8));
+        let pipes = Arc::new(Pipes { exchange: exchange.clone(), network: network.clone() });
         let http = Http::with_connector(HttpConfig::default(), &endpoints, pipes).unwrap();
         let (panics, _) = watch::channel(String::new());
         let folder = tempfile::tempdir().unwrap();
-        World { exchange, folder, flags: Vec::new(), panics, clock, endpoints, http }
+        World {
+            exchange,
+            folder,
+            flags: Vec::new(),
+            panics,
+            disk: None,
+            later: Arc::default(),
+            network,
+            clock,
+            endpoints,
+            http,
+        }
+    }
+
+    /// Lets the network fail, or work again. Connections that stand are cut by the exchange's scenarios.
+    pub fn network(&self, network: Network) {
+        self.network.store(network as u8, Ordering::Relaxed);
     }
 
     pub fn settings(&self) -> Settings {
+        self.settings_and(&[])
+    }
+
+    pub fn settings_and(&self, more: &[(&'static str, &'static str)]) -> Settings {
         let base = [
             ("markets.min_liquidity_usd", "0"),
             ("markets.min_volume_24h_usd", "0"),
@@ -91,10 +150,38 @@ impl World {
             ("journal.segment_mib", "1"),
             ("start.clock_check_secs", "5"),
         ];
-        let flags = base.iter().chain(&self.flags);
+        let flags = base.iter().chain(&self.flags).chain(more);
         let flags =
             flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned(), "--test".to_owned()));
         Settings::load(&[Layer::flags(flags.collect())]).unwrap()
+    }
+
+    /// Discovery alone, with its feed.
+    pub fn discovery(
+        &self,
+        inbox: Inbox,
+        settings: watch::Receiver<polydesk_settings::MarketSettings>,
+    ) -> Discovery {
+        let venue =
+            Venue::over(self.http.clone(), &self.endpoints, self.clock.clone(), false).unwrap();
+        let (feed, _items) = MarketFeed::start(
+            FeedConfig::default(),
+            venue.http.clone(),
+            &venue.ws_market,
+            venue.clob.clone(),
+            venue.clock.server().clone(),
+        )
+        .unwrap();
+        let shared = Arc::default();
+        Discovery::new(
+            venue.gamma,
+            venue.clob,
+            Arc::new(feed),
+            inbox,
+            shared,
+            venue.clock,
+            settings,
+        )
     }
 
     /// Starts a process on the data folder.
@@ -103,12 +190,12 @@ impl World {
         let venue =
             Venue::over(self.http.clone(), &self.endpoints, self.clock.clone(), false).unwrap();
         let checks = check(&venue, &settings).await?;
-        let again = settings.clone();
+        let (again, later) = (settings.clone(), self.later.clone());
         let options = StartOptions {
-            load: Box::new(move || Ok(again.clone())),
+            load: Box::new(move || Ok(later.lock().unwrap().clone().unwrap_or(again.clone()))),
             host: Host::Task,
             data: self.folder.path().to_owned(),
-            disk: None,
+            storage: self.disk.clone().map_or(Storage::Folder, Storage::Simulated),
             panics: Some(self.panics.subscribe()),
             program: "test".to_owned(),
             config_sha256: String::new(),
@@ -141,6 +228,18 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("{what} never came: {:#?}", self.glance());
+    }
+
+    /// Orders placed so far.
+    pub fn placed(&self) -> u64 {
+        self.running.shared.metrics.placed.load(Ordering::Relaxed)
+    }
+
+    /// Looser limits are confirmed by a person; the answer.
+    pub async fn confirm(&self) -> Result<Vec<String>, String> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.running.orders.send(Order::Confirm(reply)).await.unwrap();
+        answer.await.unwrap()
     }
 
     pub async fn stop(self) -> Finished {

@@ -10,17 +10,25 @@ mod makers;
 pub(super) mod state;
 mod taker;
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::Address;
-use polydesk_domain::{MarketKey, OrderHash, Outcome, Payout, Shares, Span, Time, Usdc};
+use polydesk_domain::{
+    MarketKey, MarketState, OrderHash, Outcome, Payout, Shares, Span, Tick, Time, Usdc,
+};
 
 use super::order::Status;
 use super::{Venue, VenueAction};
 use crate::chance::SeededRandom;
+use crate::setup::{made_up_condition, made_up_tokens};
 use crate::wallets::WalletKind;
 use state::{
     CASH_LEAST, Counterparties, MAKERS, PROPOSED_AFTER, RESOLVED_AFTER, SHARES_LEAST, Traded,
     Trader, Turn, WALK,
 };
+
+/// Numbers of the markets of series begin here.
+const SERIES_NUMBERS: u64 = 1_000_000;
 
 impl Venue {
     /// Opens and funds the counterparties; every market is quoted when this returns.
@@ -45,10 +53,7 @@ impl Venue {
         };
         self.meet_markets(&mut parties);
         for market in 0..parties.markets.len() {
-            for maker in 0..MAKERS.len() {
-                self.requote(&mut parties, maker, market, usize::MAX);
-                self.turn_in(parties.later(200, 2_000), Turn::Quote { maker, market });
-            }
+            self.begin_quotes(&mut parties, market);
         }
         self.turn_in(WALK, Turn::Walk);
         self.turn_in(parties.later(500, 1_500), Turn::Print);
@@ -56,38 +61,78 @@ impl Venue {
         if !parties.groups.is_empty() {
             self.turn_in(parties.later(8_000, 16_000), Turn::CheapGroup);
         }
-        let ends = parties.markets.iter().filter_map(|m| Some((m.key, m.ends?.0)));
-        for (key, at) in ends {
-            self.schedule(at + PROPOSED_AFTER, VenueAction::Counterparty(Turn::Propose(key)));
-            self.schedule(at + RESOLVED_AFTER, VenueAction::Counterparty(Turn::Resolve(key)));
+        for market in 0..parties.markets.len() {
+            self.schedule_end(&parties, market);
         }
         self.counterparties = Some(Box::new(parties));
     }
 
+    /// A market that is listed later is traded, too.
+    pub(super) fn counterparties_meet(&mut self, key: MarketKey) {
+        let Some(mut parties) = self.counterparties.take() else { return };
+        self.meet_late(&mut parties, key);
+        self.counterparties = Some(parties);
+    }
+
+    fn meet_late(&mut self, parties: &mut Counterparties, key: MarketKey) {
+        let market = parties.markets.len();
+        self.meet(parties, key);
+        self.begin_quotes(parties, market);
+        self.schedule_end(parties, market);
+    }
+
+    fn begin_quotes(&mut self, parties: &mut Counterparties, market: usize) {
+        for maker in 0..MAKERS.len() {
+            self.requote(parties, maker, market, usize::MAX);
+            self.turn_in(parties.later(200, 2_000), Turn::Quote { maker, market });
+        }
+    }
+
+    fn schedule_end(&mut self, parties: &Counterparties, market: usize) {
+        let market = &parties.markets[market];
+        let (key, Some((at, _))) = (market.key, market.ends) else { return };
+        let series = self.listed[key.index()].listing.series.as_ref();
+        let next = series.map(|series| (at - series.ahead, Turn::Next(key)));
+        let propose = (at + PROPOSED_AFTER, Turn::Propose(key));
+        let resolve = (at + RESOLVED_AFTER, Turn::Resolve(key));
+        for (at, turn) in [propose, resolve].into_iter().chain(next) {
+            self.schedule(at, VenueAction::Counterparty(turn));
+        }
+    }
+
+    /// Lists the market that follows in a series.
+    fn next_of_series(&mut self, parties: &mut Counterparties, key: MarketKey) {
+        let mut listing = self.listed[key.index()].listing.clone();
+        let (Some(series), Some(begins)) = (&listing.series, listing.market.closes) else { return };
+        let slug = format!("{}-{}", series.slug, begins.millis() / 1_000);
+        let number = SERIES_NUMBERS + self.universe.len() as u64;
+        listing.market.condition = made_up_condition(number);
+        listing.market.tokens = made_up_tokens(number);
+        listing.market.closes = Some(begins + series.lasts);
+        listing.market.state = MarketState::Open;
+        // The last part of the life of the one before made it finer.
+        listing.market.tick = Tick::Cent;
+        (listing.market.slug, listing.market.event) = (slug.clone(), slug);
+        let next = self.universe.next_key();
+        // The ids are new: it cannot be refused.
+        if self.list(listing).is_ok() {
+            self.meet_late(parties, next);
+        }
+    }
+
     /// Draws the fair value of every market; those of a group add up to one dollar.
     fn meet_markets(&mut self, parties: &mut Counterparties) {
+        // In the order in which each group first appears.
         let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for (index, key) in self.universe.keys().enumerate() {
-            let listing = &self.listed[key.index()].listing;
-            let centre = 3_000 + parties.between(0, 39) as i32 * 100;
-            let result = if parties.chance.below(2) == 0 { Payout::YES } else { Payout::NO };
-            let ends = listing.market.closes.filter(|_| listing.resolves).map(|at| (at, result));
-            if let Some(group) = &listing.market.neg_risk {
-                match groups.iter_mut().find(|(name, _)| *name == group.group) {
-                    Some((_, members)) => members.push(index),
-                    None => groups.push((group.group.clone(), vec![index])),
-                }
+            self.meet(parties, key);
+            let Some(group) = &self.market(key).neg_risk else { continue };
+            let place = *places.entry(group.group.clone()).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some((_, members)) => members.push(index),
+                None => groups.push((group.group.clone(), vec![index])),
             }
-            parties.markets.push(Traded {
-                key,
-                centre,
-                fair: centre,
-                shown: centre,
-                quotes: Default::default(),
-                away: [Time::MIN; MAKERS.len()],
-                ends,
-                grouped: false,
-            });
         }
         groups.retain(|(_, members)| members.len() > 1);
         for (_, members) in &groups {
@@ -104,6 +149,25 @@ impl Venue {
             }
         }
         parties.groups = groups.into_iter().map(|(_, members)| members).collect();
+    }
+
+    /// Draws the fair value of a market and its result.
+    fn meet(&self, parties: &mut Counterparties, key: MarketKey) {
+        let listing = &self.listed[key.index()].listing;
+        let centre = 3_000 + parties.between(0, 39) as i32 * 100;
+        let result = if parties.chance.below(2) == 0 { Payout::YES } else { Payout::NO };
+        let ends = listing.market.closes.filter(|_| listing.resolves).map(|at| (at, result));
+        parties.markets.push(Traded {
+            key,
+            centre,
+            fair: centre,
+            shown: centre,
+            quotes: Default::default(),
+            away: [Time::MIN; MAKERS.len()],
+            ends,
+            grouped: false,
+            over: false,
+        });
     }
 
     fn turn_in(&mut self, span: Span, turn: Turn) {
@@ -147,7 +211,11 @@ impl Venue {
                 None
             }
             Turn::Resolve(key) => {
-                self.resolve_turn(&parties, key);
+                self.resolve_turn(&mut parties, key);
+                None
+            }
+            Turn::Next(key) => {
+                self.next_of_series(&mut parties, key);
                 None
             }
         };
@@ -158,9 +226,16 @@ impl Venue {
         }
     }
 
-    fn resolve_turn(&mut self, parties: &Counterparties, key: MarketKey) {
-        let market = parties.markets.iter().find(|market| market.key == key);
-        if let Some((_, result)) = market.and_then(|market| market.ends) {
+    fn resolve_turn(&mut self, parties: &mut Counterparties, key: MarketKey) {
+        let market = parties.markets.iter_mut().find(|market| market.key == key);
+        if let Some(market) = market
+            && let Some((_, result)) = market.ends
+        {
+            market.over = true;
+            for quoted in market.quotes.iter_mut().flat_map(core::mem::take) {
+                self.end(quoted.id, Status::MarketResolved);
+                self.forget_ended(&quoted.id);
+            }
             self.resolve(key, result);
             for trader in parties.makers.iter().chain([&parties.taker]) {
                 self.redeem(&trader.wallet, key);

@@ -25,6 +25,8 @@ pub(crate) enum Turn {
     Propose(MarketKey),
     /// The proposal becomes final.
     Resolve(MarketKey),
+    /// The next market of a series is listed.
+    Next(MarketKey),
 }
 
 /// Every fair value takes a step this often.
@@ -70,6 +72,8 @@ pub(super) struct Traded {
     pub(super) ends: Option<(Time, Payout)>,
     /// Whether it belongs to a neg-risk group of several listed markets.
     pub(super) grouped: bool,
+    /// Resolved: its price moves no more.
+    pub(super) over: bool,
 }
 
 /// All of them.
@@ -159,7 +163,7 @@ impl Traded {
     /// A market that ends runs to its result in the last part of its life.
     pub(super) fn follow_end(&mut self, now: Time) {
         let Some((at, result)) = self.ends else { return };
-        if now + DECIDED_IN < at {
+        if self.over || now + DECIDED_IN < at {
             return;
         }
         let goal = (result.per_share(Outcome::Yes) / 100) as i32;
@@ -191,6 +195,9 @@ impl Counterparties {
     /// Every fair value takes a step, and is drawn back to its centre.
     pub(super) fn walk(&mut self) {
         for index in 0..self.markets.len() {
+            if self.markets[index].over {
+                continue;
+            }
             let step = self.between(-60, 60) as i32;
             let market = &mut self.markets[index];
             let back = (market.centre - market.fair) / 20;

@@ -104,10 +104,17 @@ impl Venue {
         spec: &OrderSpec,
     ) -> Option<polydesk_domain::OrderHash> {
         self.top_up(parties.taker, spec.token.market());
-        // Refused where others were faster; an order less does no harm.
-        let placed = self.place_as(parties.taker.key, parties.taker.wallet, spec).ok()?;
-        parties.taken.push(placed.order.id);
-        Some(placed.order.id)
+        match self.place_as(parties.taker.key, parties.taker.wallet, spec) {
+            Ok(placed) => {
+                parties.taken.push(placed.order.id);
+                Some(placed.order.id)
+            }
+            // Refused where others were faster; an order less does no harm.
+            Err(refusal) => {
+                parties.taken.extend(refusal.order);
+                None
+            }
+        }
     }
 
     fn trades_now(&self, parties: &Counterparties, market: usize) -> bool {
