@@ -181,7 +181,10 @@ impl Keeper {
                 let handle = threads.handle();
                 let (done, wait) = std::sync::mpsc::channel();
                 let flush = move || {
-                    let _ = done.send(handle.flush(handle.appended()));
+                    let flushed = handle.flush(handle.appended());
+                    // The handle holds the folder's lock: the next start may follow at once.
+                    drop(handle);
+                    let _ = done.send(flushed);
                 };
                 let begun = std::thread::Builder::new().name("journal-last".into()).spawn(flush);
                 if begun.is_ok() {

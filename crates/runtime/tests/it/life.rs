@@ -1,7 +1,12 @@
 //! A process from its start to its end, and again.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use polydesk_journal::MemDisk;
 use polydesk_runtime::assembly::EndError;
 use polydesk_runtime::inbox::Request;
+use polydesk_runtime::keeping::SimulatedDisk;
 
 use crate::world::{World, blocked, moving, pass, simulated};
 
@@ -60,10 +65,18 @@ fn a_restart_goes_on_with_the_account_and_under_another_number() {
     });
 }
 
+/// A disk without delays, under a task.
+fn at_once(disk: &MemDisk) -> SimulatedDisk {
+    SimulatedDisk { disk: Arc::new(disk.clone()), takes: Arc::new(|_| Duration::ZERO) }
+}
+
 #[test]
 fn a_panic_of_the_engine_ends_the_run_and_the_next_one_has_its_account() {
     simulated(async {
-        let world = World::new(moving(1));
+        // On a folder the threads of the crashed run may hold its lock for some moments: in one process that is a race.
+        let mut disk = MemDisk::new();
+        let mut world = World::new(moving(1));
+        world.disk = Some(at_once(&disk));
         let mut process = world.start().await.unwrap();
         let held = process.until("a position", |glance| !glance.positions.is_empty()).await;
         process.running.inbox.send(Request::Panic).unwrap();
@@ -73,6 +86,8 @@ fn a_panic_of_the_engine_ends_the_run_and_the_next_one_has_its_account() {
         assert_eq!(text, "as a test asked");
         drop(process);
         for crash in 1..=3 {
+            disk = disk.after_kill();
+            world.disk = Some(at_once(&disk));
             let mut process = world.start().await.unwrap();
             let again = process.until("the next run", |glance| glance.run == crash + 1).await;
             assert!(again.positions.len() >= held.positions.len());
