@@ -93,6 +93,10 @@ impl TextBook {
     pub fn waits(&self) -> bool {
         self.waits
     }
+    /// Does without the hash that waits; whether there was one.
+    pub fn give_up(&mut self) -> bool {
+        std::mem::take(&mut self.waits)
+    }
     /// The last hash received, checked or not; empty when none was.
     pub fn last_hash(&self) -> &str {
         &self.hash

@@ -514,13 +514,14 @@ impl TokenStreams {
                 state.asked = false;
                 (state.frozen, state.failed_resyncs) = (0, 0);
                 if self.hashes {
+                    if !last_trade_price.is_empty() {
+                        self.last_trade(token, last_trade_price, at, now);
+                    }
                     let constants = self.constants.entry(token.market()).or_default();
                     if let Some(tick) = tick {
                         constants.tick_size = Some(tick.to_string());
                     }
-                    if !last_trade_price.is_empty() {
-                        constants.last_trade_price = Some(last_trade_price.to_owned());
-                    }
+                    let Some(state) = self.states.get_mut(&token) else { return };
                     for (bid, levels) in [(true, bids), (false, asks)] {
                         for level in levels.iter().filter(|level| !level.size.is_zero()) {
                             let (price, size) =
@@ -552,8 +553,7 @@ impl TokenStreams {
                     return;
                 }
                 if self.hashes {
-                    self.constants.entry(token.market()).or_default().last_trade_price =
-                        Some(price_text.to_owned());
+                    self.last_trade(token, price_text, at, now);
                 }
                 self.emit(now, at, MarketEvent::Print(Print { token, side, price, size }));
             }
@@ -606,6 +606,29 @@ impl TokenStreams {
                 }
             },
         }
+    }
+
+    /// The last trade's price is in the hash of both tokens: what waits is of books before it, and is checked
+    /// against the price they had. A hash of the trade's own millisecond can have either: nothing is known then.
+    fn last_trade(&mut self, token: Token, price: &str, at: Time, now: Now) {
+        let market = token.market();
+        if self.constants.entry(market).or_default().last_trade_price.as_deref() == Some(price) {
+            return;
+        }
+        let timestamp = at.nanos().div_euclid(1_000_000).to_string();
+        for side in [token, token.sibling()] {
+            let Some(state) = self.states.get_mut(&side) else { continue };
+            if state.book.due(&timestamp)
+                && state.hash.due(now.steady, self.hash_pause)
+                && state.hash_differs(&self.constants, &self.stats, now, &mut self.out)
+            {
+                self.wrong.push(side);
+            }
+            if state.book.give_up() {
+                self.stats.add(|s| &s.hashes_unknown, 1);
+            }
+        }
+        self.constants.entry(market).or_default().last_trade_price = Some(price.to_owned());
     }
 
     /// A tick size change: the book is invalidated until the next snapshot.

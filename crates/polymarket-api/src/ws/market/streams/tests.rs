@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use polydesk_domain::MarketKey;
+use polydesk_domain::{HashInput, MarketKey, RawLevel, book_hash};
 
 use super::*;
 
@@ -432,4 +432,52 @@ fn more_books_than_fit_one_request_are_asked_for_in_turn() {
         asked.extend(ids);
     }
     assert_eq!(asked.len(), 602);
+}
+
+/// The hash of the first token's book with a bid of 5 at 0.45.
+fn hash_at(at: i64, last_trade_price: &str) -> String {
+    let level = |price, size| RawLevel { price, size };
+    book_hash(&HashInput {
+        market: "0x01",
+        asset_id: "11",
+        timestamp: &at.to_string(),
+        bids: &[level("0.4", "10"), level("0.45", "5")],
+        asks: &[level("0.6", "10")],
+        min_order_size: "5",
+        tick_size: "0.01",
+        neg_risk: false,
+        last_trade_price: Some(last_trade_price),
+    })
+}
+
+#[test]
+fn a_hash_is_checked_against_the_last_trade_that_it_was_made_with() {
+    // Times of the print and of the next change after the hash, which hash, and how many are equal, wrong, unknown.
+    let print = |at: i64| {
+        format!(
+            r#"{{"event_type":"last_trade_price","market":"0x01","asset_id":"12","price":"0.7","size":"5","side":"BUY","timestamp":"{at}"}}"#
+        )
+    };
+    let cases = [
+        ("a print later than the hash", 20, "0.5", (1, 0, 0)),
+        ("a print later than a wrong hash", 20, "0.9", (0, 1, 0)),
+        ("a print in the hash's millisecond, hashed before it", 10, "0.5", (0, 0, 1)),
+        ("a print in the hash's millisecond, hashed after it", 10, "0.7", (0, 0, 1)),
+    ];
+    for (name, print_at, last, wanted) in cases {
+        let mut bench = Bench::new(FeedConfig::default());
+        bench.seed();
+        bench.rest(START, "0.01", "0.4");
+        bench.events();
+        bench.bid_at(START + 10, "5", &hash_at(START + 10, last));
+        bench.send(&print(START + print_at));
+        bench.bid_at(START + 30, "5", "");
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let stats = &bench.stats;
+        let found =
+            (read(&stats.hashes_equal), read(&stats.hashes_wrong), read(&stats.hashes_unknown));
+        assert_eq!(found, wanted, "{name}");
+        let interrupted = count(&bench.events(), |e| matches!(e, MarketEvent::Interrupted(_)));
+        assert_eq!(interrupted as u64, wanted.1, "{name}");
+    }
 }
