@@ -5,7 +5,7 @@
 
 use polydesk_domain::{
     Basis, CancelReason, Cash, CashKind, Event, Fill, OrderState, OrderUpdate, OwnTrade, Role,
-    Shares, Side, TradeId, TradeStatus, Usdc,
+    Shares, Side, Size, TradeId, TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::Order;
@@ -69,8 +69,14 @@ fn settle(engine: &Engine, order: &Order, events: &mut Vec<Event>) {
                 .at(engine.now())
                 .map_or(Usdc::ZERO, |rate| rate.taker_fee(order.price, missing)),
         };
+        let whole = order.price.notional_ceil(missing);
+        let left = match order.size {
+            Size::Spend(most) => (most - order.spent - order.failed_spend).max(Usdc::ZERO),
+            Size::Shares(_) => whole,
+        };
         let notional = match order.side {
-            Side::Buy => order.price.notional_ceil(missing),
+            // An order by money that was filled below its limit got more shares, not more money.
+            Side::Buy => whole.min(left),
             Side::Sell => order.price.notional_floor(missing),
         };
         let level = Some(order.price);

@@ -483,3 +483,20 @@ proptest! {
         prop_assert!(open > 0 || two.manager().state().blockers.get(&Cause::NotReconciled).is_none());
     }
 }
+
+/// What the exchange reported and never detailed was cheaper than the limit: it cost what the order may spend.
+#[test]
+fn a_reported_fill_of_an_order_by_money_costs_no_more_than_its_money() {
+    let (seed, markets, at) = (16_410_756_240_149_970_471, 1, 279);
+    let (one, _, _) = run(seed, markets, at);
+    let mut two = bare(whim(seed ^ 3));
+    two.load(&one.save()).unwrap();
+    let made_up = |event: &Event| matches!(event, Event::Account(event) if matches!(&**event, polydesk_domain::AccountEvent::Trade(trade) if trade.order.0 == 29 && trade.fill.notional == "6.30".parse().unwrap()));
+    let events = polydesk_replay::leftovers(&two);
+    assert_eq!(events.iter().filter(|event| made_up(event)).count(), 1, "{events:#?}");
+    let (now, mut out) = (one.now(), Outbox::new());
+    for event in events {
+        two.handle(&Stamped { at: now, venue_at: now, seq: 0, event }, &mut out);
+    }
+    assert_eq!(polydesk_replay::leftovers(&two).len(), 0);
+}
