@@ -1,14 +1,10 @@
 //! A process from its start to its end, and again.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use polydesk_journal::MemDisk;
 use polydesk_runtime::assembly::EndError;
 use polydesk_runtime::inbox::Request;
-use polydesk_runtime::keeping::SimulatedDisk;
 
-use crate::world::{World, blocked, moving, pass, simulated};
+use crate::world::{World, at_once, blocked, moving, pass, simulated};
 
 #[test]
 fn the_demo_is_traded_with_fills_and_no_order_reaches_the_exchange() {
@@ -63,11 +59,6 @@ fn a_restart_goes_on_with_the_account_and_under_another_number() {
         assert!(shares(&third).len() >= first.len());
         let _ = process.stop().await;
     });
-}
-
-/// A disk without delays, under a task.
-fn at_once(disk: &MemDisk) -> SimulatedDisk {
-    SimulatedDisk { disk: Arc::new(disk.clone()), takes: Arc::new(|_| Duration::ZERO) }
 }
 
 #[test]

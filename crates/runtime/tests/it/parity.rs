@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use polydesk_domain::{Event, MarketEvent, Record, Recorded, Side, Size, Span, Time, Universe};
 use polydesk_engine::{Engine, Setup as EngineSetup};
-use polydesk_journal::{FileDisk, Kind, Row, Seq, read_records};
+use polydesk_journal::{Kind, Row, Seq, read_records};
 use polydesk_local_exchange::{Setup, TapeSetup};
 use polydesk_polymarket_api::ServerClock;
 use polydesk_replay::{EventLog, Options, replay};
@@ -134,11 +134,11 @@ fn backtest(settings: &Settings, from: Time) -> Vec<Line> {
 
 /// What the journal of a run holds, and how often a book was found wrong in it.
 fn journaled(world: &World, from: Time) -> (Vec<Line>, usize) {
-    let disk = FileDisk::open(&world.folder.path().join("journal")).unwrap();
+    let disk = world.disk.as_ref().unwrap().disk.as_ref();
     let text = Text::default();
     let mut log = EventLog::to(Box::new(text.clone()));
     let (mut universe, mut lines, mut interrupted) = (Universe::default(), Vec::new(), 0);
-    read_records(&disk, Seq(1), |record| {
+    read_records(disk, Seq(1), |record| {
         match record.frame.kind {
             Kind::Input => {
                 let stamped = decode_event(record.frame.payload, &universe).unwrap();

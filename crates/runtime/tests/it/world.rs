@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use polydesk_journal::MemDisk;
 use polydesk_local_exchange::{Clock, LocalExchange, Running as Exchange, Setup, TEST_START};
 use polydesk_polymarket_api::ws::MarketFeed;
 use polydesk_polymarket_api::{
@@ -75,7 +76,7 @@ pub struct World {
     pub flags: Vec<(&'static str, &'static str)>,
     /// Panics the task of that name.
     pub panics: watch::Sender<String>,
-    /// Where the journal is, if not in the folder.
+    /// Where the journal is: in memory, so that real time decides nothing; `None`: in the folder, under threads.
     pub disk: Option<SimulatedDisk>,
     /// Looser settings that a reload reads instead.
     pub later: Arc<Mutex<Option<Settings>>>,
@@ -83,6 +84,11 @@ pub struct World {
     clock: ServerClock,
     endpoints: Endpoints,
     http: Http,
+}
+
+/// A disk without delays, under a task.
+pub fn at_once(disk: &MemDisk) -> SimulatedDisk {
+    SimulatedDisk { disk: Arc::new(disk.clone()), takes: Arc::new(|_| Duration::ZERO) }
 }
 
 /// The demo markets whose quotes stand still.
@@ -121,7 +127,7 @@ impl World {
             folder,
             flags: Vec::new(),
             panics,
-            disk: None,
+            disk: Some(at_once(&MemDisk::new())),
             later: Arc::default(),
             network,
             clock,
