@@ -4,7 +4,7 @@ use polydesk_journal::MemDisk;
 use polydesk_runtime::assembly::EndError;
 use polydesk_runtime::inbox::Request;
 
-use crate::world::{World, at_once, blocked, moving, pass, simulated};
+use crate::world::{World, at_once, blocked, moving, pass, simulated, still};
 
 #[test]
 fn the_demo_is_traded_with_fills_and_no_order_reaches_the_exchange() {
@@ -164,5 +164,20 @@ fn a_market_resolved_over_rest_alone_is_settled_and_taken_off() {
             .map(|key| finished.engine.universe().market(key).event.clone())
             .collect();
         assert!(!left.iter().any(|event| event == "election"), "{left:?}");
+    });
+}
+
+#[test]
+fn no_more_markets_are_followed_than_the_bound_and_the_rest_of_their_groups() {
+    simulated(async {
+        let mut world = World::new(still());
+        world.flags.push(("markets.most", "2"));
+        let process = world.start().await.unwrap();
+        process.until("the gate", |glance| glance.open()).await;
+        pass(30).await;
+        // The demo lists seven markets, three of which are a group.
+        let followed = process.glance().unwrap().feed.open_markets;
+        assert!((2..=4).contains(&followed), "{followed}");
+        let _ = process.stop().await;
     });
 }
