@@ -34,6 +34,7 @@ Examples:
   desk --data my/data positions
   desk limits confirm               looser limits of a changed configuration apply from now on
   desk release crash_loop           a person has looked: trading may go on
+  desk release market/rain-tomorrow the changed rules of a market were read: it may be traded again
   desk tape --out my/tape           what the bot saw, as a tape for `backtest`
 
 Exit codes:

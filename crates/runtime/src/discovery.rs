@@ -459,12 +459,11 @@ impl Discovery {
         if !known.rules.is_empty() && row.description != known.rules {
             tracing::error!(market = %slug, in_use, "the rules of a market changed");
             if in_use {
-                let detail = "the text of its rules changed: read it, then release the market";
-                let blocker = ControlEvent::Blocker {
-                    cause: Cause::Market(known.key),
-                    on: true,
-                    detail: detail.to_owned(),
-                };
+                let detail = format!(
+                    "the rules text of {slug} changed: read it, then `desk release market/{slug}`"
+                );
+                let blocker =
+                    ControlEvent::Blocker { cause: Cause::Market(known.key), on: true, detail };
                 let _ = self.inbox.send(Request::Control(blocker));
             }
         }

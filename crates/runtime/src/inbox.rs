@@ -42,6 +42,13 @@ pub enum Request {
         /// The answer; the event is in force before it comes.
         durable: oneshot::Sender<Result<(), String>>,
     },
+    /// An operator has read why a market is frozen, and releases it. Answered like `Operator`.
+    ReleaseMarket {
+        /// Its slug or condition id.
+        name: String,
+        /// The answer, or that the market is not frozen.
+        durable: oneshot::Sender<Result<(), String>>,
+    },
     /// End: orders are cancelled. Answered when the engine has nothing more to do.
     Stop(oneshot::Sender<()>),
     /// Panics the engine's thread: for tests of the supervision.
@@ -95,6 +102,17 @@ impl Inbox {
     pub async fn operate(&self, event: ControlEvent) -> Result<(), String> {
         let (durable, answer) = oneshot::channel();
         let request = Request::Operator { event, durable };
+        self.send(request).map_err(|error| error.to_string())?;
+        answer.await.map_err(|_| InboxError::Ended.to_string())?
+    }
+
+    /// Releases a frozen market by slug or condition id, and waits until that is durable.
+    ///
+    /// # Errors
+    /// The market is not frozen, the engine cannot be reached, or the disk does not keep up.
+    pub async fn release_market(&self, name: &str) -> Result<(), String> {
+        let (durable, answer) = oneshot::channel();
+        let request = Request::ReleaseMarket { name: name.to_owned(), durable };
         self.send(request).map_err(|error| error.to_string())?;
         answer.await.map_err(|_| InboxError::Ended.to_string())?
     }

@@ -1,4 +1,4 @@
-//! Who executes the journal's work on the disk: threads in a program, a task in a simulation.
+//! Execution of the journal's operations on the disk: by threads in a program, by a task in a simulation.
 //!
 //! The task completes each operation at a virtual time that the simulation chooses, so a slow, a hanging and a full disk
 //! are stories that repeat. An operation takes effect when it is completed: a process that is killed before
@@ -112,7 +112,7 @@ impl Appender {
         }
     }
 
-    /// What a person is to be told, since the last call.
+    /// Alerts for the operator since the last call.
     pub fn take_alerts(&self) -> Vec<Alert> {
         match self {
             Appender::Threads(handle) => handle.take_alerts(),

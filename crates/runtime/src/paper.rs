@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 
 use polydesk_domain::{
     AccountEvent, Cash, CashKind, Cause, Channel, ConditionId, ControlEvent, Event, Market,
-    MarketEvent, MarketKey, MarketState, NoteLevel, Outbox, RunMode, RunStart, Shares, Span,
-    Stamped, Time, Token, Usdc,
+    MarketEvent, MarketKey, MarketState, NoteLevel, Operator, OperatorCommand, Outbox, RunMode,
+    RunStart, Shares, Span, Stamped, Time, Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
@@ -337,9 +337,6 @@ impl Paper<'_> {
 
     /// Market data: every row to the exchange, then what counts of them to the engine.
     fn rows(&mut self, items: &mut Vec<FeedItem>) -> Result<(), PaperError> {
-        // The first books of a connection say that it is up: what is decided on them must not meet a link that is down.
-        let now = self.now();
-        self.check_link(now)?;
         let mut proven = Vec::new();
         for item in items.drain(..) {
             match item {
@@ -347,6 +344,9 @@ impl Paper<'_> {
                     let received = self.plan.clock.of_received(received_at);
                     let at = received.max(self.last_at);
                     self.last_at = at;
+                    // The first books of a connection say that it is up: what is decided on them must not meet a link
+                    // that is down. Asked at the row's time: rows that waited keep the times they came at.
+                    self.check_link(at)?;
                     self.exchange(Stamped { at, venue_at, seq: 0, event: event.into() })?;
                     self.rows += 1;
                     self.last_row = Some(at);
@@ -432,22 +432,51 @@ impl Paper<'_> {
                 let at = self.now();
                 self.deliver(at, event.into())?;
             }
-            Request::Operator { event, durable } => {
-                let at = self.now();
-                self.deliver(at, event.into())?;
-                match &self.watch.journal {
-                    Some(journal) => {
-                        let (seq, until) = (journal.appended(), at + ANSWER);
-                        self.unanswered.push(Unanswered { seq, until, reply: durable });
-                    }
-                    None => drop(durable.send(Ok(()))),
+            Request::Operator { event, durable } => self.operate(event, durable)?,
+            Request::ReleaseMarket { name, durable } => match self.frozen(&name) {
+                Some(market) => {
+                    let command = OperatorCommand::ReleaseMarket(market);
+                    let (by, why, key) = ("desk".to_owned(), String::new(), String::new());
+                    let operator = Operator { by, why, key, command };
+                    self.operate(ControlEvent::Operator(operator), durable)?;
                 }
-            }
+                None => drop(durable.send(Err(format!("no market {name} is frozen")))),
+            },
             // Only the loop can end itself.
             Request::Stop(reply) => drop(reply),
             Request::Panic => panic!("as a test asked"),
         }
         Ok(())
+    }
+
+    /// Executes an operator's command; it is answered when it is durable.
+    fn operate(
+        &mut self,
+        event: ControlEvent,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) -> Result<(), PaperError> {
+        let at = self.now();
+        self.deliver(at, event.into())?;
+        match &self.watch.journal {
+            Some(journal) => {
+                let (seq, until) = (journal.appended(), at + ANSWER);
+                self.unanswered.push(Unanswered { seq, until, reply });
+            }
+            None => drop(reply.send(Ok(()))),
+        }
+        Ok(())
+    }
+
+    /// The frozen market with this slug or condition id.
+    fn frozen(&self, name: &str) -> Option<MarketKey> {
+        let universe = self.step.engine.universe();
+        let named = |key: &MarketKey| {
+            universe
+                .get(*key)
+                .is_some_and(|market| market.slug == name || market.condition.to_string() == name)
+        };
+        let blockers = &self.step.engine.manager().state().blockers;
+        universe.keys().filter(named).find(|key| blockers.contains_key(&Cause::Market(*key)))
     }
 
     fn list(&mut self, market: Arc<Market>) -> Result<Result<MarketKey, String>, PaperError> {
@@ -483,6 +512,7 @@ impl Paper<'_> {
         let up = (self.plan.connections)().up > 0;
         if up != self.up {
             self.up = up;
+            self.step.advance(at, &mut self.watch)?;
             self.deliver(at, AccountEvent::Link { channel: Channel::Market, up }.into())?;
         }
         Ok(())

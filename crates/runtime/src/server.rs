@@ -159,12 +159,18 @@ pub async fn command(view: &View, door: Door, path: &str) -> Answer {
 
 /// Clears a blocker that waits for a person.
 async fn release(view: &View, code: &str) -> Answer {
+    if let Some(market) = code.strip_prefix("market/") {
+        return match view.inbox.release_market(market).await {
+            Ok(()) => Answer::json(200, &json!({ "released": code })),
+            Err(why) => Answer::error(409, &why),
+        };
+    }
     let cause = match code {
         "crash_loop" => Cause::CrashLoop,
         "lost_tail" => Cause::LostTail,
         "cash_mismatch" => Cause::CashMismatch,
         _ => {
-            let text = "a person clears crash_loop, lost_tail and cash_mismatch; the others end by themselves";
+            let text = "an operator clears crash_loop, lost_tail, cash_mismatch and market/SLUG; the others end by themselves";
             return Answer::error(409, text);
         }
     };

@@ -275,6 +275,11 @@ impl Manager {
                 let text = format!("{} is not the runtime's to set", cause.code());
                 self.anomaly("foreign_blocker", text, out);
             }
+            (Cause::Market(market), true) => {
+                self.block(ctx, cause, detail.to_owned(), out);
+                // A bid that was placed under other facts must not be filled under these.
+                self.cancel_buys(ctx.now, Some(market), out);
+            }
             (_, true) => self.block(ctx, cause, detail.to_owned(), out),
             (_, false) => self.unblock(ctx, cause, detail, out),
         }

@@ -577,7 +577,7 @@ fn a_reader_between_any_two_operations_of_the_writer_sees_a_state_that_was() {
 // --- a start that dies ---
 
 /// Ten starts in a row that are killed at a drawn operation each: the state, the questions and the latch stay, only
-/// run numbers are used up, and the loop is told.
+/// run numbers are used up, and the loop is reported.
 #[test]
 fn starts_that_die_one_after_another_use_up_run_numbers_and_nothing_else() {
     for seed in 0..cases(40) {

@@ -326,7 +326,7 @@ fn flush_and_wait_say_what_they_cannot_do() {
     assert!(handle.synced() >= seq, "`power` waits for the sync");
     let beyond = Seq(seq.0 + 1_000);
     assert!(matches!(handle.flush(beyond), Err(WaitError::Unknown { seq, .. }) if seq == beyond));
-    // The disk fails: everything that waits is told. The threads may notice before anything is appended.
+    // The disk fails: every waiting call returns the error. The threads may notice before anything is appended.
     gate.disk.refuse("", Some(io::ErrorKind::Other));
     let error = match handle.append(&Payload::Input(b"late"), Class::Fact) {
         Ok(late) => handle.wait_synced(late, long()).unwrap_err(),

@@ -81,7 +81,7 @@ fn what_is_held_of_a_series_is_paid_at_its_resolution_and_the_next_is_traded() {
             let slug =
                 quoted.orders.iter().map(|one| &one.market).find(|one| !traded.contains(*one));
             let slug = slug.unwrap().clone();
-            // Somebody sells both outcomes far down; then the book stands still until the end.
+            // Another account sells both outcomes far down; then the book stands still until the end.
             let market = world.exchange.venue(|venue| {
                 let universe = venue.universe();
                 let market = universe.keys().find(|key| universe.market(*key).slug == slug);
@@ -107,7 +107,7 @@ fn what_is_held_of_a_series_is_paid_at_its_resolution_and_the_next_is_traded() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             if !process.glance().is_some_and(|glance| of(&glance)) {
-                // Nobody met its orders in time.
+                // Its orders were not filled in time.
                 continue;
             }
             world.exchange.venue(|venue| venue.freeze(market, true));
@@ -152,7 +152,7 @@ async fn hours(count: usize, hours: u64) -> (Vec<(u64, usize)>, usize) {
 }
 
 #[test]
-fn in_two_hours_of_dozens_of_markets_nothing_is_kept_for_good() {
+fn two_hours_of_dozens_of_markets_leave_no_market_and_no_descriptor_behind() {
     simulated(async {
         let (after, markets) = hours(2, 2).await;
         assert!(markets >= 40, "{markets} markets");

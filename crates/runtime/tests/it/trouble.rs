@@ -176,7 +176,7 @@ fn d10_a_market_that_ended_and_says_that_it_trades_gets_no_order() {
         let process = world.start().await.unwrap();
         process.until("quotes", |glance| glance.risk.open_orders > 8).await;
         pass(25).await;
-        // Its book is swept, and somebody offers YES for a tenth of a cent.
+        // Its book is swept, and another account offers YES for a tenth of a cent.
         world.exchange.venue(|venue| {
             for _ in 0..6 {
                 venue.sweep_best(market);
@@ -392,4 +392,41 @@ fn p10_requests_that_nobody_answers_end_in_time_and_reads_are_repeated() {
             let _ = process.stop().await;
         });
     }
+}
+
+#[test]
+fn a_changed_rules_text_blocks_its_market_until_a_release() {
+    simulated(async {
+        let world = World::new(still());
+        let process = world.start().await.unwrap();
+        process.until("quotes", |glance| glance.risk.open_orders > 8).await;
+        let alter = |endpoint: &str| {
+            format!(
+                "[[answers]]\nendpoint = \"{endpoint}\"\nreplace = [['Will it rain tomorrow? (made', 'Will it snow tomorrow? (made']]\n"
+            )
+        };
+        world.exchange.inject_toml(&alter("GET /markets/keyset")).unwrap();
+        process
+            .until("the block", |glance| {
+                glance.blockers.iter().any(|blocker| blocker.detail.contains("rules"))
+            })
+            .await;
+        process
+            .until("no order in it", |glance| {
+                glance.orders.iter().all(|order| order.market != "rain-tomorrow")
+            })
+            .await;
+        let others = process.glance().unwrap();
+        assert!(others.risk.open_orders > 0, "other markets stay");
+        pass(200).await;
+        let quoted = |glance: &polydesk_runtime::glance::Glance| {
+            glance.orders.iter().any(|order| order.market == "rain-tomorrow")
+        };
+        assert!(!quoted(&process.glance().unwrap()));
+        let inbox = &process.running.inbox;
+        assert_eq!(inbox.release_market("snow").await, Err("no market snow is frozen".to_owned()));
+        inbox.release_market("rain-tomorrow").await.unwrap();
+        process.until("quotes again", quoted).await;
+        let _ = process.stop().await;
+    });
 }
