@@ -28,6 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("settings", &["domain", "execution", "sim", "strategies"]),
     ("polymarket-api", &["domain"]),
+    // Keys and money: the programs that trade with real money have it, and no others.
+    ("polymarket-wallet", &["domain", "polymarket-api"]),
     (
         "runtime",
         &[
@@ -81,7 +83,7 @@ const WAITING: &[&str] = &[
     "frankenstein",
 ];
 
-/// What could sign: absent where the feature `signer` is off.
+/// What could sign: only in the trees that contain `polymarket-wallet`.
 const SIGNING: &[&str] = &["alloy", "alloy-signer-local", "secp256k1", "k256", "eth-keystore"];
 
 /// A second TLS stack: refused in any tree.
@@ -133,10 +135,10 @@ fn arrows() -> Result<Vec<String>, String> {
             }
         }
     }
-    for used in tree("polydesk-polymarket-api", &["--no-default-features"])? {
+    for used in tree("polydesk-polymarket-api", &[])? {
         if SIGNING.contains(&used.as_str()) {
             broken.push(format!(
-                "polymarket-api without `signer` has {used} in its tree; such a process must be unable to sign"
+                "polymarket-api has {used} in its tree; what signs belongs to polymarket-wallet"
             ));
         }
     }

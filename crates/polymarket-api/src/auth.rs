@@ -240,8 +240,40 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
+/// Headers of `POST /auth/api-key` and `GET /auth/derive-api-key`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct L1Headers {
+    /// `POLY_ADDRESS`, checksummed.
+    pub address: String,
+    /// `POLY_SIGNATURE`: plain ECDSA, never wrapped, not even for deposit wallets.
+    pub signature: String,
+    /// `POLY_TIMESTAMP`: Unix seconds.
+    pub timestamp: String,
+    /// `POLY_NONCE`: another nonce gives other credentials.
+    pub nonce: String,
+}
+
+impl core::fmt::Debug for L1Headers {
+    /// A fresh signature is as good as the credentials it fetches.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "L1Headers({}, signature hidden)", self.address)
+    }
+}
+
+impl L1Headers {
+    /// Names and values as sent.
+    pub fn pairs(&self) -> [(&'static str, &str); 4] {
+        [
+            ("POLY_ADDRESS", &self.address),
+            ("POLY_SIGNATURE", &self.signature),
+            ("POLY_TIMESTAMP", &self.timestamp),
+            ("POLY_NONCE", &self.nonce),
+        ]
+    }
+}
+
 /// Decimal digits of a number, without the heap.
-pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut start = digits.len();
     loop {
         start -= 1;

@@ -256,7 +256,8 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn refused(text: &str, order_id: Option<String>) -> ApiError {
+    /// The refusal that the venue's words stand for; `order_id` where it named one.
+    pub fn refused(text: &str, order_id: Option<String>) -> ApiError {
         let (why, text) = (Refusal::read(text), text.chars().take(300).collect());
         match why {
             Refusal::Duplicate => ApiError::Duplicate(text),

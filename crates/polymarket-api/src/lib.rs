@@ -4,13 +4,13 @@
 //! - [`gamma`]: markets, events, series, tags, comments, search, and the conversion to a tradable market;
 //! - [`data`]: positions, activity, trades, holders, volumes, leaderboards, builders, resolutions;
 //! - [`ws`]: market, user and price sockets that stay connected;
-//! - [`signing`] (feature `signer`): keys, orders of every wallet type, wallet addresses;
+//! - [`SignedOrder`]: the only thing that can be placed; keys and signatures are in `polydesk-polymarket-wallet`;
 //! - [`RateLimits`], [`ServerClock`], [`Http`]: what all of it travels on.
 //!
 //! Every error states what to do next ([`ApiError`]), and a request that could take effect twice is never
 //! sent twice.
-//! Only configured hosts are reached ([`Egress`]). Without the feature `signer` there is no key, no chain
-//! and no way to move money: market data, discovery and (with API credentials) reading and cancelling.
+//! Only configured hosts are reached ([`Egress`]). Here is no key, no chain and no way to move money: market data,
+//! discovery and (with API credentials) reading and cancelling; orders come signed.
 //!
 //! # Reading a book
 //!
@@ -85,15 +85,14 @@
 //! # Placing an order, and what each answer means
 //!
 //! ```no_run
-//! use polydesk_domain::OrderHash;
-//! use polydesk_polymarket_api::{ApiError, clob::Clob};
+//! use polydesk_polymarket_api::{ApiError, SignedOrder, clob::Clob};
 //!
-//! # async fn example(clob: Clob, id: OrderHash, body: Vec<u8>) -> Result<(), ApiError> {
-//! // Id and body come from `signing::OrderSigner`, and are in a journal before this line.
-//! match clob.place(id, body).await {
+//! # async fn example(clob: Clob, order: SignedOrder) -> Result<(), ApiError> {
+//! // It comes from the wallet's signer; its id and body are in a journal before this line.
+//! match clob.place(&order).await {
 //!     Ok(placed) => println!("{} {:?}", placed.id, placed.status),
 //!     // It may be there, by this request or an earlier one: keep its funds reserved and look for it.
-//!     Err(error) if error.may_have_taken_effect() => println!("there? {:?}", clob.order(&id).await?),
+//!     Err(error) if error.may_have_taken_effect() => println!("there? {:?}", clob.order(&order.id()).await?),
 //!     // Nothing happened, and the same again will be refused again.
 //!     Err(ApiError::Refused { why, .. }) => println!("refused: {why:?}"),
 //!     // Nothing happened; a fresh decision may go out later.
@@ -171,20 +170,20 @@
 //! account's tier comes in the header `Poly-RateLimit-Tier` of answers to orders and is kept in
 //! [`RateLimits::signer_state`].
 //!
-//! Signing stands in [`signing`], transactions and approvals in [`chain`]; `examples/` has whole programs.
+//! Keys, transactions and approvals are in `polydesk-polymarket-wallet`, whose `examples/` have whole programs.
 //!
 //! # Where the venue's sources disagree
 //!
 //! | about | default | otherwise |
 //! |---|---|---|
-//! | signatures of deposit wallets | wrapped (ERC-7739) | [`signing::SignatureForm::Plain`]; ask the wallet with `chain` |
+//! | signatures of deposit wallets | wrapped (ERC-7739) | the wallet's `SignatureForm::Plain`; ask it on the chain |
 //! | rounding of market orders | at most 2 and 4 decimals | [`polydesk_domain::Rounding::Sdk`], as the official clients |
 //! | shares of an immediate buy | rounded down | |
 //! | units of sizes in REST orders | shares; what looks like millionths is flagged | [`clob::OpenOrder::sizes`] |
 //! | order of book levels | none relied on | |
 //! | per-signer limits | obeyed though only announced | [`LimitsConfig::signer`] |
 //! | taker delay of up-down markets | 150 ms | [`gamma::TakerDelays`] |
-//! | adapters for split and merge | the pair in force since 2026 | [`signing::Contracts`] |
+//! | adapters for split and merge | the pair in force since 2026 | the wallet's `Contracts` |
 //! | page size of Gamma's lists | 100 | the filter `limit` |
 //! | who signs the end of a builder key | the builder key | [`clob::Clob::delete_builder_key_of_account`] |
 //! | what `/markets/live-activity` gives | a market, as documented; older clients call it trades | |
@@ -194,8 +193,6 @@
 //! | `payouts` of [`data::Resolution`] | as sent | millionths, according to the official Python client |
 
 mod auth;
-#[cfg(feature = "signer")]
-pub mod chain;
 pub mod clob;
 mod clock;
 mod connect;
@@ -205,17 +202,17 @@ mod error;
 pub mod gamma;
 mod limits;
 mod order;
+pub mod parts;
 #[cfg(test)]
 mod samples;
 mod secret;
-#[cfg(feature = "signer")]
-pub mod signing;
+mod signed;
 mod sizing;
 mod transport;
 mod wire;
 pub mod ws;
 
-pub use auth::{Credentials, CredentialsError, L2Auth, L2Headers};
+pub use auth::{Credentials, CredentialsError, L1Headers, L2Auth, L2Headers};
 pub use clock::ServerClock;
 pub use connect::{ByteStream, Connect, Connecting};
 pub use endpoints::Endpoints;
@@ -223,6 +220,7 @@ pub use error::{ApiError, Effect, Refusal, ThrottledBy};
 pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;
+pub use signed::{LONGEST_SIGNATURE, Parties, Salt, Signature, SignedOrder, Stamp, Unsigned};
 pub use sizing::{FeeFitError, NoPrice, fee_adjusted_spend, walk_price};
 pub use transport::{Egress, Http, HttpAnswer, HttpConfig, HttpRequest};
 pub use ws::FeedConfig;

@@ -518,7 +518,7 @@ async fn take(bucket: &RateLimiter, n: u32, what: &str) -> Result<(), ApiError> 
 }
 
 /// A quarter of the quota at once and the rest evenly: no window of that length holds more than the quota.
-pub(crate) fn bucket(quota: u32, window: Duration) -> RateLimiter {
+pub fn bucket(quota: u32, window: Duration) -> RateLimiter {
     let at_once = (quota / 4).max(1);
     let rate = u64::from(quota.saturating_sub(at_once).max(1));
     refilled(at_once, window.as_micros() as u64 / rate.max(1))

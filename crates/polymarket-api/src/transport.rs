@@ -310,8 +310,7 @@ impl Http {
     }
 
     /// The same client with another limit for the head of an answer: for calls that take their time.
-    #[cfg(feature = "signer")]
-    pub(crate) fn patient(&self, limit: Duration) -> Http {
+    pub fn patient(&self, limit: Duration) -> Http {
         let answer_timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let config = HttpConfig { answer_timeout_ms, ..HttpConfig::clone(&self.config) };
         Http { config: Arc::new(config), ..self.clone() }
@@ -426,7 +425,7 @@ impl Http {
 }
 
 /// Reads an answer as JSON, or as the error it stands for.
-pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
+pub fn read_json<T: serde::de::DeserializeOwned>(
     mut answer: HttpAnswer,
     effect: Effect,
     what: &str,
@@ -453,8 +452,7 @@ pub(crate) fn sensitive(value: &str) -> Result<HeaderValue, ApiError> {
 }
 
 /// Headers from pairs, all of them sensitive.
-#[cfg(feature = "signer")]
-pub(crate) fn sensitive_headers<'a>(
+pub fn sensitive_headers<'a>(
     pairs: impl IntoIterator<Item = (&'static str, &'a str)>,
 ) -> Result<HeaderMap, ApiError> {
     let mut headers = HeaderMap::with_capacity(8);
@@ -624,7 +622,7 @@ impl Service<Uri> for Dial {
 }
 
 /// Appends a query, percent-encoded.
-pub(crate) fn with_query(mut url: String, query: &[(String, String)]) -> String {
+pub fn with_query(mut url: String, query: &[(String, String)]) -> String {
     for (i, (key, value)) in query.iter().enumerate() {
         url.push(if i == 0 { '?' } else { '&' });
         encode(key, &mut url);
@@ -635,7 +633,7 @@ pub(crate) fn with_query(mut url: String, query: &[(String, String)]) -> String 
 }
 
 /// Percent-encodes everything but unreserved characters.
-pub(crate) fn encode(text: &str, url: &mut String) {
+pub fn encode(text: &str, url: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             url.push(byte as char);

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 /// A decimal that must be there.
-pub(crate) fn num<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+pub fn num<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
     opt(from)?.ok_or_else(|| de::Error::custom("a number is missing"))
 }
 
 /// A decimal that may be absent.
-pub(crate) fn opt<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>, D::Error> {
+pub fn opt<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>, D::Error> {
     from.deserialize_any(Scalar("a decimal")).and_then(|text: Option<String>| match text {
         None => Ok(None),
         Some(text) => decimal(&text).map(Some).ok_or_else(|| {
@@ -30,7 +30,7 @@ pub(crate) fn opt<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>,
 }
 
 /// Text that some endpoints write as a number.
-pub(crate) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     from.deserialize_any(Scalar("text")).map(|text: Option<String>| text.unwrap_or_default())
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn opt_int<'de, D: Deserializer<'de>, N: FromStr>(
 }
 
 /// A time in any of the venue's forms; absent when empty or unreadable forms of "none".
-pub(crate) fn opt_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+pub fn opt_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
     match from.deserialize_any(Scalar("a time"))? {
         None => Ok(None),
         Some(text) => time(&text).map(Some).ok_or_else(|| {
@@ -86,7 +86,7 @@ pub(crate) fn text_map<'de, D: Deserializer<'de>>(
 }
 
 /// A real list that may be null.
-pub(crate) fn vec<'de, D: Deserializer<'de>, T: serde::Deserialize<'de>>(
+pub fn vec<'de, D: Deserializer<'de>, T: serde::Deserialize<'de>>(
     from: D,
 ) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(from)?.unwrap_or_default())
@@ -229,7 +229,9 @@ impl<'de> serde::Deserialize<'de> for Num {
     }
 }
 
-/// Words of the venue, with room for new ones.
+/// Words of the venue, with room for new ones: an enum with its text, from text and from JSON.
+#[macro_export]
+#[doc(hidden)]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident $prefix:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
@@ -272,12 +274,11 @@ macro_rules! words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
-                $crate::wire::text(from).map(|word| $name::from(word.as_str()))
+                $crate::parts::text(from).map(|word| $name::from(word.as_str()))
             }
         }
     };
 }
-pub(crate) use words;
 
 #[cfg(test)]
 mod tests {

@@ -7,10 +7,9 @@ use super::request::{self, Request};
 use super::{Clob, malformed};
 use crate::error::{Effect, from_answer};
 use crate::transport::HttpAnswer;
-#[cfg(feature = "signer")]
 use crate::transport::sensitive_headers;
 use crate::wire;
-use crate::{ApiError, Credentials, L2Auth};
+use crate::{ApiError, Credentials, L1Headers, L2Auth};
 
 impl Clob {
     /// The API keys of the account.
@@ -80,51 +79,18 @@ impl Clob {
     }
 }
 
-#[cfg(feature = "signer")]
 impl Clob {
-    /// Makes API credentials for the key (and nonce). Refused when there are some already.
-    pub async fn create_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<Credentials, ApiError> {
-        self.l1(request::create_api_key(), key, chain_id, nonce).await
+    /// Makes API credentials for the wallet that signed. Refused when there are some already.
+    pub async fn create_api_key(&self, signed: &L1Headers) -> Result<Credentials, ApiError> {
+        self.l1(request::create_api_key(), signed).await
     }
-    /// The credentials made before for the key (and nonce).
-    pub async fn derive_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<Credentials, ApiError> {
-        self.l1(request::derive_api_key(), key, chain_id, nonce).await
-    }
-    /// Derives, and creates only when there is nothing to derive.
-    pub async fn derive_or_create_api_key(
-        &self,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<Credentials, ApiError> {
-        match self.derive_api_key(key, chain_id, nonce).await {
-            Err(ApiError::Refused { .. } | ApiError::NotFound(_)) => {
-                self.create_api_key(key, chain_id, nonce).await
-            }
-            other => other,
-        }
+    /// The credentials that the wallet made before.
+    pub async fn derive_api_key(&self, signed: &L1Headers) -> Result<Credentials, ApiError> {
+        self.l1(request::derive_api_key(), signed).await
     }
 
-    async fn l1(
-        &self,
-        request: Request,
-        key: &crate::signing::Key,
-        chain_id: u64,
-        nonce: u64,
-    ) -> Result<Credentials, ApiError> {
+    async fn l1(&self, request: Request, signed: &L1Headers) -> Result<Credentials, ApiError> {
         self.limits.admit(request.group, request.cost).await?;
-        let nonce = alloy::primitives::U256::from(nonce);
-        let signed = crate::signing::l1_headers(key, chain_id, self.clock.secs(), nonce);
         let headers = sensitive_headers(signed.pairs())?;
         let answer = self.send_signed(&request, headers, Vec::new()).await?;
         read_credentials(answer, &request)

@@ -30,7 +30,7 @@ use crate::error::{Effect, from_answer};
 use crate::limits::{RateLimits, SignerCost, SignerState};
 use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
 use crate::wire::Num;
-use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, ThrottledBy};
+use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, SignedOrder, ThrottledBy};
 
 pub use builders::*;
 pub use geoblock::*;
@@ -223,14 +223,14 @@ impl Clob {
 
     // ---- orders ----
 
-    /// Sends an order's body (already journaled). `id` is the one computed when it was signed.
+    /// Sends an order (already journaled).
     ///
     /// Never repeated. [`ApiError::Unknown`] means: ask [`order`](Self::order), the trades and the user
     /// socket for this id, for minutes, and keep the funds reserved meanwhile.
-    pub async fn place(&self, id: OrderHash, body: Vec<u8>) -> Result<Placed, ApiError> {
-        let post_only = is_post_only(&body);
+    pub async fn place(&self, order: &SignedOrder) -> Result<Placed, ApiError> {
+        let (id, post_only) = (order.id(), order.args().post_only);
         let left = self.clock.steady();
-        let mut request = request::place(body);
+        let mut request = request::place(order.body().to_vec());
         let what = request.what();
         let body = request.body.take().unwrap_or_default();
         let sent = self
@@ -246,17 +246,18 @@ impl Clob {
     /// outcome, in the order given. An error of the whole request is the outcome of each.
     pub async fn place_batch(
         &self,
-        orders: &[(OrderHash, Vec<u8>)],
+        orders: &[SignedOrder],
     ) -> Result<Vec<Result<Placed, ApiError>>, ApiError> {
         at_most(orders.len(), BATCH_ORDERS, "orders")?;
         if orders.is_empty() {
             return Ok(Vec::new());
         }
-        let mut body =
-            Vec::with_capacity(2 + orders.iter().map(|(_, order)| order.len() + 1).sum::<usize>());
-        for (i, (_, order)) in orders.iter().enumerate() {
+        let mut body = Vec::with_capacity(
+            2 + orders.iter().map(|order| order.body().len() + 1).sum::<usize>(),
+        );
+        for (i, order) in orders.iter().enumerate() {
             body.push(if i == 0 { b'[' } else { b',' });
-            body.extend_from_slice(order);
+            body.extend_from_slice(order.body());
         }
         body.push(b']');
         let left = self.clock.steady();
@@ -279,15 +280,15 @@ impl Clob {
             )));
         }
         // Rows belong to orders by their place. One that names another order shows that they do not.
-        let strayed = orders.iter().zip(&answers).find_map(|((id, _), answer)| {
-            let named: OrderHash = answer.order_id.parse().ok()?;
-            (named != *id).then(|| format!("{what}: the row of {id} names {named}"))
+        let strayed = orders.iter().zip(&answers).find_map(|(order, answer)| {
+            let (id, named) = (order.id(), answer.order_id.parse::<OrderHash>().ok()?);
+            (named != id).then(|| format!("{what}: the row of {id} names {named}"))
         });
         if let Some(text) = strayed {
             return Ok(orders.iter().map(|_| Err(ApiError::Unknown(text.clone()))).collect());
         }
         let outcomes: Vec<_> =
-            orders.iter().zip(answers).map(|((id, _), answer)| placed(*id, answer)).collect();
+            orders.iter().zip(answers).map(|(order, answer)| placed(order.id(), answer)).collect();
         // A restriction reported for any leg outweighs the success of the others.
         let worst = outcomes.iter().position(|o| {
             matches!(
@@ -295,7 +296,7 @@ impl Clob {
                 Err(ApiError::Refused { why: Refusal::Restricted, .. } | ApiError::CancelOnly)
             )
         });
-        let all_post_only = orders.iter().all(|(_, body)| is_post_only(body));
+        let all_post_only = orders.iter().all(|order| order.args().post_only);
         if let Some(outcome) = worst.or(Some(0)).and_then(|index| outcomes.get(index)) {
             self.note_mode(outcome, all_post_only, left);
         }
@@ -656,11 +657,6 @@ fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
         Ok(theirs) if theirs == id => Ok(Placed { id, status, trade_ids }),
         _ => Err(ApiError::Unknown(format!("the venue calls the order {order_id:?}, not {id}"))),
     }
-}
-
-/// Whether a body made by this client asks for post-only.
-fn is_post_only(body: &[u8]) -> bool {
-    body.ends_with(b"\"postOnly\":true}")
 }
 
 fn unwrap(map: BTreeMap<String, Num>) -> BTreeMap<String, Decimal> {

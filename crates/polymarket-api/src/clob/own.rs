@@ -6,7 +6,7 @@ use polydesk_domain::{OrderHash, Shares, Side, Time, TokenId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
 
-use crate::wire::{self, words};
+use crate::{wire, words};
 
 words! {
     /// Where an order is, by the venue.

@@ -9,7 +9,7 @@ use super::{Data, with_user};
 use crate::ApiError;
 use crate::gamma::Filters;
 use crate::limits::Group;
-use crate::wire::{self, words};
+use crate::{wire, words};
 
 impl Data {
     /// Combos of a wallet (`status`, as a comma list; `condition_id`; `sort_by` FIRST_ENTRY, ENTRY_COST,

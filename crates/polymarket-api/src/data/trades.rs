@@ -9,7 +9,7 @@ use super::{Data, with_user};
 use crate::ApiError;
 use crate::gamma::Filters;
 use crate::limits::Group;
-use crate::wire::{self, words};
+use crate::{wire, words};
 
 impl Data {
     /// What a wallet did, up to 500 at a time.
