@@ -14,6 +14,7 @@ mod ledger;
 mod lots;
 pub(crate) mod order;
 mod orders;
+mod own_fills;
 mod positions;
 mod sets;
 mod tracked;

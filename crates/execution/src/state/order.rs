@@ -3,7 +3,6 @@
 //! Nothing is refused until it is proven refused, nothing counts as gone only because it was not seen,
 //! and nothing is filled for good until it is settled.
 
-use std::collections::BTreeMap;
 
 use polydesk_domain::{
     ClientOrderId, ExitPlan, Fill, OrderHash, OrderState, OrderUpdate, Price, Purpose,
@@ -13,6 +12,7 @@ use polydesk_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::codec::Venue;
+use super::own_fills::Fills;
 
 /// One of our orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct Order<T = Token> {
     /// Worst-case taker fee reserved for it.
     pub fee_reserve: Usdc,
     /// Its fills by the venue's trade.
-    pub(crate) fills: BTreeMap<TradeId, OwnFill>,
+    pub(crate) fills: Fills,
 }
 
 impl<T> Order<T> {
@@ -176,7 +176,7 @@ impl Draft {
             double_mid: None,
             edge: Usdc::ZERO,
             fee_reserve: Usdc::ZERO,
-            fills: BTreeMap::new(),
+            fills: Fills::default(),
         }
     }
 }

@@ -116,7 +116,7 @@ impl Ticker {
 }
 
 /// Requests kept at least.
-const RECEIVED_MOST: usize = 10_000;
+const RECEIVED_MOST: usize = 2_000;
 
 /// A request as it came in, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

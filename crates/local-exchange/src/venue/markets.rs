@@ -15,6 +15,8 @@ use crate::text;
 
 /// Prints of a market that are kept at least.
 const HISTORY_LEAST: usize = 10_000;
+/// How many of a market that is over.
+const HISTORY_OF_CLOSED: usize = 24;
 
 /// A token's book as the venue shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -461,6 +463,11 @@ impl Venue {
         listed.accepting = false;
         listed.proposed = false;
         listed.closed_at = Some(self.now);
+        // An exchange that lists series closes markets for as long as it runs: of each a rough curve stays.
+        let step = listed.history.len().div_ceil(HISTORY_OF_CLOSED).max(1);
+        let last = listed.history.len().wrapping_sub(1) % step;
+        let rough = listed.history.iter().enumerate().filter(|(n, _)| n % step == last);
+        listed.history = rough.map(|(_, point)| *point).collect();
         listed.listing.market.state = MarketState::Resolved(payout);
         self.relist(key);
         self.ledger.resolve(key, payout);
