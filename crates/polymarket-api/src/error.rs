@@ -64,6 +64,9 @@ pub enum ApiError {
     /// Not found.
     #[error("not found: {0}")]
     NotFound(String),
+    /// Nothing was sent: the caller's own guard did not agree any more when the request was about to leave.
+    #[error("{0} was withheld before its first byte")]
+    Withheld(String),
     /// The request cannot be made: configuration or arguments are wrong.
     #[error("misconfigured: {0}")]
     Misconfigured(String),
@@ -165,8 +168,12 @@ pub enum Refusal {
     OrderId,
     /// One element of a batch was throttled.
     RateLimited,
-    /// One element of a batch met a restricted mode.
+    /// One element of a batch met the mode in which only post-only orders are taken.
     Restricted,
+    /// Only cancels are taken. It is reported as [`ApiError::CancelOnly`], never inside a refusal.
+    CancelOnly,
+    /// Trading is off. It is reported as [`ApiError::Disabled`], never inside a refusal.
+    Disabled,
     /// Words this client does not know.
     Other,
 }
@@ -184,6 +191,8 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("max accuracy of", Refusal::Accuracy),
     ("duplicated", Refusal::Duplicate),
     ("post-only mode", Refusal::Restricted),
+    ("cancel-only", Refusal::CancelOnly),
+    ("trading is currently disabled", Refusal::Disabled),
     ("crosses the book", Refusal::PostOnlyWouldCross),
     ("order crosses book", Refusal::PostOnlyWouldCross),
     ("not enough balance", Refusal::Balance),
@@ -232,7 +241,9 @@ impl Refusal {
             Refusal::Duplicate => RejectReason::Duplicate,
             Refusal::MarketNotReady | Refusal::DelayedByMarket => RejectReason::MarketClosed,
             Refusal::UnknownToken => RejectReason::UnknownToken,
-            Refusal::Restricted => RejectReason::Restricted,
+            Refusal::Restricted | Refusal::CancelOnly | Refusal::Disabled => {
+                RejectReason::Restricted
+            }
             Refusal::RateLimited => RejectReason::RateLimited,
             _ => RejectReason::Other(text.chars().take(300).collect()),
         }
@@ -258,9 +269,11 @@ impl ApiError {
 
     /// The refusal that the venue's words stand for; `order_id` where it named one.
     pub fn refused(text: &str, order_id: Option<String>) -> ApiError {
-        let (why, text) = (Refusal::read(text), text.chars().take(300).collect());
+        let (why, text) = (Refusal::read(text), text.chars().take(300).collect::<String>());
         match why {
             Refusal::Duplicate => ApiError::Duplicate(text),
+            Refusal::CancelOnly => ApiError::CancelOnly,
+            Refusal::Disabled => ApiError::Disabled(text),
             why => ApiError::Refused { why, text, order_id },
         }
     }
@@ -349,8 +362,10 @@ pub(crate) fn from_answer(
             }
         }
         400 | 405 | 409 | 413 | 415 | 422 if json.is_some() => {
-            // "Delayed" is no refusal: the order may match shortly after.
-            if effect == Effect::Once && Refusal::read(&text) == Refusal::DelayedByMarket {
+            // "Delayed" is no refusal: the order may match shortly after. Words that are not known prove
+            // nothing about what would happen once more.
+            let why = Refusal::read(&text);
+            if effect == Effect::Once && matches!(why, Refusal::DelayedByMarket | Refusal::Other) {
                 return lost(text);
             }
             let order_id = json.as_ref().map(|b| b.order_id.clone()).filter(|id| !id.is_empty());

@@ -220,7 +220,9 @@ pub use error::{ApiError, Effect, Refusal, ThrottledBy};
 pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;
-pub use signed::{LONGEST_SIGNATURE, Parties, Salt, Signature, SignedOrder, Stamp, Unsigned};
+pub use signed::{
+    LONGEST_SIGNATURE, Parties, Salt, Signature, SignatureType, SignedOrder, Stamp, Unsigned,
+};
 pub use sizing::{FeeFitError, NoPrice, fee_adjusted_spend, walk_price};
-pub use transport::{Egress, Http, HttpAnswer, HttpConfig, HttpRequest};
+pub use transport::{Egress, Guard, Http, HttpAnswer, HttpConfig, HttpRequest};
 pub use ws::FeedConfig;

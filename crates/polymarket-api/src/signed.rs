@@ -42,6 +42,33 @@ pub struct Stamp {
     pub timestamp_ms: u64,
 }
 
+/// What kind of wallet holds the money of an account: `signatureType`. A wrong one reads another wallet's money,
+/// without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignatureType {
+    /// 0: the key's own address.
+    Eoa = 0,
+    /// 1: a proxy wallet.
+    Proxy = 1,
+    /// 2: a Gnosis Safe.
+    Safe = 2,
+    /// 3: a deposit wallet.
+    Deposit = 3,
+}
+
+impl SignatureType {
+    /// As the venue numbers them.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for SignatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number())
+    }
+}
+
 /// Who an order is from: the fields that are the same in every order of an account.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Parties {
@@ -49,8 +76,8 @@ pub struct Parties {
     pub maker: [u8; 42],
     /// The address that signs, likewise.
     pub signer: [u8; 42],
-    /// `signatureType`: 0 to 3.
-    pub signature_type: u8,
+    /// Which kind of wallet the maker is.
+    pub signature_type: SignatureType,
     /// The builder that orders are attributed to; zeros for none.
     pub builder: [u8; 32],
     /// Zeros on every order seen.
@@ -210,7 +237,7 @@ fn write_body(order: &Unsigned, signature: &Signature, owner: &str) -> Vec<u8> {
     });
     number(&mut body, args.expiration_secs());
     body.extend_from_slice(b"\",\"signatureType\":");
-    number(&mut body, u64::from(parties.signature_type));
+    number(&mut body, u64::from(parties.signature_type.number()));
     body.extend_from_slice(b",\"timestamp\":\"");
     number(&mut body, stamp.timestamp_ms);
     body.extend_from_slice(b"\",\"metadata\":\"0x");

@@ -19,7 +19,8 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -218,10 +219,49 @@ impl HttpAnswer {
 
 type Stream = MaybeHttpsStream<TokioIo<Wire>>;
 
+/// A body that asks before its first byte whether the request may leave.
+struct Outgoing {
+    body: Option<Bytes>,
+    guard: Option<Guard>,
+}
+
+/// Says whether a request may still leave.
+pub type Guard = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The guard of a request did not agree.
+#[derive(Debug, thiserror::Error)]
+#[error("withheld before the first byte")]
+struct Withheld;
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Withheld;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
+        if let Some(guard) = self.guard.take()
+            && !guard()
+        {
+            return Poll::Ready(Some(Err(Withheld)));
+        }
+        Poll::Ready(self.body.take().map(|body| Ok(Frame::data(body))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none() && self.guard.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.as_ref().map_or(0, Bytes::len) as u64)
+    }
+}
+
 /// The HTTP client: cheap to clone, one pool behind all clones.
 #[derive(Clone)]
 pub struct Http {
-    client: Client<Within, Full<Bytes>>,
+    client: Client<Within, Outgoing>,
     sockets: HttpsConnector<Dial>,
     config: Arc<HttpConfig>,
     agent: HeaderValue,
@@ -319,6 +359,43 @@ impl Http {
     /// Sends and returns whatever answer comes. An error means that no whole answer came; whether that is
     /// [`ApiError::Unknown`] or [`ApiError::Unreachable`] follows from the request's effect.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, ApiError> {
+        self.send_within(request, Duration::from_millis(self.config.answer_timeout_ms)).await
+    }
+
+    /// The same for a request that may leave only while `guard` agrees: it is asked when the connection stands, just
+    /// before the first byte is written. Where it does not agree, nothing is sent and the error is
+    /// [`ApiError::Withheld`].
+    ///
+    /// Over HTTP/1 only: the body is asked for before the head is written out.
+    pub async fn send_guarded(
+        &self,
+        request: HttpRequest,
+        guard: Guard,
+    ) -> Result<HttpAnswer, ApiError> {
+        if self.config.http2 {
+            let text = "http.http2 is set, and over HTTP/2 an order's head leaves before it can be withheld; set http.http2 = false";
+            return Err(ApiError::Misconfigured(text.into()));
+        }
+        let limit = Duration::from_millis(self.config.answer_timeout_ms);
+        self.exchange(request, limit, Some(guard)).await
+    }
+
+    /// The same with another limit for the head of the answer, which also holds for its body where that is
+    /// shorter than the configured one.
+    pub async fn send_within(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+    ) -> Result<HttpAnswer, ApiError> {
+        self.exchange(request, limit, None).await
+    }
+
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+        guard: Option<Guard>,
+    ) -> Result<HttpAnswer, ApiError> {
         let HttpRequest { method, url, mut headers, body, effect, what, gzip } = request;
         let uri = Uri::try_from(url)
             .map_err(|_| ApiError::Misconfigured(format!("{what}: the URL is malformed")))?;
@@ -329,7 +406,10 @@ impl Http {
         if !body.is_empty() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        let mut outgoing = http::Request::new(Full::new(body));
+        let mut outgoing = http::Request::new(Outgoing {
+            body: Some(body).filter(|body| !body.is_empty()),
+            guard,
+        });
         *outgoing.method_mut() = method;
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
@@ -339,7 +419,6 @@ impl Http {
             Effect::Once => ApiError::Unknown(format!("{what}: {text}")),
             _ => ApiError::Unreachable(format!("{what}: {text}")),
         };
-        let limit = Duration::from_millis(self.config.answer_timeout_ms);
         let answer = match tokio::time::timeout(limit, self.client.request(outgoing)).await {
             Err(_) => return Err(lost(format!("no answer within {} ms", limit.as_millis()))),
             Ok(Err(error)) if error.is_connect() => {
@@ -348,11 +427,16 @@ impl Http {
                 }
                 return Err(ApiError::Unreachable(format!("{what}: {}", causes(&error))));
             }
+            Ok(Err(error)) if chain(&error).any(|e| e.is::<Withheld>()) => {
+                return Err(ApiError::Withheld(what));
+            }
             Ok(Err(error)) => return Err(lost(causes(&error))),
             Ok(Ok(answer)) => answer,
         };
         let (head, body) = answer.into_parts();
-        let limit = Duration::from_millis(self.config.body_timeout_ms);
+        let default = Duration::from_millis(self.config.answer_timeout_ms);
+        let body_limit = Duration::from_millis(self.config.body_timeout_ms);
+        let limit = if limit < default { body_limit.min(limit) } else { body_limit };
         let body = Limited::new(body, self.config.max_body_bytes).collect();
         let body = match tokio::time::timeout(limit, body).await {
             Err(_) => {
@@ -414,6 +498,10 @@ impl Http {
         }
     }
 
+    /// How long the head of an answer may take.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.answer_timeout_ms)
+    }
     /// How long reaching a host may take.
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.config.connect_timeout_ms)
@@ -525,6 +613,9 @@ impl Way {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
+        // Without it the kernel delivers the bytes of a dead process for minutes: an order that was given up.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(Duration::from_secs(10)));
         Ok(match &config.proxy {
             None => Way::Direct(tcp),
             Some(url) => {

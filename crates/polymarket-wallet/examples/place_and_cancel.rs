@@ -34,7 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = Key::from_hex("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")?;
     let chain = Chain::polygon();
     let credentials = derive_or_create_api_key(&public, &key, chain.id(), 0).await?;
-    let clob = public.with_auth(L2Auth::new(key.address().to_string(), credentials.clone())?);
+    let auth = L2Auth::new(key.address().to_string(), credentials.clone())?;
+    let clob = public.with_auth(auth, Wallet::Eoa.signature_type());
     let signer = OrderSigner::new(key, Wallet::Eoa, &chain);
 
     let market = exchange.venue(|venue| {

@@ -3,7 +3,6 @@
 //! Nothing is refused until it is proven refused, nothing counts as gone only because it was not seen,
 //! and nothing is filled for good until it is settled.
 
-
 use polydesk_domain::{
     ClientOrderId, ExitPlan, Fill, OrderHash, OrderState, OrderUpdate, Price, Purpose,
     RejectReason, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, TokenId, TradeId,

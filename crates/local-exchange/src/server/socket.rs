@@ -243,7 +243,7 @@ impl Inner {
                         && auth["passphrase"].as_str() == Some(credentials.passphrase.as_str())
                 });
                 let Some((caller, _)) = sound else {
-                    self.hub.close(id, 1008, "invalid credentials");
+                    self.hub.close(id, 1008, "authentication failed");
                     return;
                 };
                 let markets = (!named.is_empty()).then(|| named.into_iter().collect());

@@ -28,9 +28,11 @@ use tokio::sync::watch;
 
 use crate::error::{Effect, from_answer};
 use crate::limits::{RateLimits, SignerCost, SignerState};
-use crate::transport::{HttpAnswer, HttpRequest, read_json, with_query};
+use crate::transport::{Guard, HttpAnswer, HttpRequest, read_json, with_query};
 use crate::wire::Num;
-use crate::{ApiError, Http, L2Auth, Refusal, ServerClock, SignedOrder, ThrottledBy};
+use crate::{
+    ApiError, Http, L2Auth, Refusal, ServerClock, SignatureType, SignedOrder, ThrottledBy,
+};
 
 pub use builders::*;
 pub use geoblock::*;
@@ -123,6 +125,7 @@ pub struct Clob {
     limits: Arc<RateLimits>,
     clock: ServerClock,
     auth: Option<Arc<L2Auth>>,
+    wallet: Option<SignatureType>,
     mode: Arc<watch::Sender<ModeNote>>,
     /// When the last restriction was received (steady nanoseconds): older requests do not reset it.
     restricted: Arc<std::sync::atomic::AtomicI64>,
@@ -138,6 +141,10 @@ impl core::fmt::Debug for Clob {
 
 /// The most pages any list is followed for: a cursor that never ends is a fault, not a list.
 const MOST_PAGES: usize = 10_000;
+/// How long a cancel may stay unanswered before it is sent again.
+const CANCEL_TRY: Duration = Duration::from_secs(2);
+/// How often a list of our own is read until two passes agree.
+const MOST_PASSES: usize = 5;
 /// `POST /orders` takes so many.
 pub const BATCH_ORDERS: usize = 15;
 /// `DELETE /orders` takes so many.
@@ -152,6 +159,7 @@ impl Clob {
             limits,
             clock,
             auth: None,
+            wallet: None,
             mode: Arc::new(watch::Sender::new(ModeNote {
                 mode: VenueMode::Normal,
                 until: Time::MIN,
@@ -161,9 +169,17 @@ impl Clob {
         }
     }
 
-    /// The same client with credentials for private requests.
-    pub fn with_auth(&self, auth: L2Auth) -> Clob {
-        Clob { auth: Some(Arc::new(auth)), ..self.clone() }
+    /// The same client with credentials for private requests; `wallet` is the kind of wallet that holds the
+    /// account's money, which every question about it names.
+    pub fn with_auth(&self, auth: L2Auth, wallet: SignatureType) -> Clob {
+        Clob { auth: Some(Arc::new(auth)), wallet: Some(wallet), ..self.clone() }
+    }
+
+    /// The kind of wallet whose money is asked about.
+    fn wallet(&self) -> Result<SignatureType, ApiError> {
+        self.wallet.ok_or_else(|| {
+            ApiError::Misconfigured("questions about a wallet need API credentials".into())
+        })
     }
 
     /// The credentials in use.
@@ -228,13 +244,23 @@ impl Clob {
     /// Never repeated. [`ApiError::Unknown`] means: ask [`order`](Self::order), the trades and the user
     /// socket for this id, for minutes, and keep the funds reserved meanwhile.
     pub async fn place(&self, order: &SignedOrder) -> Result<Placed, ApiError> {
+        self.place_while(order, None).await
+    }
+
+    /// The same while `guard` agrees: it is asked when the limits have admitted the request and the connection
+    /// stands, just before the first byte. Where it does not agree, nothing leaves ([`ApiError::Withheld`]).
+    pub async fn place_while(
+        &self,
+        order: &SignedOrder,
+        guard: Option<Guard>,
+    ) -> Result<Placed, ApiError> {
         let (id, post_only) = (order.id(), order.args().post_only);
         let left = self.clock.steady();
         let mut request = request::place(order.body().to_vec());
         let what = request.what();
         let body = request.body.take().unwrap_or_default();
         let sent = self
-            .send_body(&request, body)
+            .send_body(&request, body, guard)
             .await
             .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
         let placed = sent.and_then(|answer| placed(id, answer));
@@ -247,6 +273,15 @@ impl Clob {
     pub async fn place_batch(
         &self,
         orders: &[SignedOrder],
+    ) -> Result<Vec<Result<Placed, ApiError>>, ApiError> {
+        self.place_batch_while(orders, None).await
+    }
+
+    /// The same while `guard` agrees, as in [`place_while`](Self::place_while).
+    pub async fn place_batch_while(
+        &self,
+        orders: &[SignedOrder],
+        guard: Option<Guard>,
     ) -> Result<Vec<Result<Placed, ApiError>>, ApiError> {
         at_most(orders.len(), BATCH_ORDERS, "orders")?;
         if orders.is_empty() {
@@ -265,7 +300,7 @@ impl Clob {
         let what = request.what();
         let body = request.body.take().unwrap_or_default();
         let sent = self
-            .send_body(&request, body)
+            .send_body(&request, body, guard)
             .await
             .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
         if let Err(error) = &sent {
@@ -399,32 +434,29 @@ impl Clob {
             other => other,
         }
     }
-    /// All open orders.
+    /// All open orders; see [`OwnList`] for what more than one page proves.
     pub async fn open_orders(
         &self,
         filter: &request::OrderFilter,
-    ) -> Result<Vec<OpenOrder>, ApiError> {
-        self.pages(|cursor| request::open_orders(filter, cursor)).await
+    ) -> Result<OwnList<OpenOrder>, ApiError> {
+        let page = |cursor: Option<&str>| request::open_orders(filter, cursor);
+        self.own_pages(page, |order: &OpenOrder| order.id.clone()).await
     }
-    /// All trades.
-    pub async fn trades(&self, filter: &request::TradeFilter) -> Result<Vec<Trade>, ApiError> {
-        self.pages(|cursor| request::trades(filter, cursor)).await
+    /// All trades; see [`OwnList`] for what more than one page proves.
+    pub async fn trades(&self, filter: &request::TradeFilter) -> Result<OwnList<Trade>, ApiError> {
+        let page = |cursor: Option<&str>| request::trades(filter, cursor);
+        self.own_pages(page, |trade: &Trade| trade.id.clone()).await
     }
     /// Balance and allowances as the venue has them cached, in millionths.
     pub async fn balance_allowance(
         &self,
         asset: request::Asset,
-        signature_type: u8,
     ) -> Result<BalanceAllowance, ApiError> {
-        self.get(request::balance_allowance(asset, signature_type)).await
+        self.get(request::balance_allowance(asset, self.wallet()?)).await
     }
     /// Makes the venue read the chain again: after deposits, approvals, splits, merges, redemptions.
-    pub async fn update_balance_allowance(
-        &self,
-        asset: request::Asset,
-        signature_type: u8,
-    ) -> Result<(), ApiError> {
-        let request = request::update_balance_allowance(asset, signature_type);
+    pub async fn update_balance_allowance(&self, asset: request::Asset) -> Result<(), ApiError> {
+        let request = request::update_balance_allowance(asset, self.wallet()?);
         let (effect, what) = (request.effect, request.what());
         // The answer may be empty.
         let answer = self.send(&request).await?;
@@ -437,9 +469,11 @@ impl Clob {
     // ---- plumbing ----
 
     /// Sends a request that may be repeated, and reads its answer. Reads are repeated twice when not
-    /// reached or throttled for a short while; cancels when not reached.
+    /// reached or throttled for a short while; cancels four times when not reached, after two seconds a try:
+    /// a request that is swallowed costs no more.
     async fn get<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
         let (effect, what) = (request.effect, request.what());
+        let most = if request.cancels() { 4 } else { 2 };
         let mut tries = 0;
         loop {
             let sent =
@@ -456,11 +490,41 @@ impl Clob {
                 _ => return sent,
             };
             tries += 1;
-            if tries > 2 {
+            if tries > most {
                 return sent;
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Reads a list of our own until it is whole.
+    async fn own_pages<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(Option<&str>) -> Request,
+        id: impl Fn(&T) -> String,
+    ) -> Result<OwnList<T>, ApiError> {
+        let mut seen: BTreeMap<String, T> = BTreeMap::new();
+        let mut before: Option<Vec<String>> = None;
+        for _ in 0..MOST_PASSES {
+            let (rows, pages) = self.pass(&request).await?;
+            let mut ids: Vec<String> = rows.iter().map(&id).collect();
+            if pages == 1 {
+                // A row that stands twice on one page is one row.
+                let mut known = std::collections::BTreeSet::new();
+                let rows = rows.into_iter().zip(ids).filter(|(_, id)| known.insert(id.clone()));
+                return Ok(OwnList { rows: rows.map(|(row, _)| row).collect(), complete: true });
+            }
+            ids.sort();
+            ids.dedup();
+            if before.as_ref() == Some(&ids) {
+                let mut known = std::collections::BTreeSet::new();
+                let rows = rows.into_iter().filter(|row| known.insert(id(row))).collect();
+                return Ok(OwnList { rows, complete: true });
+            }
+            seen.extend(rows.into_iter().map(|row| (id(&row), row)));
+            before = Some(ids);
+        }
+        Ok(OwnList { rows: seen.into_values().collect(), complete: false })
     }
 
     /// Follows a list to its end.
@@ -468,9 +532,17 @@ impl Clob {
         &self,
         request: impl Fn(Option<&str>) -> Request,
     ) -> Result<Vec<T>, ApiError> {
+        self.pass(&request).await.map(|(rows, _)| rows)
+    }
+
+    /// Follows a list to its end; how many pages it had.
+    async fn pass<T: DeserializeOwned>(
+        &self,
+        request: &impl Fn(Option<&str>) -> Request,
+    ) -> Result<(Vec<T>, usize), ApiError> {
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for pages in 1..=MOST_PAGES {
             let request = request(cursor.as_deref());
             let what = request.what();
             let own = request.auth == AuthKind::L2;
@@ -482,7 +554,7 @@ impl Clob {
             let next = page.next().map(str::to_owned);
             rows.extend(page.data);
             if next.is_none() {
-                return Ok(rows);
+                return Ok((rows, pages));
             }
             if next == cursor {
                 return Err(malformed(
@@ -502,28 +574,38 @@ impl Clob {
 
     /// Waits for its turn, signs, sends, and records the limits in the headers.
     async fn send(&self, request: &Request) -> Result<HttpAnswer, ApiError> {
-        self.send_body(request, request.body.clone().unwrap_or_default()).await
+        self.send_body(request, request.body.clone().unwrap_or_default(), None).await
     }
 
     /// The same with a body that need not be kept. What was refused for its time is sent again once if it
     /// may be repeated.
-    async fn send_body(&self, request: &Request, body: Vec<u8>) -> Result<HttpAnswer, ApiError> {
+    async fn send_body(
+        &self,
+        request: &Request,
+        body: Vec<u8>,
+        guard: Option<Guard>,
+    ) -> Result<HttpAnswer, ApiError> {
         let again = (request.effect != Effect::Once).then(|| body.clone());
         let ahead = self.clock.ahead();
-        let answer = self.send_stamped(request, body).await?;
+        let answer = self.send_stamped(request, body, guard).await?;
         if answer.status != 401 || request.auth != AuthKind::L2 {
             return Ok(answer);
         }
         let verdict = self.clock_after_refusal(ahead).await;
         let answer = match again.filter(|_| verdict.was_off()) {
-            Some(body) => self.send_stamped(request, body).await?,
+            Some(body) => self.send_stamped(request, body, None).await?,
             None => answer,
         };
         if answer.status == 401 { Err(verdict.named(request, &answer)) } else { Ok(answer) }
     }
 
     /// Waits for its turn, stamps, signs and sends.
-    async fn send_stamped(&self, request: &Request, body: Vec<u8>) -> Result<HttpAnswer, ApiError> {
+    async fn send_stamped(
+        &self,
+        request: &Request,
+        body: Vec<u8>,
+        guard: Option<Guard>,
+    ) -> Result<HttpAnswer, ApiError> {
         self.limits.admit(request.group, request.cost).await?;
         let headers = match request.auth {
             AuthKind::None => HeaderMap::new(),
@@ -539,7 +621,7 @@ impl Clob {
                 auth.header_map(self.clock.secs(), request.method.as_str(), &request.path, &body)?
             }
         };
-        self.send_signed(request, headers, body).await
+        self.send_guarded(request, headers, body, guard).await
     }
 
     pub(crate) async fn send_signed(
@@ -548,18 +630,31 @@ impl Clob {
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<HttpAnswer, ApiError> {
-        let mut answer = self
-            .http
-            .send(HttpRequest {
-                method: request.method.clone(),
-                url: with_query([&self.base, request.path.as_str()].concat(), &request.query),
-                headers,
-                body: Bytes::from(body),
-                effect: request.effect,
-                what: request.what(),
-                gzip: request.effect == Effect::Read,
-            })
-            .await?;
+        self.send_guarded(request, headers, body, None).await
+    }
+
+    async fn send_guarded(
+        &self,
+        request: &Request,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        guard: Option<Guard>,
+    ) -> Result<HttpAnswer, ApiError> {
+        let limit = self.http.answer_timeout();
+        let limit = if request.cancels() { limit.min(CANCEL_TRY) } else { limit };
+        let wanted = HttpRequest {
+            method: request.method.clone(),
+            url: with_query([&self.base, request.path.as_str()].concat(), &request.query),
+            headers,
+            body: Bytes::from(body),
+            effect: request.effect,
+            what: request.what(),
+            gzip: request.effect == Effect::Read,
+        };
+        let mut answer = match guard {
+            Some(guard) => self.http.send_guarded(wanted, guard).await?,
+            None => self.http.send_within(wanted, limit).await?,
+        };
         let text = |name: &str| {
             answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
@@ -578,7 +673,9 @@ impl Clob {
                 Duration::try_from_secs_f64((reset - self.clock.secs() as f64).max(0.0)).ok()
             };
             let pause = answer.retry_after().or_else(until_reset).unwrap_or(Duration::from_secs(1));
-            let pause = pause.min(Duration::from_secs(3_600));
+            // What takes risk away is asked for again soon, whatever the venue would like.
+            let most = if request.cancels() { 5 } else { 3_600 };
+            let pause = pause.min(Duration::from_secs(most));
             self.limits.venue_said_wait(request.group, pause);
             // The error that is made of this answer names the same pause.
             if let Ok(seconds) = HeaderValue::from_str(&pause.as_secs_f64().to_string()) {

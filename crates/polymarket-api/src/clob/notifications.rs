@@ -9,8 +9,8 @@ use crate::wire;
 
 impl Clob {
     /// Messages of the venue.
-    pub async fn notifications(&self, signature_type: u8) -> Result<Vec<Notification>, ApiError> {
-        self.get(request::notifications(signature_type)).await
+    pub async fn notifications(&self) -> Result<Vec<Notification>, ApiError> {
+        self.get(request::notifications(self.wallet()?)).await
     }
     /// Dismisses messages.
     pub async fn dismiss_notifications(&self, ids: &[String]) -> Result<(), ApiError> {

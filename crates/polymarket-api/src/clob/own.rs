@@ -509,3 +509,31 @@ pub struct BalanceAllowance {
     #[serde(default)]
     pub allowances: BTreeMap<String, String>,
 }
+
+/// A list of the account's own orders or trades.
+///
+/// The venue's cursors are offsets: when an order ends between two pages, the rows behind it slide forward and one is
+/// skipped, without a sign. A list of one page is whole; a longer one is read until two passes in a row have the same
+/// ids, five times at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnList<T> {
+    /// The rows; when the list is not complete, every row that any pass had, as the last one had it.
+    pub rows: Vec<T>,
+    /// Whether absence means anything. In an incomplete list it does not.
+    pub complete: bool,
+}
+
+impl<T> core::ops::Deref for OwnList<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.rows
+    }
+}
+
+impl<T> IntoIterator for OwnList<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.rows.into_iter()
+    }
+}

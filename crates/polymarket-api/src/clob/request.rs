@@ -6,6 +6,7 @@ use http::Method;
 use polydesk_domain::{ConditionId, OrderHash, Side, Time, TokenId};
 use serde_json::json;
 
+use crate::SignatureType;
 use crate::error::Effect;
 use crate::limits::{Group, SignerCost};
 
@@ -44,6 +45,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether it cancels: such a request is tried again soon, and no pause of the venue holds it for long.
+    pub fn cancels(&self) -> bool {
+        matches!(
+            self.group,
+            Group::Cancel | Group::Cancels | Group::CancelAll | Group::CancelMarket
+        )
+    }
+
     fn new(method: Method, path: impl Into<String>, group: Group) -> Request {
         let effect = if method == Method::GET { Effect::Read } else { Effect::Repeatable };
         Request {
@@ -439,7 +448,7 @@ pub enum Asset {
     ConditionalV2(TokenId),
 }
 
-fn balance(path: &str, group: Group, asset: Asset, signature_type: u8) -> Request {
+fn balance(path: &str, group: Group, asset: Asset, signature_type: SignatureType) -> Request {
     let (kind, token) = match asset {
         Asset::Collateral => ("COLLATERAL", None),
         Asset::Conditional(token) => ("CONDITIONAL", Some(token)),
@@ -452,15 +461,15 @@ fn balance(path: &str, group: Group, asset: Asset, signature_type: u8) -> Reques
         .l2()
 }
 /// `GET /balance-allowance`.
-pub fn balance_allowance(asset: Asset, signature_type: u8) -> Request {
+pub fn balance_allowance(asset: Asset, signature_type: SignatureType) -> Request {
     balance("/balance-allowance", Group::Balance, asset, signature_type)
 }
 /// `GET /balance-allowance/update`: the venue reads the chain again. `PUT /balance-allowance` does the same.
-pub fn update_balance_allowance(asset: Asset, signature_type: u8) -> Request {
+pub fn update_balance_allowance(asset: Asset, signature_type: SignatureType) -> Request {
     balance("/balance-allowance/update", Group::BalanceUpdate, asset, signature_type)
 }
 /// `GET /notifications`.
-pub fn notifications(signature_type: u8) -> Request {
+pub fn notifications(signature_type: SignatureType) -> Request {
     Request::get("/notifications", Group::Notifications).with("signature_type", signature_type).l2()
 }
 /// `DELETE /notifications`.
@@ -504,7 +513,7 @@ pub fn rewards_markets(filters: &[(String, String)], cursor: Option<&str>) -> Re
     request.with_some("next_cursor", cursor)
 }
 /// `GET /rewards/user`; `date` is `YYYY-MM-DD`.
-pub fn rewards_user(date: &str, signature_type: u8, cursor: Option<&str>) -> Request {
+pub fn rewards_user(date: &str, signature_type: SignatureType, cursor: Option<&str>) -> Request {
     Request::get("/rewards/user", Group::Clob)
         .with("date", date)
         .with("signature_type", signature_type)
@@ -512,14 +521,18 @@ pub fn rewards_user(date: &str, signature_type: u8, cursor: Option<&str>) -> Req
         .l2()
 }
 /// `GET /rewards/user/total`.
-pub fn rewards_user_total(date: &str, signature_type: u8) -> Request {
+pub fn rewards_user_total(date: &str, signature_type: SignatureType) -> Request {
     Request::get("/rewards/user/total", Group::Clob)
         .with("date", date)
         .with("signature_type", signature_type)
         .l2()
 }
 /// `GET /rewards/user/markets`.
-pub fn rewards_user_markets(date: &str, signature_type: u8, cursor: Option<&str>) -> Request {
+pub fn rewards_user_markets(
+    date: &str,
+    signature_type: SignatureType,
+    cursor: Option<&str>,
+) -> Request {
     Request::get("/rewards/user/markets", Group::Clob)
         .with("date", date)
         .with("signature_type", signature_type)
@@ -527,7 +540,7 @@ pub fn rewards_user_markets(date: &str, signature_type: u8, cursor: Option<&str>
         .l2()
 }
 /// `GET /rewards/user/percentages`.
-pub fn rewards_user_percentages(signature_type: u8) -> Request {
+pub fn rewards_user_percentages(signature_type: SignatureType) -> Request {
     Request::get("/rewards/user/percentages", Group::Clob)
         .with("signature_type", signature_type)
         .l2()

@@ -48,36 +48,22 @@ impl Clob {
         self.get(request::orders_scoring(orders)).await
     }
     /// Rewards of the account on a day (`YYYY-MM-DD`).
-    /// `signature_type` selects one of the account's wallets.
-    pub async fn rewards_user(
-        &self,
-        date: &str,
-        signature_type: u8,
-    ) -> Result<Vec<Earning>, ApiError> {
-        self.pages(|cursor| request::rewards_user(date, signature_type, cursor)).await
+    pub async fn rewards_user(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
+        let wallet = self.wallet()?;
+        self.pages(|cursor| request::rewards_user(date, wallet, cursor)).await
     }
     /// The same, summed by asset.
-    pub async fn rewards_user_total(
-        &self,
-        date: &str,
-        signature_type: u8,
-    ) -> Result<Vec<Earning>, ApiError> {
-        self.get(request::rewards_user_total(date, signature_type)).await
+    pub async fn rewards_user_total(&self, date: &str) -> Result<Vec<Earning>, ApiError> {
+        self.get(request::rewards_user_total(date, self.wallet()?)).await
     }
     /// The same, by market.
-    pub async fn rewards_user_markets(
-        &self,
-        date: &str,
-        signature_type: u8,
-    ) -> Result<Vec<RewardMarket>, ApiError> {
-        self.pages(|cursor| request::rewards_user_markets(date, signature_type, cursor)).await
+    pub async fn rewards_user_markets(&self, date: &str) -> Result<Vec<RewardMarket>, ApiError> {
+        let wallet = self.wallet()?;
+        self.pages(|cursor| request::rewards_user_markets(date, wallet, cursor)).await
     }
     /// Shares of the rewards by market, in per cent.
-    pub async fn rewards_user_percentages(
-        &self,
-        signature_type: u8,
-    ) -> Result<BTreeMap<String, Decimal>, ApiError> {
-        let request = request::rewards_user_percentages(signature_type);
+    pub async fn rewards_user_percentages(&self) -> Result<BTreeMap<String, Decimal>, ApiError> {
+        let request = request::rewards_user_percentages(self.wallet()?);
         self.get::<BTreeMap<String, Num>>(request).await.map(unwrap)
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! It can lag, lose messages, and deliver a fill before the response to its order: every item carries ids,
 //! and every (re)connection is reported, because updates in the meantime have to be read over REST. Wrong
-//! credentials appear as a connection that closes or stays silent.
+//! credentials appear as a connection that closes or stays silent: a close that says so ends the channel
+//! ([`UserItem::Rejected`]), and after [`UserFeed::placed`] silence is noticed.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use polydesk_domain::{ConditionId, Time};
+use polydesk_domain::{ConditionId, OrderHash, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -27,6 +29,13 @@ pub enum UserItem {
     Connected {
         /// Local time.
         at: Time,
+    },
+    /// The venue does not accept the credentials. The channel is over: no order may rely on its news.
+    Rejected {
+        /// Local time.
+        at: Time,
+        /// The venue's words.
+        reason: String,
     },
     /// The connection is lost: no updates until the next [`UserItem::Connected`].
     Disconnected {
@@ -114,10 +123,29 @@ pub fn parse_user_frame(frame: &[u8]) -> Vec<UserMessage> {
 
 /// A running user channel. Dropping it closes the connection.
 pub struct UserFeed {
+    asks: mpsc::UnboundedSender<Ask>,
     _tasks: JoinSet<()>,
 }
 
+/// What the owner of a channel tells it.
+#[derive(Debug)]
+enum Ask {
+    Placed(OrderHash),
+    Markets(Vec<ConditionId>),
+}
+
 impl UserFeed {
+    /// The venue has taken an order: news of it must come within [`FeedConfig::news_ms`], else the subscription
+    /// is dead and the connection is opened again.
+    pub fn placed(&self, order: OrderHash) {
+        let _ = self.asks.send(Ask::Placed(order));
+    }
+
+    /// Follows these markets instead, on the running connection; none are all.
+    pub fn follow(&self, markets: Vec<ConditionId>) {
+        let _ = self.asks.send(Ask::Markets(markets));
+    }
+
     /// Connects and stays connected; items come on the returned channel. Empty `markets` are all.
     pub fn start(
         config: FeedConfig,
@@ -130,9 +158,21 @@ impl UserFeed {
         // News of our own orders is never dropped: the channel is wide, and beyond it the connection waits.
         let (items, out) = mpsc::channel(config.queue.max(1_024));
         let mut tasks = JoinSet::new();
-        let session = Session { config, http, url: url.into(), credentials, markets, clock, items };
+        let (asks, told) = mpsc::unbounded_channel();
+        let session = Session {
+            config,
+            http,
+            url: url.into(),
+            credentials,
+            markets,
+            clock,
+            items,
+            told,
+            awaited: BTreeMap::new(),
+            heard: VecDeque::new(),
+        };
         tasks.spawn(session.run());
-        (UserFeed { _tasks: tasks }, out)
+        (UserFeed { asks, _tasks: tasks }, out)
     }
 }
 
@@ -144,13 +184,27 @@ struct Session {
     markets: Vec<ConditionId>,
     clock: ServerClock,
     items: mpsc::Sender<UserItem>,
+    told: mpsc::UnboundedReceiver<Ask>,
+    /// Orders that the venue has taken and of which no news came, with the latest time for it.
+    awaited: BTreeMap<OrderHash, Instant>,
+    /// The latest orders that news came of: it can come before the answer to the order does.
+    heard: VecDeque<OrderHash>,
+}
+
+/// How many orders are remembered as heard of.
+const HEARD: usize = 4_096;
+
+/// How a connection ended.
+enum End {
+    Lost(String),
+    Rejected(String),
 }
 
 /// Apart from the places of the market socket's connections and of the price sockets.
 const USER_PLACE: u64 = 1 << 32;
 
 impl Session {
-    async fn run(self) {
+    async fn run(mut self) {
         let millis = Duration::from_millis;
         let mut backoff = Backoff::new(
             millis(self.config.retry_first_ms.max(1)),
@@ -162,7 +216,17 @@ impl Session {
                 Err(error) => tracing::warn!(%error, "user socket: cannot connect"),
                 Ok(link) => {
                     let since = Instant::now();
-                    let reason = self.session(link).await;
+                    let reason = match self.session(link).await {
+                        End::Lost(reason) => reason,
+                        End::Rejected(reason) => {
+                            tracing::error!(%reason, "user socket: the credentials are rejected");
+                            let over = UserItem::Rejected { at: self.clock.local(), reason };
+                            let _ = self.items.send(over).await;
+                            return;
+                        }
+                    };
+                    // What was awaited is read over REST after the next connection.
+                    self.awaited.clear();
                     tracing::warn!(%reason, "user socket: connection lost");
                     let gone = UserItem::Disconnected { at: self.clock.local(), reason };
                     if self.items.send(gone).await.is_err() {
@@ -177,24 +241,54 @@ impl Session {
         }
     }
 
-    async fn session(&self, mut link: Link) -> String {
+    async fn session(&mut self, mut link: Link) -> End {
         let millis = Duration::from_millis;
         if link.send(self.opening()).await.is_err() {
-            return "closed before the subscription".into();
+            return End::Lost("closed before the subscription".into());
         }
         let mut received = false;
         let mut ping = tokio::time::interval(millis(self.config.ping_ms.max(1)));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_sign = Instant::now();
         loop {
+            let due = self.awaited.values().min().copied();
             tokio::select! {
                 biased;
+                ask = self.told.recv() => match ask {
+                    None => return End::Lost("its owner is gone".into()),
+                    Some(Ask::Placed(order)) => {
+                        if self.config.news_ms > 0 && !self.heard.contains(&order) {
+                            let latest = Instant::now() + millis(self.config.news_ms);
+                            self.awaited.entry(order).or_insert(latest);
+                        }
+                    }
+                    Some(Ask::Markets(markets)) => {
+                        // From or to all markets there is no message: the connection says it anew.
+                        if markets.is_empty() != self.markets.is_empty() {
+                            self.markets = markets;
+                            return End::Lost("its markets were changed".into());
+                        }
+                        for frame in self.changes(&markets) {
+                            if link.send(frame).await.is_err() {
+                                return End::Lost("closed while its markets were changed".into());
+                            }
+                        }
+                        self.markets = markets;
+                    }
+                },
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    let late = self.awaited.iter().find(|(_, latest)| Some(**latest) == due);
+                    let order = late.map(|(order, _)| order.to_string()).unwrap_or_default();
+                    let limit = self.config.news_ms;
+                    return End::Lost(format!("no news of the order {order} within {limit} ms"));
+                }
                 _ = ping.tick() => {
                     if last_sign.elapsed() > millis(self.config.dead_ms) {
-                        return format!("no message for {} ms", self.config.dead_ms);
+                        let limit = self.config.dead_ms;
+                        return End::Lost(format!("no message for {limit} ms"));
                     }
                     if link.send("PING".into()).await.is_err() {
-                        return "closed while pinging".into();
+                        return End::Lost("closed while pinging".into());
                     }
                 }
                 incoming = link.next() => {
@@ -205,15 +299,22 @@ impl Session {
                     if !received && matches!(incoming, Incoming::Message(_)) {
                         received = true;
                         if self.items.send(UserItem::Connected { at }).await.is_err() {
-                            return "the receiver is dropped".into();
+                            return End::Lost("the receiver is dropped".into());
                         }
                     }
                     match incoming {
                         Incoming::Ping => {}
-                        Incoming::Closed { code, reason } => return format!("closed with {code} {reason}"),
+                        // The same code stands for a client that does not ping.
+                        Incoming::Closed { code: 1008, reason } if !reason.contains("ping") => {
+                            return End::Rejected(reason);
+                        }
+                        Incoming::Closed { code, reason } => {
+                            return End::Lost(format!("closed with {code} {reason}"));
+                        }
                         Incoming::Message(bytes) if bytes == b"PONG" => {}
                         Incoming::Message(bytes) => {
                             for message in parse_user_frame(&bytes) {
+                                self.heard_of(&message);
                                 let item = match message {
                                     UserMessage::Order(order) => UserItem::Order { at, order },
                                     UserMessage::Trade(trade) => UserItem::Trade { at, trade },
@@ -227,7 +328,7 @@ impl Session {
                                     }
                                 };
                                 if self.items.send(item).await.is_err() {
-                                    return "the receiver is dropped".into();
+                                    return End::Lost("the receiver is dropped".into());
                                 }
                             }
                         }
@@ -235,6 +336,47 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// News of an order shows that the subscription works for it.
+    fn heard_of(&mut self, message: &UserMessage) {
+        let mut gone = |id: &str| {
+            if let Ok(order) = id.parse::<OrderHash>() {
+                self.awaited.remove(&order);
+                if self.heard.back() != Some(&order) {
+                    self.heard.push_back(order);
+                }
+                if self.heard.len() > HEARD {
+                    self.heard.pop_front();
+                }
+            }
+        };
+        match message {
+            UserMessage::Order(order) => gone(&order.id),
+            UserMessage::Trade(trade) => {
+                gone(&trade.taker_order_id);
+                trade.maker_orders.iter().for_each(|maker| gone(&maker.order_id));
+            }
+            UserMessage::Unknown | UserMessage::Unreadable(_) => {}
+        }
+    }
+
+    /// The frames from the markets that are followed to others.
+    fn changes(&self, markets: &[ConditionId]) -> Vec<String> {
+        let frame = |operation: &str, of: Vec<String>| {
+            (!of.is_empty())
+                .then(|| serde_json::json!({"operation": operation, "markets": of}).to_string())
+        };
+        let missing = |all: &[ConditionId], from: &[ConditionId]| {
+            all.iter().filter(|one| !from.contains(one)).map(ToString::to_string).collect()
+        };
+        [
+            frame("subscribe", missing(markets, &self.markets)),
+            frame("unsubscribe", missing(&self.markets, markets)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The first frame; it holds the credentials and is never logged.

@@ -376,7 +376,8 @@ fn bot(venue: &Venue, orders: usize, journal: bool) {
             ..LimitsConfig::default()
         };
         let limits = Arc::new(RateLimits::new(limits, clock.clone()).expect("limits"));
-        let clob = Clob::new(http.clone(), &url, limits, clock.clone()).with_auth(auth.clone());
+        let clob = Clob::new(http.clone(), &url, limits, clock.clone())
+            .with_auth(auth.clone(), signer.wallet().signature_type());
         let id: TokenId = venue.token().parse().expect("an id");
         let mut books = Books::new(Span::millis(100));
         books.list(MarketKey(0), Tick::Cent);

@@ -196,7 +196,7 @@ impl OrderSigner {
             word(5, &amounts.maker.to_be_bytes());
             word(6, &amounts.taker.to_be_bytes());
             word(7, &[args.side as u8]);
-            word(8, &[parties.signature_type]);
+            word(8, &[parties.signature_type.number()]);
             word(9, &stamp.timestamp_ms.to_be_bytes());
             word(10, &parties.metadata);
             word(11, &parties.builder);

@@ -2,6 +2,8 @@
 
 use alloy::primitives::{Address, B256, b256, keccak256};
 
+use polydesk_polymarket_api::SignatureType;
+
 use super::Contracts;
 
 /// The wallet that holds pUSD and tokens (the order's `maker`), by signature type.
@@ -19,12 +21,12 @@ pub enum Wallet {
 
 impl Wallet {
     /// `signatureType`.
-    pub const fn signature_type(&self) -> u8 {
+    pub const fn signature_type(&self) -> SignatureType {
         match self {
-            Wallet::Eoa => 0,
-            Wallet::Proxy(_) => 1,
-            Wallet::Safe(_) => 2,
-            Wallet::Deposit(_) => 3,
+            Wallet::Eoa => SignatureType::Eoa,
+            Wallet::Proxy(_) => SignatureType::Proxy,
+            Wallet::Safe(_) => SignatureType::Safe,
+            Wallet::Deposit(_) => SignatureType::Deposit,
         }
     }
     /// The address that holds the funds.

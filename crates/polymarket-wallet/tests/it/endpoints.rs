@@ -21,7 +21,7 @@ use polydesk_polymarket_api::data::{
     UserStats, UserVolume, Window,
 };
 use polydesk_polymarket_api::gamma::{Comment, CommentsOn, Gamma, RelatedTag};
-use polydesk_polymarket_api::{ApiError, Credentials, L2Auth, Secret};
+use polydesk_polymarket_api::{ApiError, Credentials, L2Auth, Secret, SignatureType};
 use polydesk_polymarket_wallet::signing::{Key, create_api_key, derive_api_key};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -395,7 +395,7 @@ async fn clob_keys(world: &World) {
     assert_eq!(derive_api_key(&world.clob, &key, 137, 7).await.unwrap().key, second.key);
     assert_eq!(clob.api_keys().await.unwrap().len(), 2);
     let auth = L2Auth::new(key.address().to_string(), second).unwrap();
-    world.clob.with_auth(auth).delete_api_key().await.unwrap();
+    world.clob.with_auth(auth, SignatureType::Eoa).delete_api_key().await.unwrap();
     assert_eq!(clob.api_keys().await.unwrap().len(), 1);
     let readonly = clob.create_readonly_key().await.unwrap();
     assert_eq!(clob.readonly_keys().await.unwrap(), std::slice::from_ref(&readonly));
@@ -476,15 +476,15 @@ async fn clob_private(world: &World, condition: &ConditionId) {
     clob.cancel_orders(&[more[0].id()]).await.unwrap();
     clob.cancel_market(Some(condition), None).await.unwrap();
     clob.cancel_all().await.unwrap();
-    clob.balance_allowance(Asset::Collateral, 3).await.unwrap();
-    clob.update_balance_allowance(Asset::Collateral, 3).await.unwrap();
-    let notes = clob.notifications(3).await.unwrap();
+    clob.balance_allowance(Asset::Collateral).await.unwrap();
+    clob.update_balance_allowance(Asset::Collateral).await.unwrap();
+    let notes = clob.notifications().await.unwrap();
     let ids: Vec<_> = notes.into_iter().map(|note| note.id).collect();
     clob.dismiss_notifications(&ids).await.unwrap();
-    assert!(clob.rewards_user("2026-11-24", 3).await.unwrap().is_empty());
-    assert!(clob.rewards_user_total("2026-11-24", 3).await.unwrap().is_empty());
-    assert!(clob.rewards_user_markets("2026-11-24", 3).await.unwrap().is_empty());
-    assert!(clob.rewards_user_percentages(3).await.unwrap().is_empty());
+    assert!(clob.rewards_user("2026-11-24").await.unwrap().is_empty());
+    assert!(clob.rewards_user_total("2026-11-24").await.unwrap().is_empty());
+    assert!(clob.rewards_user_markets("2026-11-24").await.unwrap().is_empty());
+    assert!(clob.rewards_user_percentages().await.unwrap().is_empty());
 
     // Both switches work: orders live while beats come, and not longer.
     trader.post(&quote(10)).await.unwrap();

@@ -8,5 +8,6 @@ mod feeds;
 mod markets;
 mod secrets;
 mod simulation;
+mod trouble;
 mod vectors;
 mod venue;

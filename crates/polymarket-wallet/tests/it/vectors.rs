@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use polydesk_domain::{Rounding, Time};
 use polydesk_polymarket_api::{
-    Credentials, Exchange, L2Auth, OrderText, Salt, Secret, Stamp, fee_adjusted_spend, walk_price,
+    Credentials, Exchange, L2Auth, OrderText, Salt, Secret, SignatureType, Stamp,
+    fee_adjusted_spend, walk_price,
 };
 use polydesk_polymarket_wallet::signing::{
     B256, Chain, Key, OrderSigner, U256, Wallet, derived_wallets, l1_headers, order_type_hash,
@@ -324,10 +325,13 @@ fn whole_requests_carry_the_official_headers() {
                 &request::TradeFilter { market: Some(market), ..Default::default() },
                 None,
             ),
-            "balance_allowance" => request::balance_allowance(request::Asset::Collateral, 0),
-            "update_balance_allowance" => {
-                request::update_balance_allowance(request::Asset::Conditional(token), 0)
+            "balance_allowance" => {
+                request::balance_allowance(request::Asset::Collateral, SignatureType::Eoa)
             }
+            "update_balance_allowance" => request::update_balance_allowance(
+                request::Asset::Conditional(token),
+                SignatureType::Eoa,
+            ),
             "post_heartbeat" => request::heartbeat(""),
             "create_api_key" => request::create_api_key(),
             "derive_api_key" => request::derive_api_key(),

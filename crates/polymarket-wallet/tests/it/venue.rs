@@ -11,7 +11,9 @@ use polydesk_polymarket_api::clob::request::{
     Asset, MarketList, OrderFilter, Stretch, TradeFilter,
 };
 use polydesk_polymarket_api::clob::{Clob, NotCanceled, PlacedStatus, TradeState, VenueMode};
-use polydesk_polymarket_api::{ApiError, HttpConfig, L2Auth, Refusal, Secret, ServerClock};
+use polydesk_polymarket_api::{
+    ApiError, HttpConfig, L2Auth, Refusal, Secret, ServerClock, SignatureType,
+};
 use polydesk_polymarket_wallet::chain::{Relayer, RelayerAuth, RelayerConfig, SessionScope};
 use polydesk_polymarket_wallet::signing::{
     Chain, Key, OrderSigner, Wallet, derive_api_key, derive_or_create_api_key,
@@ -210,7 +212,7 @@ fn trades_walk_to_their_end_and_balances_follow() {
             (world.trader(0, WalletKind::Deposit), world.trader(1, WalletKind::Deposit));
         let before = maker
             .clob
-            .balance_allowance(Asset::Conditional(market.tokens[0]), 3)
+            .balance_allowance(Asset::Conditional(market.tokens[0]))
             .await
             .unwrap()
             .balance;
@@ -224,9 +226,9 @@ fn trades_walk_to_their_end_and_balances_follow() {
         ));
         world.exchange.advance(Span::secs(60));
         assert_eq!(status(&maker.clob.trades(&filter).await.unwrap()), TradeState::Confirmed);
-        maker.clob.update_balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap();
+        maker.clob.update_balance_allowance(Asset::Conditional(market.tokens[0])).await.unwrap();
         let after =
-            maker.clob.balance_allowance(Asset::Conditional(market.tokens[0]), 3).await.unwrap();
+            maker.clob.balance_allowance(Asset::Conditional(market.tokens[0])).await.unwrap();
         assert_eq!(after.balance - before, rust_decimal::Decimal::from(20_000_000));
         assert!(!after.allowances.is_empty());
         world.exchange.check().unwrap();
@@ -485,7 +487,7 @@ fn a_wrong_key_is_not_blamed_on_the_clock_and_asks_for_the_time_once() {
         trader.credentials.passphrase = Secret::new("another".to_owned());
         let address = trader.clob.auth().unwrap().address().to_owned();
         let auth = L2Auth::new(address, trader.credentials.clone()).unwrap();
-        let clob = world.clob.with_auth(auth);
+        let clob = world.clob.with_auth(auth, SignatureType::Eoa);
         for _ in 0..3 {
             let error = clob.open_orders(&OrderFilter::default()).await.unwrap_err();
             let ApiError::Unauthorised(text) = &error else { panic!("{error:?}") };
@@ -513,7 +515,7 @@ fn a_step_of_the_local_clock_locks_out_no_private_request() {
         let auth = trader.clob.auth().unwrap().clone();
         let clob =
             Clob::new(world.http.clone(), &world.endpoints.clob, world.limits.clone(), clock);
-        let clob = clob.with_auth(auth);
+        let clob = clob.with_auth(auth, SignatureType::Eoa);
         for seconds in [-3_600, 0, 3_600] {
             step.store(seconds, std::sync::atomic::Ordering::Relaxed);
             clob.cancel_all().await.unwrap();

@@ -143,7 +143,10 @@ impl World {
             passphrase: Secret::new(theirs.passphrase.clone()),
         };
         let address = key.address().to_string();
-        let clob = self.clob.with_auth(L2Auth::new(address, credentials.clone()).unwrap());
+        let clob = {
+            let auth = L2Auth::new(address, credentials.clone()).unwrap();
+            self.clob.with_auth(auth, wallet.signature_type())
+        };
         Trader {
             signer: OrderSigner::new(key, wallet, &Chain::polygon()),
             stamps: std::cell::RefCell::new(OrderStamps::seeded(index as u64)),
