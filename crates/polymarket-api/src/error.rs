@@ -250,7 +250,49 @@ impl Refusal {
     }
 }
 
+/// The numbers that a refusal for lack of funds names, in millionths of pUSD or shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BalanceFigures {
+    /// What the venue takes the wallet to have.
+    pub balance: u128,
+    /// What open orders hold of it.
+    pub active: u128,
+    /// What matched orders hold of it; the venue has been seen to count settled ones for ever.
+    pub matched: u128,
+    /// What the order needs.
+    pub order: u128,
+}
+
+impl BalanceFigures {
+    /// Reads the venue's text; `None` where it names no balance or no order amount.
+    pub fn read(text: &str) -> Option<BalanceFigures> {
+        let (_, figures) = text.split_once("->")?;
+        let mut read = BalanceFigures::default();
+        let (mut balance, mut order) = (false, false);
+        for figure in figures.split(',') {
+            let (name, number) = figure.split_once(':')?;
+            let number = number.trim().parse().ok()?;
+            match name.trim() {
+                "balance" => (read.balance, balance) = (number, true),
+                "sum of active orders" => read.active = number,
+                "sum of matched orders" => read.matched = number,
+                name if name.starts_with("order amount") => (read.order, order) = (number, true),
+                _ => {}
+            }
+        }
+        (balance && order).then_some(read)
+    }
+}
+
 impl ApiError {
+    /// The numbers of a refusal for lack of funds.
+    pub fn balance_figures(&self) -> Option<BalanceFigures> {
+        match self {
+            ApiError::Refused { why: Refusal::Balance, text, .. } => BalanceFigures::read(text),
+            _ => None,
+        }
+    }
+
     /// Whether the order (or whatever it was) may be there: by this request, or by an earlier one.
     pub fn may_have_taken_effect(&self) -> bool {
         matches!(self, ApiError::Unknown(_) | ApiError::Duplicate(_))
@@ -362,10 +404,8 @@ pub(crate) fn from_answer(
             }
         }
         400 | 405 | 409 | 413 | 415 | 422 if json.is_some() => {
-            // "Delayed" is no refusal: the order may match shortly after. Words that are not known prove
-            // nothing about what would happen once more.
-            let why = Refusal::read(&text);
-            if effect == Effect::Once && matches!(why, Refusal::DelayedByMarket | Refusal::Other) {
+            // "Delayed" is no refusal: the order may match shortly after.
+            if effect == Effect::Once && Refusal::read(&text) == Refusal::DelayedByMarket {
                 return lost(text);
             }
             let order_id = json.as_ref().map(|b| b.order_id.clone()).filter(|id| !id.is_empty());

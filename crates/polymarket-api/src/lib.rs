@@ -216,7 +216,7 @@ pub use auth::{Credentials, CredentialsError, L1Headers, L2Auth, L2Headers};
 pub use clock::ServerClock;
 pub use connect::{ByteStream, Connect, Connecting};
 pub use endpoints::Endpoints;
-pub use error::{ApiError, Effect, Refusal, ThrottledBy};
+pub use error::{ApiError, BalanceFigures, Effect, Refusal, ThrottledBy};
 pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;

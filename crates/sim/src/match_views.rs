@@ -27,7 +27,7 @@ impl Sim {
         self.trade_serial
     }
 
-    /// The matches after the first `seen` ones, in order. Those of orders that are forgotten, a day after
+    /// The matches after the first `seen` ones, in order. Those of orders that are forgotten, two hours after
     /// their last update, are left out.
     pub fn matches_after(&self, seen: u64) -> impl Iterator<Item = MatchView> {
         self.trades.range(seen.saturating_add(1)..).map(|(_, trade)| MatchView {

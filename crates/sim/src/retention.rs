@@ -1,4 +1,4 @@
-//! Retention of ended orders, query results and finished conversions: one day after their last update.
+//! Retention of ended orders, query results and finished conversions: two hours after their last update.
 //! It holds ids and times only.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use polydesk_domain::{ClientOrderId, ConversionId, Span, Time};
 
 /// How long an ended order with its trades, a query result or a finished conversion is kept.
-pub(crate) const KEPT: Span = Span::secs(86_400);
+///
+/// A bot asks about an order for minutes; a run of days has hundreds of thousands of them.
+pub(crate) const KEPT: Span = Span::secs(2 * 3_600);
 
 /// Something with a retention time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -59,7 +59,7 @@ impl Sim {
     ///   `Absent`.
     /// - `Query` of a conversion: answered by its cash event; a pending conversion gets no answer.
     ///
-    /// Ended orders and finished conversions are kept for a day after their last update. A query of a
+    /// Ended orders and finished conversions are kept for two hours after their last update. A query of a
     /// forgotten order gets no answer, and placing it again is refused as a duplicate.
     pub fn submit(&mut self, now: Time, command: &Command) {
         if now < self.now {

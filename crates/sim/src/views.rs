@@ -47,7 +47,7 @@ pub struct OrderView {
 }
 
 /// How many entries the exchange keeps in memory. Entries other than open orders and their matches are
-/// dropped a day after their last update.
+/// dropped two hours after their last update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Entries {
     /// Open orders.

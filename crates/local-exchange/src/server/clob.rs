@@ -159,7 +159,9 @@ impl Inner {
     fn last_trades_prices(&self, req: &Req) -> Answer {
         let Some(named) = self.named(req) else { return Answer::error(400, "Invalid payload") };
         let known = named.iter().filter_map(|(id, _)| Some((id, self.venue.token(id)?)));
-        let rows = known.map(|(id, token)| {
+        // A token without trades has no row.
+        let traded = known.filter(|(_, token)| self.venue.last_trade(*token).is_some());
+        let rows = traded.map(|(id, token)| {
             let (price, side) = self.last_price(token);
             json!({ "token_id": id, "price": price, "side": side })
         });

@@ -403,7 +403,7 @@ impl Inner {
         let body: Value = serde_json::from_slice(&req.body).unwrap_or(Value::Null);
         let id = body["heartbeat_id"].as_str().and_then(|id| id.parse().ok());
         match self.venue.beat(caller, id) {
-            Ok(next) => Answer::ok(&json!({ "heartbeat_id": next, "error": null })),
+            Ok(next) => Answer::ok(&json!({ "heartbeat_id": next })),
             Err(error) => Answer::json(
                 400,
                 &json!({

@@ -299,24 +299,26 @@ impl Venue {
         let wallet = self.ledger.wallet_mut(&order.wallet).ok_or_else(|| {
             Refusal::bad("maker address not allowed, please use the deposit wallet flow")
         })?;
-        let lacking = |what: &str, has: String, needs: String| {
-            Refusal::bad(format!(
-                "not enough balance / allowance: the {what} is not enough -> {what}: {has}, order \
-                 amount: {needs}"
-            ))
+        let lacking = |what: &str, figures: String| {
+            let text = "not enough balance / allowance: the";
+            Refusal::bad(format!("{text} {what} is not enough -> {figures}"))
         };
         let needs = match order.side {
             Side::Buy => order.money.micros() + fee.micros(),
             Side::Sell => order.open.micros() as i64,
         };
         if !wallet.approved {
-            return Err(lacking("allowance", "0".to_owned(), needs.to_string()));
+            return Err(lacking("allowance", format!("allowance: 0, order amount: {needs}")));
         }
         match order.side {
             Side::Buy => {
                 if wallet.free().micros() < needs {
-                    let has = wallet.free().micros().to_string();
-                    return Err(lacking("balance", has, needs.to_string()));
+                    let sums = [wallet.reserved.micros(), wallet.leaving.micros()];
+                    let fees = fee > Usdc::ZERO;
+                    return Err(lacking(
+                        "balance",
+                        figures(wallet.cash.micros(), sums, needs, fees),
+                    ));
                 }
                 wallet.reserved += Usdc::new(needs);
                 order.reserved_cash = Usdc::new(needs);
@@ -324,8 +326,10 @@ impl Venue {
             Side::Sell => {
                 let holding = wallet.holding_mut(order.token);
                 if holding.free() < order.open {
-                    let has = holding.free().micros().to_string();
-                    return Err(lacking("balance", has, needs.to_string()));
+                    let micros = |shares: Shares| shares.micros() as i64;
+                    let sums = [micros(holding.offered), micros(holding.leaving)];
+                    let has = micros(holding.settled);
+                    return Err(lacking("balance", figures(has, sums, needs, false)));
                 }
                 holding.offered += order.open;
                 order.reserved_shares = order.open;
@@ -447,4 +451,16 @@ fn killed(tif: Tif, plan: &MatchPlan) -> Option<&'static str> {
 fn most_fee(order: &Order, rate: FeeRate) -> Usdc {
     let micros = i128::from(order.money.micros()) * i128::from(rate.rate_ppm);
     Usdc::new(i64::try_from((micros + 999_999) / 1_000_000).unwrap_or(i64::MAX))
+}
+
+/// The numbers of a refusal for lack of funds, in millionths: what is there, what open orders and matched ones that
+/// are not settled hold of it, and what the order needs. What is nothing is not named.
+fn figures(balance: i64, [active, matched]: [i64; 2], order: i64, fees: bool) -> String {
+    let sum = |name: &str, sum: i64| match sum {
+        0 => String::new(),
+        sum => format!(", sum of {name} orders: {sum}"),
+    };
+    let fees = if fees { " (inc. fees)" } else { "" };
+    let (active, matched) = (sum("active", active), sum("matched", matched));
+    format!("balance: {balance}{active}{matched}, order amount{fees}: {order}")
 }

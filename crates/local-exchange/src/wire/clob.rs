@@ -96,7 +96,7 @@ pub(crate) fn notification(
         "question": market.question,
         "remaining_size": text::shares(order.original().saturating_sub(order.matched)),
         "seriesSlug": "",
-        "side": if order.side == Side::Buy { "buy" } else { "sell" },
+        "side": if order.side == Side::Buy { "BUY" } else { "SELL" },
         "trade_id": trade.map(|trade| trade.id.to_string()).unwrap_or_default(),
         "transaction_hash": trade.map(transaction).filter(|hash| !hash.is_empty()).unwrap_or_else(none),
         "type": "",

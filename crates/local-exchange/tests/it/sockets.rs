@@ -251,7 +251,7 @@ fn a_user_socket_needs_credentials_and_may_choose_markets() {
             .await;
         assert_eq!(
             unauthorized.next().await,
-            Incoming::Close(1008, "invalid credentials".to_owned())
+            Incoming::Close(1008, "authentication failed".to_owned())
         );
         let own = &alice.credentials;
         let mut socket = Socket::open(&running.urls().user_socket).await.unwrap();

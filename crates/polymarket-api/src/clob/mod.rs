@@ -263,7 +263,7 @@ impl Clob {
             .send_body(&request, body, guard)
             .await
             .and_then(|answer| read_json::<OrderAnswer>(answer, Effect::Once, &what));
-        let placed = sent.and_then(|answer| placed(id, answer));
+        let placed = sent.map_err(known_words).and_then(|answer| placed(id, answer));
         self.note_mode(&placed, post_only, left);
         placed
     }
@@ -302,7 +302,8 @@ impl Clob {
         let sent = self
             .send_body(&request, body, guard)
             .await
-            .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what));
+            .and_then(|answer| read_json::<Vec<OrderAnswer>>(answer, Effect::Once, &what))
+            .map_err(known_words);
         if let Err(error) = &sent {
             self.note_mode(&Err::<(), _>(error.clone()), false, left);
         }
@@ -721,17 +722,26 @@ impl Clob {
     }
 }
 
+/// A refusal of an order in words that are not known proves nothing: the order may be there.
+fn known_words(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Refused { why: Refusal::Other, text, .. } => {
+            ApiError::Unknown(format!("refused in words that are not known: {text}"))
+        }
+        error => error,
+    }
+}
+
 /// Accepted means all of: success, no error, an id, a known status, and that the id is ours.
 fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
     let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
     if !error.is_empty() {
-        // A refusal counts when nothing beside it shows that the order exists: no id (or a text that is
-        // known to mean a kill or a refusal), and no status of an open order (likewise).
+        // A refusal counts when its words are known to mean one, and no status of an open order stands beside
+        // it. Words that nobody knows prove nothing.
         let why = Refusal::read(&error);
         let known = !matches!(why, Refusal::Other | Refusal::DelayedByMarket);
         let lives = matches!(status.as_str(), "live" | "matched");
-        let hint = !order_id.is_empty() || !status.is_empty();
-        if lives || why == Refusal::DelayedByMarket || (hint && !known) {
+        if lives || !known {
             return Err(ApiError::Unknown(format!(
                 "status {status:?} and id {order_id:?} together with the error {error:?}"
             )));

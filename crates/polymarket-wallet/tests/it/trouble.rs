@@ -91,7 +91,9 @@ fn a_list_that_never_stands_still_says_that_it_is_not_complete() {
         // One page is always whole.
         world
             .exchange
-            .inject_toml("[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"page\"\nrows = 2000\n")
+            .inject_toml(
+                "[[reads]]\nendpoint = \"GET /data/orders\"\nact = \"page\"\nrows = 2000\n",
+            )
             .unwrap();
         assert!(trader.clob.open_orders(&filter).await.unwrap().complete);
     });
@@ -360,5 +362,59 @@ fn the_markets_of_a_running_user_channel_can_be_changed() {
         pause().await;
         assert_eq!((heard(&rain).await, heard(&other).await), (0, 1));
         assert_eq!(world.exchange.connections(Channel::User), 1, "on the same connection");
+    });
+}
+
+#[test]
+fn a_refusal_for_lack_of_funds_names_what_is_there_and_what_holds_it() {
+    simulated(async {
+        let world = world();
+        let (trader, other) =
+            (world.trader(0, WalletKind::Deposit), world.trader(1, WalletKind::Eoa));
+        let market = world.market("rain-tomorrow");
+        let cash = |world: &World, trader: &Trader| {
+            let maker = trader.signer.maker();
+            world
+                .exchange
+                .venue(|venue| venue.ledger().wallet(&maker).unwrap().cash.micros() as u128)
+        };
+        let before = cash(&world, &trader);
+        // 100 shares at 40 cents are matched and not settled, 50 at 10 cents rest.
+        other.place(&ask(&market, 1, Side::Buy, 60, 100, Tif::Gtc)).await.unwrap();
+        trader.place(&ask(&market, 0, Side::Buy, 40, 100, Tif::Gtc)).await.unwrap();
+        trader.place(&ask(&market, 0, Side::Buy, 10, 50, Tif::Gtc)).await.unwrap();
+        let shares = before as u64 / 1_000_000 * 2;
+        let error =
+            trader.place(&ask(&market, 0, Side::Buy, 50, shares, Tif::Gtc)).await.unwrap_err();
+        let figures = error.balance_figures().unwrap();
+        assert_eq!(
+            (figures.balance, figures.active),
+            (cash(&world, &trader), 5_000_000),
+            "{error}"
+        );
+        assert!(figures.matched >= 40_000_000 && figures.matched < 42_000_000, "{error}");
+        assert_eq!(figures.order, u128::from(shares) * 500_000, "{error}");
+        // Shares that are not there; nothing is held, so nothing of it is named.
+        let token = world.token("rain-tomorrow", 1);
+        let maker = trader.signer.maker();
+        let wallet = |venue: &mut polydesk_local_exchange::venue::Venue| {
+            venue.ledger().wallet(&maker).unwrap().holding(token).settled.micros()
+        };
+        let has = world.exchange.venue(wallet);
+        let shares = has / 1_000_000 + 7;
+        let error =
+            trader.place(&ask(&market, 1, Side::Sell, 50, shares, Tif::Gtc)).await.unwrap_err();
+        let expected = format!("-> balance: {has}, order amount: {}", shares * 1_000_000);
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        let read = polydesk_polymarket_api::BalanceFigures::read;
+        for text in [
+            "",
+            "balance: 1",
+            "x -> balance: 1",
+            "x -> balance: y, order amount: 1",
+            "x -> order amount: 1",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     });
 }
