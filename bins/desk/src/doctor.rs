@@ -119,6 +119,7 @@ fn fix(code: &str) -> &'static str {
         "disk" | "journal_slow" => "free space, or move the data folder to a faster disk",
         "crash_loop" => "read the log of the last runs, then `desk release crash_loop`",
         "market_frozen" => "read what changed, then `desk release market/SLUG`",
+        "flattened" => "it ends when nothing is held there, or with `desk release market/SLUG`",
         "daily_loss" | "drawdown" => "a loss limit holds: it ends as the section risk says",
         "version" => "update polydesk",
         _ => "read the log",

@@ -546,7 +546,11 @@ fn load(
     let stale = |cause: &Cause| {
         let kept = matches!(
             cause,
-            Cause::LostTail | Cause::CrashLoop | Cause::Market(_) | Cause::Token(_)
+            Cause::LostTail
+                | Cause::CrashLoop
+                | Cause::Market(_)
+                | Cause::Token(_)
+                | Cause::Flattened(_)
         );
         cause.of_runtime() && !kept && !now.contains(cause)
     };

@@ -476,7 +476,11 @@ impl Paper<'_> {
                 .is_some_and(|market| market.slug == name || market.condition.to_string() == name)
         };
         let blockers = &self.step.engine.manager().state().blockers;
-        universe.keys().filter(named).find(|key| blockers.contains_key(&Cause::Market(*key)))
+        let closed = |key: &MarketKey| {
+            let causes = [Cause::Market(*key), Cause::Flattened(*key)];
+            causes.iter().any(|cause| blockers.contains_key(cause))
+        };
+        universe.keys().filter(named).find(closed)
     }
 
     fn list(&mut self, market: Arc<Market>) -> Result<Result<MarketKey, String>, PaperError> {

@@ -2,6 +2,7 @@
 
 mod disk;
 mod feed;
+mod finding;
 mod life;
 mod parity;
 mod series;
