@@ -86,6 +86,7 @@ async fn trade(
         return Ok(None);
     }
     let again = cli.clone();
+    let (give_up, gives_up) = tokio::sync::oneshot::channel();
     let options = StartOptions {
         load: Box::new(move || config::read(&again)),
         host: Host::Thread,
@@ -96,12 +97,30 @@ async fn trade(
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
         config_sha256: config_sha256(settings),
         listen: settings.runtime.health.address(),
+        give_up: Some(gives_up),
     };
-    let begun = assembly::begin(settings, venue, options, checks);
-    let mut running = tokio::select! {
+    let starting = assembly::begin(settings, venue, options, checks);
+    tokio::pin!(starting);
+    let begun = tokio::select! {
         biased;
-        () = signals.next() => return Ok(None),
-        begun = begun => begun.map_err(unstarted)?,
+        () = signals.next() => None,
+        begun = &mut starting => Some(begun),
+    };
+    let mut running = match begun {
+        Some(begun) => begun.map_err(unstarted)?,
+        None => {
+            // What had begun ends in order, unless a second signal comes.
+            let _ = give_up.send(());
+            tokio::select! {
+                biased;
+                () = signals.next() => return Err(Failure::Failed(anyhow::anyhow!("ended by a second signal during the start"))),
+                begun = &mut starting => match begun {
+                    Ok(running) => return running.stop().await.map(|_| None).map_err(unfinished),
+                    Err(StartError::GivenUp) => return Ok(None),
+                    Err(error) => return Err(unstarted(error)),
+                }
+            }
+        }
     };
     assembly::watchdog(&running, clock).context("the watchdog cannot be started")?;
     print(&running.checks);
