@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use polydesk_runtime::start::{Check, Found as Result_};
 
 use crate::found::{Found, find};
+use crate::say;
 
 /// Makes the checks and prints them. Exit code 3 where one is bad.
 ///
@@ -15,7 +16,7 @@ use crate::found::{Found, find};
 pub fn run(data: &Path) -> anyhow::Result<ExitCode> {
     let checks = checks(data);
     for check in &checks {
-        println!("{check}");
+        say(&check.to_string())?;
     }
     let bad = checks.iter().any(|check| check.found == Result_::Bad);
     Ok(if bad { ExitCode::from(3) } else { ExitCode::SUCCESS })
@@ -25,7 +26,7 @@ fn checks(data: &Path) -> Vec<Check> {
     let mut checks = vec![folder(data)];
     match find(data) {
         Err(error) => checks.push(Check::bad(
-            "journal",
+            "state",
             format!("{error:#}"),
             "the message says what to do; no state is lost by reading",
         )),

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(1)
         }
     }
@@ -101,10 +101,10 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let Some(found) = find(&cli.data)? else {
-        eprintln!(
-            "error: no process runs in {} and no journal is there; name the data folder with --data",
+        complain(&format!(
+            "no process runs in {} and no journal is there; name the data folder with --data",
             cli.data.display()
-        );
+        ));
         return Ok(ExitCode::from(4));
     };
     let text = match &cli.verb {
@@ -115,6 +115,12 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     say(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an error; where nobody reads it, the exit code says it.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
 /// Prints; a reader that closed the pipe has seen enough.

@@ -137,7 +137,7 @@ pub fn line(record: &Record, universe: &Universe) -> Line {
             (weight, "note", format!("{code}: {text}"))
         }
     };
-    Line { weight, kind, text }
+    Line { weight, kind, text: clean(&text) }
 }
 
 /// A market by its slug, or by its condition id where it has none or is unknown.
@@ -163,11 +163,15 @@ pub fn shown(market: &Market) -> String {
 /// The longest slug that is shown.
 const LONGEST: usize = 160;
 
-/// Text from outside on one line: without control characters and without those that change the direction or are not
-/// seen, at most 160 characters.
+/// Text from outside as [`clean`] leaves it, at most 160 characters of it.
 pub fn plain(text: &str) -> String {
+    clean(text).chars().take(LONGEST).collect()
+}
+
+/// Text on one line, without control characters and without those that change the direction or are not seen.
+pub fn clean(text: &str) -> String {
     let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().filter(|c| !c.is_control() && !unseen(*c)).take(LONGEST).collect()
+    text.chars().filter(|c| !c.is_control() && !unseen(*c)).collect()
 }
 
 fn signal_text(signal: &Signal<TokenId, ConditionId>, universe: &Universe) -> String {
