@@ -1,6 +1,7 @@
 //! Paper trading put together: clients, feed, engine's thread, discovery, servers, supervision.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -793,7 +794,12 @@ async fn watch_clock(clob: Clob, clock: EngineClock, inbox: Inbox, settings: Sta
 /// The thread cannot be started.
 pub fn watchdog(running: &Running, clock: ServerClock) -> std::io::Result<()> {
     supervise::watchdog(Arc::clone(&running.shared), clock, |age| {
-        eprintln!("error: the engine has not moved for {} ms; ending the process", age.as_millis());
+        // Where nobody reads it, the process must end all the same.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: the engine has not moved for {} ms; ending the process",
+            age.as_millis()
+        );
         std::process::abort();
     })
 }
