@@ -438,13 +438,21 @@ impl Discovery {
         let before = followed.iter().filter(|event| **event <= &self.counted);
         let due: Vec<String> =
             behind.chain(before).take(GROUPS).map(|one| (*one).clone()).collect();
+        if let Some(last) = due.last() {
+            self.counted.clone_from(last);
+        }
+        let due = due.into_iter().filter(|event| chosen.events.insert(event.clone()));
+        let gamma = &self.gamma.clone();
+        let ask = |slug: String| async move {
+            let event = gamma.event_by_slug(&slug).await;
+            (slug, event)
+        };
+        // Side by side: what is held is watched by the same task.
+        let events = futures_util::stream::iter(due.collect::<Vec<_>>()).map(ask);
+        let events: Vec<_> = events.buffered(ASKING).collect().await;
         let mut rows = Vec::new();
-        for event in due {
-            self.counted.clone_from(&event);
-            if !chosen.events.insert(event.clone()) {
-                continue;
-            }
-            match self.gamma.event_by_slug(&event).await {
+        for (event, answer) in events {
+            match answer {
                 Ok(event) => self.group(&event, chosen, settings, &mut rows).await,
                 Err(error) => {
                     let event = plain(&event);
