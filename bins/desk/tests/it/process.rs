@@ -117,3 +117,16 @@ fn run(data: &Path, args: &[&str], out: Stdio) -> std::process::Output {
     let child = command.arg("--data").arg(data).args(args).stdout(out).stderr(Stdio::piped());
     child.spawn().unwrap().wait_with_output().unwrap()
 }
+
+#[test]
+fn a_feed_that_is_down_and_an_unknown_mark_are_shown_as_such() {
+    let down = hostile().replace("\"up\":true", "\"up\":false").replace("market_frozen", "disk");
+    let folder = answering("200 OK", &down);
+    let (code, out, _) = desk(folder.path(), &["doctor"]);
+    assert_eq!(code, Some(3), "{out}");
+    let feed = out.lines().find(|line| line.contains("1 connections")).unwrap();
+    assert!(feed.starts_with("BAD"), "{out}");
+    assert!(out.contains("check the network"), "{out}");
+    let (_, out, _) = desk(folder.path(), &["positions"]);
+    assert!(out.lines().any(|line| line.trim_end().ends_with('?')), "{out}");
+}

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use polydesk_domain::{ConditionId, ControlEvent, Market, MarketKey, Side, TokenId};
-use polydesk_local_exchange::{Listing, Setup, market_file};
+use polydesk_domain::{
+    ConditionId, ControlEvent, Market, MarketKey, MarketState, Payout, Side, Span, Tick, TokenId,
+};
+use polydesk_local_exchange::{Listing, Setup, TEST_START, market_file};
 use polydesk_runtime::discovery::Discovery;
 use polydesk_runtime::glance::Glance;
 use polydesk_runtime::inbox::{Inbox, Request};
@@ -24,6 +26,7 @@ struct Log {
     listings: Vec<Arc<Market>>,
     delisted: Vec<ConditionId>,
     control: Vec<ControlEvent>,
+    states: Vec<MarketState>,
 }
 
 impl Asked {
@@ -75,6 +78,7 @@ fn discovery(world: &World) -> (Discovery, Asked, watch::Sender<MarketSettings>)
                     let _ = reply.send(true);
                 }
                 Request::Control(event) => log.control.push(event),
+                Request::State { state, .. } => log.states.push(state),
                 _ => {}
             }
         }
@@ -286,6 +290,119 @@ fn one_row_that_cannot_be_read_and_one_that_lies_hide_no_other() {
         slugs.retain(|slug| slug != "7" && slug != "b");
         slugs.sort();
         assert_eq!(slugs, ["a", "c", "d"], "{scanned:?}");
+    });
+}
+
+/// A world of one market that ends after so many seconds.
+fn ending(seconds: i64) -> World {
+    let mut markets = market_file(&listed(&["a"], &[])).unwrap();
+    markets[0].market.closes = Some(TEST_START + Span::secs(seconds));
+    World::new(Setup { markets, ..still() })
+}
+
+#[test]
+fn a_market_that_is_closed_and_not_resolved_stays_and_one_that_is_resolved_leaves_for_good() {
+    simulated(async {
+        let world = ending(20);
+        let (mut discovery, asked, _settings) = discovery(&world);
+        discovery.scan().await.unwrap();
+        let closed = "[[answers]]\nendpoint = \"GET /markets/keyset\"\ncalls = \"1..6\"\n\
+                      replace = [['\"closed\":false', '\"closed\":true']]\n";
+        pass(30).await;
+        world.exchange.inject_toml(closed).unwrap();
+        for _ in 0..3 {
+            discovery.watch().await.unwrap();
+            pass(5).await;
+        }
+        let states = asked.0.lock().unwrap().states.clone();
+        assert_eq!(states, [MarketState::Closed]);
+        assert!(
+            asked.0.lock().unwrap().delisted.is_empty(),
+            "what is held there is still to be paid"
+        );
+        world.exchange.venue(|venue| {
+            let key = venue.universe().keys().next().unwrap();
+            venue.resolve(key, Payout::NO);
+        });
+        for _ in 0..8 {
+            discovery.watch().await.unwrap();
+            pass(5).await;
+        }
+        assert_eq!(asked.0.lock().unwrap().states.last(), Some(&MarketState::Resolved(Payout::NO)));
+        assert_eq!(asked.0.lock().unwrap().delisted.len(), 1);
+        assert_eq!(discovery.followed(), 0);
+        discovery.scan().await.unwrap();
+        assert_eq!(discovery.followed(), 0, "it is not listed again");
+    });
+}
+
+#[test]
+fn facts_that_changed_are_listed_again_and_what_the_row_does_not_state_stays() {
+    simulated(async {
+        let mut markets = market_file(&listed(&[], &[("race", 2)])).unwrap();
+        for listing in &mut markets {
+            listing.market.closes = Some(TEST_START + Span::secs(20));
+        }
+        let world = World::new(Setup { markets, ..still() });
+        let (mut discovery, asked, _settings) = discovery(&world);
+        discovery.scan().await.unwrap();
+        pass(30).await;
+        world.exchange.venue(|venue| {
+            let keys: Vec<_> = venue.universe().keys().collect();
+            keys.into_iter().for_each(|key| venue.set_tick(key, Tick::Thousandth));
+        });
+        // Rows that were read by their condition may come without their event.
+        let without = "[[answers]]\nendpoint = \"GET /markets/keyset\"\n\
+                       replace = [['\"events\":[', '\"events_\":[']]\n";
+        world.exchange.inject_toml(without).unwrap();
+        discovery.watch().await.unwrap();
+        let log = asked.0.lock().unwrap();
+        assert_eq!(log.listings.len(), 4, "each is listed again");
+        for market in &log.listings[2..] {
+            let group = market.neg_risk.as_ref().unwrap();
+            assert_eq!((market.tick, market.event.as_str()), (Tick::Thousandth, "race"));
+            assert_eq!((group.members, group.augmented), (Some(2), false));
+        }
+    });
+}
+
+#[test]
+fn a_freeze_that_the_engine_did_not_get_is_sent_again() {
+    simulated(async {
+        let world = ending(20);
+        let (inbox, mut requests) = Inbox::new();
+        let (_settings, watched) = watch::channel(world.settings().runtime.markets);
+        let mut discovery = world.discovery(inbox.clone(), watched);
+        let listing = async {
+            let Some(Request::List { market, reply }) = requests.recv().await else {
+                panic!("no listing")
+            };
+            reply.send(Ok(MarketKey(0))).unwrap();
+            market.condition
+        };
+        let (scanned, condition) = tokio::join!(discovery.scan(), listing);
+        scanned.unwrap();
+        // The engine holds something there.
+        let base = World::new(still());
+        let process = base.start().await.unwrap();
+        let mut glance = process.until("a glance", |_| true).await;
+        let _ = process.stop().await;
+        glance.in_use = vec![condition];
+        discovery.shared.publish(glance);
+        discovery.watch().await.unwrap();
+        let alter = "[[answers]]\nendpoint = \"GET /markets/keyset\"\n\
+                     replace = [[' (made', ' (then made']]\n";
+        world.exchange.inject_toml(alter).unwrap();
+        while inbox.send(Request::Control(ControlEvent::Timer)).is_ok() {}
+        discovery.watch().await.unwrap();
+        while requests.try_recv().is_ok() {}
+        discovery.watch().await.unwrap();
+        let frozen = |request: &Request| {
+            matches!(request, Request::Control(ControlEvent::Blocker { on: true, .. }))
+        };
+        assert!(requests.try_recv().is_ok_and(|request| frozen(&request)));
+        discovery.watch().await.unwrap();
+        assert!(requests.try_recv().is_err(), "once is enough");
     });
 }
 

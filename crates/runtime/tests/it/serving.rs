@@ -98,6 +98,43 @@ fn each_door_shows_its_own_and_only_a_get_reads() {
 }
 
 #[test]
+fn an_engine_that_has_not_begun_or_has_ended_is_not_healthy() {
+    let view = view();
+    let status = || server::answer(&view, Door::Public, &Method::GET, "/health").status;
+    assert_eq!(status(), 503);
+    view.shared.beat(view.clock.steady());
+    assert_eq!(status(), 200);
+    view.shared.rest();
+    assert_eq!(status(), 503);
+}
+
+#[test]
+fn only_what_is_set_can_be_released() {
+    simulated(async {
+        let world = World::new(still());
+        let process = world.start().await.unwrap();
+        process.until("the gate", |glance| glance.open()).await;
+        let (orders, _) = mpsc::channel(1);
+        let clock = ServerClock::runtime(polydesk_local_exchange::TEST_START);
+        let view = View {
+            shared: Arc::clone(&process.running.shared),
+            clock,
+            config: Arc::default(),
+            orders,
+            inbox: process.running.inbox.clone(),
+        };
+        for code in
+            ["crash_loop", "lost_tail", "cash_mismatch", "clock", "killed", "x", "market/x", ""]
+        {
+            let path = format!("/v1/release/{code}");
+            let answer = server::command(&view, Door::Owner, &path).await;
+            assert_eq!(answer.status, 409, "{code}: {answer:?}");
+        }
+        let _ = process.stop().await;
+    });
+}
+
+#[test]
 fn no_command_passes_the_public_door() {
     simulated(async {
         for path in
