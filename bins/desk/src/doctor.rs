@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use polydesk_runtime::start::{Check, Found as Result_};
 
 use crate::found::{Found, find};
-use crate::say;
+use crate::say::say;
 
 /// Makes the checks and prints them. Exit code 3 where one is bad.
 ///

@@ -5,6 +5,7 @@ mod client;
 mod doctor;
 mod found;
 mod offline;
+mod say;
 mod show;
 mod tape;
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use found::find;
+use say::{complain, say};
 
 /// What a running polydesk does, and what to do about it.
 #[derive(Debug, Parser)]
@@ -115,19 +117,4 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     say(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints an error; where nobody reads it, the exit code says it.
-fn complain(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
-}
-
-/// Prints; a reader that closed the pipe has seen enough.
-fn say(text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

@@ -9,7 +9,7 @@ use polydesk_runtime::glance::Glance;
 
 use crate::client::Answer;
 use crate::found::Found;
-use crate::say;
+use crate::say::say;
 
 /// Prints the answer to a command; a refusal is an error.
 ///

@@ -9,7 +9,7 @@ use polydesk_journal::{FileDisk, Kind, Seq, read_records};
 use polydesk_runtime::durable::FOLDER;
 use polydesk_tape::{Certificate, ManifestDraft, TapeWriter, Times, decode_event};
 
-use crate::say;
+use crate::say::say;
 
 /// Writes a tape of everything that the segments still hold.
 ///
