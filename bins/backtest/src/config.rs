@@ -36,7 +36,9 @@ pub fn load(args: &RunArgs) -> Done<Settings> {
             Err(problem) => problems.push(problem),
         }
     }
-    layers.push(Layer::env(std::env::vars()));
+    let (environment, odd) = Layer::env_os(std::env::vars_os());
+    layers.push(environment);
+    problems.extend(odd);
     let mut flags = Vec::new();
     if let Some(seed) = args.seed {
         flags.push(("run.seed".to_owned(), seed.to_string(), "--seed".to_owned()));

@@ -144,6 +144,10 @@ fn settings(args: &TruthArgs) -> Done<Settings> {
     for path in &args.configs {
         layers.push(Layer::file(path).map_err(|problem| Failure::Config(vec![problem]))?);
     }
-    layers.push(Layer::env(std::env::vars()));
+    let (environment, odd) = Layer::env_os(std::env::vars_os());
+    if !odd.is_empty() {
+        return Err(Failure::Config(odd));
+    }
+    layers.push(environment);
     Settings::load(&layers).map_err(Failure::Config)
 }

@@ -1,5 +1,6 @@
 //! One request over the socket in the data folder.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
+use polydesk_runtime::decisions::clean;
 use polydesk_runtime::server::SOCKET;
 
 /// How long an answer may take.
@@ -19,6 +21,38 @@ pub struct Answer {
     pub status: u16,
     /// Body.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The reason of a refusal, on one line.
+    pub fn why(&self) -> String {
+        let value = serde_json::from_slice::<serde_json::Value>(&self.body).ok();
+        let why = value.as_ref().and_then(|value| value["error"].as_str());
+        let text = String::from_utf8_lossy(&self.body);
+        match clean(why.unwrap_or(text.trim())) {
+            why if why.is_empty() => format!("it answers {} without a reason", self.status),
+            why => why,
+        }
+    }
+}
+
+/// Asks the running process; `None`: no process has the socket open.
+///
+/// # Errors
+/// One has, and does not answer.
+pub fn ask_if_there(data: &Path, method: &str, path: &str) -> anyhow::Result<Option<Answer>> {
+    // The lock of the folder decides who runs; a socket that was left there refuses.
+    match std::os::unix::net::UnixStream::connect(data.join(SOCKET)).map(drop) {
+        Ok(()) => ask(data, method, path).map(Some),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
+            Ok(None)
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("{} cannot be asked", data.join(SOCKET).display()))
+        }
+    }
 }
 
 /// Asks the running process.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use polydesk_runtime::start::{Check, Found as Result_};
 
 use crate::found::{Found, find};
+use crate::say::say;
 
 /// Makes the checks and prints them. Exit code 3 where one is bad.
 ///
@@ -15,7 +16,7 @@ use crate::found::{Found, find};
 pub fn run(data: &Path) -> anyhow::Result<ExitCode> {
     let checks = checks(data);
     for check in &checks {
-        println!("{check}");
+        say(&check.to_string())?;
     }
     let bad = checks.iter().any(|check| check.found == Result_::Bad);
     Ok(if bad { ExitCode::from(3) } else { ExitCode::SUCCESS })
@@ -25,7 +26,7 @@ fn checks(data: &Path) -> Vec<Check> {
     let mut checks = vec![folder(data)];
     match find(data) {
         Err(error) => checks.push(Check::bad(
-            "journal",
+            "state",
             format!("{error:#}"),
             "the message says what to do; no state is lost by reading",
         )),
@@ -119,6 +120,7 @@ fn fix(code: &str) -> &'static str {
         "disk" | "journal_slow" => "free space, or move the data folder to a faster disk",
         "crash_loop" => "read the log of the last runs, then `desk release crash_loop`",
         "market_frozen" => "read what changed, then `desk release market/SLUG`",
+        "flattened" => "it ends when nothing is held there, or with `desk release market/SLUG`",
         "daily_loss" | "drawdown" => "a loss limit holds: it ends as the section risk says",
         "version" => "update polydesk",
         _ => "read the log",

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+use polydesk_runtime::decisions::clean;
 use polydesk_runtime::glance::Glance;
 use polydesk_runtime::reload::ConfigState;
 use serde::Deserialize;
@@ -28,14 +30,30 @@ pub enum Found {
 /// The running process, else the journal.
 ///
 /// # Errors
-/// The journal cannot be read.
+/// A process runs and does not answer as it should, or the journal cannot be read.
 pub fn find(data: &Path) -> anyhow::Result<Option<Found>> {
-    if let Ok(answer) = client::ask(data, "GET", "/v1/status")
-        && answer.status == 200
-    {
-        let status = serde_json::from_slice(&answer.body)?;
+    if let Some(answer) = client::ask_if_there(data, "GET", "/v1/status")? {
+        if answer.status != 200 {
+            anyhow::bail!("a process runs, and does not show its state: {}", answer.why());
+        }
+        let read = || "a process runs, and this program does not understand its answer";
+        let mut value = serde_json::from_slice(&answer.body).with_context(read)?;
+        clean_all(&mut value);
+        let status = serde_json::from_value(value).with_context(read)?;
         return Ok(Some(Found::Live(Box::new(status))));
     }
-    let journal = offline::read(data)?;
-    Ok(journal.map(|(glance, age)| Found::Journal(Box::new(glance), age)))
+    let Some((glance, age)) = offline::read(data)? else { return Ok(None) };
+    let mut value = serde_json::to_value(glance)?;
+    clean_all(&mut value);
+    Ok(Some(Found::Journal(Box::new(serde_json::from_value(value)?), age)))
+}
+
+/// Every text goes to a terminal, and some of it comes from the venue.
+fn clean_all(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = clean(text),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(clean_all),
+        serde_json::Value::Object(values) => values.values_mut().for_each(clean_all),
+        _ => {}
+    }
 }

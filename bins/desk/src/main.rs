@@ -5,6 +5,7 @@ mod client;
 mod doctor;
 mod found;
 mod offline;
+mod say;
 mod show;
 mod tape;
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use found::find;
+use say::{complain, say};
 
 /// What a running polydesk does, and what to do about it.
 #[derive(Debug, Parser)]
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(1)
         }
     }
@@ -101,10 +103,10 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let Some(found) = find(&cli.data)? else {
-        eprintln!(
-            "error: no process runs in {} and no journal is there; name the data folder with --data",
+        complain(&format!(
+            "no process runs in {} and no journal is there; name the data folder with --data",
             cli.data.display()
-        );
+        ));
         return Ok(ExitCode::from(4));
     };
     let text = match &cli.verb {
@@ -115,13 +117,4 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     };
     say(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints; a reader that closed the pipe has seen enough.
-fn say(text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

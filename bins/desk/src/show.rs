@@ -4,24 +4,23 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
+use polydesk_runtime::decisions::clean;
 use polydesk_runtime::glance::Glance;
 
 use crate::client::Answer;
 use crate::found::Found;
+use crate::say::say;
 
 /// Prints the answer to a command; a refusal is an error.
 ///
 /// # Errors
 /// The process refused.
 pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
-    let text = String::from_utf8_lossy(&answer.body);
     if answer.status == 200 {
-        println!("{}", text.trim());
+        say(&clean(String::from_utf8_lossy(&answer.body).trim()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let why = serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
-    let why = why.as_ref().and_then(|value| value["error"].as_str());
-    anyhow::bail!("{}", why.unwrap_or(text.trim()))
+    anyhow::bail!("{}", answer.why())
 }
 
 fn glance(found: &Found) -> &Glance {
@@ -100,7 +99,7 @@ pub fn positions(found: &Found, as_json: bool) -> String {
         ]);
     }
     let more = left_out(glance.positions_left_out);
-    format!("{}{} positions\n{rows}{more}", source(found), glance.positions.len())
+    format!("{}{} positions\n{rows}{more}", source(found), glance.positions_in_all())
 }
 
 fn left_out(count: u64) -> String {

@@ -9,6 +9,8 @@ use polydesk_journal::{FileDisk, Kind, Seq, read_records};
 use polydesk_runtime::durable::FOLDER;
 use polydesk_tape::{Certificate, ManifestDraft, TapeWriter, Times, decode_event};
 
+use crate::say::say;
+
 /// Writes a tape of everything that the segments still hold.
 ///
 /// # Errors
@@ -45,15 +47,15 @@ pub fn write(data: &Path, out: &Path) -> anyhow::Result<()> {
         return Err(error.context("the tape could not be written"));
     }
     let manifest = writer.finish(Certificate::default())?;
-    println!("{} rows in {}", manifest.rows, out.display());
+    say(&format!("{} rows in {}", manifest.rows, out.display()))?;
     if found.unlisted > 0 {
-        println!(
+        say(&format!(
             "{} rows were left out: the segment with the facts of their market is gone (journal.recording keeps all)",
             found.unlisted
-        );
+        ))?;
     }
     if let Some(hole) = end.hole {
-        println!("the journal ends early: {hole:?}");
+        say(&format!("the journal ends early: {hole:?}"))?;
     }
     Ok(())
 }

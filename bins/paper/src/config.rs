@@ -40,7 +40,9 @@ pub fn read(cli: &Cli) -> Result<Settings, Vec<Problem>> {
         Ok(variables) => layers.push(Layer::env(variables.into_iter())),
         Err(text) => problems.push(Problem::new(".env".to_owned(), text)),
     }
-    layers.push(Layer::env(std::env::vars()));
+    let (environment, odd) = Layer::env_os(std::env::vars_os());
+    layers.push(environment);
+    problems.extend(odd);
     let mut flags = Vec::new();
     if let Some(seed) = cli.seed {
         flags.push(("run.seed".to_owned(), seed.to_string(), "--seed".to_owned()));

@@ -4,11 +4,15 @@ use std::process::ExitCode;
 
 use polydesk_settings::Problem;
 
+use crate::say::say;
+
 /// Why the program ends. The codes are documented in the README and in `--help`.
 #[derive(Debug)]
 pub enum Failure {
     /// Something failed (1).
     Failed(anyhow::Error),
+    /// The arguments are wrong (2).
+    Usage(clap::Error),
     /// The configuration is wrong (3).
     Config(Vec<Problem>),
     /// Another process uses the data folder (4).
@@ -26,30 +30,34 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Failure::Failed(error) => {
-                eprintln!("error: {error:#}");
+                say(format_args!("error: {error:#}"));
                 ExitCode::from(1)
             }
+            Failure::Usage(error) => {
+                let _ = error.print();
+                ExitCode::from(2)
+            }
             Failure::Config(problems) => {
-                eprintln!("error: the configuration has {} mistake(s):", problems.len());
+                say(format_args!("error: the configuration has {} mistake(s):", problems.len()));
                 for problem in problems {
-                    eprintln!("  {problem}");
+                    say(format_args!("  {problem}"));
                 }
                 ExitCode::from(3)
             }
             Failure::InUse(text) => {
-                eprintln!("error: {text}");
+                say(format_args!("error: {text}"));
                 ExitCode::from(4)
             }
             Failure::Journal(error) => {
-                eprintln!("error: {error:#}");
+                say(format_args!("error: {error:#}"));
                 ExitCode::from(5)
             }
             Failure::Unreachable(text) => {
-                eprintln!("error: {text}");
+                say(format_args!("error: {text}"));
                 ExitCode::from(6)
             }
             Failure::Integrity(error) => {
-                eprintln!("error: {error:#}");
+                say(format_args!("error: {error:#}"));
                 ExitCode::from(7)
             }
         }

@@ -22,10 +22,12 @@ impl Folder {
     /// # Errors
     /// It cannot be made, others may write there, or another process uses it.
     pub fn open(cli: &Cli) -> Done<Folder> {
-        let path = cli.data.clone().unwrap_or_else(|| match cli.feed {
-            Feed::Venue => PathBuf::from("data/paper"),
-            Feed::Local => PathBuf::from("data/local").join(std::process::id().to_string()),
-        });
+        let path = match (&cli.data, cli.feed) {
+            (Some(path), _) => path.clone(),
+            (None, Feed::Venue) => PathBuf::from("data/paper"),
+            (None, Feed::Local) => fresh(Path::new("data/local"), std::process::id())
+                .context("no new data folder can be made in data/local")?,
+        };
         let failed = || format!("the data folder {} cannot be used", path.display());
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -47,6 +49,25 @@ impl Folder {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Makes a folder that was not there. Numbers of processes come again, in a container soon: an old folder holds the
+/// account of another run.
+fn fresh(base: &Path, pid: u32) -> std::io::Result<PathBuf> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).recursive(true).create(base)?;
+    builder.recursive(false);
+    let mut number = 1;
+    loop {
+        let path = match number {
+            1 => base.join(pid.to_string()),
+            _ => base.join(format!("{pid}-{number}")),
+        };
+        match builder.create(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|()| path),
+        }
     }
 }
 
@@ -83,4 +104,21 @@ fn lock(folder: &Path) -> Done<File> {
     file.set_len(0).with_context(unusable)?;
     writeln!(file, "{}", std::process::id()).with_context(unusable)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_number_that_comes_again_gets_another_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().join("local");
+        let made: Vec<PathBuf> = (0..3).map(|_| fresh(&base, 7).unwrap()).collect();
+        assert_eq!(made, ["7", "7-2", "7-3"].map(|name| base.join(name)));
+        let mode = made[0].metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        std::fs::write(base.join("8"), "a file").unwrap();
+        assert_eq!(fresh(&base, 8).unwrap(), base.join("8-2"));
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::failure::Done;
+use crate::say::say;
 
 /// A running child.
 pub struct Local {
@@ -122,7 +123,7 @@ fn program() -> anyhow::Result<PathBuf> {
 /// Under `cargo run` the exchange is built in the same profile, and with the same features: `-p` would choose others
 /// and build the whole tree again.
 fn build(cargo: &std::ffi::OsStr, folder: &Path) -> anyhow::Result<()> {
-    eprintln!("building the local exchange (cargo build --bin exchange) …");
+    say(format_args!("building the local exchange (cargo build --bin exchange) …"));
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--bin", "exchange"]);
     if folder.ends_with("release") {

@@ -7,13 +7,15 @@ mod failure;
 mod folder;
 mod local;
 mod report;
+mod say;
 mod terminal;
 
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Feed};
 use failure::{Done, Failure};
 use folder::Folder;
@@ -27,6 +29,7 @@ use polydesk_runtime::keeping::Storage;
 use polydesk_runtime::reload::Order;
 use polydesk_runtime::{logs, start};
 use polydesk_settings::Settings;
+use say::say;
 use sha2::{Digest, Sha256};
 use terminal::Screen;
 
@@ -39,10 +42,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Done {
-    let settings = config::load(cli)?;
     if cli.tape.is_some() && cli.feed != Feed::Local {
-        return Err(Failure::Failed(anyhow::anyhow!("--tape needs --feed local")));
+        let kind = clap::error::ErrorKind::ArgumentConflict;
+        return Err(Failure::Usage(Cli::command().error(kind, "--tape needs --feed local")));
     }
+    let settings = config::load(cli)?;
     let folder = Folder::open(cli)?;
     let mut screen = Screen::new();
     let console = match screen.is_block() {
@@ -50,7 +54,7 @@ fn run(cli: &Cli) -> Done {
         false => logs::Console::Decisions,
     };
     let log = &settings.runtime.logs;
-    let _logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
+    let logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
         .with_context(|| format!("no log can be written in {}", folder.path().display()))?;
     let local = match cli.feed {
         Feed::Local => Some(Local::start(cli.tape.as_deref(), settings.run.seed)?),
@@ -61,7 +65,8 @@ fn run(cli: &Cli) -> Done {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let done = runtime.block_on(trade(cli, &settings, &folder, local.as_ref(), &mut screen));
+    let here = Here { folder: &folder, local: local.as_ref(), logs: &logs };
+    let done = runtime.block_on(trade(cli, &settings, &here, &mut screen));
     // Nothing may hold the end up: what still waits for the network is dropped.
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(local);
@@ -69,13 +74,20 @@ fn run(cli: &Cli) -> Done {
     report::write(cli, &settings, folder.path(), finished)
 }
 
+/// What stands around a run.
+struct Here<'a> {
+    folder: &'a Folder,
+    local: Option<&'a Local>,
+    logs: &'a logs::Logs,
+}
+
 async fn trade(
     cli: &Cli,
     settings: &Settings,
-    folder: &Folder,
-    local: Option<&Local>,
+    here: &Here<'_>,
     screen: &mut Screen,
 ) -> Done<Option<Finished>> {
+    let (folder, local) = (here.folder, here.local);
     let clock = ServerClock::system();
     let venue = Venue::connect(&endpoints(settings, local), clock.clone(), cli.tape.is_some())
         .map_err(|error| Failure::Failed(error.into()))?;
@@ -83,9 +95,14 @@ async fn trade(
     let checks = assembly::check(&venue, settings).await.map_err(unstarted)?;
     if cli.check {
         print(&checks.0);
-        return Ok(None);
+        let bad = checks.0.iter().filter(|check| check.found == start::Found::Bad).count();
+        return match bad {
+            0 => Ok(None),
+            _ => Err(Failure::Failed(anyhow::anyhow!("bad checks: {bad}; no order would leave"))),
+        };
     }
     let again = cli.clone();
+    let (give_up, gives_up) = tokio::sync::oneshot::channel();
     let options = StartOptions {
         load: Box::new(move || config::read(&again)),
         host: Host::Thread,
@@ -96,26 +113,53 @@ async fn trade(
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
         config_sha256: config_sha256(settings),
         listen: settings.runtime.health.address(),
+        give_up: Some(gives_up),
     };
-    let begun = assembly::begin(settings, venue, options, checks);
-    let mut running = tokio::select! {
+    let starting = assembly::begin(settings, venue, options, checks);
+    tokio::pin!(starting);
+    let begun = tokio::select! {
         biased;
-        () = signals.next() => return Ok(None),
-        begun = begun => begun.map_err(unstarted)?,
+        () = signals.next() => None,
+        begun = &mut starting => Some(begun),
+    };
+    let mut running = match begun {
+        Some(begun) => begun.map_err(unstarted)?,
+        None => {
+            // What had begun ends in order, unless a second signal comes.
+            let _ = give_up.send(());
+            tokio::select! {
+                biased;
+                () = signals.next() => return Err(Failure::Failed(anyhow::anyhow!("ended by a second signal during the start"))),
+                begun = &mut starting => match begun {
+                    Ok(running) => return running.stop().await.map(|_| None).map_err(unfinished),
+                    Err(StartError::GivenUp) => return Ok(None),
+                    Err(error) => return Err(unstarted(error)),
+                }
+            }
+        }
     };
     assembly::watchdog(&running, clock).context("the watchdog cannot be started")?;
     print(&running.checks);
     if let Some(address) = running.listening {
-        eprintln!("health on http://{address}/health, /ready and /metrics");
+        say(format_args!("health on http://{address}/health, /ready and /metrics"));
     }
-    eprintln!("data in {}; ctrl-c ends it", folder.path().display());
-    wait(cli.for_, &mut running, &mut signals, screen).await?;
-    eprintln!("stopping: orders are cancelled; a second signal ends it at once");
+    say(format_args!("data in {}; ctrl-c ends it", folder.path().display()));
+    wait(cli.for_, &mut running, &mut signals, screen, here.logs).await?;
+    say(format_args!("stopping: orders are cancelled; a second signal ends it at once"));
+    let shared = std::sync::Arc::clone(&running.shared);
     let stop = running.stop();
     let finished = tokio::select! {
         biased;
         () = signals.next() => {
-            return Err(Failure::Failed(anyhow::anyhow!("ended by a second signal: simulated orders were left as they were")));
+            let left = shared.glance();
+            let left = left.as_ref().as_ref().map_or((0, 0), |glance| {
+                (glance.risk.open_orders, glance.positions_in_all())
+            });
+            return Err(Failure::Failed(anyhow::anyhow!(
+                "ended by a second signal: {} open orders and {} positions were left as they were",
+                left.0,
+                left.1
+            )));
         }
         finished = stop => finished.map_err(unfinished)?,
     };
@@ -128,6 +172,7 @@ async fn wait(
     running: &mut Running,
     signals: &mut Signals,
     screen: &mut Screen,
+    logs: &logs::Logs,
 ) -> Done {
     let over = async {
         match limit {
@@ -156,6 +201,7 @@ async fn wait(
                 let _ = running.orders.send(Order::Reload).await;
             }
             _ = frames.tick() => {
+                shared.metrics.log_lines_dropped.store(logs.dropped(), Ordering::Relaxed);
                 if let Some(glance) = &*shared.glance() {
                     screen.show(glance);
                 }
@@ -166,7 +212,7 @@ async fn wait(
 
 fn print(checks: &[start::Check]) {
     for check in checks {
-        eprintln!("{check}");
+        say(format_args!("{check}"));
     }
 }
 

@@ -46,7 +46,10 @@ pub fn write(cli: &Cli, settings: &Settings, folder: &Path, finished: Finished) 
     };
     let report = Report {
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: std::env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" "),
         config: settings.lines.iter().map(line).collect(),
         runs: vec![run],
     };
@@ -61,11 +64,15 @@ pub fn write(cli: &Cli, settings: &Settings, folder: &Path, finished: Finished) 
     std::fs::write(&html, polydesk_report::html(&report, &analysis))
         .with_context(|| format!("{} cannot be written", html.display()))?;
     let text = polydesk_report::terminal(&report, &analysis, 100, false);
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    writeln!(out, "\nHTML          {}\nJSON          {}", html.display(), json.display())?;
+    let mut text =
+        format!("{text}\nHTML          {}\nJSON          {}\n", html.display(), json.display());
     if ended.left_open > 0 {
-        writeln!(out, "orders that were still open at the end: {}", ended.left_open)?;
+        text.push_str(&format!("orders that were still open at the end: {}\n", ended.left_open));
+    }
+    // The report is in its files: a reader that is gone has seen enough.
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
     let broken: Vec<String> = report
         .runs

@@ -65,7 +65,7 @@ fn plain(glance: &Glance) -> String {
         money.equity,
         money.day,
         glance.risk.open_orders,
-        glance.positions.len(),
+        glance.positions_in_all(),
     );
     for blocker in &glance.blockers {
         let _ = write!(line, " | blocked: {}", blocker.code);

@@ -139,6 +139,7 @@ impl<T, M> Cause<T, M> {
                 | Cause::CrashLoop
                 | Cause::Market(_)
                 | Cause::Token(_)
+                | Cause::Flattened(_)
                 | Cause::Other(_)
         )
     }

@@ -1,5 +1,7 @@
 //! Paper trading put together: clients, feed, engine's thread, discovery, servers, supervision.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -113,6 +115,8 @@ pub struct StartOptions {
     pub listen: Option<SocketAddr>,
     /// Files of the configuration: a change of one is taken up.
     pub files: Vec<PathBuf>,
+    /// Ends a start that is under way, in order.
+    pub give_up: Option<oneshot::Receiver<()>>,
 }
 
 /// A start that failed.
@@ -148,6 +152,9 @@ pub enum StartError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] durable::BeginError),
+    /// It was ended before it was over.
+    #[error("the start was ended before it was over")]
+    GivenUp,
 }
 
 /// What is left when a run is over.
@@ -281,9 +288,11 @@ pub async fn check(venue: &Venue, settings: &Settings) -> Result<(Vec<Check>, Sp
     }
     let way = start::round_trip(&venue.clob, 5).await.map_err(|e| unreachable("the CLOB", e))?;
     let most = Span::millis(i64::from(begin.max_clock_offset_ms));
-    let measured = venue.clob.sync_clock().await.map_err(|error| error.to_string());
-    let mut checks =
-        vec![start::version(&venue.clob).await, start::clock(&venue.clock, measured, most)];
+    // One lost answer says nothing about the version, and nothing asks for it later.
+    let version = answered(until, || venue.clob.version()).await;
+    let measured = answered(until, || venue.clob.sync_clock()).await;
+    let measured = measured.map_err(|error| error.to_string());
+    let mut checks = vec![start::version(version), start::clock(&venue.clock, measured, most)];
     let shown = |key: &str| settings.lines.get(key).map(|(value, _)| value.as_str()).unwrap_or("?");
     checks.push(Check::good(
         "latency",
@@ -297,7 +306,23 @@ pub async fn check(venue: &Venue, settings: &Settings) -> Result<(Vec<Check>, Sp
     Ok((checks, way))
 }
 
-/// Starts everything.
+/// Asks until there is an answer, or it is too late.
+async fn answered<T, F>(until: tokio::time::Instant, ask: impl Fn() -> F) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let pause = Duration::from_millis(500);
+    loop {
+        match ask().await {
+            Err(_) if tokio::time::Instant::now() + pause < until => {
+                tokio::time::sleep(pause).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Starts everything. A start that fails is no crash: what had begun is ended in order.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -308,9 +333,7 @@ pub async fn begin(
     checks: (Vec<Check>, Span),
 ) -> Result<Running, StartError> {
     let (mut checks, way) = checks;
-    let facts = facts(&venue, &options);
-    let begun = durable::begin(options.storage, &options.data, &settings.runtime.journal, &facts)?;
-    checks.push(found(&begun.recovered));
+    // What can be refused comes before the journal: a run that has begun and does not end counts as a crash.
     let tcp = match options.listen {
         Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
         None => None,
@@ -332,6 +355,9 @@ pub async fn begin(
         venue.clock.server().clone(),
     )?;
     let feed = Arc::new(feed);
+    let facts = facts(&venue, &options);
+    let begun = durable::begin(options.storage, &options.data, &settings.runtime.journal, &facts)?;
+    checks.push(found(&begun.recovered));
     let (created, creations) = mpsc::channel(1_024);
     let bad: Vec<&Check> = checks.iter().filter(|check| check.found == Found::Bad).collect();
     let blockers = blockers(&bad, &begun.recovered);
@@ -374,11 +400,13 @@ pub async fn begin(
     let config = Arc::new(ArcSwap::from_pointee(ConfigState::default()));
     let mut reloader = Reloader {
         load: options.load,
+        begun: settings.clone(),
         settings: settings.clone(),
         limits,
         inbox: inbox.clone(),
         markets,
         state: Arc::clone(&config),
+        stopped: BTreeSet::new(),
     };
     reloader.begin();
     let watcher = match options.files.is_empty() {
@@ -397,11 +425,30 @@ pub async fn begin(
         journal: Some(keeper),
         clock: venue.clock.clone(),
     };
-    let (discovery, scanned) = first_scan(discovery, settings).await?;
-    checks.push(Check::good(
-        "markets",
-        format!("{} followed, {} read, {} refused", scanned.listed, scanned.rows, scanned.refused),
-    ));
+    let given_up = async {
+        match options.give_up {
+            Some(give_up) => drop(give_up.await),
+            None => std::future::pending().await,
+        }
+    };
+    let scanned = tokio::select! {
+        biased;
+        () = given_up => Err(StartError::GivenUp),
+        scanned = first_scan(&mut discovery, settings) => scanned,
+    };
+    let scanned = match scanned {
+        Ok(scanned) => scanned,
+        Err(error) => {
+            if let Err(end) = running.stop().await {
+                tracing::error!(
+                    error = &end as &dyn std::error::Error,
+                    "the start was not ended in order"
+                );
+            }
+            return Err(error);
+        }
+    };
+    checks.push(markets_found(&scanned, discovery.followed()));
     running.checks = checks;
     let clock = venue.clock.server().clone();
     let view = View { shared, clock, config, orders, inbox: inbox.clone() };
@@ -415,16 +462,22 @@ pub async fn begin(
     Ok(running)
 }
 
+/// What the first scan found, in words.
+fn markets_found(scanned: &Scanned, followed: usize) -> Check {
+    let text = format!("{followed} followed, {} read, {} refused", scanned.rows, scanned.refused);
+    match followed {
+        0 => Check::warning("markets", text, "loosen the filters of the section markets"),
+        _ => Check::good("markets", text),
+    }
+}
+
 /// Reads Gamma for the first time; it may take a few tries.
-async fn first_scan(
-    mut discovery: Discovery,
-    settings: &Settings,
-) -> Result<(Discovery, Scanned), StartError> {
+async fn first_scan(discovery: &mut Discovery, settings: &Settings) -> Result<Scanned, StartError> {
     let secs = settings.runtime.start.reach_secs;
     let until = tokio::time::Instant::now() + Duration::from_secs(u64::from(secs));
     loop {
         match discovery.scan().await {
-            Ok(scanned) => return Ok((discovery, scanned)),
+            Ok(scanned) => return Ok(scanned),
             Err(error) if tokio::time::Instant::now() >= until => {
                 return Err(StartError::Unreachable {
                     what: "Gamma",
@@ -546,7 +599,11 @@ fn load(
     let stale = |cause: &Cause| {
         let kept = matches!(
             cause,
-            Cause::LostTail | Cause::CrashLoop | Cause::Market(_) | Cause::Token(_)
+            Cause::LostTail
+                | Cause::CrashLoop
+                | Cause::Market(_)
+                | Cause::Token(_)
+                | Cause::Flattened(_)
         );
         cause.of_runtime() && !kept && !now.contains(cause)
     };
@@ -554,6 +611,11 @@ fn load(
     for cause in loaded.into_iter().filter(stale) {
         let detail = "a new run began".to_owned();
         first.push(ControlEvent::Blocker { cause, on: false, detail });
+    }
+    // A reload had taken them out; the configuration names them again.
+    let off: Vec<_> = engine.manager().state().off.keys().copied().collect();
+    for id in off.into_iter().filter(|id| settings.strategies.iter().any(|(of, _)| of == id)) {
+        first.push(ControlEvent::Strategy { id, run: true });
     }
     let in_force = engine.manager().limits().raw().clone();
     let limits = in_force.tightened_by(wanted);
@@ -732,7 +794,12 @@ async fn watch_clock(clob: Clob, clock: EngineClock, inbox: Inbox, settings: Sta
 /// The thread cannot be started.
 pub fn watchdog(running: &Running, clock: ServerClock) -> std::io::Result<()> {
     supervise::watchdog(Arc::clone(&running.shared), clock, |age| {
-        eprintln!("error: the engine has not moved for {} ms; ending the process", age.as_millis());
+        // Where nobody reads it, the process must end all the same.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: the engine has not moved for {} ms; ending the process",
+            age.as_millis()
+        );
         std::process::abort();
     })
 }

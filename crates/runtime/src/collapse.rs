@@ -109,6 +109,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_two_books_of_a_token_the_later_one_stays_and_the_other_token_keeps_its_own() {
+        let book = |outcome, size| {
+            let token = MarketKey(0).token(outcome);
+            let bids = vec![(Price::cents(39), Shares::whole(size))];
+            let book = BookSnapshot { token, bids, asks: Vec::new() };
+            Event::from(MarketEvent::Snapshot(Arc::new(book)))
+        };
+        let mut rows = vec![book(Outcome::Yes, 1), book(Outcome::No, 2), book(Outcome::Yes, 3)];
+        assert_eq!(collapse(&mut rows, |row| row), 1);
+        assert_eq!(rows, [book(Outcome::No, 2), book(Outcome::Yes, 3)]);
+    }
+
     fn row() -> impl Strategy<Value = Event> {
         let outcome = prop_oneof![Just(Outcome::Yes), Just(Outcome::No)];
         let change = (0u32..2, outcome.clone(), 38u16..42, 0u64..4)

@@ -1,8 +1,8 @@
 //! Decisions in plain words: one line a record of the engine, for logs, the terminal and the status page.
 
 use polydesk_domain::{
-    Action, ConditionId, NoteLevel, OrderRecord, Record, Signal, Size, TokenId, TradeStatus,
-    Universe,
+    Action, ConditionId, Market, NoteLevel, OrderRecord, Record, Signal, Size, TokenId,
+    TradeStatus, Universe,
 };
 
 /// How much a record matters to somebody who watches.
@@ -137,21 +137,41 @@ pub fn line(record: &Record, universe: &Universe) -> Line {
             (weight, "note", format!("{code}: {text}"))
         }
     };
-    Line { weight, kind, text }
+    Line { weight, kind, text: clean(&text) }
 }
 
 /// A market by its slug, or by its condition id where it has none or is unknown.
 pub fn name(condition: &ConditionId, universe: &Universe) -> String {
     let known = universe.key(condition).map(|key| universe.market(key));
     match known {
-        Some(market) if !market.slug.is_empty() => plain(&market.slug),
-        _ => condition.to_string(),
+        Some(market) => shown(market),
+        None => condition.to_string(),
     }
 }
 
-/// Text from outside on one line, without control characters, at most 80 characters.
+/// A market's name for persons, which `desk release market/NAME` takes too: its slug, or its condition id where the
+/// slug is not what a part of a URL consists of.
+pub fn shown(market: &Market) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let slug = &market.slug;
+    match !slug.is_empty() && slug.len() <= LONGEST && slug.chars().all(fits) {
+        true => slug.clone(),
+        false => market.condition.to_string(),
+    }
+}
+
+/// The longest slug that is shown.
+const LONGEST: usize = 160;
+
+/// Text from outside as [`clean`] leaves it, at most 160 characters of it.
 pub fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+    clean(text).chars().take(LONGEST).collect()
+}
+
+/// Text on one line, without control characters and without those that change the direction or are not seen.
+pub fn clean(text: &str) -> String {
+    let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().filter(|c| !c.is_control() && !unseen(*c)).collect()
 }
 
 fn signal_text(signal: &Signal<TokenId, ConditionId>, universe: &Universe) -> String {

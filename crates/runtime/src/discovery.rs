@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use polydesk_domain::{
-    Cause, ConditionId, ControlEvent, Market, MarketKey, MarketState, Outcome, Token, TokenId,
+    Cause, ConditionId, ControlEvent, Market, MarketKey, MarketState, Operator, OperatorCommand,
+    Outcome, Token, TokenId,
 };
 use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::Clob;
@@ -22,9 +23,10 @@ use polydesk_settings::MarketSettings;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::EngineClock;
+use crate::decisions::{plain, shown};
 use crate::glance::Shared;
 use crate::inbox::{Inbox, Request};
-use crate::select::admit;
+use crate::select::{admit, named};
 
 /// Requests for market parameters under way at once.
 const ASKING: usize = 8;
@@ -33,6 +35,8 @@ const ROWS: usize = 20_000;
 
 /// Rows that are chosen before their parameters are asked for.
 const CHUNK: usize = 100;
+/// Followed groups whose events are read again in one scan at most; the next scan goes on behind them.
+const GROUPS: usize = 100;
 /// Markets that were over and left that are remembered: Gamma lists them as open for a while at most.
 const LEFT: usize = 1_000;
 
@@ -67,6 +71,8 @@ struct Known {
     resolution: String,
     /// Whether its tokens are on the feed.
     subscribed: bool,
+    /// Whether the engine was told that `markets.exclude` names it.
+    excluded: bool,
 }
 
 /// Discovery with its clients.
@@ -90,6 +96,8 @@ pub struct Discovery {
     refused: BTreeMap<ConditionId, String>,
     /// Markets that were over and left: not to be listed again.
     left: VecDeque<ConditionId>,
+    /// The event whose group was counted last.
+    counted: String,
 }
 
 /// What a scan did.
@@ -125,6 +133,7 @@ impl Discovery {
             known: BTreeMap::new(),
             refused: BTreeMap::new(),
             left: VecDeque::new(),
+            counted: String::new(),
         }
     }
 
@@ -139,6 +148,7 @@ impl Discovery {
                 rules: String::new(),
                 resolution: String::new(),
                 subscribed: false,
+                excluded: false,
             };
             self.subscribe(&known);
             self.known.insert(market.condition, Known { subscribed: true, ..known });
@@ -150,8 +160,7 @@ impl Discovery {
         self.known.len()
     }
 
-    /// Scans and watches for ever. `created` tells of markets that were just created: they bring the next scan
-    /// forward.
+    /// Scans and watches for ever. `created` names markets that were just created; the next scan finds them.
     pub async fn run(&mut self, created: &mut mpsc::Receiver<ConditionId>) {
         let settings = self.settings.borrow().clone();
         let mut scan = every(u64::from(settings.refresh_secs));
@@ -196,7 +205,7 @@ impl Discovery {
         let now = self.clock.now();
         let mut done = Scanned::default();
         let mut chosen = Chosen::default();
-        for row in self.included(&settings).await? {
+        for row in self.included(&settings).await {
             if admit(&row, &settings, now).is_ok() {
                 chosen.add(row);
             }
@@ -207,17 +216,22 @@ impl Discovery {
             let mut rows = std::pin::pin!(gamma.markets(filters));
             let mut read = 0;
             while let Some(row) = rows.next().await {
-                (read, done.rows) = (read + 1, done.rows + 1);
                 let mut row = match row {
                     Ok(row) => row,
                     // One odd row must not hide the others.
                     Err(error @ ApiError::BadRow { .. }) => {
-                        done.refused += 1;
+                        (read, done.rows, done.refused) =
+                            (read + 1, done.rows + 1, done.refused + 1);
                         tracing::info!(%error, "a row of Gamma is left out");
                         continue;
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        // What was read until then is good.
+                        self.take(&mut chosen, &settings, &mut done).await;
+                        return Err(error);
+                    }
                 };
+                (read, done.rows) = (read + 1, done.rows + 1);
                 if let Some(tag) = &tag {
                     row.tags.push(Tag { slug: tag.clone(), ..Tag::default() });
                 }
@@ -225,55 +239,66 @@ impl Discovery {
                     chosen.add(row);
                 }
                 if chosen.rows.len() >= CHUNK {
-                    self.take(&mut chosen, settings.most, &mut done).await?;
+                    self.take(&mut chosen, &settings, &mut done).await;
                 }
                 if read >= ROWS || self.known.len() >= settings.most as usize {
                     break;
                 }
             }
         }
-        self.take(&mut chosen, settings.most, &mut done).await?;
+        self.take(&mut chosen, &settings, &mut done).await;
+        self.count_groups(&mut chosen, &settings, &mut done).await;
         Ok(done)
     }
 
-    /// Follows what was chosen, while there is room.
-    async fn take(
-        &mut self,
-        chosen: &mut Chosen,
-        most: u32,
-        done: &mut Scanned,
-    ) -> Result<(), ApiError> {
-        let room = (most as usize).saturating_sub(self.known.len());
-        let mut rows = core::mem::take(&mut chosen.rows);
-        rows.retain(|row| self.is_new(row));
-        rows.truncate(room);
-        let rows = self.with_groups(rows, chosen).await?;
-        self.list(rows, done).await;
-        Ok(())
+    /// Follows what was chosen, while there is room: a refused market leaves its room to the next one. Only the rest
+    /// of a group goes beyond.
+    async fn take(&mut self, chosen: &mut Chosen, settings: &MarketSettings, done: &mut Scanned) {
+        let mut rows = core::mem::take(&mut chosen.rows).into_iter();
+        loop {
+            let room = (settings.most as usize).saturating_sub(self.known.len());
+            let mut next = Vec::new();
+            while next.len() < room
+                && let Some(row) = rows.next()
+            {
+                if self.is_new(&row) {
+                    self.with_group(row, chosen, settings, done, &mut next).await;
+                }
+            }
+            if next.is_empty() {
+                return;
+            }
+            self.list(next, done).await;
+        }
     }
 
-    async fn included(&self, settings: &MarketSettings) -> Result<Vec<GammaMarket>, ApiError> {
+    /// Markets that `markets.include` names. One that Gamma does not give hides no other.
+    async fn included(&self, settings: &MarketSettings) -> Vec<GammaMarket> {
         let (ids, slugs): (Vec<_>, Vec<_>) =
             settings.include.iter().partition(|name| name.starts_with("0x"));
         let mut found = Vec::new();
         for slug in slugs {
             match self.gamma.market_by_slug(slug).await {
                 Ok(market) => found.push(market),
-                Err(ApiError::Refused { .. }) => {
-                    tracing::warn!(slug, "markets.include names a market that Gamma does not know");
+                Err(error) => {
+                    tracing::warn!(slug, %error, "markets.include names a market that Gamma does not give");
                 }
-                Err(error) => return Err(error),
             }
         }
         let ids: Vec<ConditionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        if !ids.is_empty() {
-            let named = self.gamma.markets_by_condition(&ids, Scope::Open).await?;
-            for id in &named.missing {
-                tracing::warn!(%id, "markets.include names a market that Gamma does not list as open");
-            }
-            found.extend(named.markets);
+        if ids.is_empty() {
+            return found;
         }
-        Ok(found)
+        match self.gamma.markets_by_condition(&ids, Scope::Open).await {
+            Ok(named) => {
+                for id in &named.missing {
+                    tracing::warn!(%id, "markets.include names a market that Gamma does not list as open");
+                }
+                found.extend(named.markets);
+            }
+            Err(error) => tracing::warn!(%error, "Gamma does not give what markets.include names"),
+        }
+        found
     }
 
     /// The requests of a scan with the tag that their rows have.
@@ -297,7 +322,15 @@ impl Discovery {
         }
         let mut queries = Vec::new();
         for slug in &settings.tags {
-            let tag = self.gamma.tag_by_slug(slug).await?;
+            let tag = match self.gamma.tag_by_slug(slug).await {
+                Ok(tag) => tag,
+                // A misspelt tag hides the markets of no other one.
+                Err(error @ (ApiError::NotFound(_) | ApiError::Refused { .. })) => {
+                    tracing::warn!(slug, %error, "markets.tags names a tag that Gamma does not know");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let mut filters = base.clone();
             filters.push(("tag_id".to_owned(), tag.id));
             queries.push((filters, Some(slug.clone())));
@@ -314,33 +347,120 @@ impl Discovery {
         }
     }
 
-    /// The rows with all members of their neg-risk groups, and how many members each group has.
-    async fn with_groups(
-        &self,
-        found: Vec<GammaMarket>,
+    /// Adds a row with all members of its neg-risk group, and how many members the group has.
+    async fn with_group(
+        &mut self,
+        row: GammaMarket,
         chosen: &mut Chosen,
-    ) -> Result<Vec<(GammaMarket, Option<u32>)>, ApiError> {
-        let mut rows: Vec<(GammaMarket, Option<u32>)> = Vec::new();
-        for row in found {
-            let event = row.events.first().filter(|_| row.neg_risk == Some(true));
-            let Some(event) = event.map(|event| event.slug.clone()) else {
-                if chosen.listed.insert(row.condition_id.clone()) {
-                    rows.push((row, None));
-                }
-                continue;
-            };
-            if !chosen.events.insert(event.clone()) {
-                continue;
+        settings: &MarketSettings,
+        done: &mut Scanned,
+        rows: &mut Vec<(GammaMarket, Option<u32>)>,
+    ) {
+        let event = row.events.first().filter(|_| row.neg_risk == Some(true));
+        let Some(event) = event.map(|event| event.slug.clone()) else {
+            if chosen.listed.insert(row.condition_id.clone()) {
+                rows.push((row, None));
             }
-            let event = self.gamma.event_by_slug(&event).await?;
-            let members = group_members(&event);
-            for (member, count) in members {
-                if chosen.listed.insert(member.condition_id.clone()) && self.is_new(&member) {
+            return;
+        };
+        if !chosen.events.insert(event.clone()) {
+            return;
+        }
+        match self.gamma.event_by_slug(&event).await {
+            Ok(event) if event.markets.iter().any(|one| one.condition_id == row.condition_id) => {
+                self.group(&event, chosen, settings, rows).await;
+            }
+            Ok(_) => {
+                done.refused += 1;
+                self.refuse(&row, "its event does not name it".to_owned());
+            }
+            // Without its event no count of a group is known. Other groups do not wait for it.
+            Err(error) => {
+                done.refused += 1;
+                self.refuse(&row, format!("its event could not be read: {error}"));
+            }
+        }
+    }
+
+    /// Adds the members of an event's groups that are not followed yet, and lists those again whose group has
+    /// another number of members now.
+    async fn group(
+        &mut self,
+        event: &GammaEvent,
+        chosen: &mut Chosen,
+        settings: &MarketSettings,
+        rows: &mut Vec<(GammaMarket, Option<u32>)>,
+    ) {
+        for (member, count) in group_members(event) {
+            if self.is_new(&member) {
+                // An excluded member leaves its group incomplete: the count holds it.
+                let excluded = named(&settings.exclude, &member);
+                if !excluded && chosen.listed.insert(member.condition_id.clone()) {
                     rows.push((member, Some(count)));
+                }
+            } else if let Ok(condition) = member.condition_id.parse() {
+                self.recount(condition, count).await;
+            }
+        }
+    }
+
+    /// Lists a followed market again whose group has another number of members now.
+    async fn recount(&mut self, condition: ConditionId, count: u32) {
+        let Some(known) = self.known.get(&condition) else { return };
+        let Some(group) = &known.market.neg_risk else { return };
+        if group.members == Some(count) {
+            return;
+        }
+        let slug = plain(&known.market.slug);
+        tracing::warn!(market = %slug, from = ?group.members, to = count, "a group has another number of outcomes");
+        let mut market = Market::clone(&known.market);
+        if let Some(group) = &mut market.neg_risk {
+            group.members = Some(count);
+        }
+        self.list_again(condition, market).await;
+    }
+
+    /// Counts the members of followed groups again, those that were counted longest ago first: outcomes appear one by
+    /// one while an event is made, and a basket over some of them is no basket.
+    async fn count_groups(
+        &mut self,
+        chosen: &mut Chosen,
+        settings: &MarketSettings,
+        done: &mut Scanned,
+    ) {
+        let followed: BTreeSet<&String> = self
+            .known
+            .values()
+            .filter(|known| known.market.neg_risk.is_some() && !known.market.event.is_empty())
+            .map(|known| &known.market.event)
+            .collect();
+        let behind = followed.iter().filter(|event| **event > &self.counted);
+        let before = followed.iter().filter(|event| **event <= &self.counted);
+        let due: Vec<String> =
+            behind.chain(before).take(GROUPS).map(|one| (*one).clone()).collect();
+        if let Some(last) = due.last() {
+            self.counted.clone_from(last);
+        }
+        let due = due.into_iter().filter(|event| chosen.events.insert(event.clone()));
+        let gamma = &self.gamma.clone();
+        let ask = |slug: String| async move {
+            let event = gamma.event_by_slug(&slug).await;
+            (slug, event)
+        };
+        // Side by side: what is held is watched by the same task.
+        let events = futures_util::stream::iter(due.collect::<Vec<_>>()).map(ask);
+        let events: Vec<_> = events.buffered(ASKING).collect().await;
+        let mut rows = Vec::new();
+        for (event, answer) in events {
+            match answer {
+                Ok(event) => self.group(&event, chosen, settings, &mut rows).await,
+                Err(error) => {
+                    let event = plain(&event);
+                    tracing::warn!(%event, %error, "the outcomes of a followed group could not be counted");
                 }
             }
         }
-        Ok(rows)
+        self.list(rows, done).await;
     }
 
     /// Asks the CLOB for each market's parameters, lists it and follows its tokens.
@@ -374,7 +494,7 @@ impl Discovery {
     fn refuse(&mut self, row: &GammaMarket, reason: String) {
         let Ok(condition) = row.condition_id.parse::<ConditionId>() else { return };
         if self.refused.get(&condition) != Some(&reason) {
-            tracing::info!(market = %row.slug, %reason, "a market is not traded");
+            tracing::info!(market = %plain(&row.slug), %reason, "a market is not traded");
             if self.refused.len() < ROWS {
                 self.refused.insert(condition, reason);
             }
@@ -398,6 +518,7 @@ impl Discovery {
             rules: row.description.clone(),
             resolution: row.uma_resolution_status.clone(),
             subscribed: trades,
+            excluded: false,
         };
         if trades {
             self.subscribe(&known);
@@ -418,6 +539,15 @@ impl Discovery {
     /// # Errors
     /// Gamma could not be read.
     pub async fn watch(&mut self) -> Result<(), ApiError> {
+        // What is known is done first: it waits for no answer.
+        self.exclude();
+        self.leave().await;
+        self.read_again().await?;
+        self.leave().await;
+        Ok(())
+    }
+
+    async fn read_again(&mut self) -> Result<(), ApiError> {
         let now = self.clock.now();
         let glance = self.shared.glance();
         let in_use: BTreeSet<ConditionId> = (*glance)
@@ -443,14 +573,44 @@ impl Discovery {
                 self.changed(condition, &row, in_use.contains(&condition)).await;
             }
         }
-        self.leave().await;
         Ok(())
+    }
+
+    /// Markets that `markets.exclude` names get no new exposure from now on, and leave when they are flat.
+    fn exclude(&mut self) {
+        let settings = self.settings.borrow();
+        if settings.exclude.is_empty() {
+            return;
+        }
+        for known in self.known.values_mut() {
+            let (slug, condition) = (&known.market.slug, known.market.condition.to_string());
+            let hit = |name: &String| {
+                name.eq_ignore_ascii_case(slug) || name.eq_ignore_ascii_case(&condition)
+            };
+            if known.excluded || !settings.exclude.iter().any(hit) {
+                continue;
+            }
+            let slug = plain(slug);
+            tracing::warn!(market = %slug, "markets.exclude names a followed market: it is left");
+            let detail = format!("markets.exclude names {slug}: nothing is bought, exits go on");
+            let cause = Cause::Flattened(known.key);
+            let blocker = ControlEvent::Blocker { cause, on: true, detail };
+            let cancel = ControlEvent::Operator(Operator {
+                by: "markets.exclude".to_owned(),
+                why: String::new(),
+                key: String::new(),
+                command: OperatorCommand::CancelMarket(Some(known.key)),
+            });
+            known.excluded = [blocker, cancel]
+                .into_iter()
+                .all(|event| self.inbox.send(Request::Control(event)).is_ok());
+        }
     }
 
     /// What a new reading of a market changes.
     async fn changed(&mut self, condition: ConditionId, row: &GammaMarket, in_use: bool) {
         let Some(known) = self.known.get_mut(&condition) else { return };
-        let slug = known.market.slug.clone();
+        let slug = shown(&known.market);
         if row.uma_resolution_status != known.resolution {
             let (from, to) = (&known.resolution, &row.uma_resolution_status);
             tracing::warn!(market = %slug, %from, %to, "the resolution of a market moved");
@@ -464,15 +624,22 @@ impl Discovery {
                 );
                 let blocker =
                     ControlEvent::Blocker { cause: Cause::Market(known.key), on: true, detail };
-                let _ = self.inbox.send(Request::Control(blocker));
+                if let Err(error) = self.inbox.send(Request::Control(blocker)) {
+                    // The old text stays known: the next reading freezes the market.
+                    tracing::error!(market = %slug, %error, "a freeze did not reach the engine");
+                    return;
+                }
             }
         }
         known.rules.clone_from(&row.description);
         let state = row.state();
         if state != known.state {
             tracing::info!(market = %slug, from = known.state.name(), to = state.name(), "the state of a market changed");
+            if let Err(error) = self.inbox.send(Request::State { condition, state }) {
+                tracing::error!(market = %slug, %error, "a state did not reach the engine");
+                return;
+            }
             known.state = state;
-            let _ = self.inbox.send(Request::State { condition, state });
         }
         if state.trades() {
             self.relist(condition, row, in_use).await;
@@ -487,7 +654,7 @@ impl Discovery {
         let after = match convert(&self.clob, row, members).await {
             Ok(market) => market,
             Err(reason) => {
-                tracing::warn!(market = %before.slug, %reason, "a market could not be read again");
+                tracing::warn!(market = %shown(&before), %reason, "a market could not be read again");
                 return;
             }
         };
@@ -497,13 +664,22 @@ impl Discovery {
         }
         let what = differences.join("; ");
         if in_use {
-            tracing::error!(market = %before.slug, %what, "facts of a market in use changed");
+            tracing::error!(market = %shown(&before), %what, "facts of a market in use changed");
         } else {
-            tracing::info!(market = %before.slug, %what, "facts of a market changed");
+            tracing::info!(market = %shown(&before), %what, "facts of a market changed");
         }
         // The event of a row that was read by its condition may be missing: it does not change.
-        let after = Market { event: before.event.clone(), ..after };
-        let market = Arc::new(after);
+        let mut after = Market { event: before.event.clone(), ..after };
+        if let (true, Some(before), Some(after)) =
+            (row.events.is_empty(), &before.neg_risk, &mut after.neg_risk)
+        {
+            after.augmented = before.augmented;
+        }
+        self.list_again(condition, after).await;
+    }
+
+    async fn list_again(&mut self, condition: ConditionId, market: Market) {
+        let market = Arc::new(market);
         if self.inbox.list(Arc::clone(&market)).await.is_ok()
             && let Some(known) = self.known.get_mut(&condition)
         {
@@ -511,23 +687,31 @@ impl Discovery {
         }
     }
 
-    /// Takes markets off that are over and flat.
+    /// Takes markets off that are over or excluded, and flat.
     async fn leave(&mut self) {
         let over: Vec<ConditionId> = self
             .known
             .iter()
-            .filter(|(_, known)| matches!(known.state, MarketState::Resolved(_)))
+            .filter(|(_, known)| matches!(known.state, MarketState::Resolved(_)) || known.excluded)
             .map(|(condition, _)| *condition)
             .collect();
         for condition in over {
             let Some(known) = self.known.get_mut(&condition) else { continue };
-            if known.subscribed {
+            // Exits of an excluded market need its book to the end.
+            if known.subscribed && !known.excluded {
                 known.subscribed = false;
                 self.feed.unsubscribe(known.market.tokens.to_vec());
             }
             if matches!(self.inbox.delist(condition).await, Ok(true)) {
-                self.known.remove(&condition);
+                let known = self.known.remove(&condition);
                 self.refused.remove(&condition);
+                let Some(known) = known else { continue };
+                if known.subscribed {
+                    self.feed.unsubscribe(known.market.tokens.to_vec());
+                }
+                if !matches!(known.state, MarketState::Resolved(_)) {
+                    continue;
+                }
                 self.left.push_back(condition);
                 if self.left.len() > LEFT {
                     self.left.pop_front();

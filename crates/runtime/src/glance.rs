@@ -198,6 +198,11 @@ impl Glance {
     pub fn open(&self) -> bool {
         self.blockers.is_empty()
     }
+
+    /// How many positions there are, those that are not shown included.
+    pub fn positions_in_all(&self) -> u64 {
+        self.positions.len() as u64 + self.positions_left_out
+    }
 }
 
 /// What the engine's thread shares with the rest of the process.
@@ -281,7 +286,7 @@ pub fn look(
             polydesk_domain::Scope::Orders => "orders".to_owned(),
         },
         since: blocker.since,
-        detail: blocker.detail.clone(),
+        detail: decisions::clean(&blocker.detail),
     });
     let ledger = manager.ledger();
     let equity = manager.equity();

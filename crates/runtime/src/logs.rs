@@ -58,6 +58,7 @@ pub fn begin(dir: &Path, level: &str, keep_files: u32, console: Console) -> std:
         .json()
         .flatten_event(true)
         .with_writer(writer)
+        .log_internal_errors(false)
         .with_filter(EnvFilter::new(directives));
     let shown = match console {
         Console::Warnings => EnvFilter::new("warn,decision=error"),
@@ -68,6 +69,8 @@ pub fn begin(dir: &Path, level: &str, keep_files: u32, console: Console) -> std:
         .with_target(false)
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        // What cannot be written there would be reported there, and panic.
+        .log_internal_errors(false)
         .with_filter(shown);
     tracing_subscriber::registry()
         .with(file)

@@ -150,3 +150,44 @@ pub fn resident_bytes() -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1_024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_what_is_below_them_and_the_last_one_everything() {
+        let histogram = Histogram::default();
+        for micros in [-5, 50, 51, 150, 900_000, 7_000_000] {
+            histogram.observe(Span::nanos(micros * 1_000));
+        }
+        let mut text = String::new();
+        histogram.write("h", "help", &mut text);
+        let bucket = |bound: &str| {
+            let start = format!("h_bucket{{le=\"{bound}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+            line.parse::<u64>().unwrap()
+        };
+        for (bound, want) in [
+            ("0.00005", 2),
+            ("0.0001", 3),
+            ("0.0002", 4),
+            ("0.5", 4),
+            ("1", 5),
+            ("5", 5),
+            ("+Inf", 6),
+        ] {
+            assert_eq!(bucket(bound), want, "{bound}: {text}");
+        }
+        assert!(text.contains("h_sum 7.900251\nh_count 6\n"), "{text}");
+    }
+
+    #[test]
+    fn micro_units_are_written_without_loss() {
+        let cases =
+            [(0, "0"), (1, "0.000001"), (50, "0.00005"), (1_000_000, "1"), (10_500_000, "10.5")];
+        for (micros, want) in cases {
+            assert_eq!(decimal(micros), want);
+        }
+    }
+}

@@ -165,6 +165,9 @@ pub async fn run(
     let start = paper.begin(account)?;
     let mut items = Vec::with_capacity(TAKEN);
     let reply = loop {
+        // Rows that came while the loop was busy are older than what it does next.
+        take(&mut feed, &mut items);
+        paper.rows(&mut items)?;
         let due = paper.turn()?;
         let wait = tokio::time::sleep(paper.until(due));
         // Requests are few and come first: a stop must not wait behind market data.
@@ -172,19 +175,35 @@ pub async fn run(
             biased;
             request = requests.recv() => match request {
                 Some(Request::Stop(reply)) => break Some(reply),
-                Some(request) => paper.request(request)?,
+                Some(request) => {
+                    take(&mut feed, &mut items);
+                    paper.rows(&mut items)?;
+                    paper.request(request)?;
+                }
                 None => break None,
             },
             taken = feed.recv_many(&mut items, TAKEN) => {
                 if taken == 0 {
                     break None;
                 }
+                // Time passes for all that wait when these are handled.
+                take(&mut feed, &mut items);
                 paper.rows(&mut items)?;
             }
             () = wait => {}
         }
     };
     paper.end(reply, start, &mut feed, &mut items).await
+}
+
+/// Takes what waits now, and not what comes meanwhile: the feed cannot hold the loop.
+fn take(feed: &mut mpsc::Receiver<FeedItem>, items: &mut Vec<FeedItem>) {
+    for _ in 0..feed.len() {
+        match feed.try_recv() {
+            Ok(item) => items.push(item),
+            Err(_) => return,
+        }
+    }
 }
 
 /// The loop's own state.
@@ -337,6 +356,9 @@ impl Paper<'_> {
 
     /// Market data: every row to the exchange, then what counts of them to the engine.
     fn rows(&mut self, items: &mut Vec<FeedItem>) -> Result<(), PaperError> {
+        if items.is_empty() {
+            return Ok(());
+        }
         let mut proven = Vec::new();
         for item in items.drain(..) {
             match item {
@@ -476,7 +498,11 @@ impl Paper<'_> {
                 .is_some_and(|market| market.slug == name || market.condition.to_string() == name)
         };
         let blockers = &self.step.engine.manager().state().blockers;
-        universe.keys().filter(named).find(|key| blockers.contains_key(&Cause::Market(*key)))
+        let closed = |key: &MarketKey| {
+            let causes = [Cause::Market(*key), Cause::Flattened(*key)];
+            causes.iter().any(|cause| blockers.contains_key(cause))
+        };
+        universe.keys().filter(named).find(closed)
     }
 
     fn list(&mut self, market: Arc<Market>) -> Result<Result<MarketKey, String>, PaperError> {

@@ -1,5 +1,6 @@
 //! Everything as Prometheus text: counters and histograms of the process, gauges of the glance.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::glance::Glance;
@@ -36,12 +37,23 @@ fn gauges(glance: &Glance, out: &mut String) {
     gauge("day_profit_usd", "equity minus that at the start of the UTC day", money.day.to_string());
     gauge("cash_usd", "pUSD that is final", money.cash.to_string());
     gauge("at_risk_usd", "at risk at worst", glance.risk.account.to_string());
-    for blocker in &glance.blockers {
-        let code = &blocker.code;
-        let _ = writeln!(out, "polydesk_blocker{{code=\"{code}\"}} 1");
-    }
+    blockers(glance, out);
     if let Some(bytes) = resident_bytes() {
         let name = "polydesk_resident_bytes";
         let _ = writeln!(out, "# HELP {name} memory in use\n# TYPE {name} gauge\n{name} {bytes}");
+    }
+}
+
+/// How often each code is set: several markets can be frozen, and a series may come only once.
+fn blockers(glance: &Glance, out: &mut String) {
+    let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
+    for blocker in &glance.blockers {
+        *codes.entry(&blocker.code).or_default() += 1;
+    }
+    let name = "polydesk_blocker";
+    let _ = writeln!(out, "# HELP {name} blockers with this code\n# TYPE {name} gauge");
+    for (code, count) in codes {
+        let code = code.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(out, "{name}{{code=\"{code}\"}} {count}");
     }
 }

@@ -4,7 +4,7 @@
 //! at once. A limit that becomes tighter applies at once; one that becomes looser waits for a person's
 //! confirmation. What only a start can change is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,12 +98,16 @@ fn strategies(
                 let toml = Arc::from(toml.as_str());
                 change.events.push(ControlEvent::Params { strategy: *id, toml });
             }
-            None => change.at_next_start.push(format!("strategy {id} begins at the next start")),
+            None => change.at_next_start.push(begins(id)),
         }
     }
     for id in old.keys().filter(|id| !new.contains_key(id)) {
         change.events.push(ControlEvent::Strategy { id: *id, run: false });
     }
+}
+
+fn begins(id: &StrategyId) -> String {
+    format!("strategy {id} begins at the next start")
 }
 
 fn differences(change: &mut Change, before: &Settings, after: &Settings) {
@@ -144,6 +148,8 @@ pub enum Order {
 pub struct Reloader {
     /// Reads the files.
     pub load: Load,
+    /// What the process was started with.
+    pub begun: Settings,
     /// What is in force, but for limits.
     pub settings: Settings,
     /// Limits in force.
@@ -154,6 +160,8 @@ pub struct Reloader {
     pub markets: watch::Sender<MarketSettings>,
     /// What is shown.
     pub state: Arc<ArcSwap<ConfigState>>,
+    /// Strategies that were taken out since the start: only a start lets them begin again.
+    pub stopped: BTreeSet<StrategyId>,
 }
 
 impl Reloader {
@@ -219,8 +227,10 @@ impl Reloader {
         for (key, from, to) in &change.pending {
             tracing::warn!(%key, %from, %to, "a looser limit waits for `desk limits confirm`");
         }
-        state.at_next_start.extend(change.at_next_start);
         for event in change.events {
+            if let ControlEvent::Strategy { id, run: false } = &event {
+                self.stopped.insert(*id);
+            }
             if let Err(error) = self.inbox.send(Request::Control(event)) {
                 tracing::error!(%error, "a change did not reach the engine");
                 return;
@@ -231,6 +241,19 @@ impl Reloader {
         }
         self.limits = change.limits;
         self.settings = settings;
+        state.at_next_start = self.waiting();
+    }
+
+    /// What the next start takes up: compared with what runs, for a change that was taken back waits no longer.
+    fn waiting(&self) -> Vec<String> {
+        let mut change = Change::default();
+        differences(&mut change, &self.begun, &self.settings);
+        let running = |id: &StrategyId| {
+            self.begun.strategies.iter().any(|(begun, _)| begun == id) && !self.stopped.contains(id)
+        };
+        let ids = self.settings.strategies.iter().map(|(id, _)| id);
+        let begins = ids.filter(|id| !running(id)).map(begins);
+        begins.chain(change.at_next_start).collect()
     }
 
     /// The looser limits of the configuration apply from now on.
@@ -403,10 +426,12 @@ mod tests {
         let mut reloader = Reloader {
             load: Box::new(load),
             limits: before.limits.raw().clone(),
+            begun: before.clone(),
             settings: before,
             inbox,
             markets,
             state: Arc::default(),
+            stopped: BTreeSet::new(),
         };
         let limits = |requests: &mut mpsc::Receiver<Request>| {
             let mut found = Vec::new();
@@ -433,5 +458,86 @@ mod tests {
         assert_eq!(limits(&mut requests), [pair("500.00", "200.00")]);
         assert!(reloader.state.load().pending.is_empty());
         assert!(reloader.confirm().is_err());
+    }
+
+    /// A reloader whose files say in turn what is given; requests that nobody reads.
+    fn reloader(
+        turns: Vec<Vec<(&'static str, &'static str)>>,
+    ) -> (Reloader, mpsc::Receiver<Request>) {
+        let (inbox, requests) = Inbox::new();
+        let before = settings(&[]);
+        let (markets, _) = watch::channel(before.runtime.markets.clone());
+        let turns = std::sync::Mutex::new(turns.into_iter());
+        let load = move || Ok(settings(&turns.lock().unwrap().next().unwrap()));
+        let reloader = Reloader {
+            load: Box::new(load),
+            limits: before.limits.raw().clone(),
+            begun: before.clone(),
+            settings: before,
+            inbox,
+            markets,
+            state: Arc::default(),
+            stopped: BTreeSet::new(),
+        };
+        (reloader, requests)
+    }
+
+    #[test]
+    fn what_the_next_start_takes_up_is_compared_with_what_runs_not_with_the_last_reload() {
+        let cash = vec![("exchange.starting_cash", "7")];
+        let turns = vec![cash.clone(), vec![], cash.clone(), vec![("exchange.starting_cash", "8")]];
+        let (mut reloader, _requests) = reloader(turns);
+        reloader.begin();
+        for want in [&["7"][..], &[], &["7"], &["8"]] {
+            reloader.reload();
+            let state = reloader.state.load();
+            let ends: Vec<_> =
+                state.at_next_start.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+            assert_eq!(ends, want, "{:?}", state.at_next_start);
+            assert!(state.at_next_start.iter().all(|line| line.contains(": 1000 -> ")));
+        }
+    }
+
+    #[test]
+    fn a_strategy_that_is_taken_out_and_put_back_waits_for_a_start_and_that_is_shown() {
+        let without = vec![("run.strategies", "[\"arb_scanner\"]")];
+        let (mut reloader, _requests) = reloader(vec![without.clone(), vec![], without]);
+        reloader.begin();
+        reloader.reload();
+        assert!(reloader.state.load().at_next_start.is_empty());
+        reloader.reload();
+        let waits = reloader.state.load().at_next_start.clone();
+        assert_eq!(waits, ["strategy stink_bidder begins at the next start"]);
+        reloader.reload();
+        assert!(reloader.state.load().at_next_start.is_empty(), "it is out again");
+    }
+
+    #[test]
+    fn a_looser_limit_that_is_taken_back_waits_no_longer() {
+        let (mut reloader, mut requests) =
+            reloader(vec![vec![("risk.max_order_usd", "500")], vec![]]);
+        reloader.begin();
+        reloader.reload();
+        assert_eq!(reloader.state.load().pending.len(), 1);
+        reloader.reload();
+        assert!(reloader.state.load().pending.is_empty());
+        assert!(reloader.confirm().is_err());
+        assert!(requests.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_change_that_the_engine_did_not_get_is_taken_up_by_the_next_reload() {
+        let tighter = vec![("risk.max_order_usd", "50")];
+        let (mut reloader, mut requests) = reloader(vec![tighter.clone(), tighter]);
+        reloader.begin();
+        for _ in 0..crate::inbox::CAPACITY {
+            reloader.inbox.send(Request::Control(ControlEvent::Timer)).unwrap();
+        }
+        reloader.reload();
+        while requests.try_recv().is_ok() {}
+        reloader.reload();
+        let limits =
+            |request: &Request| matches!(request, Request::Control(ControlEvent::Limits { .. }));
+        assert!(requests.try_recv().is_ok_and(|request| limits(&request)));
     }
 }

@@ -37,8 +37,10 @@ pub const LONGEST_PATH: usize = 100;
 pub const SOCKET: &str = "desk.sock";
 /// Largest body of a request, in bytes.
 const LARGEST: usize = 64 << 10;
-/// How long a client may take for a request's head.
+/// How long a client may take for a request's head, and as long for its body.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a connection is served: one that is kept for longer, or that reads no answer, gives its place to another.
+const LIFE: Duration = Duration::from_secs(60);
 /// Connections served at once; more wait.
 const AT_ONCE: usize = 64;
 
@@ -287,10 +289,11 @@ where
         async move {
             let (head, body) = request.into_parts();
             // Read and dropped: what is left of a body would be taken for the next request.
-            let _ = Limited::new(body, LARGEST).collect().await;
-            let answer = match head.method {
-                Method::POST => command(&view, door, head.uri.path()).await,
-                method => answer(&view, door, &method, head.uri.path()),
+            let body = Limited::new(body, LARGEST).collect();
+            let answer = match (tokio::time::timeout(HEAD, body).await, head.method) {
+                (Err(_), _) => Answer::error(408, "the body of the request did not come"),
+                (Ok(_), Method::POST) => command(&view, door, head.uri.path()).await,
+                (Ok(_), method) => answer(&view, door, &method, head.uri.path()),
             };
             Ok::<_, Infallible>(response(answer))
         }
@@ -298,8 +301,17 @@ where
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), serve)
-        .await;
+        .serve_connection(TokioIo::new(stream), serve);
+    let mut served = std::pin::pin!(served);
+    let served = tokio::select! {
+        biased;
+        served = served.as_mut() => served,
+        () = tokio::time::sleep(LIFE) => {
+            // A request that is being answered is answered.
+            served.as_mut().graceful_shutdown();
+            tokio::time::timeout(HEAD, served).await.unwrap_or(Ok(()))
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection of the health server ended");
     }
@@ -313,5 +325,8 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(answer.kind));
     headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    if status == StatusCode::REQUEST_TIMEOUT {
+        headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
     response
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use polydesk_domain::{Span, Time};
+use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::Clob;
 
 use crate::clock::EngineClock;
@@ -63,8 +64,8 @@ impl fmt::Display for Check {
 }
 
 /// The venue's version.
-pub async fn version(clob: &Clob) -> Check {
-    match clob.version().await {
+pub fn version(answer: Result<u32, ApiError>) -> Check {
+    match answer {
         Ok(2) => Check::good("version", "CLOB version 2".to_owned()),
         Ok(other) => Check::bad(
             "version",

@@ -29,7 +29,8 @@ pub enum Needed {
 
 /// Runs a task, and again after each panic, until it ends by itself.
 ///
-/// While a needed task is down its blocker is set: the engine cancels nothing by that, but lets no order out.
+/// While a needed task is down its blocker is set: the engine cancels nothing by that, but lets no order out. One that
+/// ends by itself leaves it set: nobody does its work any more.
 pub async fn keep<F, T>(
     name: &'static str,
     needed: Needed,
@@ -56,7 +57,13 @@ pub async fn keep<F, T>(
                 task.await
             }
         };
-        let Err(error) = ended else { return };
+        let Err(error) = ended else {
+            if let Needed::ForTrading(_) = needed {
+                tracing::error!(task = name, "a task that trading needs has ended");
+                set(&inbox, needed, true, format!("the task {name} has ended: start again"));
+            }
+            return;
+        };
         if !error.is_panic() {
             return;
         }
@@ -168,6 +175,50 @@ mod tests {
             seen.push((cause, on));
         }
         let cause = Cause::Other(code);
-        assert_eq!(seen, [(cause, true), (cause, true), (cause, false)]);
+        // At last it ends by itself.
+        assert_eq!(seen, [(cause, true), (cause, true), (cause, false), (cause, true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_needed_task_that_ends_by_itself_closes_the_gate() {
+        let (inbox, mut requests) = Inbox::new();
+        let code = Code::literal("feed_task");
+        keep("feed", Needed::ForTrading(code), inbox.clone(), Arc::default(), || async {}).await;
+        let Ok(Request::Control(ControlEvent::Blocker { cause, on, detail })) = requests.try_recv()
+        else {
+            panic!("nothing is said")
+        };
+        assert_eq!((cause, on), (Cause::Other(code), true));
+        assert!(detail.contains("feed"), "{detail}");
+        keep("other", Needed::No, inbox, Arc::default(), || async {}).await;
+        assert!(requests.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_half_a_minute_and_are_short_again_after_a_healthy_run() {
+        let (inbox, _requests) = Inbox::new();
+        let began = tokio::time::Instant::now();
+        let starts = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&starts);
+        let make = move || {
+            let mut starts = noted.lock().unwrap();
+            starts.push(began.elapsed());
+            let number = starts.len();
+            async move {
+                match number {
+                    12 => tokio::time::sleep(Duration::from_secs(6)).await,
+                    14 => return,
+                    _ => {}
+                }
+                panic!("as a test asked");
+            }
+        };
+        keep("task", Needed::No, inbox, Arc::default(), make).await;
+        let starts = starts.lock().unwrap();
+        let pauses: Vec<u128> =
+            starts.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+        let want: [u128; 13] =
+            [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 6_100, 200];
+        assert_eq!(pauses, want);
     }
 }

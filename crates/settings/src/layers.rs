@@ -1,5 +1,6 @@
 //! One layer of configuration: a text, a file, the environment or flags.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Format, Toml};
@@ -57,6 +58,28 @@ impl Layer {
         }
         pairs.sort();
         Layer::named("environment", pairs)
+    }
+
+    /// The same from an environment that may hold what is no text: a problem where the prefix says that it is ours.
+    pub fn env_os(variables: impl Iterator<Item = (OsString, OsString)>) -> (Layer, Vec<Problem>) {
+        let (mut texts, mut problems) = (Vec::new(), Vec::new());
+        for (name, value) in variables {
+            let ours = name.to_string_lossy().starts_with(ENV_PREFIX);
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => texts.push((name, value)),
+                (Ok(name), Err(_)) if ours => {
+                    problems
+                        .push(Problem::new(name, "its value is no UTF-8: write it as text".into()));
+                }
+                (Err(name), _) if ours => {
+                    let name = name.to_string_lossy().into_owned();
+                    problems
+                        .push(Problem::new(name, "its name is no UTF-8: write it as text".into()));
+                }
+                _ => {}
+            }
+        }
+        (Layer::env(texts.into_iter()), problems)
     }
 
     /// Flags, as dotted keys with their values as TOML or text.

@@ -1,5 +1,7 @@
 //! `desk` without a running process.
 
+mod process;
+
 use std::process::Command;
 
 fn desk(data: &std::path::Path, args: &[&str]) -> (Option<i32>, String, String) {

@@ -51,10 +51,12 @@ fn a_data_folder_that_others_can_write_or_that_is_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let open = folder.path().join("open");
     std::fs::create_dir(&open).unwrap();
-    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let (code, text) = ended(&paper().arg("--data").arg(&open).output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("chmod 700"), "{text}");
+    for mode in [0o777, 0o720, 0o702] {
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (code, text) = ended(&paper().arg("--data").arg(&open).output().unwrap());
+        assert_eq!(code, Some(1), "{mode:o}: {text}");
+        assert!(text.contains("chmod 700"), "{mode:o}: {text}");
+    }
 
     let data = folder.path().join("data");
     let start = || {

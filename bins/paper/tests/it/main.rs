@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod kill;
+mod odd;
 mod process;

@@ -125,6 +125,27 @@ fn on_a_disk_that_takes_30_ms_trading_goes_on_and_a_restart_finds_everything() {
 }
 
 #[test]
+fn the_record_log_has_the_facts_of_a_market_once_a_run() {
+    simulated(async {
+        use polydesk_journal::Disk;
+        let (disk, pace) = (MemDisk::new(), Pace::default());
+        let world = on(&disk, &pace, 1);
+        let process = world.start().await.unwrap();
+        process.until("a position", |glance| !glance.positions.is_empty()).await;
+        pass(60).await;
+        let placed = process.placed();
+        let _ = process.stop().await;
+        let mut facts = 0;
+        for (name, _) in disk.list("records").unwrap() {
+            let bytes = disk.read(&format!("records/{name}")).unwrap();
+            let fact = b"\"fact\":\"market\"";
+            facts += bytes.windows(fact.len()).filter(|part| part == fact).count();
+        }
+        assert!((1..=7).contains(&facts) && placed > 14, "{facts} facts, {placed} orders");
+    });
+}
+
+#[test]
 fn while_a_write_or_a_sync_hangs_no_order_leaves_and_trading_goes_on_when_it_returns() {
     for (kind, name) in ["write", "sync"].into_iter().enumerate() {
         for seconds in [5, 30] {

@@ -50,13 +50,19 @@ fn a_lost_connection_closes_the_gate_and_a_new_one_opens_it_with_new_books() {
     simulated(async {
         let world = World::new(moving(3));
         let process = world.start().await.unwrap();
-        process.until("quotes", |glance| glance.risk.open_orders > 8).await;
+        process
+            .until("quotes and a holding", |glance| {
+                glance.risk.open_orders > 8 && !glance.positions.is_empty()
+            })
+            .await;
         let cut = "[[streams]]\nchannel = \"market\"\nact = \"cut\"\n\
                    [[streams]]\nchannel = \"market\"\nact = \"refuse\"\nfor = \"20s\"\n";
         world.exchange.inject_toml(cut).unwrap();
         let down = process.until("the blocker", |glance| blocked(glance, "market_link_down")).await;
         assert!(!down.feed.up);
         assert_eq!(down.feed.usable_books, 0, "no book is believed without its stream");
+        assert!(!down.positions.is_empty());
+        assert!(down.positions.iter().all(|one| one.mark.is_none()), "{:?}", down.positions);
         let up = process.until("the gate", |glance| glance.open()).await;
         assert!(up.feed.up && up.feed.disconnects >= 1);
         process.until("books", |glance| glance.feed.usable_books == glance.feed.open_markets).await;

@@ -16,6 +16,11 @@ fn the_demo_is_traded_with_fills_and_no_order_reaches_the_exchange() {
             .until("a fill", |glance| glance.decisions.iter().any(|line| line.kind == "fill"));
         filled.await;
         pass(60).await;
+        // Only below its high a day that is measured from there would differ.
+        let below =
+            |glance: &polydesk_runtime::glance::Glance| glance.money.equity < glance.money.high;
+        let money = process.until("a loss", below).await.money;
+        assert_eq!(money.day, money.equity - polydesk_domain::Usdc::whole(1_000));
         let finished = process.stop().await;
         assert_eq!(finished.ended.left_open, 0);
         assert!(finished.ended.recording.fills.len() > 1);

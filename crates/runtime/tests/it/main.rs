@@ -2,8 +2,12 @@
 
 mod disk;
 mod feed;
+mod finding;
 mod life;
 mod parity;
+mod receiving;
 mod series;
+mod serving;
+mod starting;
 mod trouble;
 mod world;

@@ -207,6 +207,7 @@ impl World {
             config_sha256: String::new(),
             listen: None,
             files: Vec::new(),
+            give_up: None,
         };
         let running = begin(&settings, venue, options, checks).await?;
         Ok(Process { running })

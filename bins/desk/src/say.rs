@@ -1,0 +1,16 @@
+//! Lines for persons. A reader that is gone is no failure.
+
+use std::io::Write as _;
+
+/// Prints an error; where nobody reads it, the exit code says it.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
+}
+
+/// Prints; a reader that closed the pipe has seen enough.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
