@@ -4,14 +4,14 @@
 //! and nothing is filled for good until it is settled.
 
 use polydesk_domain::{
-    ClientOrderId, ExitPlan, Fill, OrderHash, OrderState, OrderUpdate, Price, Purpose,
-    RejectReason, Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, TokenId, TradeId,
-    TradeStatus, Universe, Usdc,
+    ClientOrderId, ExitPlan, OrderHash, OrderState, OrderUpdate, Price, Purpose, RejectReason,
+    Shares, Side, SignalId, Size, StrategyId, Tif, Time, Token, TokenId, TradeId, TradeStatus,
+    Universe, Usdc,
 };
 use serde::{Deserialize, Serialize};
 
 use super::codec::Venue;
-use super::own_fills::Fills;
+use super::own_fills::{Fills, OwnFill};
 
 /// One of our orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,20 +93,6 @@ impl<T> Order<T> {
         let open = |status| !matches!(status, TradeStatus::Confirmed | TradeStatus::Failed);
         self.fills.iter().filter(move |(_, fill)| open(fill.status)).map(|(id, fill)| (*id, fill))
     }
-}
-
-/// One fill of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OwnFill {
-    /// Where its settlement is.
-    pub status: TradeStatus,
-    /// The amounts as booked.
-    pub fill: Fill,
-    /// When it became known.
-    pub at: Time,
-    /// It does not fit the order and is booked to `external`.
-    pub external: bool,
 }
 
 /// What the gate needs to know of an order before it exists.

@@ -7,7 +7,8 @@ use polydesk_domain::{
     Time, TradeId, TradeStatus, Usdc,
 };
 
-use super::order::{Illegal, IllegalTrade, Order, OwnFill, next_state, next_status};
+use super::order::{Illegal, IllegalTrade, Order, next_state, next_status};
+use super::own_fills::OwnFill;
 use super::tracked::Tracked;
 
 /// What an update of a trade changed.

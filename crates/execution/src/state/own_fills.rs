@@ -2,11 +2,23 @@
 
 use std::fmt;
 
-use polydesk_domain::TradeId;
+use polydesk_domain::{Fill, Time, TradeId, TradeStatus};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::order::OwnFill;
+/// One fill of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnFill {
+    /// Where its settlement is.
+    pub status: TradeStatus,
+    /// The amounts as booked.
+    pub fill: Fill,
+    /// When it became known.
+    pub at: Time,
+    /// It does not fit the order and is booked to `external`.
+    pub external: bool,
+}
 
 /// Fills by the venue's trade, in the order of their ids. Serialised as a map.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,7 +91,7 @@ impl<'de> Deserialize<'de> for Fills {
 
 #[cfg(test)]
 mod tests {
-    use polydesk_domain::{Basis, Fill, Shares, Time, TradeStatus, Usdc};
+    use polydesk_domain::{Basis, Shares, Usdc};
 
     use super::*;
 
