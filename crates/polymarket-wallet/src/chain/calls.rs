@@ -11,7 +11,8 @@ use super::abi;
 use crate::signing::Contracts;
 
 /// One call of a contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     /// The contract.
     pub target: Address,

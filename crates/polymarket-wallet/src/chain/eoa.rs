@@ -12,11 +12,12 @@ use std::time::Duration;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::keep::{Keep, KeepNothing, Leaving, SignedTransaction};
 use super::nonces::Nonces;
 use super::rpc::{Head, Published, Receipt, Seen};
 use super::{Call, ChainError, Rpc};
@@ -114,6 +115,8 @@ struct Sent {
     fees: Fees,
     /// All versions: any of them may be mined.
     versions: Vec<(B256, Bytes)>,
+    /// Whether the first version is written down.
+    kept: bool,
     /// Whether any version may have reached a node.
     left: bool,
     /// Whether a caller waits for it now.
@@ -140,6 +143,7 @@ pub struct EoaSender {
     rpc: Arc<Rpc>,
     signer: PrivateKeySigner,
     config: EoaConfig,
+    keep: Arc<dyn Keep>,
     state: Mutex<State>,
 }
 
@@ -170,7 +174,69 @@ impl EoaSender {
         config.check()?;
         let signer =
             key.chain_signer().map_err(|error| ChainError::Misconfigured(error.to_string()))?;
-        Ok(EoaSender { rpc, signer, config, state: Mutex::default() })
+        Ok(EoaSender { rpc, signer, config, keep: Arc::new(KeepNothing), state: Mutex::default() })
+    }
+
+    /// Writes every signed version down before it leaves.
+    pub fn with_keep(mut self, keep: Arc<dyn Keep>) -> EoaSender {
+        self.keep = keep;
+        self
+    }
+
+    /// Takes up what an earlier process signed and may have sent, and what its transactions have cost
+    /// (`spent`, in wei), which counts against `max_total_gwei`. To be called before anything is sent;
+    /// [`settle`](Self::settle) then follows each transaction to its end and sends the same bytes again where
+    /// no node has them.
+    ///
+    /// # Errors
+    /// A version whose bytes have another hash; versions of one nonce with different calls.
+    pub fn resume(&self, versions: Vec<SignedTransaction>, spent: U256) -> Result<(), ChainError> {
+        let wrong = |nonce: u64, rule: &str| {
+            let text = format!("the transaction of nonce {nonce} that was written down {rule}");
+            ChainError::Misconfigured(text)
+        };
+        let mut taken: BTreeMap<u64, Sent> = BTreeMap::new();
+        for version in versions {
+            let SignedTransaction { call, nonce, gas, max_fee, tip, hash, raw } = version;
+            if keccak256(&raw) != hash {
+                return Err(wrong(nonce, "has another hash than its bytes"));
+            }
+            let fees = Fees { max: max_fee, tip };
+            let sent = taken.entry(nonce).or_insert_with(|| Sent {
+                call: call.clone(),
+                nonce,
+                gas,
+                fees,
+                versions: Vec::new(),
+                kept: true,
+                // It may have: only the chain can say that it did not.
+                left: true,
+                followed: false,
+            });
+            if sent.call != call {
+                return Err(wrong(nonce, "stands there with different calls"));
+            }
+            if sent.versions.iter().all(|(known, _)| *known != hash) {
+                sent.versions.push((hash, raw));
+            }
+            // The newest is the one that offers most: nodes take no other replacement.
+            if fees.max >= sent.fees.max {
+                sent.fees = fees;
+                let newest = sent.versions.iter().position(|(known, _)| *known == hash);
+                if let Some(newest) = newest {
+                    let version = sent.versions.remove(newest);
+                    sent.versions.push(version);
+                }
+            }
+            sent.gas = sent.gas.max(gas);
+        }
+        let mut state = self.state();
+        state.spent = state.spent.saturating_add(spent);
+        for (nonce, sent) in taken {
+            state.nonces.hold(nonce);
+            state.sent.insert(nonce, sent);
+        }
+        Ok(())
     }
 
     /// The address that sends and pays.
@@ -268,6 +334,7 @@ impl EoaSender {
             gas,
             fees,
             versions: Vec::new(),
+            kept: false,
             left: false,
             followed: true,
         };
@@ -392,6 +459,9 @@ impl EoaSender {
             let Some(sent) = self.state().sent.get(&nonce).cloned() else {
                 return Err(Ended::NonceTaken);
             };
+            if !sent.kept {
+                self.keep_first(&sent).await?;
+            }
             if must_publish {
                 match self.publish(&sent).await? {
                     None => must_publish = false,
@@ -440,6 +510,27 @@ impl EoaSender {
                 }));
             }
             tokio::time::sleep(Duration::from_millis(self.config.poll_ms)).await;
+        }
+    }
+
+    /// Writes the first version down. If that is not possible, it has never been.
+    async fn keep_first(&self, sent: &Sent) -> Result<(), Ended> {
+        let Some(version) = sent.versions.last() else { return Err(Ended::NonceTaken) };
+        let kept = self.keep.keep(&leaving(sent, sent.fees, version)).await;
+        let mut state = self.state();
+        match kept {
+            Ok(()) => {
+                if let Some(sent) = state.sent.get_mut(&sent.nonce) {
+                    sent.kept = true;
+                }
+                Ok(())
+            }
+            Err(why) => {
+                state.sent.remove(&sent.nonce);
+                state.nonces.give_back(sent.nonce);
+                let reason = format!("it cannot be written down, so it was not sent: {why}");
+                Err(Ended::Error(ChainError::refused(&sent.call.words, &reason)))
+            }
         }
     }
 
@@ -514,6 +605,14 @@ impl EoaSender {
             return;
         }
         let Ok(version) = self.sign(sent, fees) else { return };
+        if let Err(why) = self.keep.keep(&leaving(sent, fees, &version)).await {
+            tracing::warn!(
+                why,
+                nonce = sent.nonce,
+                "higher fees are not offered: not written down"
+            );
+            return;
+        }
         if let Some(sent) = self.state().sent.get_mut(&sent.nonce) {
             sent.fees = fees;
             sent.versions.push(version);
@@ -566,6 +665,18 @@ impl EoaSender {
             replacements: sent.versions.len() - 1,
         })
     }
+}
+
+fn leaving(sent: &Sent, fees: Fees, (hash, raw): &(B256, Bytes)) -> Leaving {
+    Leaving::Transaction(SignedTransaction {
+        call: sent.call.clone(),
+        nonce: sent.nonce,
+        gas: sent.gas,
+        max_fee: fees.max,
+        tip: fees.tip,
+        hash: *hash,
+        raw: raw.clone(),
+    })
 }
 
 /// How following a transaction ended without it.

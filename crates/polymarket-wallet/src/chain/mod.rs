@@ -6,6 +6,7 @@
 //! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps;
 //! - [`Relayer`]: gasless transactions of proxy, Safe and deposit wallets;
 //! - [`Wallets`]: one way in for both;
+//! - [`Keep`]: what is signed is written down before it leaves, and `resume` takes it up in a later process;
 //! - [`bridge`]: money from and to other chains.
 //!
 //! Amounts are `U256` in the token's smallest unit (pUSD, USDC.e and shares: millionths); gas is in wei.
@@ -34,6 +35,7 @@ pub mod bridge;
 mod calls;
 mod eoa;
 mod error;
+mod keep;
 mod nonces;
 mod reads;
 mod relayer;
@@ -44,6 +46,7 @@ pub use approvals::{Allowance, ApprovalPlan, Need, Scope, Standard, Step};
 pub use calls::{Call, MarketKind, condition_v2};
 pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
+pub use keep::{Keep, KeepNothing, Keeping, Leaving, RelayedCalls, SignedTransaction};
 pub use reads::{ChainSnapshot, ReportedPayout};
 pub use relayer::{
     RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,

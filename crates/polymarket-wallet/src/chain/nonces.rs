@@ -33,6 +33,11 @@ impl Nonces {
         Some(nonce)
     }
 
+    /// An earlier process has handed it out.
+    pub(super) fn hold(&mut self, nonce: u64) {
+        self.out.insert(nonce);
+    }
+
     /// Its transaction is in a block.
     pub(super) fn used(&mut self, nonce: u64) {
         self.out.remove(&nonce);

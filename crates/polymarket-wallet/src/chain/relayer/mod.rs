@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::error::cut;
-use super::{Call, ChainError, Rpc};
+use super::{Call, ChainError, Keep, KeepNothing, Leaving, RelayedCalls, Rpc};
 use crate::signing::{Chain, Key, Wallet};
 use bodies::{Batch, Relay};
 use polydesk_polymarket_api::Effect;
@@ -221,19 +221,6 @@ struct Params {
     nonce: String,
 }
 
-/// A transaction that left and whose outcome is not known.
-#[derive(Debug, Clone)]
-struct Open {
-    what: String,
-    /// The relayer's id, if its answer came.
-    id: Option<String>,
-    /// What it is signed for.
-    nonce: Option<U256>,
-    /// Unix seconds after which it can never run.
-    deadline: Option<u64>,
-    look_for: Vec<String>,
-}
-
 /// A longer pause than this is the caller's to wait for: the wallet is not held meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -250,9 +237,10 @@ pub struct Relayer {
     session: bool,
     rpc: Option<Arc<Rpc>>,
     submits: leaky_bucket::RateLimiter,
+    keep: Arc<dyn Keep>,
     /// Held while a transaction of the wallet is under way. What a caller that gave up leaves in it is
     /// settled by the next.
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<RelayedCalls>>,
 }
 
 impl core::fmt::Debug for Relayer {
@@ -306,6 +294,7 @@ impl Relayer {
             session: false,
             rpc,
             submits,
+            keep: Arc::new(KeepNothing),
             open: Mutex::new(None),
         })
     }
@@ -314,6 +303,35 @@ impl Relayer {
     pub fn with_session_key(mut self) -> Relayer {
         self.session = true;
         self
+    }
+
+    /// Writes everything signed down before it leaves.
+    pub fn with_keep(mut self, keep: Arc<dyn Keep>) -> Relayer {
+        self.keep = keep;
+        self
+    }
+
+    /// Takes up what an earlier process signed and may have sent: it is settled before anything else is signed
+    /// ([`settle`](Self::settle)).
+    ///
+    /// # Errors
+    /// Something is under way already.
+    pub async fn resume(&self, calls: RelayedCalls) -> Result<(), ChainError> {
+        let mut open = self.open.lock().await;
+        if let Some(open) = &*open {
+            let text = format!("{} is under way; resume before anything is sent", open.what);
+            return Err(ChainError::Misconfigured(text));
+        }
+        *open = Some(calls);
+        Ok(())
+    }
+
+    /// Writes down what is about to leave.
+    async fn keep(&self, calls: &RelayedCalls) -> Result<(), ChainError> {
+        self.keep.keep(&Leaving::Relayed(calls.clone())).await.map_err(|why| {
+            let reason = format!("it cannot be written down, so it was not sent: {why}");
+            ChainError::refused(&calls.what, &reason)
+        })
     }
 
     /// The wallet's address.
@@ -348,7 +366,7 @@ impl Relayer {
         let body = bodies::create(&self.key, &self.chain, "");
         // Created twice is created once: the address is fixed, so there is nothing to wait for after a lost
         // answer but the code.
-        let lost = Open {
+        let lost = RelayedCalls {
             what: format!("creating the deposit wallet {}", self.wallet()),
             id: None,
             nonce: None,
@@ -391,7 +409,7 @@ impl Relayer {
         self.settle_open(&mut open).await
     }
 
-    async fn settle_open(&self, slot: &mut Option<Open>) -> Result<(), ChainError> {
+    async fn settle_open(&self, slot: &mut Option<RelayedCalls>) -> Result<(), ChainError> {
         let Some(open) = slot.as_ref() else { return Ok(()) };
         let unknown = |reason: &str| ChainError::Unknown {
             what: open.what.clone(),
@@ -433,7 +451,7 @@ impl Relayer {
     /// Signs and submits; `open` remembers it from before it leaves until the outcome is known.
     async fn submit(
         &self,
-        open: &mut Option<Open>,
+        open: &mut Option<RelayedCalls>,
         calls: &[Call],
         note: &str,
     ) -> Result<Relayed, ChainError> {
@@ -441,11 +459,16 @@ impl Relayer {
         let mut attempt = 0;
         loop {
             let (body, leaving) = self.sign(calls, note, onchain_nonce.take()).await?;
+            self.keep(&leaving).await?;
             *open = Some(leaving.clone());
             let error = match self.post(&body, leaving).await {
                 Ok(submitted) => {
                     if let Some(open) = open {
                         open.id = Some(submitted.id.clone());
+                        // Without it nonce and deadline decide.
+                        if let Err(error) = self.keep(open).await {
+                            tracing::warn!(%error, "the relayer's id is not written down");
+                        }
                     }
                     return Ok(submitted);
                 }
@@ -561,7 +584,7 @@ impl Relayer {
         calls: &[Call],
         note: &str,
         onchain_nonce: Option<U256>,
-    ) -> Result<(Value, Open), ChainError> {
+    ) -> Result<(Value, RelayedCalls), ChainError> {
         let (key, chain) = (&self.key, &self.chain);
         let (body, nonce) = match self.wallet {
             Wallet::Deposit(wallet) => {
@@ -602,7 +625,10 @@ impl Relayer {
         if let Some(deadline) = deadline {
             look_for.push(format!("Unix second {deadline}, after which it cannot run"));
         }
-        Ok((body, Open { what: words(calls), id: None, nonce: Some(nonce), deadline, look_for }))
+        Ok((
+            body,
+            RelayedCalls { what: words(calls), id: None, nonce: Some(nonce), deadline, look_for },
+        ))
     }
 
     /// Address and nonce the relayer wants next. It is asked with the signing address, not the wallet's.
@@ -655,7 +681,11 @@ impl Relayer {
     }
 
     /// Submits. An error also states whether the response was lost.
-    async fn post(&self, body: &Value, leaving: Open) -> Result<Relayed, (Submitting, bool)> {
+    async fn post(
+        &self,
+        body: &Value,
+        leaving: RelayedCalls,
+    ) -> Result<Relayed, (Submitting, bool)> {
         let send = async {
             self.submits.acquire(1).await;
             let body = Bytes::from(body.to_string());

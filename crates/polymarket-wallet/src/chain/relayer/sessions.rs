@@ -14,8 +14,8 @@ use http::{HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Open, PATIENCE, RelayState, Relayed, Relayer, Submitting};
-use crate::chain::{Call, ChainError};
+use super::{PATIENCE, RelayState, Relayed, Relayer, Submitting};
+use crate::chain::{Call, ChainError, RelayedCalls};
 use crate::signing::Wallet;
 use polydesk_polymarket_api::Effect;
 use polydesk_polymarket_api::HttpRequest;
@@ -177,7 +177,7 @@ impl Relayer {
     /// Signs the call and sends it with what the registry wants to know besides.
     async fn session_call<T: serde::de::DeserializeOwned>(
         &self,
-        open: &mut Option<Open>,
+        open: &mut Option<RelayedCalls>,
         path: &str,
         call: Call,
         session: Address,
@@ -200,6 +200,7 @@ impl Relayer {
             .map_err(|_| ChainError::Misconfigured(format!("{name} is no header value")))?;
         let path = format!("/v1/session-signers/{path}");
         let http = self.http.patient(Duration::from_millis(self.config.session_timeout_ms));
+        self.keep(&leaving).await?;
         *open = Some(leaving.clone());
         // Whether a response was lost: then it may have been processed, whatever the last response states.
         let mut lost = false;
@@ -221,7 +222,7 @@ impl Relayer {
                 _ => break error,
             }
         };
-        let Open { what, look_for, .. } = leaving;
+        let RelayedCalls { what, look_for, .. } = leaving;
         if lost {
             return Err(ChainError::Unknown { what, reason: error.to_string(), look_for });
         }

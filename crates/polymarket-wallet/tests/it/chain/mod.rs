@@ -7,4 +7,5 @@ mod bridge;
 mod eoa;
 mod reads;
 mod relayer;
+mod resume;
 mod server;

@@ -114,10 +114,10 @@ fn signer(body: &Value, chain_id: u64) -> Address {
 
 /// What the double answers to submissions and looks, in turn; the last answer repeats.
 #[derive(Default)]
-struct Script {
-    nonce: u64,
+pub struct Script {
+    pub nonce: u64,
     submits: VecDeque<Answer>,
-    looks: VecDeque<Answer>,
+    pub looks: VecDeque<Answer>,
     bodies: Vec<Value>,
     asked: Vec<String>,
     /// Idempotency keys.
@@ -128,10 +128,10 @@ fn turn(answers: &mut VecDeque<Answer>) -> Answer {
     if answers.len() > 1 { answers.pop_front().unwrap() } else { answers.front().cloned().unwrap() }
 }
 
-fn accepted() -> Answer {
+pub fn accepted() -> Answer {
     Some((200, json!({"transactionID": "id-1", "state": "STATE_NEW", "transactionHash": ""})))
 }
-fn state(state: &str) -> Answer {
+pub fn state(state: &str) -> Answer {
     Some((
         200,
         json!({"transaction_id": "id-1", "state": state, "transaction_hash": HASH, "error_msg": null}),
@@ -141,13 +141,13 @@ fn refusal(text: &str) -> Answer {
     Some((400, json!({"error": text})))
 }
 
-struct Double {
-    script: Arc<Mutex<Script>>,
+pub struct Double {
+    pub script: Arc<Mutex<Script>>,
     url: String,
 }
 
 impl Double {
-    async fn start(submits: Vec<Answer>, looks: Vec<Answer>) -> Double {
+    pub async fn start(submits: Vec<Answer>, looks: Vec<Answer>) -> Double {
         let script =
             Script { nonce: 3, submits: submits.into(), looks: looks.into(), ..Script::default() };
         let script = Arc::new(Mutex::new(script));
@@ -189,10 +189,10 @@ impl Double {
         Double { script, url }
     }
 
-    fn relayer(&self, wallet: Wallet) -> Relayer {
+    pub fn relayer(&self, wallet: Wallet) -> Relayer {
         relayer(&self.url, wallet, Chain::polygon(), None, ServerClock::system())
     }
-    fn bodies(&self) -> Vec<Value> {
+    pub fn bodies(&self) -> Vec<Value> {
         self.script.lock().unwrap().bodies.clone()
     }
 }
@@ -230,7 +230,7 @@ fn relayer(
     Relayer::new(http, url, auth, clock, config, chain, Arc::new(key()), wallet, rpc).unwrap()
 }
 
-fn wallets() -> [Wallet; 3] {
+pub fn wallets() -> [Wallet; 3] {
     let chain = Chain::polygon();
     let derived = derived_wallets(OWNER, chain.contracts());
     [
@@ -240,7 +240,7 @@ fn wallets() -> [Wallet; 3] {
     ]
 }
 
-fn calls() -> Vec<Call> {
+pub fn calls() -> Vec<Call> {
     let chain = Chain::polygon();
     let c = chain.contracts();
     vec![
