@@ -217,7 +217,9 @@ pub use clock::ServerClock;
 pub use connect::{ByteStream, Connect, Connecting};
 pub use endpoints::Endpoints;
 pub use error::{ApiError, BalanceFigures, Effect, Refusal, ThrottledBy};
-pub use limits::{Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState};
+pub use limits::{
+    Budget, Group, LimitsConfig, Quota, RateLimits, SignerCost, SignerQuota, SignerState,
+};
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;
 pub use signed::{

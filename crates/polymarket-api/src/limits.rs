@@ -275,6 +275,19 @@ pub struct SignerState {
     pub warned: bool,
 }
 
+/// How much of a group's quota of ten seconds is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Whose quota.
+    pub group: Group,
+    /// Requests that may leave at once.
+    pub free: u32,
+    /// The most that may be saved up.
+    pub most: u32,
+    /// How long the venue still wants to be left alone, in milliseconds; 0 if it does not.
+    pub paused_ms: u64,
+}
+
 struct Windows {
     burst: RateLimiter,
     sustained: Option<RateLimiter>,
@@ -364,6 +377,26 @@ impl RateLimits {
             config,
             clock,
         })
+    }
+
+    /// What is left of each group's quota now. Buckets refill when they are asked: what is shown may lag by what
+    /// came in since the last request.
+    pub fn budgets(&self) -> Vec<Budget> {
+        let paused = self.lock_paused();
+        let now = self.clock.steady();
+        self.groups
+            .iter()
+            .map(|(group, windows)| {
+                let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+                let left = paused.get(group).map_or(0, |until| now.until(*until).as_millis());
+                Budget {
+                    group: *group,
+                    free: number(windows.burst.balance()),
+                    most: number(windows.burst.max()),
+                    paused_ms: u64::try_from(left).unwrap_or(0),
+                }
+            })
+            .collect()
     }
 
     /// Waits for the request's turn, or returns how long to wait. Nothing is taken on an error of the

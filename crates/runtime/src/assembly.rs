@@ -48,6 +48,8 @@ pub struct Venue {
     pub clob: Clob,
     /// Metadata.
     pub gamma: Gamma,
+    /// Quotas of requests.
+    pub limits: Arc<RateLimits>,
     /// URL of the market socket.
     pub ws_market: String,
     /// Engine time.
@@ -87,7 +89,8 @@ impl Venue {
         };
         Ok(Venue {
             clob: Clob::new(http.clone(), &endpoints.clob, Arc::clone(&limits), clock),
-            gamma: Gamma::new(http.clone(), &endpoints.gamma, limits),
+            gamma: Gamma::new(http.clone(), &endpoints.gamma, Arc::clone(&limits)),
+            limits,
             ws_market: endpoints.ws_market.clone(),
             clock: engine_clock,
             http,
@@ -340,6 +343,7 @@ pub async fn begin(
     };
     let socket = Arc::new(server::open_socket(&options.data)?);
     let shared = Arc::new(Shared::default());
+    let _ = shared.limits.set(venue.limits.clone());
     let (inbox, requests) = Inbox::new();
     let proof = settings.feed.max_proof_age_secs;
     let config = FeedConfig {

@@ -1,8 +1,8 @@
 //! What can be seen of the engine from outside: built on the engine's thread a few times a second, swapped, and
 //! read without a lock. Status, health and metrics read this and nothing else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use polydesk_domain::{ConditionId, Outcome, Price, Shares, Side, Span, StrategyId, Time, Usdc};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decisions;
 use crate::metrics::Metrics;
+use polydesk_polymarket_api::RateLimits;
 
 /// The most orders, positions and decisions shown.
 const MOST: usize = 500;
@@ -212,6 +213,8 @@ pub struct Shared {
     beat: AtomicU64,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The quotas of requests, once there is a client.
+    pub limits: OnceLock<Arc<RateLimits>>,
 }
 
 impl Default for Shared {
@@ -220,6 +223,7 @@ impl Default for Shared {
             glance: ArcSwap::from_pointee(None),
             beat: AtomicU64::new(0),
             metrics: Metrics::default(),
+            limits: OnceLock::new(),
         }
     }
 }

@@ -3,17 +3,42 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::glance::Glance;
-use crate::metrics::{Metrics, decimal, resident_bytes};
+use polydesk_polymarket_api::Budget;
+
+use crate::glance::{Glance, Shared};
+use crate::metrics::{decimal, resident_bytes};
 
 /// The text; without a glance there are no gauges yet.
-pub fn text(metrics: &Metrics, glance: Option<&Glance>) -> String {
+pub fn text(shared: &Shared, glance: Option<&Glance>) -> String {
     let mut out = String::new();
-    metrics.write(&mut out);
+    shared.metrics.write(&mut out);
+    if let Some(limits) = shared.limits.get() {
+        budgets(&limits.budgets(), &mut out);
+    }
     if let Some(glance) = glance {
         gauges(glance, &mut out);
     }
     out
+}
+
+/// What is left of the quotas of requests.
+fn budgets(budgets: &[Budget], out: &mut String) {
+    type Figure = fn(&Budget) -> String;
+    let series: [(&str, &str, Figure); 3] = [
+        ("rate_budget_free", "requests that may leave at once", |one| one.free.to_string()),
+        ("rate_budget_most", "the most of them that is saved up", |one| one.most.to_string()),
+        ("rate_pause_seconds", "how long the venue wants to be left alone", |one| {
+            decimal(one.paused_ms.saturating_mul(1_000))
+        }),
+    ];
+    for (name, help, figure) in series {
+        let _ = writeln!(out, "# HELP polydesk_{name} {help}\n# TYPE polydesk_{name} gauge");
+        for budget in budgets {
+            let group = serde_json::to_string(&budget.group).unwrap_or_default();
+            let group = group.trim_matches('"');
+            let _ = writeln!(out, "polydesk_{name}{{group=\"{group}\"}} {}", figure(budget));
+        }
+    }
 }
 
 fn gauges(glance: &Glance, out: &mut String) {

@@ -125,7 +125,7 @@ pub fn answer(view: &View, door: Door, method: &Method, path: &str) -> Answer {
         ("/metrics", _) => Answer {
             status: 200,
             kind: "text/plain; version=0.0.4",
-            body: prometheus::text(&shared.metrics, glance),
+            body: prometheus::text(shared, glance),
         },
         ("/v1/status", Door::Owner) => match glance {
             Some(glance) => {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use http::Method;
 use polydesk_polymarket_api::ServerClock;
+use polydesk_polymarket_api::{Group, SignerCost};
 use polydesk_runtime::glance::{BlockerGlance, Shared};
 use polydesk_runtime::inbox::Inbox;
+use polydesk_runtime::prometheus;
 use polydesk_runtime::server::{self, Door, SOCKET, View};
-use polydesk_runtime::{metrics::Metrics, prometheus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -203,12 +204,32 @@ fn the_metrics_keep_the_rules_of_their_format_whatever_blocks() {
             });
         }
         glance.money.day = polydesk_domain::Usdc::ZERO - polydesk_domain::Usdc::whole(7);
-        check_exposition(&prometheus::text(&process.running.shared.metrics, Some(&glance)));
-        check_exposition(&prometheus::text(&Metrics::default(), None));
-        let text = prometheus::text(&Metrics::default(), Some(&glance));
+        check_exposition(&prometheus::text(&process.running.shared, Some(&glance)));
+        check_exposition(&prometheus::text(&Shared::default(), None));
+        let text = prometheus::text(&Shared::default(), Some(&glance));
         assert!(text.contains("polydesk_day_profit_usd -7"), "{text}");
         assert!(text.contains("polydesk_blocker{code=\"market_frozen\"} 2"), "{text}");
         assert!(text.contains("\npolydesk_blockers 2\n"), "{text}");
+        // What is left of a quota goes down with each request, and a pause of the venue is shown.
+        let budget = |group: &str, name: &str| -> f64 {
+            let text = prometheus::text(&process.running.shared, None);
+            let series = format!("polydesk_{name}{{group=\"{group}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&series));
+            line.unwrap_or_else(|| panic!("no {series}")).parse().unwrap()
+        };
+        let most = budget("gamma_events", "rate_budget_most");
+        assert!((1.0..=425.0).contains(&most), "{most}");
+        assert!(budget("gamma_events", "rate_budget_free") <= most);
+        assert_eq!(budget("book", "rate_pause_seconds"), 0.0);
+        let limits = process.running.shared.limits.get().unwrap();
+        limits.venue_said_wait(Group::Book, std::time::Duration::from_secs(7));
+        assert_eq!(budget("book", "rate_pause_seconds"), 7.0);
+        limits.admit(Group::Book, SignerCost::None).await.unwrap_err();
+        // A bucket refills when it is asked.
+        limits.admit(Group::Ok, SignerCost::None).await.unwrap();
+        let before = budget("ok", "rate_budget_free");
+        limits.admit(Group::Ok, SignerCost::None).await.unwrap();
+        assert_eq!(budget("ok", "rate_budget_free"), before - 1.0);
         let _ = process.stop().await;
     });
 }
