@@ -56,6 +56,8 @@ alloy::sol! {
         function BEACON() external view returns (address);
     }
 
+    event OrderFilled(bytes32 indexed orderHash, address indexed maker, address indexed taker, uint8 side, uint256 tokenId, uint256 makerAmountFilled, uint256 takerAmountFilled, uint256 fee, bytes32 builder, bytes32 metadata);
+
     struct ProxyCall {
         uint8 typeCode;
         address to;

@@ -6,6 +6,7 @@
 //! - [`EoaSender`]: transactions of a wallet that is its own key, with fees under caps;
 //! - [`Relayer`]: gasless transactions of proxy, Safe and deposit wallets;
 //! - [`Wallets`]: one way in for both;
+//! - [`Rpc::order_fills`]: what a wallet's orders really moved;
 //! - [`Keep`]: what is signed is written down before it leaves, and `resume` takes it up in a later process;
 //! - [`bridge`]: money from and to other chains.
 //!
@@ -35,6 +36,7 @@ pub mod bridge;
 mod calls;
 mod eoa;
 mod error;
+mod fills;
 mod keep;
 mod nonces;
 mod reads;
@@ -46,6 +48,7 @@ pub use approvals::{Allowance, ApprovalPlan, Need, Scope, Standard, Step};
 pub use calls::{Call, MarketKind, condition_v2};
 pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
+pub use fills::OrderFilled;
 pub use keep::{Keep, KeepNothing, Keeping, Leaving, RelayedCalls, SignedTransaction};
 pub use reads::{ChainSnapshot, ReportedPayout};
 pub use relayer::{

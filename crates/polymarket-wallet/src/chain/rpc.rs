@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use tower::Service;
 
 use super::error::cut;
+use super::fills::{Log, LogFilter};
 use super::{Call, ChainError};
 use crate::signing::Chain;
 use polydesk_polymarket_api::Effect;
@@ -196,6 +197,15 @@ impl Rpc {
             endpoint.ask::<_, Bytes>("eth_call", (&request, at.number), &what).await
         })
         .await
+    }
+
+    /// Logs, on every endpoint; they must be the same.
+    pub(crate) async fn logs(
+        &self,
+        filter: &LogFilter,
+        what: &str,
+    ) -> Result<Vec<Log>, ChainError> {
+        self.agree(what, async |endpoint| endpoint.ask("eth_getLogs", (filter,), what).await).await
     }
 
     /// The code at an address.

@@ -5,6 +5,7 @@
 mod anvil;
 mod bridge;
 mod eoa;
+mod logs;
 mod reads;
 mod relayer;
 mod resume;
