@@ -211,6 +211,10 @@ impl Venue {
             self.schedule(start, VenueAction::GameStart(key));
         }
         self.ledger.add_market();
+        if self.listed.len() == self.listed.capacity() {
+            // Not twice as many: an exchange that runs for days has thousands.
+            self.listed.reserve_exact(64);
+        }
         self.listed.push(Listed {
             accepting: listing.market.state.trades(),
             number: 500_000 + key.0 as u64,
@@ -463,7 +467,9 @@ impl Venue {
         listed.accepting = false;
         listed.proposed = false;
         listed.closed_at = Some(self.now);
-        // An exchange that lists series closes markets for as long as it runs: of each a rough curve stays.
+        // An exchange that lists series closes markets for as long as it runs: of each a rough curve stays, and no
+        // empty node of a tree.
+        listed.book = Ladders::default();
         let step = listed.history.len().div_ceil(HISTORY_OF_CLOSED).max(1);
         let last = listed.history.len().wrapping_sub(1) % step;
         let rough = listed.history.iter().enumerate().filter(|(n, _)| n % step == last);

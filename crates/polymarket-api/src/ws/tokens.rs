@@ -35,7 +35,12 @@ impl TokenTable {
             return;
         }
         if (self.entries.len() + 1) * 2 > self.slots.len() {
-            self.grow();
+            // Who follows markets that end and begin would keep all of them for ever.
+            if !self.slots.is_empty() && self.live * 2 <= self.entries.len() {
+                self.compact();
+            } else {
+                self.grow();
+            }
         }
         self.entries.push(Entry { text: text.as_bytes().into(), id, token, live: true });
         self.live += 1;
@@ -125,6 +130,13 @@ impl TokenTable {
         self.slots[at] = ((hash >> 32) as u32, index as u32 + 1);
     }
 
+    /// Drops what is forgotten.
+    fn compact(&mut self) {
+        self.entries.retain(|entry| entry.live);
+        self.slots.fill((0, 0));
+        (0..self.entries.len()).for_each(|index| self.place(index));
+    }
+
     fn grow(&mut self) {
         self.slots = vec![(0, 0); (self.slots.len() * 2).max(64)];
         (0..self.entries.len()).for_each(|index| self.place(index));
@@ -157,6 +169,24 @@ fn hash(text: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn tokens_that_come_and_go_for_ever_take_no_more_room() {
+        let mut table = TokenTable::new();
+        let id = |n: u64| TokenId::from(n * 7_919);
+        for n in 0..50_000u64 {
+            table.insert(id(n), Token(n as u32));
+            if n >= 40 {
+                table.remove(&id(n - 40));
+            }
+            assert_eq!(table.get(id(n).to_string().as_bytes()), Some(Token(n as u32)));
+        }
+        assert_eq!(table.len(), 40);
+        let of = |n: u64| table.get(id(n).to_string().as_bytes());
+        assert!((49_960..50_000).all(|n| of(n) == Some(Token(n as u32))));
+        assert_eq!((of(49_959), of(0)), (None, None));
+        assert!(table.entries.len() <= 128 && table.slots.len() <= 256, "{}", table.entries.len());
+    }
 
     proptest! {
         #[test]
