@@ -91,6 +91,11 @@ impl Gateway {
             };
             order.updated_at = at;
             let still_open = match why {
+                // "Gone" is also said of an order that has not reached the book yet.
+                NotCanceled::Gone if !order.acknowledged => {
+                    order.not_found_at = Some(at);
+                    false
+                }
                 NotCanceled::Matched | NotCanceled::AlreadyCanceled | NotCanceled::Gone => {
                     out_of_book(order, at);
                     out.push(Output::Ask(Ask::Trades(*hash)));
@@ -215,6 +220,7 @@ fn accepted(order: &mut WireOrder, hash: OrderHash, status: PlacedStatus) -> Vec
     if order.ended.is_some_and(|end| matches!(end, OrderEnd::Rejected | OrderEnd::Absent)) {
         reopen(order);
     }
+    order.acknowledged = true;
     let id = order.id;
     match status {
         // The answer can be older than what the channel has reported of its end.
@@ -244,6 +250,7 @@ fn refused(order: &mut WireOrder, error: &ApiError) -> OrderUpdate {
         }
         // The engine reads it as life: it asks.
         ApiError::Duplicate(_) => {
+            order.acknowledged = true;
             return OrderUpdate::Rejected { reason: RejectReason::Duplicate };
         }
         ApiError::Refused { why, text, .. } => why.reject_reason(text),
@@ -281,6 +288,7 @@ fn not_sent(order: &mut WireOrder) -> OrderUpdate {
 
 fn out_of_book(order: &mut WireOrder, at: Time) {
     order.updated_at = at;
+    order.acknowledged = true;
     order.unseen_since = None;
     order.out_of_book.get_or_insert(at);
 }

@@ -21,6 +21,7 @@ pub struct Account {
 }
 
 /// What the venue says becomes account events.
+#[derive(Clone)]
 pub struct Gateway {
     pub(crate) account: Account,
     pub(crate) orders: Orders,
@@ -120,6 +121,11 @@ impl Gateway {
             let external = ExternalOrder { id, hash, token, side, price, size, open };
             out.push(Output::Event(AccountEvent::External(external)));
         }
+    }
+
+    /// This run's number.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
     }
 
     /// The next id of an external order of this run.

@@ -11,6 +11,8 @@ mod answers;
 mod gateway;
 mod orders;
 mod output;
+mod reads;
+mod reconcile;
 mod states;
 mod user;
 
@@ -20,3 +22,5 @@ pub use orders::{
     BindError, OrderEnd, OrderFacts, Orders, WireFill, WireOrder, WireRow, WireRowError,
 };
 pub use output::{Ask, Output};
+pub use reads::{ChainMove, ChainRead, Reads};
+pub use reconcile::{View, ViewOrder, reconcile};

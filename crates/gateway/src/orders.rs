@@ -120,6 +120,8 @@ pub struct WireOrder {
     pub acted_at: Time,
     /// When anything last became known of it.
     pub updated_at: Time,
+    /// A source showed that the venue has or had it.
+    pub acknowledged: bool,
     /// How it ended.
     pub ended: Option<OrderEnd>,
     /// It was reported alive after its end; a second report re-opens it.
@@ -154,6 +156,7 @@ impl WireOrder {
             withdrawn: false,
             acted_at: at,
             updated_at: at,
+            acknowledged: false,
             ended: None,
             doubtful: false,
             out_of_book: None,

@@ -44,6 +44,7 @@ pub(crate) struct Steps {
 pub(crate) fn report(order: &mut WireOrder, reported: &Reported<'_>, now: Time) -> Steps {
     let mut steps = Steps::default();
     order.updated_at = order.updated_at.max(now);
+    order.acknowledged = true;
     order.unseen_since = None;
     order.not_found_at = None;
     let matched = reported.matched;

@@ -159,6 +159,7 @@ impl Gateway {
             out.push(Output::Ask(Ask::Order(leg.order)));
         }
         order.updated_at = order.updated_at.max(row.at);
+        order.acknowledged = true;
         order.unseen_since = None;
         let price = leg.price.normalize().to_string();
         let known = order.fills.entry(row.id).or_insert_with(|| WireFill {

@@ -1,0 +1,7 @@
+//! The gateway from outside: what answers, messages and reads give.
+
+mod answers;
+mod harness;
+mod orders;
+mod reconcile;
+mod user;
