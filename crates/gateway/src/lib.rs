@@ -9,6 +9,7 @@
 mod amounts;
 mod answers;
 mod gateway;
+pub mod logs;
 mod orders;
 mod output;
 mod reads;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod harness;
+mod logs;
 mod orders;
 mod reconcile;
 mod user;

@@ -194,6 +194,32 @@ fn a_fill_after_an_end_is_booked_and_a_refusal_that_was_wrong_is_asked_about() {
 }
 
 #[test]
+fn a_refusal_of_an_order_that_has_matched_is_asked_about() {
+    let mut bench = Bench::with_order();
+    let frame = taker_trade(&bench, 1, "10", "MATCHED");
+    bench.frame(&frame, at(101));
+    let refused = polydesk_polymarket_api::ApiError::CancelOnly;
+    let out = text(&bench.gateway.placed(&hash(1), Err(&refused), at(102)));
+    assert_eq!(out, "#3.1 unknown");
+    assert_eq!(bench.gateway.orders().get(&hash(1)).unwrap().ended, None);
+}
+
+#[test]
+fn an_ended_order_is_open_again_at_the_second_sign_of_life_only() {
+    let mut bench = Bench::with_order();
+    let (end, live) = (
+        order_message(&bench, "CANCELLATION", "CANCELED", "0"),
+        order_message(&bench, "UPDATE", "LIVE", "0"),
+    );
+    bench.frame(&end, at(121));
+    let over = |bench: &Bench| bench.gateway.orders().get(&hash(1)).unwrap().ended.is_some();
+    expect!["#3.1 live\nask order 0x0101"].assert_eq(&text(&bench.frame(&live, at(122))));
+    assert!(over(&bench), "streams reorder");
+    bench.frame(&live, at(123));
+    assert!(!over(&bench));
+}
+
+#[test]
 fn fills_of_unknown_orders_are_external_and_never_dropped() {
     let mut bench = Bench::new();
     let frame = taker_trade(&bench, 9, "10", "MATCHED");
