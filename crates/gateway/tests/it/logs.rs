@@ -125,7 +125,7 @@ fn logs_that_are_not_what_they_name_are_refused_and_others_are_left_alone() {
 const TX: &str = "0xabababababababababababababababababababababababababababababababab";
 
 /// A fill of order 1 as taker at 0.4 in transaction [`TX`].
-fn fill(bench: &mut Bench, trade: u8, size: &str, status: &str) {
+fn fill(bench: &mut Bench, trade: u8, size: &str, status: &str) -> String {
     let yes = bench.token(Outcome::Yes);
     let frame = format!(
         r#"{{"event_type":"trade","id":"00000000-0000-0000-0000-0000000000{trade:02}",
@@ -134,7 +134,7 @@ fn fill(bench: &mut Bench, trade: u8, size: &str, status: &str) {
         "transaction_hash":"{TX}"}}"#,
         hash(1)
     );
-    bench.frame(&frame, at(111));
+    text(&bench.frame(&frame, at(111)))
 }
 
 fn settle(bench: &mut Bench, logs: &[Log], depth: u64) -> String {
@@ -153,8 +153,8 @@ fn settled_amounts_replace_an_estimate_once() {
     expect!["#3.1 buy Taker of 10.000001 yes 1 for 3.999999 fee 0.11999 Confirmed Settled"]
         .assert_eq(&settle(&mut bench, &logs, DEPTH));
     assert_eq!(settle(&mut bench, &logs, DEPTH), "", "once");
-    // A later report of the fill carries the settled amounts.
-    fill(&mut bench, 1, "10", "CONFIRMED");
+    let again = fill(&mut bench, 1, "10", "CONFIRMED");
+    assert!(again.ends_with("for 3.999999 fee 0.11999 Confirmed Settled"), "{again}");
     let kept = bench.gateway.orders().get(&hash(1)).unwrap().fills.values().next().unwrap().fill;
     assert_eq!((kept.notional, kept.fee), (Usdc::new(3_999_999), Usdc::new(119_990)));
 }
