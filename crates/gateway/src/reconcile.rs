@@ -223,6 +223,14 @@ impl Gateway {
         if order.acted_at.until(at) < SETTLE {
             return;
         }
+        if let Some(end) = order.ended
+            && !order.doubtful
+        {
+            // Reported before, and lost to the engine by a stop in between.
+            let asked = order.cancel_at.is_some();
+            let reason = if asked { CancelReason::Requested } else { CancelReason::ByVenue };
+            return self.end(hash, end, reason, out);
+        }
         let state = view.orders.get(&order.id).map(|order| order.state);
         match reads.single.get(hash) {
             None => out.push(Output::Ask(Ask::Order(*hash))),

@@ -649,6 +649,20 @@ fn an_order_in_the_earlier_list_only_is_neither_open_nor_gone() {
 }
 
 #[test]
+fn an_end_that_the_engine_lost_by_a_stop_is_reported_again() {
+    let mut withdrawn = Bench::with_order();
+    withdrawn.gateway.withdrawn(&hash(1), at(101));
+    let sent = view(&withdrawn, OrderState::Sent, "0");
+    check("withheld", &withdrawn, &sent, &nothing(), 200, expect!["withheld: #3.1 absent"]);
+    let mut over = Bench::with_order();
+    let row = row("CANCELED", "7");
+    over.gateway.queried(&over.ids, &hash(1), Ok(Some(&row)), at(120));
+    let live = view(&over, OrderState::Live, "0");
+    let want = expect!["cancelled: #3.1 cancelled ByVenue 7"];
+    check("cancelled", &over, &live, &nothing(), 200, want);
+}
+
+#[test]
 fn gone_proves_nothing_of_an_order_that_no_source_has_shown() {
     for (seen, want) in [(false, false), (true, true)] {
         let mut bench = Bench::with_order();
