@@ -102,7 +102,10 @@ mod tests {
             (Side::Sell, Role::Taker, 7_590_000, "0.66", free, 5_009_400, 85_150),
             (Side::Buy, Role::Maker, 1_000_001, "0.5", free, 500_001, 0),
             (Side::Sell, Role::Maker, 1_000_001, "0.5", free, 500_000, 0),
-            (Side::Buy, Role::Taker, 3_000_000, "0.333333333333333333", free, 1_000_000, 33_330),
+            // The fee is that of the dearer neighbour, 0.3334.
+            (Side::Buy, Role::Taker, 1_000_000_000, "0.33335", free, 333_350_000, 11_112_220),
+            // Twelve decimals of a price are kept, rounded against us.
+            (Side::Buy, Role::Taker, 3_000_000, "0.333333333333333333", free, 1_000_001, 33_330),
             (Side::Sell, Role::Taker, 3_000_000, "0.333333333333333333", free, 999_999, 33_330),
             (Side::Buy, Role::Maker, 1_000_000, "0.5", builder, 500_000, 2_500),
             (Side::Buy, Role::Taker, 1_000_000, "0.5", builder, 500_000, 17_500),

@@ -9,7 +9,7 @@ use polydesk_polymarket_api::{ApiError, Refusal};
 use crate::gateway::{Found, Gateway};
 use crate::orders::{OrderEnd, WireOrder};
 use crate::output::{Ask, Output};
-use crate::states::{Reported, Steps, finish, reopen, report};
+use crate::states::{Reported, Steps, alive, finish, reopen, report};
 
 impl Gateway {
     /// The answer to an order, or to one order of a batch.
@@ -108,7 +108,10 @@ impl Gateway {
                 // A reason in other words does not say that it is out of the book.
                 NotCanceled::Pending | NotCanceled::Other(_) => true,
             };
-            out.push(Output::order(order.id, OrderUpdate::CancelRefused { still_open }));
+            let update = OrderUpdate::CancelRefused { still_open };
+            // The engine takes one that may be open as a sign of life, after an end too.
+            let updates = if still_open { alive(order, update) } else { vec![update] };
+            out.extend(updates.into_iter().map(|update| Output::order(order.id, update)));
         }
         // In neither list: nothing is proven, and only these are cancelled again.
         out.extend(answer.unanswered.iter().map(|hash| Output::Ask(Ask::Cancel(*hash))));

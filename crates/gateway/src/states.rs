@@ -91,7 +91,7 @@ pub(crate) fn report(order: &mut WireOrder, reported: &Reported<'_>, now: Time) 
 
 /// An update of an order that lives. After its end the engine takes the first one as a doubt and the second one,
 /// after a read, as a proof.
-fn alive(order: &mut WireOrder, update: OrderUpdate) -> Vec<OrderUpdate> {
+pub(crate) fn alive(order: &mut WireOrder, update: OrderUpdate) -> Vec<OrderUpdate> {
     if let Some(end) = order.ended {
         let never_there = matches!(end, OrderEnd::Rejected | OrderEnd::Absent);
         if order.doubtful || never_there {

@@ -290,6 +290,18 @@ fn an_end_is_reported_in_one_word_whichever_source_repeats_it() {
 }
 
 #[test]
+fn a_cancel_that_is_pending_after_an_end_puts_the_end_in_doubt() {
+    let mut bench = Bench::with_order();
+    read(&mut bench, Some(&row("CANCELED", "0")), at(102));
+    let pending =
+        Cancelled { not_canceled: vec![(hash(1), NotCanceled::Pending)], ..Cancelled::default() };
+    for ended in [true, false] {
+        bench.gateway.cancelled(&pending, at(103));
+        assert_eq!(bench.gateway.orders().get(&hash(1)).unwrap().ended.is_some(), ended);
+    }
+}
+
+#[test]
 fn an_expiry_is_a_cancellation_at_its_time_that_nobody_asked_for() {
     let tif = Tif::Gtd { expires: at(1_000) };
     let cases: [(i64, bool, &str); 4] = [
