@@ -30,6 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("polymarket-api", &["domain"]),
     // Keys and money: the programs that trade with real money have it, and no others.
     ("polymarket-wallet", &["domain", "polymarket-api"]),
+    // Of the client it takes the rows and errors; the engine's state comes to it as a view.
+    ("gateway", &["domain", "polymarket-api"]),
     (
         "runtime",
         &[
