@@ -162,3 +162,36 @@ impl ReadCheck {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of these bytes, and its checksum.
+    fn file(bytes: &[u8]) -> (File, String) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        (file, blake3::hash(bytes).to_hex().to_string())
+    }
+
+    #[test]
+    fn parts_are_taken_in_with_what_lies_between_and_never_backwards() {
+        let bytes: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+        let (mut file, expected) = file(&bytes);
+        let mut check = ReadCheck::new(expected.clone());
+        for (start, end) in [(10, 20), (20, 70_000), (150_000, 150_001)] {
+            check.part(&mut file, start as u64, &bytes[start..end]).unwrap();
+        }
+        assert_eq!(check.differs(&mut file).unwrap(), None);
+        // Two row groups that overlap, and two in another order.
+        for second in [15, 0] {
+            let mut check = ReadCheck::new(expected.clone());
+            check.part(&mut file, 10, &bytes[10..20]).unwrap();
+            let error = check.part(&mut file, second, &bytes[15..25]).unwrap_err();
+            assert!(error.to_string().contains("overlap"), "{error}");
+        }
+        let mut check = ReadCheck::new(expected);
+        check.part(&mut file, 0, b"other bytes").unwrap();
+        assert!(check.differs(&mut file).unwrap().is_some());
+    }
+}

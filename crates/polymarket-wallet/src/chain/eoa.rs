@@ -190,12 +190,18 @@ impl EoaSender {
     ///
     /// # Errors
     /// A version whose bytes have another hash; versions of one nonce with different calls.
-    pub fn resume(&self, versions: Vec<SignedTransaction>, spent: U256) -> Result<(), ChainError> {
+    pub fn resume(
+        &self,
+        mut versions: Vec<SignedTransaction>,
+        spent: U256,
+    ) -> Result<(), ChainError> {
         let wrong = |nonce: u64, rule: &str| {
             let text = format!("the transaction of nonce {nonce} that was written down {rule}");
             ChainError::Misconfigured(text)
         };
         let mut taken: BTreeMap<u64, Sent> = BTreeMap::new();
+        // The newest version is the one that offers most: nodes take no other replacement.
+        versions.sort_by_key(|version| (version.nonce, version.max_fee));
         for version in versions {
             let SignedTransaction { call, nonce, gas, max_fee, tip, hash, raw } = version;
             if keccak256(&raw) != hash {
@@ -219,15 +225,7 @@ impl EoaSender {
             if sent.versions.iter().all(|(known, _)| *known != hash) {
                 sent.versions.push((hash, raw));
             }
-            // The newest is the one that offers most: nodes take no other replacement.
-            if fees.max >= sent.fees.max {
-                sent.fees = fees;
-                let newest = sent.versions.iter().position(|(known, _)| *known == hash);
-                if let Some(newest) = newest {
-                    let version = sent.versions.remove(newest);
-                    sent.versions.push(version);
-                }
-            }
+            sent.fees = fees;
             sent.gas = sent.gas.max(gas);
         }
         let mut state = self.state();

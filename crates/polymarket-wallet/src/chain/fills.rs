@@ -3,11 +3,11 @@
 //! The venue's own answers give rounded amounts; these are the ones that settled, in millionths. A match has one log for
 //! each of its orders, the taker's own one included; several matches of one order can share a transaction.
 
-use alloy::primitives::{Address, B256, Bytes, U64, U256, b256};
+use alloy::primitives::{Address, B256, U64, U256, b256};
 use alloy::sol_types::{SolEvent, SolValue};
 use polydesk_domain::{OrderHash, Shares, Side, TokenId, Usdc};
-use serde::{Deserialize, Serialize};
 
+use super::rpc::{Log, LogFilter};
 use super::{ChainError, Rpc, abi};
 use crate::signing::Chain;
 
@@ -51,30 +51,6 @@ impl OrderFilled {
     pub fn took(&self) -> bool {
         self.taker == self.exchange
     }
-}
-
-/// A log as nodes write it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Log {
-    address: Address,
-    topics: Vec<B256>,
-    data: Bytes,
-    block_number: U64,
-    transaction_hash: B256,
-    log_index: U64,
-    #[serde(default)]
-    removed: bool,
-}
-
-/// Which logs.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct LogFilter {
-    from_block: U64,
-    to_block: U64,
-    address: Vec<Address>,
-    topics: Vec<Option<Vec<B256>>>,
 }
 
 impl Rpc {

@@ -19,7 +19,6 @@ use tokio::sync::OnceCell;
 use tower::Service;
 
 use super::error::cut;
-use super::fills::{Log, LogFilter};
 use super::{Call, ChainError};
 use crate::signing::Chain;
 use polydesk_polymarket_api::Effect;
@@ -77,6 +76,30 @@ pub struct Receipt {
     /// Wei per gas, all included.
     #[serde(default)]
     pub effective_gas_price: U128,
+}
+
+/// A log as nodes write it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Log {
+    pub(super) address: Address,
+    pub(super) topics: Vec<B256>,
+    pub(super) data: Bytes,
+    pub(super) block_number: U64,
+    pub(super) transaction_hash: B256,
+    pub(super) log_index: U64,
+    #[serde(default)]
+    pub(super) removed: bool,
+}
+
+/// Which logs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LogFilter {
+    pub(super) from_block: U64,
+    pub(super) to_block: U64,
+    pub(super) address: Vec<Address>,
+    pub(super) topics: Vec<Option<Vec<B256>>>,
 }
 
 /// One or two endpoints of one chain.

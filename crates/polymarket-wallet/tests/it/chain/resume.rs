@@ -130,7 +130,9 @@ async fn every_version_of_raised_fees_is_written_down_and_any_may_be_the_one() {
     assert!(versions.iter().all(|version| version.nonce == 0));
     // Read back in any order.
     let mixed = vec![versions[1].clone(), versions[2].clone(), versions[0].clone()];
-    let next = sender(world.rpc(), quick(), &Arc::new(Pages::default()));
+    // It raises nothing by itself.
+    let config = EoaConfig { replace_after_ms: 60_000, ..quick() };
+    let next = sender(world.rpc(), config, &Arc::new(Pages::default()));
     next.resume(mixed, U256::ZERO).unwrap();
     // No node has any of them any more: the one that offers most goes out again.
     world.anvil.ask("anvil_dropAllTransactions", json!([])).await;
