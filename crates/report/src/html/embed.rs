@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::{Analysis, SCHEMA_VERSION};
-use crate::model::{EquityPoint, Report};
+use crate::model::{EquityPoint, OrderCounts, Report, Run, TapeFacts};
 
 /// Entries kept of each list over all runs, so that the page stays within its size.
 const KEPT: usize = 2_000;
@@ -26,25 +26,62 @@ pub(crate) fn data(report: &Report, analysis: &Analysis) -> String {
         .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
 }
 
+/// A copy with short lists: the long ones are never copied, they can be most of the memory of a run.
 fn shortened(report: &Report, most: usize) -> Report {
-    let mut report = report.clone();
-    for run in &mut report.runs {
-        run.equity = thinned(&run.equity, most / 2);
-        run.fills.truncate(most);
-        run.round_trips.truncate(most);
-        run.open.truncate(most);
-        run.rebates.truncate(most);
-        run.opportunities.truncate(most);
-        run.baskets.truncate(most);
-        run.markets.truncate(most);
-        for tape in &mut run.tapes {
-            tape.certificate.truncate(most);
-        }
-        for orders in &mut run.orders {
-            orders.waits_ms.truncate(most);
-        }
+    let short = |run: &Run| Run {
+        heading: run.heading.clone(),
+        synthetic: run.synthetic,
+        seed: run.seed,
+        tapes: run.tapes.iter().map(|tape| short_tape(tape, most)).collect(),
+        markets: head(&run.markets, most),
+        span: run.span,
+        rows: run.rows,
+        feed: run.feed.clone(),
+        models: run.models.clone(),
+        starting_cash: run.starting_cash,
+        totals: run.totals,
+        fills: head(&run.fills, most),
+        round_trips: head(&run.round_trips, most),
+        open: head(&run.open, most),
+        rebates: head(&run.rebates, most),
+        equity: thinned(&run.equity, most / 2),
+        extremes: run.extremes.clone(),
+        alarms: run.alarms.clone(),
+        alarms_left_out: run.alarms_left_out,
+        orders: run.orders.iter().map(|orders| short_orders(orders, most)).collect(),
+        codes: run.codes.clone(),
+        opportunities: head(&run.opportunities, most),
+        baskets: head(&run.baskets, most),
+        data: run.data.clone(),
+        checks: run.checks.clone(),
+        draws: run.draws.clone(),
+        bands: run.bands.clone(),
+        latency: run.latency.clone(),
+        log_sha256: run.log_sha256.clone(),
+        log_lines: run.log_lines,
+    };
+    Report {
+        program: report.program.clone(),
+        command: report.command.clone(),
+        config: report.config.clone(),
+        runs: report.runs.iter().map(short).collect(),
     }
-    report
+}
+
+fn short_tape(tape: &TapeFacts, most: usize) -> TapeFacts {
+    let mut tape = tape.clone();
+    tape.certificate.truncate(most);
+    tape
+}
+
+fn short_orders(orders: &OrderCounts, most: usize) -> OrderCounts {
+    let mut orders = orders.clone();
+    orders.waits_ms.truncate(most);
+    orders
+}
+
+fn head<T: Clone>(list: &[T], most: usize) -> Vec<T> {
+    list[..list.len().min(most)].to_vec()
 }
 
 /// Lowest and highest equity of every stretch of the list, in order.
