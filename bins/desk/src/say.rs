@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-/// Prints an error; where nobody reads it, the exit code says it.
+/// Prints an error; on a closed pipe the exit code still states the failure.
 pub fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }

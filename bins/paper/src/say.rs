@@ -1,4 +1,4 @@
-//! Lines for persons on standard error. A run goes on where nobody reads them any more.
+//! Lines on standard error. A closed pipe does not end the run.
 
 use std::fmt::Display;
 use std::io::Write as _;

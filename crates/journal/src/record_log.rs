@@ -65,7 +65,7 @@ struct Copy {
 }
 
 impl RecordLog {
-    /// Reads the end of the log, and what is to be mended: a torn last row, files that are not complete. What
+    /// Reads the end of the log, and what is to be repaired: a torn last row, files that are not complete. What
     /// is damaged is in [`RecordLog::damaged`].
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(RecordLog, Vec<Op>)> {
         let (mut plain, mut packed, mut mend) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! A signed order: what is placed, and the only thing that can be.
 //!
 //! [`SignedOrder`] is made in one place, from what is asked for ([`OrderArgs`]): amounts and body are computed here, so
-//! that no order can carry amounts of another. The signature comes from whoever holds the key; this crate has none.
+//! that no order can carry amounts of another. The signature comes from `polydesk-polymarket-wallet`; this crate has no key.
 
 use core::fmt;
 

@@ -737,7 +737,7 @@ fn placed(id: OrderHash, answer: OrderAnswer) -> Result<Placed, ApiError> {
     let OrderAnswer { success, error, order_id, status, trade_ids, .. } = answer;
     if !error.is_empty() {
         // A refusal counts when its words are known to mean one, and no status of an open order stands beside
-        // it. Words that nobody knows prove nothing.
+        // it. Unknown words prove nothing.
         let why = Refusal::read(&error);
         let known = !matches!(why, Refusal::Other | Refusal::DelayedByMarket);
         let lives = matches!(status.as_str(), "live" | "matched");

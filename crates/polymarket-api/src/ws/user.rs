@@ -30,7 +30,7 @@ pub enum UserItem {
         /// Local time.
         at: Time,
     },
-    /// The venue does not accept the credentials. The channel is over: no order may rely on its news.
+    /// The venue does not accept the credentials. The channel is over: no order may rely on it.
     Rejected {
         /// Local time.
         at: Time,
@@ -72,7 +72,7 @@ pub enum UserItem {
 pub enum UserMessage {
     /// An order update.
     Order(Box<UserOrder>),
-    /// News of a trade.
+    /// A trade update.
     Trade(Box<Trade>),
     /// A kind this client does not know.
     Unknown,
@@ -135,7 +135,7 @@ enum Ask {
 }
 
 impl UserFeed {
-    /// The venue has taken an order: news of it must come within [`FeedConfig::news_ms`], else the subscription
+    /// The venue has accepted an order: an update of it must arrive within [`FeedConfig::update_timeout_ms`], else the subscription
     /// is dead and the connection is opened again.
     pub fn placed(&self, order: OrderHash) {
         let _ = self.asks.send(Ask::Placed(order));
@@ -155,7 +155,7 @@ impl UserFeed {
         markets: Vec<ConditionId>,
         clock: ServerClock,
     ) -> (UserFeed, mpsc::Receiver<UserItem>) {
-        // News of our own orders is never dropped: the channel is wide, and beyond it the connection waits.
+        // Updates of our own orders are never dropped: the channel is wide, and beyond it the connection waits.
         let (items, out) = mpsc::channel(config.queue.max(1_024));
         let mut tasks = JoinSet::new();
         let (asks, told) = mpsc::unbounded_channel();
@@ -185,9 +185,9 @@ struct Session {
     clock: ServerClock,
     items: mpsc::Sender<UserItem>,
     told: mpsc::UnboundedReceiver<Ask>,
-    /// Orders that the venue has taken and of which no news came, with the latest time for it.
+    /// Orders that the venue has taken and of which no update arrived, with the latest time for it.
     awaited: BTreeMap<OrderHash, Instant>,
-    /// The latest orders that news came of: it can come before the answer to the order does.
+    /// The orders of the latest updates: an update can arrive before the answer to the order.
     heard: VecDeque<OrderHash>,
 }
 
@@ -257,13 +257,13 @@ impl Session {
                 ask = self.told.recv() => match ask {
                     None => return End::Lost("its owner is gone".into()),
                     Some(Ask::Placed(order)) => {
-                        if self.config.news_ms > 0 && !self.heard.contains(&order) {
-                            let latest = Instant::now() + millis(self.config.news_ms);
+                        if self.config.update_timeout_ms > 0 && !self.heard.contains(&order) {
+                            let latest = Instant::now() + millis(self.config.update_timeout_ms);
                             self.awaited.entry(order).or_insert(latest);
                         }
                     }
                     Some(Ask::Markets(markets)) => {
-                        // From or to all markets there is no message: the connection says it anew.
+                        // From or to all markets there is no message: a new connection states it.
                         if markets.is_empty() != self.markets.is_empty() {
                             self.markets = markets;
                             return End::Lost("its markets were changed".into());
@@ -279,8 +279,8 @@ impl Session {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let late = self.awaited.iter().find(|(_, latest)| Some(**latest) == due);
                     let order = late.map(|(order, _)| order.to_string()).unwrap_or_default();
-                    let limit = self.config.news_ms;
-                    return End::Lost(format!("no news of the order {order} within {limit} ms"));
+                    let limit = self.config.update_timeout_ms;
+                    return End::Lost(format!("no update of the order {order} within {limit} ms"));
                 }
                 _ = ping.tick() => {
                     if last_sign.elapsed() > millis(self.config.dead_ms) {
@@ -338,7 +338,7 @@ impl Session {
         }
     }
 
-    /// News of an order shows that the subscription works for it.
+    /// An update of an order shows that the subscription works for it.
     fn heard_of(&mut self, message: &UserMessage) {
         let mut gone = |id: &str| {
             if let Ok(order) = id.parse::<OrderHash>() {

@@ -308,10 +308,10 @@ fn a_subscription_that_is_dead_is_noticed_by_the_next_order() {
         feed.placed(order.id);
         let gone = items.recv().await.unwrap();
         let UserItem::Disconnected { reason, .. } = &gone else { panic!("{gone:?}") };
-        assert!(reason.contains(&format!("no news of the order {}", order.id)), "{reason}");
+        assert!(reason.contains(&format!("no update of the order {}", order.id)), "{reason}");
         assert_eq!(from.until(world.clock.now()).as_millis(), 10_000);
         assert!(matches!(items.recv().await, Some(UserItem::Connected { .. })));
-        // The second connection hears: an order before and after its news was told of.
+        // The second connection hears: an order told of before and after its update arrived.
         for told_first in [true, false] {
             let signed = trader.sign(&ask(&market, 0, Side::Buy, 4, 10, Tif::Gtc));
             if told_first {

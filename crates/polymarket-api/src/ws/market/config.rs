@@ -24,9 +24,9 @@ pub struct FeedConfig {
     /// Check the venue's book hash, at most this often for a token (milliseconds); 0 switches it off,
     /// and with it the comparison with the venue's best prices.
     pub hash_check_ms: u64,
-    /// The user channel: news of an order that was placed must come within so long (milliseconds), else the
-    /// subscription is dead and the connection is opened again; 0 never expects any.
-    pub news_ms: u64,
+    /// The user channel: an update of an order that was placed must arrive within so long (milliseconds), else the
+    /// subscription is taken for dead and the connection is opened again; 0 switches the check off.
+    pub update_timeout_ms: u64,
     /// Events the consumer may be behind before the connections back up.
     pub queue: usize,
 }
@@ -42,7 +42,7 @@ impl Default for FeedConfig {
             retry_first_ms: 1_000,
             retry_most_ms: 30_000,
             hash_check_ms: 5_000,
-            news_ms: 10_000,
+            update_timeout_ms: 10_000,
             queue: 65_536,
         }
     }

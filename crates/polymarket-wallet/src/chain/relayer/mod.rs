@@ -305,7 +305,8 @@ impl Relayer {
         self
     }
 
-    /// Writes everything signed down before it leaves.
+    /// Writes calls and changes of session keys down before they leave. The creation of a wallet is not written
+    /// down: twice is the same as once.
     pub fn with_keep(mut self, keep: Arc<dyn Keep>) -> Relayer {
         self.keep = keep;
         self
