@@ -27,7 +27,7 @@ pub(crate) const EVENTS: &str = "events";
 pub(crate) const NO_MARKET: &str = "none";
 
 /// Rows of one row group: small enough that a hundred open markets stay in bounded memory.
-pub(crate) const GROUP_ROWS: usize = 16_384;
+pub(crate) const GROUP_ROWS: usize = 8_192;
 const PAGE_ROWS: usize = 4_096;
 /// A page of snapshots is closed at this size: a reader unpacks a page as a whole, and one of each market.
 const PAGE_BYTES: usize = 128 * 1024;
