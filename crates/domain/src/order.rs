@@ -291,6 +291,11 @@ pub enum OrderUpdate {
     },
     /// Proof that the venue never had it.
     Absent,
+    /// It was withheld before its first byte: the venue never has it.
+    NotSent {
+        /// What stood in the way.
+        why: crate::Code,
+    },
 }
 
 /// The settlement state of a trade.

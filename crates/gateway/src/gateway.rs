@@ -1,8 +1,8 @@
 //! The gateway's state: the orders of our wallet, and whose wallet it is.
 
 use polydesk_domain::{
-    AccountEvent, ClientOrderId, ExternalOrder, OrderHash, OrderUpdate, Price, Shares, Side, Size,
-    Tif, Time, Token, TokenId,
+    AccountEvent, ClientOrderId, Code, ExternalOrder, OrderHash, OrderUpdate, Price, Shares, Side,
+    Size, Tif, Time, Token, TokenId,
 };
 
 use crate::amounts::BuilderFees;
@@ -83,13 +83,13 @@ impl Gateway {
         vec![Output::order(order.id, OrderUpdate::Sent)]
     }
 
-    /// An order was withheld before its first byte: it never reaches the venue.
-    pub fn withdrawn(&mut self, hash: &OrderHash, at: Time) -> Vec<Output> {
+    /// An order was withheld before its first byte, and why: it never reaches the venue.
+    pub fn withdrawn(&mut self, hash: &OrderHash, why: Code, at: Time) -> Vec<Output> {
         let Some(order) = self.orders.get_mut(hash) else { return Vec::new() };
         order.withdrawn = true;
         order.ended = Some(OrderEnd::Absent);
         order.updated_at = at;
-        vec![Output::order(order.id, OrderUpdate::Absent)]
+        vec![Output::order(order.id, OrderUpdate::NotSent { why })]
     }
 
     /// A cancel by id left at `at`.

@@ -9,7 +9,7 @@
 mod amounts;
 mod answers;
 mod gateway;
-pub mod logs;
+mod logs;
 mod orders;
 mod output;
 mod reads;
@@ -19,6 +19,7 @@ mod user;
 
 pub use amounts::{BuilderFees, estimate};
 pub use gateway::{Account, Gateway};
+pub use logs::{DEPTH, FilledLog};
 pub use orders::{
     BindError, OrderEnd, OrderFacts, Orders, WireFill, WireOrder, WireRow, WireRowError,
 };

@@ -229,6 +229,24 @@ pub struct WireRow {
     pub value: Option<Vec<u8>>,
 }
 
+impl WireRow {
+    /// The row of an order that was just signed: durable before the order can leave.
+    pub fn signed(id: ClientOrderId, hash: OrderHash, facts: OrderFacts, at: Time) -> WireRow {
+        row(&hash, Some(&WireOrder::new(id, facts, at)))
+    }
+
+    /// The table of the journal.
+    pub const TABLE: &str = "wire";
+}
+
+fn row(hash: &OrderHash, order: Option<&WireOrder>) -> WireRow {
+    WireRow {
+        key: hash.to_string().into_bytes(),
+        // Names, integers and texts only: writing them cannot fail, and an empty value is refused when read.
+        value: order.map(|order| serde_json::to_vec(order).unwrap_or_default()),
+    }
+}
+
 /// All orders of our wallet that matter, by their hash.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
@@ -266,12 +284,7 @@ impl Orders {
     /// The rows that changed since the last call, for the journal.
     pub fn take_changed(&mut self) -> Vec<WireRow> {
         let changed = core::mem::take(&mut self.changed);
-        let row = |hash: OrderHash| WireRow {
-            key: hash.to_string().into_bytes(),
-            // Names, integers and texts only: writing them cannot fail, and an empty value is refused when read.
-            value: self.all.get(&hash).map(|order| serde_json::to_vec(order).unwrap_or_default()),
-        };
-        changed.into_iter().map(row).collect()
+        changed.into_iter().map(|hash| row(&hash, self.all.get(&hash))).collect()
     }
 
     /// Takes up a signed order, before it can leave.

@@ -8,6 +8,7 @@ use crate::disk::{Op, Outcome};
 use crate::frame::Seq;
 use crate::keeper::Keeper;
 use crate::map::Map;
+use crate::options::Durable;
 use crate::payload::Payload;
 use crate::rows::Cursor;
 use crate::status::{Alert, AppendError, Failure, Status};
@@ -134,6 +135,23 @@ impl Journal {
     /// Writes and syncs at once until this record is covered.
     pub fn want_sync(&mut self, seq: Seq) {
         self.writer.want_sync(seq);
+    }
+
+    /// Whether this record is durable in the sense of [`Options::durable`](crate::Options::durable): what it caused
+    /// may leave then.
+    #[must_use]
+    pub fn settled(&self, seq: Seq) -> bool {
+        match self.writer.pace().0 {
+            Durable::Process => self.written() >= seq,
+            Durable::Power => self.synced() >= seq,
+        }
+    }
+
+    /// Makes a record durable in that sense as soon as the disk allows it.
+    pub fn want_settled(&mut self, seq: Seq) {
+        if self.writer.pace().0 == Durable::Power {
+            self.writer.want_sync(seq);
+        }
     }
 
     /// Compacts as soon as it can, if anything changed.

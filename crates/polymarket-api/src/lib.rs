@@ -223,7 +223,8 @@ pub use limits::{
 pub use order::{Exchange, OrderArgs, OrderText, Refused};
 pub use secret::Secret;
 pub use signed::{
-    LONGEST_SIGNATURE, Parties, Salt, Signature, SignatureType, SignedOrder, Stamp, Unsigned,
+    LONGEST_SIGNATURE, Parties, Salt, SignError, SignOrders, Signature, SignatureType, SignedOrder,
+    Stamp, Unsigned,
 };
 pub use sizing::{FeeFitError, NoPrice, fee_adjusted_spend, walk_price};
 pub use transport::{Egress, Guard, Http, HttpAnswer, HttpConfig, HttpRequest};

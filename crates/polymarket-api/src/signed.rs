@@ -115,6 +115,28 @@ impl Unsigned {
     }
 }
 
+/// Signs the orders of one account: the only way from a decision to a [`SignedOrder`] that a bot knows.
+pub trait SignOrders: Send {
+    /// Signs one order; `now_ms` is server time in Unix milliseconds.
+    ///
+    /// # Errors
+    /// Why it was not signed.
+    fn sign_order(&mut self, args: &OrderArgs, now_ms: u64) -> Result<SignedOrder, SignError>;
+    /// Timestamps up to this one were used by an earlier process: no order gets one of them again.
+    fn used_until(&mut self, last_ms: u64);
+}
+
+/// Why an order was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// There is no such order.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The signer signs nothing like it.
+    #[error("the signer refuses the order: {0}")]
+    Scope(String),
+}
+
 /// The longest signature: a session key's envelope around a wrapped one.
 pub const LONGEST_SIGNATURE: usize = 480;
 

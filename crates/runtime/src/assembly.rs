@@ -33,7 +33,7 @@ use crate::durable::{self, Journaling};
 use crate::glance::{Identity, Shared};
 use crate::inbox::{Inbox, Request};
 use crate::keeping::{Keeper, Storage};
-use crate::paper::{Account, Connections, Ended, PaperError, Plan, run};
+use crate::paper::{Account, Connections, Ended, Plan, run};
 use crate::reload::{ConfigState, Load, Order, Reloader, watch_files};
 use crate::server::{self, ServerError, View};
 use crate::start::{self, Check, Found};
@@ -170,10 +170,30 @@ pub struct Finished {
     pub sim: Sim,
 }
 
-type EngineResult = Result<Finished, PaperError>;
+/// Why an engine's thread ended by itself.
+pub type Stopped = Box<dyn std::error::Error + Send + Sync>;
 
-/// A running process.
-pub struct Running {
+type EngineResult<F> = Result<F, Stopped>;
+
+/// What is left of a run, for the last record of its journal.
+pub trait Left {
+    /// Orders that were left open.
+    fn left_open(&self) -> usize;
+    /// Hash of the engine's state.
+    fn state_hash(&self) -> &str;
+}
+
+impl Left for Finished {
+    fn left_open(&self) -> usize {
+        self.ended.left_open
+    }
+    fn state_hash(&self) -> &str {
+        &self.ended.state_hash
+    }
+}
+
+/// A running process. `F` is what is left when its run is over.
+pub struct Running<F = Finished> {
     /// Glance and metrics.
     pub shared: Arc<Shared>,
     /// To the engine's thread.
@@ -185,7 +205,7 @@ pub struct Running {
     /// To what takes up changes of the configuration.
     pub orders: mpsc::Sender<Order>,
     _watcher: Option<notify::RecommendedWatcher>,
-    finished: oneshot::Receiver<std::thread::Result<EngineResult>>,
+    finished: Finish<F>,
     tasks: Vec<JoinHandle<()>>,
     journal: Option<Keeper>,
     clock: EngineClock,
@@ -199,15 +219,15 @@ pub enum EndError {
     Panicked(String),
     /// The event log or the journal.
     #[error("the engine stopped")]
-    Stopped(#[from] PaperError),
+    Stopped(#[source] Stopped),
     /// The end of the journal.
     #[error("the journal could not be ended; the next start recovers what is in it")]
     Journal(#[from] polydesk_journal::WaitError),
 }
 
-impl Running {
+impl<F: Left> Running<F> {
     /// Waits until the engine ends by itself: only after a panic or an error.
-    pub async fn ended(&mut self) -> Result<Finished, EndError> {
+    pub async fn ended(&mut self) -> Result<F, EndError> {
         finished((&mut self.finished).await)
     }
 
@@ -215,7 +235,7 @@ impl Running {
     ///
     /// # Errors
     /// The engine panicked or could not write.
-    pub async fn stop(mut self) -> Result<Finished, EndError> {
+    pub async fn stop(mut self) -> Result<F, EndError> {
         let (reply, stopped) = oneshot::channel();
         // An engine that has ended already answers with its own error below.
         let _ = self.inbox.send(Request::Stop(reply));
@@ -228,8 +248,8 @@ impl Running {
         if let Some(keeper) = self.journal.take() {
             let facts = StopFacts {
                 at_ms: millis(self.clock.now()),
-                open_orders: done.ended.left_open as u64,
-                state_hash: done.ended.state_hash.clone(),
+                open_orders: done.left_open() as u64,
+                state_hash: done.state_hash().to_owned(),
             };
             keeper.stop(facts).await?;
         }
@@ -237,7 +257,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<F> Drop for Running<F> {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(keeper) = self.journal.take() {
@@ -250,11 +270,11 @@ fn millis(at: Time) -> i64 {
     at.nanos().div_euclid(1_000_000)
 }
 
-fn finished(
-    result: Result<std::thread::Result<EngineResult>, oneshot::error::RecvError>,
-) -> Result<Finished, EndError> {
+fn finished<F>(
+    result: Result<std::thread::Result<EngineResult<F>>, oneshot::error::RecvError>,
+) -> Result<F, EndError> {
     match result {
-        Ok(Ok(done)) => Ok(done?),
+        Ok(Ok(done)) => done.map_err(EndError::Stopped),
         Ok(Err(panic)) => {
             let text = panic
                 .downcast_ref::<&str>()
@@ -332,138 +352,218 @@ where
 pub async fn begin(
     settings: &Settings,
     venue: Venue,
-    options: StartOptions,
+    mut options: StartOptions,
     checks: (Vec<Check>, Span),
 ) -> Result<Running, StartError> {
     let (mut checks, way) = checks;
-    // What can be refused comes before the journal: a run that has begun and does not end counts as a crash.
-    let tcp = match options.listen {
-        Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
-        None => None,
-    };
-    let socket = Arc::new(server::open_socket(&options.data)?);
-    let shared = Arc::new(Shared::default());
-    let _ = shared.limits.set(venue.limits.clone());
-    let (inbox, requests) = Inbox::new();
-    let proof = settings.feed.max_proof_age_secs;
-    let config = FeedConfig {
-        // A quiet book has to be proven before its last proof is too old.
-        silence_ms: u64::from(proof) * 1_000 / 2,
-        ..FeedConfig::default()
-    };
-    let (feed, items) = MarketFeed::start(
-        config,
-        venue.http.clone(),
-        &venue.ws_market,
-        venue.clob.clone(),
-        venue.clock.server().clone(),
-    )?;
-    let feed = Arc::new(feed);
-    let facts = facts(&venue, &options);
-    let begun = durable::begin(options.storage, &options.data, &settings.runtime.journal, &facts)?;
+    let storage = core::mem::take(&mut options.storage);
+    let mut ground = Ground::open(settings, &venue, &options).await?;
+    let who = Who { wallet: "paper", mode: "paper" };
+    let facts = facts(&venue, &options, &who);
+    let begun = durable::begin(storage, &options.data, &settings.runtime.journal, &facts)?;
     checks.push(found(&begun.recovered));
-    let (created, creations) = mpsc::channel(1_024);
-    let bad: Vec<&Check> = checks.iter().filter(|check| check.found == Found::Bad).collect();
-    let blockers = blockers(&bad, &begun.recovered);
-    let Loaded { engine, sim, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
+    let blockers = blockers(&checks, &begun.recovered);
+    let sim = Sim::new(settings.exchange, settings.run.seed)
+        .map_err(|error| StartError::Settings(error.to_string()))?;
+    let Loaded { engine, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
     let (recovered, keeper) = begun.start(&venue.clock)?;
-    let identity = Identity {
-        mode: "paper",
-        run: recovered.run,
-        started: venue.clock.now(),
-        program: options.program.clone(),
-        config_sha256: options.config_sha256.clone(),
-    };
+    let identity = identity(&venue, &options, "paper", recovered.run);
     let plan = Plan {
         identity: identity.clone(),
         clock: venue.clock.clone(),
-        shared: Arc::clone(&shared),
-        connections: connections(Arc::clone(&feed)),
-        created: Some(created),
+        shared: Arc::clone(&ground.shared),
+        connections: connections(Arc::clone(&ground.feed)),
+        created: Some(ground.created.clone()),
         sample: Span::millis(i64::try_from(settings.run.timer_ms).unwrap_or(1_000)),
-        max_proof_age: Span::secs(i64::from(proof)),
+        max_proof_age: Span::secs(i64::from(settings.feed.max_proof_age_secs)),
         way,
         journal: Some(Journaling::new(keeper.appender(), identity)),
         account: if fresh { Account::Fresh } else { Account::Resumed(listed.clone()) },
         blockers,
         first,
     };
-    let finished = host(options.host, engine, sim, plan, items, requests)?;
-    let (markets, watched) = watch::channel(settings.runtime.markets.clone());
-    let mut discovery = Discovery::new(
-        venue.gamma.clone(),
-        venue.clob.clone(),
-        Arc::clone(&feed),
-        inbox.clone(),
-        Arc::clone(&shared),
-        venue.clock.clone(),
-        watched,
-    );
-    discovery.adopt(listed);
-    let (orders, ordered) = mpsc::channel(16);
-    let config = Arc::new(ArcSwap::from_pointee(ConfigState::default()));
-    let mut reloader = Reloader {
-        load: options.load,
-        begun: settings.clone(),
-        settings: settings.clone(),
-        limits,
-        inbox: inbox.clone(),
-        markets,
-        state: Arc::clone(&config),
-        stopped: BTreeSet::new(),
+    let (items, requests) = ground.take()?;
+    let work = async move {
+        let (mut engine, mut sim) = (engine, sim);
+        let ended = run(&mut engine, &mut sim, plan, items, requests).await?;
+        Ok(Finished { ended, engine, sim })
     };
-    reloader.begin();
-    let watcher = match options.files.is_empty() {
-        true => None,
-        false => Some(watch_files(&options.files, orders.clone())?),
-    };
-    let mut running = Running {
-        shared: Arc::clone(&shared),
-        inbox: inbox.clone(),
-        checks: Vec::new(),
-        listening: tcp.as_ref().and_then(|listener| listener.local_addr().ok()),
-        orders: orders.clone(),
-        _watcher: watcher,
-        finished,
-        tasks: Vec::new(),
-        journal: Some(keeper),
-        clock: venue.clock.clone(),
-    };
-    let given_up = async {
-        match options.give_up {
-            Some(give_up) => drop(give_up.await),
-            None => std::future::pending().await,
-        }
-    };
-    let scanned = tokio::select! {
-        biased;
-        () = given_up => Err(StartError::GivenUp),
-        scanned = first_scan(&mut discovery, settings) => scanned,
-    };
-    let scanned = match scanned {
-        Ok(scanned) => scanned,
-        Err(error) => {
-            if let Err(end) = running.stop().await {
-                tracing::error!(
-                    error = &end as &dyn std::error::Error,
-                    "the start was not ended in order"
-                );
+    let finished = host(options.host, Arc::clone(&ground.shared), work)?;
+    let started = Started { checks, keeper, listed, limits, finished, tasks: Vec::new() };
+    ground.follow(settings, venue, options, started).await
+}
+
+/// Who runs, as the journal's first record says it.
+pub(crate) struct Who<'a> {
+    /// Address of the wallet, or `paper`.
+    pub wallet: &'a str,
+    /// `paper` or `live`.
+    pub mode: &'a str,
+}
+
+pub(crate) fn identity(
+    venue: &Venue,
+    options: &StartOptions,
+    mode: &'static str,
+    run: u32,
+) -> Identity {
+    Identity {
+        mode,
+        run,
+        started: venue.clock.now(),
+        program: options.program.clone(),
+        config_sha256: options.config_sha256.clone(),
+    }
+}
+
+/// What stands before the journal begins: a run that has begun and does not end counts as a crash.
+pub(crate) struct Ground {
+    pub shared: Arc<Shared>,
+    pub inbox: Inbox,
+    pub feed: Arc<MarketFeed>,
+    pub created: mpsc::Sender<ConditionId>,
+    creations: mpsc::Receiver<ConditionId>,
+    tcp: Option<Arc<tokio::net::TcpListener>>,
+    socket: Arc<tokio::net::UnixListener>,
+    ends: Option<(mpsc::Receiver<FeedItem>, mpsc::Receiver<Request>)>,
+}
+
+/// A run whose engine is at work.
+pub(crate) struct Started<F> {
+    pub checks: Vec<Check>,
+    pub keeper: Keeper,
+    pub listed: Vec<(MarketKey, Arc<Market>)>,
+    pub limits: RawRisk,
+    pub finished: Finish<F>,
+    /// Tasks that end with the run.
+    pub tasks: Vec<JoinHandle<()>>,
+}
+
+impl Ground {
+    pub(crate) async fn open(
+        settings: &Settings,
+        venue: &Venue,
+        options: &StartOptions,
+    ) -> Result<Ground, StartError> {
+        let tcp = match options.listen {
+            Some(address) => Some(Arc::new(server::open_tcp(address).await?)),
+            None => None,
+        };
+        let socket = Arc::new(server::open_socket(&options.data)?);
+        let shared = Arc::new(Shared::default());
+        let _ = shared.limits.set(venue.limits.clone());
+        let (inbox, requests) = Inbox::new();
+        let config = FeedConfig {
+            // A quiet book has to be proven before its last proof is too old.
+            silence_ms: u64::from(settings.feed.max_proof_age_secs) * 1_000 / 2,
+            ..FeedConfig::default()
+        };
+        let (feed, items) = MarketFeed::start(
+            config,
+            venue.http.clone(),
+            &venue.ws_market,
+            venue.clob.clone(),
+            venue.clock.server().clone(),
+        )?;
+        let (created, creations) = mpsc::channel(1_024);
+        let (feed, ends) = (Arc::new(feed), Some((items, requests)));
+        Ok(Ground { shared, inbox, feed, created, creations, tcp, socket, ends })
+    }
+
+    /// The receiving ends of market data and requests, for the engine's thread.
+    pub(crate) fn take(
+        &mut self,
+    ) -> Result<(mpsc::Receiver<FeedItem>, mpsc::Receiver<Request>), StartError> {
+        self.ends.take().ok_or_else(|| StartError::Settings("the engine runs already".to_owned()))
+    }
+
+    /// Finds markets, and starts the tasks beside the engine.
+    pub(crate) async fn follow<F: Left>(
+        self,
+        settings: &Settings,
+        venue: Venue,
+        options: StartOptions,
+        started: Started<F>,
+    ) -> Result<Running<F>, StartError> {
+        let Ground { shared, inbox, feed, creations, tcp, socket, .. } = self;
+        let Started { mut checks, keeper, listed, limits, finished, tasks: begun } = started;
+        let (markets, watched) = watch::channel(settings.runtime.markets.clone());
+        let mut discovery = Discovery::new(
+            venue.gamma.clone(),
+            venue.clob.clone(),
+            feed,
+            inbox.clone(),
+            Arc::clone(&shared),
+            venue.clock.clone(),
+            watched,
+        );
+        discovery.adopt(listed);
+        let (orders, ordered) = mpsc::channel(16);
+        let config = Arc::new(ArcSwap::from_pointee(ConfigState::default()));
+        let mut reloader = Reloader {
+            load: options.load,
+            begun: settings.clone(),
+            settings: settings.clone(),
+            limits,
+            inbox: inbox.clone(),
+            markets,
+            state: Arc::clone(&config),
+            stopped: BTreeSet::new(),
+        };
+        reloader.begin();
+        let watcher = match options.files.is_empty() {
+            true => None,
+            false => Some(watch_files(&options.files, orders.clone())?),
+        };
+        let mut running = Running {
+            shared: Arc::clone(&shared),
+            inbox: inbox.clone(),
+            checks: Vec::new(),
+            listening: tcp.as_ref().and_then(|listener| listener.local_addr().ok()),
+            orders: orders.clone(),
+            _watcher: watcher,
+            finished,
+            tasks: begun,
+            journal: Some(keeper),
+            clock: venue.clock.clone(),
+        };
+        let given_up = async {
+            match options.give_up {
+                Some(give_up) => drop(give_up.await),
+                None => std::future::pending().await,
             }
-            return Err(error);
-        }
-    };
-    checks.push(markets_found(&scanned, discovery.followed()));
-    running.checks = checks;
-    let clock = venue.clock.server().clone();
-    let view = View { shared, clock, config, orders, inbox: inbox.clone() };
-    let shared = Arc::clone(&running.shared);
-    let mut tasks = Tasks { inbox, shared, panics: options.panics, started: Vec::new() };
-    tasks.serve(view, tcp, socket);
-    tasks.discover(discovery, creations);
-    tasks.reload(reloader, ordered);
-    tasks.measure_clock(&venue, settings.runtime.start);
-    running.tasks = tasks.started;
-    Ok(running)
+        };
+        let scanned = tokio::select! {
+            biased;
+            () = given_up => Err(StartError::GivenUp),
+            scanned = first_scan(&mut discovery, settings) => scanned,
+        };
+        let scanned = match scanned {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                if let Err(end) = running.stop().await {
+                    tracing::error!(
+                        error = &end as &dyn std::error::Error,
+                        "the start was not ended in order"
+                    );
+                }
+                return Err(error);
+            }
+        };
+        checks.push(markets_found(&scanned, discovery.followed()));
+        running.checks = checks;
+        let clock = venue.clock.server().clone();
+        let view = View { shared, clock, config, orders, inbox: inbox.clone() };
+        let shared = Arc::clone(&running.shared);
+        let begun = core::mem::take(&mut running.tasks);
+        let mut tasks = Tasks { inbox, shared, panics: options.panics, started: begun };
+        tasks.serve(view, tcp, socket);
+        tasks.discover(discovery, creations);
+        tasks.reload(reloader, ordered);
+        tasks.measure_clock(&venue, settings.runtime.start);
+        running.tasks = tasks.started;
+        Ok(running)
+    }
 }
 
 /// What the first scan found, in words.
@@ -494,7 +594,7 @@ async fn first_scan(discovery: &mut Discovery, settings: &Settings) -> Result<Sc
     }
 }
 
-fn connections(feed: Arc<MarketFeed>) -> Box<dyn Fn() -> Connections + Send> {
+pub(crate) fn connections(feed: Arc<MarketFeed>) -> Box<dyn Fn() -> Connections + Send> {
     Box::new(move || {
         let stats = feed.stats();
         let lost = stats.disconnects.load(Ordering::Relaxed);
@@ -504,20 +604,20 @@ fn connections(feed: Arc<MarketFeed>) -> Box<dyn Fn() -> Connections + Send> {
 }
 
 /// What the journal's first record says of this run.
-fn facts(venue: &Venue, options: &StartOptions) -> RunFacts {
+pub(crate) fn facts(venue: &Venue, options: &StartOptions, who: &Who<'_>) -> RunFacts {
     RunFacts {
         at_ms: millis(venue.clock.now()),
         program: options.program.clone(),
         config: options.config_sha256.clone(),
-        wallet: "paper".to_owned(),
-        mode: "paper".to_owned(),
+        wallet: who.wallet.to_owned(),
+        mode: who.mode.to_owned(),
         lease_epoch: 0,
         boot: durable::boot_id(),
     }
 }
 
 /// What was found in the journal, in words.
-fn found(recovered: &Recovered) -> Check {
+pub(crate) fn found(recovered: &Recovered) -> Check {
     let notes: Vec<String> = recovered.notes.iter().map(ToString::to_string).collect();
     let state = match recovered.ended {
         JournalEnded::Fresh => "a new folder".to_owned(),
@@ -537,13 +637,13 @@ fn found(recovered: &Recovered) -> Check {
 }
 
 /// Why the gate is closed at the start: nothing is believed before it was seen.
-fn blockers(bad: &[&Check], recovered: &Recovered) -> Vec<(Cause, String)> {
+pub(crate) fn blockers(checks: &[Check], recovered: &Recovered) -> Vec<(Cause, String)> {
     let blocker = |detail: &str| detail.to_owned();
     let mut blockers = vec![
         (Cause::NotReconciled, blocker("the account was not compared yet")),
         (Cause::Link(Channel::Market), blocker("the market socket is not connected yet")),
     ];
-    for check in bad {
+    for check in checks.iter().filter(|check| check.found == Found::Bad) {
         let cause = match check.name {
             "clock" => Cause::Clock,
             "version" => Cause::Version,
@@ -561,21 +661,20 @@ fn blockers(bad: &[&Check], recovered: &Recovered) -> Vec<(Cause, String)> {
     blockers
 }
 
-/// Engine and exchange as they begin.
-struct Loaded {
-    engine: Engine,
-    sim: Sim,
-    listed: Vec<(MarketKey, Arc<Market>)>,
+/// The engine as it begins.
+pub(crate) struct Loaded {
+    pub engine: Engine,
+    pub listed: Vec<(MarketKey, Arc<Market>)>,
     /// Limits in force.
-    limits: RawRisk,
+    pub limits: RawRisk,
     /// The first events.
-    first: Vec<ControlEvent>,
-    fresh: bool,
+    pub first: Vec<ControlEvent>,
+    pub fresh: bool,
 }
 
 /// Loads what the journal holds. Limits in force are the tighter of journal and configuration: a restart is no way
 /// around a confirmation.
-fn load(
+pub(crate) fn load(
     settings: &Settings,
     blockers: &[(Cause, String)],
     begun: &durable::Begun,
@@ -586,13 +685,11 @@ fn load(
     let setup = Setup { run: begun.recovered.run, limits, blockers: Vec::new() };
     let mut engine = Engine::new(setup, settings.build())
         .map_err(|error| StartError::Settings(error.to_string()))?;
-    let sim = Sim::new(settings.exchange, settings.run.seed)
-        .map_err(|error| StartError::Settings(error.to_string()))?;
     let entries = begun.entries().map_err(durable::BeginError::from)?;
     let wanted = settings.limits.raw();
     if entries.is_empty() {
         let (listed, first) = (Vec::new(), Vec::new());
-        return Ok(Loaded { engine, sim, listed, limits: wanted.clone(), first, fresh: true });
+        return Ok(Loaded { engine, listed, limits: wanted.clone(), first, fresh: true });
     }
     let listed = engine.load(&entries).map_err(durable::BeginError::from)?;
     for refused in engine.load_soft(&begun.soft()) {
@@ -628,10 +725,11 @@ fn load(
     {
         first.push(ControlEvent::Limits { toml: toml.into() });
     }
-    Ok(Loaded { engine, sim, listed, limits, first, fresh: false })
+    Ok(Loaded { engine, listed, limits, first, fresh: false })
 }
 
-type Finish = oneshot::Receiver<std::thread::Result<EngineResult>>;
+/// How an engine's thread ends.
+pub(crate) type Finish<F> = oneshot::Receiver<std::thread::Result<EngineResult<F>>>;
 
 /// Where the engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -643,21 +741,12 @@ pub enum Host {
 }
 
 /// Runs the engine until it ends. A panic is reported and the run is over: its state is not used again.
-fn host(
+pub(crate) fn host<F: Send + 'static>(
     host: Host,
-    engine: Engine,
-    sim: Sim,
-    plan: Plan,
-    items: mpsc::Receiver<FeedItem>,
-    requests: mpsc::Receiver<Request>,
-) -> Result<Finish, StartError> {
+    shared: Arc<Shared>,
+    work: impl Future<Output = EngineResult<F>> + Send + 'static,
+) -> Result<Finish<F>, StartError> {
     let (done, finished) = oneshot::channel();
-    let shared = Arc::clone(&plan.shared);
-    let work = async move {
-        let (mut engine, mut sim) = (engine, sim);
-        let ended = run(&mut engine, &mut sim, plan, items, requests).await?;
-        Ok(Finished { ended, engine, sim })
-    };
     let guarded = async move {
         let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         // The end is reported with its reason; the watchdog must not take it for a deadlock.
@@ -681,15 +770,15 @@ fn host(
 }
 
 /// Starts supervised tasks.
-struct Tasks {
-    inbox: Inbox,
-    shared: Arc<Shared>,
-    panics: Option<watch::Receiver<String>>,
-    started: Vec<JoinHandle<()>>,
+pub(crate) struct Tasks {
+    pub inbox: Inbox,
+    pub shared: Arc<Shared>,
+    pub panics: Option<watch::Receiver<String>>,
+    pub started: Vec<JoinHandle<()>>,
 }
 
 impl Tasks {
-    fn start<T>(
+    pub(crate) fn start<T>(
         &mut self,
         name: &'static str,
         needed: Needed,
@@ -796,7 +885,7 @@ async fn watch_clock(clob: Clob, clock: EngineClock, inbox: Inbox, settings: Sta
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn watchdog(running: &Running, clock: ServerClock) -> std::io::Result<()> {
+pub fn watchdog<F>(running: &Running<F>, clock: ServerClock) -> std::io::Result<()> {
     supervise::watchdog(Arc::clone(&running.shared), clock, |age| {
         // Where nobody reads it, the process must end all the same.
         let _ = writeln!(

@@ -263,6 +263,21 @@ impl Journaling {
         Ok(())
     }
 
+    /// Rows of a table beside the engine's state. They belong to no event.
+    ///
+    /// # Errors
+    /// As for [`Journaling::input`].
+    pub fn rows<'a>(
+        &mut self,
+        table: &str,
+        rows: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<(), JournalError> {
+        let changes = rows.map(|(key, value)| Change { table, key, value }).collect();
+        let delta = Delta { cause: Seq::ZERO, commands: [0; 32], changes };
+        self.handle.append(&Payload::Delta(&delta), Class::Fact)?;
+        Ok(())
+    }
+
     fn record(&mut self, recorded: &Recorded) -> Result<(), JournalError> {
         self.bytes.clear();
         serde_json::to_writer(&mut self.bytes, recorded)?;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use polydesk_domain::{ConditionId, ControlEvent, Market, MarketKey, MarketState};
+use polydesk_domain::{ConditionId, ControlEvent, Market, MarketKey, MarketState, WorldEvent};
 use tokio::sync::{mpsc, oneshot};
 
 /// A request to the engine's thread.
@@ -35,6 +35,8 @@ pub enum Request {
     },
     /// A control event of the runtime or of an operator.
     Control(ControlEvent),
+    /// An event from outside the venue.
+    World(Box<WorldEvent>),
     /// An act of a person. Answered when its effect survives the loss of power, or with why that is not known.
     Operator {
         /// What the person asked for.

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// How long the end of a journal may take.
 const STOPPING: Duration = Duration::from_secs(10);
+/// How long an order may wait for the disk.
+pub const SETTLING: Duration = Duration::from_secs(5);
 /// What is left of a journal after a crash of the engine is written within this time.
 const LEAVING: Duration = Duration::from_secs(2);
 
@@ -70,6 +72,24 @@ impl Shared {
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
+
+    async fn settle(&self, seq: Seq) -> Result<(), WaitError> {
+        loop {
+            let progress = self.progress.notified();
+            {
+                let mut journal = self.lock();
+                if let Some(failure) = journal.failure() {
+                    return Err(failure.clone().into());
+                }
+                if journal.settled(seq) {
+                    return Ok(());
+                }
+                journal.want_settled(seq);
+            }
+            self.appended.notify_one();
+            progress.await;
+        }
+    }
 }
 
 impl Appender {
@@ -84,6 +104,21 @@ impl Appender {
                 let seq = shared.lock().append(payload, class);
                 shared.appended.notify_one();
                 seq
+            }
+        }
+    }
+
+    /// Waits until this record is durable as the settings have it: what it caused may leave then. On threads the
+    /// caller's own thread writes.
+    ///
+    /// # Errors
+    /// The journal is over, or the disk takes longer than [`SETTLING`].
+    pub async fn settle(&self, seq: Seq) -> Result<(), WaitError> {
+        match self {
+            Appender::Threads(handle) => handle.settle(seq, SETTLING),
+            Appender::Task(shared) => {
+                let settled = tokio::time::timeout(SETTLING, shared.settle(seq)).await;
+                settled.unwrap_or(Err(WaitError::Timeout { seq, within: SETTLING }))
             }
         }
     }

@@ -15,6 +15,7 @@
 pub mod assembly;
 pub mod clock;
 pub mod collapse;
+mod common;
 pub mod decisions;
 pub mod discovery;
 pub mod durable;
@@ -22,6 +23,7 @@ pub mod facts;
 pub mod glance;
 pub mod inbox;
 pub mod keeping;
+pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod paper;

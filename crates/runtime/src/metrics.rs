@@ -63,6 +63,12 @@ pub struct Metrics {
     pub received_to_engine: Histogram,
     /// From the engine taking an event to its decision.
     pub decision: Histogram,
+    /// From a decision to its entry in the journal being durable.
+    pub decision_to_durable: Histogram,
+    /// From a decision to the first byte of its order.
+    pub decision_to_sent: Histogram,
+    /// From a decision to the venue's answer.
+    pub decision_to_answer: Histogram,
     /// Events handled.
     pub events: AtomicU64,
     /// Signals emitted.
@@ -139,6 +145,21 @@ impl Metrics {
         self.decision.write(
             "polydesk_decision_seconds",
             "from the engine taking an event to its decision",
+            out,
+        );
+        self.decision_to_durable.write(
+            "polydesk_decision_to_durable_seconds",
+            "from a decision to its journal entry being durable",
+            out,
+        );
+        self.decision_to_sent.write(
+            "polydesk_decision_to_sent_seconds",
+            "from a decision to the first byte of its order",
+            out,
+        );
+        self.decision_to_answer.write(
+            "polydesk_decision_to_answer_seconds",
+            "from a decision to the answer of the venue",
             out,
         );
     }

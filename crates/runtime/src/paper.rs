@@ -5,18 +5,17 @@
 //! venue, because those books are late themselves. Keys of markets are assigned here, and here alone events get
 //! their time and number.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use polydesk_domain::{
     AccountEvent, Cash, CashKind, Cause, Channel, ConditionId, ControlEvent, Event, Market,
-    MarketEvent, MarketKey, MarketState, NoteLevel, Operator, OperatorCommand, Outbox, RunMode,
-    RunStart, Shares, Span, Stamped, Time, Token, Usdc,
+    MarketEvent, MarketKey, MarketState, Outbox, RunMode, RunStart, Shares, Span, Stamped, Time,
+    Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
-use polydesk_journal::{Room, Seq, Status};
 use polydesk_polymarket_api::ws::FeedItem;
 use polydesk_replay::{EventLog, Recorder, Recording, Step, Watch, leftovers};
 use polydesk_sim::Sim;
@@ -24,29 +23,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::EngineClock;
 use crate::collapse::{BEHIND, collapse};
-use crate::decisions::{self, Weight};
+use crate::common::{
+    CHECK, Decisions, FeedCounts, GLANCE, Kept, STOPPING, TAKEN, Unanswered, check_journal,
+    first_time, frozen, listing, old_proofs, release, take,
+};
 use crate::durable::{JournalError, Journaling};
 use crate::facts::Fact;
-use crate::glance::{DecisionGlance, FeedGlance, Identity, Shared, look};
+use crate::glance::{Identity, Shared, look};
 use crate::inbox::Request;
-use crate::spans::Spans;
 
-/// Rows taken at once.
-const TAKEN: usize = 4_096;
-/// Decisions kept for the glance.
-const DECISIONS: usize = 30;
-/// Between two glances.
-const GLANCE: Span = Span::millis(250);
-/// Between two checks of connections and of the age of books.
-const CHECK: Span = Span::millis(250);
-/// How long orders may take to end after a stop.
-const STOPPING: Span = Span::secs(10);
 /// How long settlements may take, in virtual time, before the report is made.
 const SETTLING: Span = Span::secs(3_600);
-/// A clock that is set back by no more is waited for.
-const CLOCK_SLACK: Span = Span::secs(5);
-/// How long a person waits for the disk.
-const ANSWER: Span = Span::secs(5);
 /// In a longer silence of the feed no markout is read.
 const SILENCE: Span = Span::secs(900);
 
@@ -143,23 +130,16 @@ pub async fn run(
         watch: Observer {
             recorder: Recorder::default(),
             log: EventLog::hash_only(),
-            shared: Arc::clone(&plan.shared),
-            decisions: VecDeque::new(),
-            began: Time::MIN,
-            clock: plan.clock.clone(),
+            decisions: Decisions::new(Arc::clone(&plan.shared), plan.clock.clone()),
             journal: plan.journal.take(),
-            spans: Spans::default(),
         },
         last_at: Time::MIN,
         next_sample: Time::MIN,
         next_glance: Time::MIN,
         next_check: Time::MIN,
-        rows: 0,
-        collapsed: 0,
-        last_row: None,
-        up: false,
+        counts: FeedCounts::default(),
         pending: Vec::new(),
-        unanswered: Vec::new(),
+        unanswered: Unanswered::default(),
         plan,
     };
     let start = paper.begin(account)?;
@@ -196,16 +176,6 @@ pub async fn run(
     paper.end(reply, start, &mut feed, &mut items).await
 }
 
-/// Takes what waits now, and not what comes meanwhile: the feed cannot hold the loop.
-fn take(feed: &mut mpsc::Receiver<FeedItem>, items: &mut Vec<FeedItem>) {
-    for _ in 0..feed.len() {
-        match feed.try_recv() {
-            Ok(item) => items.push(item),
-            Err(_) => return,
-        }
-    }
-}
-
 /// The loop's own state.
 struct Paper<'a> {
     step: Step<'a>,
@@ -215,33 +185,18 @@ struct Paper<'a> {
     next_sample: Time,
     next_glance: Time,
     next_check: Time,
-    rows: u64,
-    collapsed: u64,
-    /// Engine time of the last row.
-    last_row: Option<Time>,
-    up: bool,
+    counts: FeedCounts,
     /// Rows that the exchange has seen and the engine has not.
     pending: Vec<Stamped>,
     /// Acts of persons that are in force and not yet durable.
-    unanswered: Vec<Unanswered>,
-}
-
-/// An act of a person whose record is not synced yet.
-struct Unanswered {
-    /// Its last record.
-    seq: Seq,
-    /// Until when the person waits.
-    until: Time,
-    reply: oneshot::Sender<Result<(), String>>,
+    unanswered: Unanswered,
 }
 
 impl Paper<'_> {
     /// The account is funded, or taken over from an earlier run, and reconciled: the simulated exchange has no other
     /// source of truth. Returns the equity that the run begins with.
     fn begin(&mut self, account: Account) -> Result<Usdc, PaperError> {
-        let (now, before) = (self.plan.clock.now(), self.step.engine.now());
-        // A clock that was set back by little is waited for; by much, the engine takes the new time.
-        self.last_at = if before.max(now) - CLOCK_SLACK > now { now } else { before.max(now) };
+        self.last_at = first_time(self.step.engine.now(), self.plan.clock.now());
         let at = self.last_at;
         self.step.advance(at, &mut self.watch)?;
         let blockers = core::mem::take(&mut self.plan.blockers);
@@ -306,7 +261,7 @@ impl Paper<'_> {
     }
 
     fn deliver(&mut self, at: Time, event: Event) -> Result<(), PaperError> {
-        self.watch.began = self.plan.clock.server().steady();
+        self.watch.decisions.begin();
         self.step.deliver(at, event, &mut self.watch)
     }
 
@@ -322,7 +277,7 @@ impl Paper<'_> {
                 break;
             }
             if exchange == next {
-                self.watch.began = self.plan.clock.server().steady();
+                self.watch.decisions.begin();
                 self.step.advance(next, &mut self.watch)?;
             } else if wake == next {
                 // What a restart finds overdue happens now: an event of long ago would set the engine's clock back.
@@ -337,7 +292,7 @@ impl Paper<'_> {
             self.check_link(now)?;
             self.check_proofs(now)?;
             self.check_journal(now)?;
-            self.answer(now);
+            self.unanswered.answer(self.watch.journal.as_ref(), now);
             self.next_check = now + CHECK;
         }
         if now >= self.next_glance {
@@ -370,8 +325,8 @@ impl Paper<'_> {
                     // that is down. Asked at the row's time: rows that waited keep the times they came at.
                     self.check_link(at)?;
                     self.exchange(Stamped { at, venue_at, seq: 0, event: event.into() })?;
-                    self.rows += 1;
-                    self.last_row = Some(at);
+                    self.counts.rows += 1;
+                    self.counts.last_row = Some(at);
                 }
                 FeedItem::NewMarket(market) => {
                     if let (Some(created), Ok(condition)) =
@@ -416,14 +371,14 @@ impl Paper<'_> {
 
     fn hand_over(&mut self) -> Result<(), PaperError> {
         if self.pending.len() > BEHIND {
-            self.collapsed += collapse(&mut self.pending, |stamped| &stamped.event);
+            self.counts.collapsed += collapse(&mut self.pending, |stamped| &stamped.event);
         }
         let now = self.now();
         let mut pending = core::mem::take(&mut self.pending);
         for stamped in pending.drain(..) {
             let metrics = &self.plan.shared.metrics;
             metrics.received_to_engine.observe(stamped.at.until(now));
-            self.watch.began = self.plan.clock.server().steady();
+            self.watch.decisions.begin();
             let seq = self.step.next_seq();
             let stamped = Stamped { at: now, seq, ..stamped };
             self.step.engine(&stamped, &mut self.watch)?;
@@ -454,14 +409,13 @@ impl Paper<'_> {
                 let at = self.now();
                 self.deliver(at, event.into())?;
             }
+            Request::World(event) => {
+                let at = self.now();
+                self.deliver(at, (*event).into())?;
+            }
             Request::Operator { event, durable } => self.operate(event, durable)?,
-            Request::ReleaseMarket { name, durable } => match self.frozen(&name) {
-                Some(market) => {
-                    let command = OperatorCommand::ReleaseMarket(market);
-                    let (by, why, key) = ("desk".to_owned(), String::new(), String::new());
-                    let operator = Operator { by, why, key, command };
-                    self.operate(ControlEvent::Operator(operator), durable)?;
-                }
+            Request::ReleaseMarket { name, durable } => match frozen(self.step.engine, &name) {
+                Some(market) => self.operate(release(market), durable)?,
                 None => drop(durable.send(Err(format!("no market {name} is frozen")))),
             },
             // Only the loop can end itself.
@@ -479,40 +433,15 @@ impl Paper<'_> {
     ) -> Result<(), PaperError> {
         let at = self.now();
         self.deliver(at, event.into())?;
-        match &self.watch.journal {
-            Some(journal) => {
-                let (seq, until) = (journal.appended(), at + ANSWER);
-                self.unanswered.push(Unanswered { seq, until, reply });
-            }
-            None => drop(reply.send(Ok(()))),
-        }
+        self.unanswered.add(self.watch.journal.as_ref(), at, reply);
         Ok(())
     }
 
-    /// The frozen market with this slug or condition id.
-    fn frozen(&self, name: &str) -> Option<MarketKey> {
-        let universe = self.step.engine.universe();
-        let named = |key: &MarketKey| {
-            universe
-                .get(*key)
-                .is_some_and(|market| market.slug == name || market.condition.to_string() == name)
-        };
-        let blockers = &self.step.engine.manager().state().blockers;
-        let closed = |key: &MarketKey| {
-            let causes = [Cause::Market(*key), Cause::Flattened(*key)];
-            causes.iter().any(|cause| blockers.contains_key(cause))
-        };
-        universe.keys().filter(named).find(closed)
-    }
-
     fn list(&mut self, market: Arc<Market>) -> Result<Result<MarketKey, String>, PaperError> {
-        let universe = self.step.engine.universe();
-        let condition = market.condition;
-        let key = universe.key(&condition).unwrap_or(universe.next_key());
-        // A refused listing must change nothing in either place.
-        if let Err(error) = universe.check(key, &market) {
-            return Ok(Err(error.to_string()));
-        }
+        let key = match listing(self.step.engine, &market) {
+            Ok(key) => key,
+            Err(rule) => return Ok(Err(rule)),
+        };
         self.row(MarketEvent::Listed { key, market })?;
         Ok(Ok(key))
     }
@@ -536,8 +465,8 @@ impl Paper<'_> {
 
     fn check_link(&mut self, at: Time) -> Result<(), PaperError> {
         let up = (self.plan.connections)().up > 0;
-        if up != self.up {
-            self.up = up;
+        if up != self.counts.up {
+            self.counts.up = up;
             self.step.advance(at, &mut self.watch)?;
             self.deliver(at, AccountEvent::Link { channel: Channel::Market, up }.into())?;
         }
@@ -547,53 +476,21 @@ impl Paper<'_> {
     /// What the journal's state means for trading.
     fn check_journal(&mut self, now: Time) -> Result<(), PaperError> {
         let Some(journal) = &mut self.watch.journal else { return Ok(()) };
-        journal.soft(self.step.engine, now)?;
-        let (status, alerts) = journal.status();
-        for alert in alerts {
-            tracing::error!("{alert}");
-            let text = alert.to_string();
-            journal.fact(now, &Fact::Alert { at: now, level: NoteLevel::Critical, text })?;
-        }
-        let Some(status) = status else { return Ok(()) };
-        if status.must_halt() {
-            let why = status.failed.map_or("its buffer is full".to_owned(), |why| why.to_string());
-            return Err(PaperError::JournalOver(why));
-        }
-        for event in blockers(&status) {
-            self.deliver(now, event.into())?;
+        match check_journal(journal, self.step.engine, now)? {
+            Kept::Same => {}
+            Kept::Over(why) => return Err(PaperError::JournalOver(why)),
+            Kept::Events(events) => {
+                for event in events {
+                    self.deliver(now, event.into())?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Answers persons whose acts are durable, or whose patience is over.
-    fn answer(&mut self, now: Time) {
-        if self.unanswered.is_empty() {
-            return;
-        }
-        let synced = self.watch.journal.as_ref().map(Journaling::synced);
-        for one in core::mem::take(&mut self.unanswered) {
-            if synced.is_some_and(|synced| synced >= one.seq) {
-                let _ = one.reply.send(Ok(()));
-            } else if now >= one.until {
-                let why = "it is in force, but the disk has not kept it yet: a crash now would undo it. Look at `desk doctor`";
-                let _ = one.reply.send(Err(why.to_owned()));
-            } else {
-                self.unanswered.push(one);
-            }
-        }
-    }
-
     /// Reports books whose last proof is too old.
     fn check_proofs(&mut self, now: Time) -> Result<(), PaperError> {
-        let (engine, limit) = (&*self.step.engine, self.plan.max_proof_age);
-        let books = engine.books();
-        let old = |key: &MarketKey| {
-            let trades = engine.states()[key.index()].trades();
-            trades
-                && books.verified(*key)
-                && books.proven_at(*key).is_some_and(|at| at.until(now) > limit)
-        };
-        let keys: Vec<MarketKey> = engine.universe().keys().filter(old).collect();
+        let keys = old_proofs(self.step.engine, now, self.plan.max_proof_age);
         for market in keys {
             self.row(MarketEvent::Unverified { market, on: true })?;
         }
@@ -602,28 +499,8 @@ impl Paper<'_> {
 
     fn glance(&mut self, at: Time) {
         let engine = &*self.step.engine;
-        let connections = (self.plan.connections)();
-        let (mut open, mut usable, mut unverified) = (0, 0, 0);
-        for key in engine.universe().keys() {
-            if engine.states()[key.index()].trades() {
-                open += 1;
-                usable += u64::from(engine.books().usable(key));
-                unverified += u64::from(!engine.books().verified(key));
-            }
-        }
-        let feed = FeedGlance {
-            up: self.up,
-            connections: connections.up,
-            disconnects: connections.lost,
-            age_ms: self.last_row.map(|last| last.until(at).as_millis()),
-            rows: self.rows,
-            collapsed: self.collapsed,
-            open_markets: open,
-            usable_books: usable,
-            unverified,
-            way_ms: self.plan.way.as_millis(),
-        };
-        let decisions = self.watch.decisions.iter().cloned().collect();
+        let feed = self.counts.glance(engine, (self.plan.connections)(), at, self.plan.way);
+        let decisions = self.watch.decisions.last();
         let glance = look(engine, &self.plan.identity, at, feed, decisions);
         self.plan.shared.publish(glance);
     }
@@ -674,7 +551,7 @@ impl Paper<'_> {
         self.step.finish(at, &mut self.watch)?;
         self.watch.recorder.over();
         self.settle(at + SETTLING)?;
-        let recording = self.watch.recorder.finish(self.step.engine, self.rows);
+        let recording = self.watch.recorder.finish(self.step.engine, self.counts.rows);
         let lines = self.watch.log.lines();
         let log = (self.watch.log.finish()?, lines);
         Ok(Ended { recording, log, left_open, start, state_hash })
@@ -703,27 +580,12 @@ impl Paper<'_> {
     }
 }
 
-/// The blockers that a journal's state sets and clears.
-fn blockers(status: &Status) -> [ControlEvent; 2] {
-    let blocker =
-        |cause, on, detail: &str| ControlEvent::Blocker { cause, on, detail: detail.to_owned() };
-    [
-        blocker(Cause::Disk, status.room == Room::NoEntries, "the disk is full: free space"),
-        blocker(Cause::JournalSlow, status.slow, "the disk does not keep up with the journal"),
-    ]
-}
-
 /// Records, counts and logs what the engine does.
 struct Observer {
     recorder: Recorder,
     log: EventLog,
-    shared: Arc<Shared>,
-    decisions: VecDeque<DecisionGlance>,
-    /// Steady time at which the engine was given the event.
-    began: Time,
-    clock: EngineClock,
+    decisions: Decisions,
     journal: Option<Journaling>,
-    spans: Spans,
 }
 
 impl Watch for Observer {
@@ -750,7 +612,7 @@ impl Watch for Observer {
         stamped: &Stamped,
         out: &Outbox,
     ) -> Result<(), PaperError> {
-        self.shared.metrics.events.fetch_add(1, Ordering::Relaxed);
+        self.decisions.shared.metrics.events.fetch_add(1, Ordering::Relaxed);
         if let Some(journal) = &mut self.journal {
             journal.output(engine, stamped.at, out)?;
         }
@@ -766,22 +628,12 @@ impl Watch for Observer {
     ) -> Result<(), PaperError> {
         let universe = engine.universe();
         if !out.commands.is_empty() {
-            let took = self.began.until(self.clock.server().steady());
-            self.shared.metrics.decision.observe(took);
+            self.decisions.decided();
         }
         for recorded in &out.records {
             self.recorder.record(sim, recorded);
             self.log.record(recorded)?;
-            self.shared.metrics.record(&recorded.record);
-            let line = decisions::line(&recorded.record, universe);
-            self.spans.emit(&recorded.record, &line, recorded.at);
-            if line.weight >= Weight::Decision {
-                if self.decisions.len() == DECISIONS {
-                    self.decisions.pop_front();
-                }
-                let kind = line.kind.to_owned();
-                self.decisions.push_back(DecisionGlance { at: recorded.at, kind, text: line.text });
-            }
+            self.decisions.record(engine, recorded);
         }
         for command in &out.commands {
             self.log.command(universe, at, command)?;

@@ -53,6 +53,7 @@ impl Manager {
             let cause = match event {
                 _ if change.reopened => format!("reopened: {}", update_name(event)),
                 OrderUpdate::Rejected { reason } => format!("rejected: {}", reason.code()),
+                OrderUpdate::NotSent { why } => format!("not sent: {why}"),
                 other => update_name(other).to_owned(),
             };
             let (state, matched) = (change.after, order.matched);
@@ -115,7 +116,9 @@ impl Manager {
                 // An exit that waited for its shares goes before another quote.
                 self.exits(ctx, market, out);
                 self.await_quotes(strategy, market);
-                if refusal.is_none() {
+                // What could not leave is decided again with the next row, not in a circle.
+                let withheld = matches!(update, Some(OrderUpdate::NotSent { .. }));
+                if refusal.is_none() && !withheld {
                     self.requote_market(ctx, market, out);
                 }
             }

@@ -88,6 +88,11 @@ pub struct Order<T = Token> {
 }
 
 impl<T> Order<T> {
+    /// Its fills, failed ones too, with the venue's trade.
+    pub fn all_fills(&self) -> impl Iterator<Item = (TradeId, &OwnFill)> {
+        self.fills.iter().map(|(id, fill)| (*id, fill))
+    }
+
     /// Fills that are neither final nor failed, by their trade.
     pub fn unsettled(&self) -> impl Iterator<Item = (TradeId, &OwnFill)> {
         let open = |status| !matches!(status, TradeStatus::Confirmed | TradeStatus::Failed);
@@ -421,7 +426,7 @@ pub fn next_state(
             matches!(state, S::Planned | S::Journaled | S::Sent).then_some(S::Unknown)
         }
         // Not found proves nothing once the venue has acknowledged the order.
-        E::Absent => match state {
+        E::Absent | E::NotSent { .. } => match state {
             S::Rejected => None,
             S::Planned | S::Journaled | S::Sent | S::Unknown if !matched => Some(S::Rejected),
             _ => return illegal,
@@ -507,6 +512,7 @@ pub(crate) fn update_name(event: &OrderUpdate) -> &'static str {
         OrderUpdate::Filled { .. } => "filled",
         OrderUpdate::CancelRefused { .. } => "cancel refused",
         OrderUpdate::Absent => "absent",
+        OrderUpdate::NotSent { .. } => "not sent",
     }
 }
 

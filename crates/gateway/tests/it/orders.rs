@@ -4,6 +4,9 @@ use polydesk_domain::{ClientOrderId, OrderUpdate, Tif, TradeStatus};
 use polydesk_gateway::{BindError, Orders, WireRow};
 use proptest::prelude::*;
 
+/// Why an order was withheld.
+const WHY: polydesk_domain::Code = polydesk_domain::Code::literal("killed");
+
 use crate::answers::row;
 use crate::harness::{Bench, RUN, at, hash, shares, text};
 
@@ -34,8 +37,8 @@ fn an_order_is_bound_once_and_sent_once() {
     assert_eq!(again, BindError::Id { id: one, hash: hash(1) });
     assert!(text(&bench.gateway.sent(&hash(7), at(102))).contains("not reconciled"));
     assert_eq!(bench.gateway.orders().hash(one), Some(hash(1)));
-    let out = bench.gateway.withdrawn(&hash(1), at(103));
-    assert_eq!(out, [polydesk_gateway::Output::order(one, OrderUpdate::Absent)]);
+    let out = bench.gateway.withdrawn(&hash(1), WHY, at(103));
+    assert_eq!(out, [polydesk_gateway::Output::order(one, OrderUpdate::NotSent { why: WHY })]);
 }
 
 #[test]
@@ -91,7 +94,7 @@ proptest! {
                 0 => drop(bench.gateway.bound(ClientOrderId::of_run(RUN, u32::from(n)), hash(n), bench.facts(Tif::Fak), now)),
                 1 => drop(bench.gateway.sent(&hash(n), now)),
                 2 => bench.gateway.cancel_sent(&hash(n), now),
-                3 => drop(bench.gateway.withdrawn(&hash(n), now)),
+                3 => drop(bench.gateway.withdrawn(&hash(n), WHY, now)),
                 4 => drop(bench.gateway.queried(&bench.ids, &hash(1), Ok(Some(&row("LIVE", "3"))), now)),
                 5 => drop(bench.gateway.queried(&bench.ids, &hash(1), Ok(Some(&row("CANCELED", "0"))), now)),
                 6 => drop(bench.gateway.orders_mut().forget(now)),

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Why an order was withheld.
+const WHY: polydesk_domain::Code = polydesk_domain::Code::literal("killed");
+
 use expect_test::{Expect, expect};
 use polydesk_domain::{
     AccountEvent, ClientOrderId, Code, OrderState, OrderUpdate, Outcome, Shares, Span, Tif,
@@ -651,7 +654,7 @@ fn an_order_in_the_earlier_list_only_is_neither_open_nor_gone() {
 #[test]
 fn an_end_that_the_engine_lost_by_a_stop_is_reported_again() {
     let mut withdrawn = Bench::with_order();
-    withdrawn.gateway.withdrawn(&hash(1), at(101));
+    withdrawn.gateway.withdrawn(&hash(1), WHY, at(101));
     let sent = view(&withdrawn, OrderState::Sent, "0");
     check("withheld", &withdrawn, &sent, &nothing(), 200, expect!["withheld: #3.1 absent"]);
     let mut over = Bench::with_order();

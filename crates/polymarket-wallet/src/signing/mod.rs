@@ -30,6 +30,7 @@ mod key;
 mod l1;
 mod order;
 mod salt;
+mod scope;
 mod sources;
 mod wallet;
 
@@ -41,5 +42,6 @@ pub use order::{
     Digests, ORDER_TYPE, OrderSigner, SignatureForm, order_type_hash, typed_data_sign_type_hash,
 };
 pub use salt::OrderStamps;
+pub use scope::{Scope, ScopedSigner};
 pub use sources::{KeySource, KeySourceError, PasswordSource};
 pub use wallet::{DerivedWallets, Wallet, derived_wallets};

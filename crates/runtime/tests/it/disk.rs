@@ -289,7 +289,7 @@ fn an_error_of_a_write_or_a_sync_ends_the_run_with_its_reason_and_the_next_has_i
             };
             let beat = process.running.shared.beat_age(polydesk_domain::Time::MAX);
             assert_eq!(beat, None, "the watchdog takes the end for a deadlock");
-            let why = chain(&why);
+            let why = chain(&*why);
             assert!(why.contains("free or repair the disk and start again"), "{why}");
             drop(process);
             put(&mut world, &disk.after_kill(), &pace);

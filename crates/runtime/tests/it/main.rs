@@ -4,6 +4,8 @@ mod disk;
 mod feed;
 mod finding;
 mod life;
+mod live_orders;
+mod live_world;
 mod parity;
 mod receiving;
 mod series;

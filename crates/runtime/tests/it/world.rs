@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use polydesk_domain::Market;
 use polydesk_journal::MemDisk;
 use polydesk_local_exchange::{Clock, LocalExchange, Running as Exchange, Setup, TEST_START};
 use polydesk_polymarket_api::ws::MarketFeed;
@@ -190,11 +191,24 @@ impl World {
         )
     }
 
+    /// A client of the venue's public side, as a process makes it.
+    pub fn venue(&self) -> Venue {
+        Venue::over(self.http.clone(), &self.endpoints, self.clock.clone(), false).unwrap()
+    }
+
+    /// A market as the exchange has it.
+    pub fn market(&self, slug: &str) -> Arc<Market> {
+        self.exchange.venue(|venue| {
+            let ids = venue.universe();
+            let key = ids.keys().find(|key| ids.market(*key).slug == slug);
+            Arc::clone(ids.market(key.unwrap_or_else(|| panic!("no market {slug}"))))
+        })
+    }
+
     /// Starts a process on the data folder.
     pub async fn start(&self) -> Result<Process, StartError> {
         let settings = self.settings();
-        let venue =
-            Venue::over(self.http.clone(), &self.endpoints, self.clock.clone(), false).unwrap();
+        let venue = self.venue();
         let checks = check(&venue, &settings).await?;
         let (again, later) = (settings.clone(), self.later.clone());
         let options = StartOptions {

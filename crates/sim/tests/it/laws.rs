@@ -578,7 +578,7 @@ fn judge_sequence_of_reports(run: &Run) {
                         assert!((1..=3).contains(now), "{id} {update:?} in stage {now}");
                         *now = 3;
                     }
-                    OrderUpdate::Unknown | OrderUpdate::Absent => {}
+                    OrderUpdate::Unknown | OrderUpdate::Absent | OrderUpdate::NotSent { .. } => {}
                     OrderUpdate::CancelRefused { .. } => {}
                 }
             }

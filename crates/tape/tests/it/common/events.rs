@@ -172,6 +172,7 @@ fn order_update() -> impl Strategy<Value = OrderUpdate> {
         shares().prop_map(|matched| OrderUpdate::Filled { matched }),
         any::<bool>().prop_map(|still_open| OrderUpdate::CancelRefused { still_open }),
         Just(OrderUpdate::Absent),
+        Just(OrderUpdate::NotSent { why: polydesk_domain::Code::literal("killed") }),
     ]
 }
 

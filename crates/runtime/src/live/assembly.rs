@@ -1,0 +1,268 @@
+//! Live trading put together: the lanes around the engine's thread, on the ground that paper stands on too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polydesk_domain::{Cause, Channel, Code, Span, Time};
+use polydesk_gateway::{Gateway, Orders, WireRow};
+use polydesk_polymarket_api::clob::{Clob, VenueMode};
+use polydesk_polymarket_api::ws::UserFeed;
+use polydesk_polymarket_api::{Credentials, FeedConfig, SignOrders};
+use polydesk_settings::Settings;
+use tokio::sync::{Mutex, mpsc};
+
+use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, run};
+use super::chain::ChainLane;
+use super::orders::{MaxAges, OrderLane};
+use super::permit::{Check as PermitCheck, Permit};
+use super::report::Reports;
+use super::stops::Stops;
+use super::{lanes, passes};
+use crate::assembly::{
+    Ground, Host, Left, Loaded, Running, StartError, StartOptions, Started, Stopped, Tasks, Venue,
+    Who, blockers, connections, facts, found, host, identity, load,
+};
+use crate::clock::EngineClock;
+use crate::durable::{self, Journaling};
+use crate::start::Check;
+use crate::supervise::Needed;
+
+/// Requests of orders that may wait for their lane; more are a halt.
+const ORDERS_WAITING: usize = 256;
+/// Cancels, reads and jobs that may wait for theirs.
+const OTHERS_WAITING: usize = 16_384;
+
+/// Makes clients of the venue with the account's credentials, each with connections of its own: lanes share none.
+pub type Connections = Box<dyn Fn() -> Result<Clob, StartError> + Send>;
+
+/// What the program plugs in.
+pub struct LiveParts {
+    /// Signs orders.
+    pub signer: Box<dyn SignOrders>,
+    /// The chain and the wallet's own transactions.
+    pub chain: Arc<dyn ChainLane>,
+    /// Whose rows are ours.
+    pub account: polydesk_gateway::Account,
+    /// Clients with credentials.
+    pub connect: Connections,
+    /// For the user channel.
+    pub credentials: Credentials,
+    /// URL of the user channel.
+    pub ws_user: String,
+    /// What can stop an order on its way, besides the lanes themselves.
+    pub checks: Vec<PermitCheck>,
+    /// Starts the kill ladder.
+    pub halt: Box<dyn Fn(&str) + Send>,
+    /// Bounds of ages at the first byte.
+    pub max_ages: MaxAges,
+    /// For rehearsals.
+    pub stops: Stops,
+    /// Orders that this bot did not place are cancelled.
+    pub cancel_external: bool,
+}
+
+impl Left for LiveEnded {
+    fn left_open(&self) -> usize {
+        self.left_open
+    }
+    fn state_hash(&self) -> &str {
+        &self.state_hash
+    }
+}
+
+/// Starts live trading. A start that fails is no crash: what had begun is ended in order.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn begin(
+    settings: &Settings,
+    venue: Venue,
+    mut options: StartOptions,
+    mut checks: Vec<Check>,
+    parts: LiveParts,
+) -> Result<Running<LiveEnded>, StartError> {
+    let storage = core::mem::take(&mut options.storage);
+    let mut ground = Ground::open(settings, &venue, &options).await?;
+    let who = Who { wallet: &parts.account.wallet, mode: "live" };
+    let facts = facts(&venue, &options, &who);
+    let begun = durable::begin(storage, &options.data, &settings.runtime.journal, &facts)?;
+    checks.push(found(&begun.recovered));
+    let mut blockers = blockers(&checks, &begun.recovered);
+    blockers.push((Cause::Link(Channel::User), "the user channel is not up yet".to_owned()));
+    let gateway_rows = begun.recovered.entries.iter().filter(|entry| entry.table == WireRow::TABLE);
+    let rows = gateway_rows.map(|entry| (entry.key.as_slice(), entry.value.as_slice()));
+    let orders = Orders::load(rows).map_err(|error| StartError::Settings(error.to_string()))?;
+    let reconciled = begun
+        .recovered
+        .entries
+        .iter()
+        .find(|entry| entry.table == RECONCILED)
+        .and_then(|entry| core::str::from_utf8(&entry.value).ok()?.parse().ok())
+        .map(Time::from_nanos);
+    let lost_tail = begun.recovered.lost_tail;
+    let Loaded { engine, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
+    let (recovered, keeper) = begun.start(&venue.clock)?;
+    let identity = identity(&venue, &options, "live", recovered.run);
+    let (reports, reported) = Reports::new();
+    let mut stop_checks = parts.checks;
+    let overflown = reports.clone();
+    stop_checks.insert(0, Arc::new(move || overflown.overflown().then(lanes::lane_full)));
+    let permit = Permit::new(stop_checks);
+    // No order gets a timestamp that an earlier run has used.
+    let last_ms = orders.iter().map(|(_, order)| order.facts.timestamp_ms).max().unwrap_or(0);
+    let mut signer = parts.signer;
+    signer.used_until(last_ms.saturating_add(1_000));
+    let (user_feed, user) = UserFeed::start(
+        FeedConfig::default(),
+        venue.http.clone(),
+        &parts.ws_user,
+        parts.credentials,
+        Vec::new(),
+        venue.clock.server().clone(),
+    );
+    let (to_orders, of_orders) = mpsc::channel(ORDERS_WAITING);
+    let (to_cancels, of_cancels) = mpsc::channel(OTHERS_WAITING);
+    let (to_reads, of_reads) = mpsc::channel(OTHERS_WAITING);
+    let (to_passes, of_passes) = mpsc::channel(1);
+    let (to_chain, of_chain) = mpsc::channel(OTHERS_WAITING);
+    let connect = &parts.connect;
+    let lane = OrderLane {
+        clob: connect()?,
+        signer,
+        journal: keeper.appender(),
+        clock: venue.clock.clone(),
+        permit: permit.clone(),
+        reports: reports.clone(),
+        max_ages: parts.max_ages,
+        stops: parts.stops.clone(),
+        shared: Arc::clone(&ground.shared),
+    };
+    let halt = Arc::new(std::sync::Mutex::new(parts.halt));
+    let halted = Arc::clone(&halt);
+    let over =
+        move |why: &str| halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)(why);
+    spawn_orders(options.host, lane, of_orders, over.clone())?;
+    let reading = connect()?;
+    let mode = reading.clone();
+    let mut tasks = Tasks {
+        inbox: ground.inbox.clone(),
+        shared: Arc::clone(&ground.shared),
+        panics: options.panics.clone(),
+        started: Vec::new(),
+    };
+    let side = Side { clock: venue.clock.clone(), reports };
+    side.start(&mut tasks, "cancels", connect()?, of_cancels, lanes::cancels);
+    side.start(&mut tasks, "reads", reading.clone(), of_reads, lanes::reads);
+    let chain = Arc::clone(&parts.chain);
+    side.start(&mut tasks, "passes", (reading, chain), of_passes, passes::passes);
+    side.start(&mut tasks, "chain", parts.chain, of_chain, lanes::chain);
+    let plan = LivePlan {
+        identity: identity.clone(),
+        clock: venue.clock.clone(),
+        shared: Arc::clone(&ground.shared),
+        connections: connections(Arc::clone(&ground.feed)),
+        created: Some(ground.created.clone()),
+        max_proof_age: Span::secs(i64::from(settings.feed.max_proof_age_secs)),
+        journal: Journaling::new(keeper.appender(), identity),
+        blockers,
+        first,
+        listed: listed.clone(),
+        fresh,
+        gateway: Gateway::new(parts.account, recovered.run, orders),
+        lanes: Lanes {
+            orders: to_orders,
+            cancels: to_cancels,
+            reads: to_reads,
+            passes: to_passes,
+            chain: to_chain,
+        },
+        reports: reported,
+        user,
+        user_feed,
+        permit,
+        reconciled,
+        lost_tail,
+        cancel_external: parts.cancel_external || lost_tail,
+        halt: Box::new(over),
+        stops: parts.stops,
+        normal_mode: Box::new(move || mode.mode() == VenueMode::Normal),
+    };
+    let (items, requests) = ground.take()?;
+    let work = async move {
+        let mut engine = engine;
+        let ended = run(&mut engine, plan, items, requests).await;
+        ended.map_err(Stopped::from)
+    };
+    let finished = host(options.host, Arc::clone(&ground.shared), work)?;
+    let tasks = tasks.started;
+    let started = Started { checks, keeper, listed, limits, finished, tasks };
+    ground.follow(settings, venue, options, started).await
+}
+
+/// What every lane beside the orders works with.
+struct Side {
+    clock: EngineClock,
+    reports: Reports,
+}
+
+/// The receiving end of a lane. A lane that is started again goes on with what waits.
+pub(super) type Waiting<J> = Arc<Mutex<mpsc::Receiver<J>>>;
+
+impl Side {
+    /// Starts a lane under supervision: without it no order leaves.
+    fn start<W, J, T>(
+        &self,
+        tasks: &mut Tasks,
+        name: &'static str,
+        with: W,
+        from: mpsc::Receiver<J>,
+        lane: fn(W, EngineClock, Reports, Waiting<J>) -> T,
+    ) where
+        W: Clone + Send + 'static,
+        J: Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let (clock, reports) = (self.clock.clone(), self.reports.clone());
+        let from = Arc::new(Mutex::new(from));
+        let make = move || lane(with.clone(), clock.clone(), reports.clone(), Arc::clone(&from));
+        tasks.start(name, Needed::ForTrading(Code::literal(name)), make);
+    }
+}
+
+/// The lane of orders runs on a thread of its own, which also writes the journal for them; in a simulation it is a task.
+/// However it ends, no order leaves after it: `over` is told.
+fn spawn_orders(
+    at: Host,
+    lane: OrderLane,
+    requests: mpsc::Receiver<super::orders::OrderRequest>,
+    over: impl Fn(&str) + Send + 'static,
+) -> Result<(), StartError> {
+    let guarded = async move {
+        use futures_util::FutureExt as _;
+        let run = std::panic::AssertUnwindSafe(lane.run(requests)).catch_unwind().await;
+        match run {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => over(&format!("the lane of orders ended: {why}")),
+            Err(_) => over("the lane of orders panicked"),
+        }
+    };
+    match at {
+        Host::Task => drop(tokio::spawn(guarded)),
+        Host::Thread => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Thread)?;
+            let work = move || {
+                runtime.block_on(guarded);
+                // Connections that linger hold nothing up.
+                runtime.shutdown_timeout(Duration::from_millis(100));
+            };
+            std::thread::Builder::new()
+                .name("orders".into())
+                .spawn(work)
+                .map_err(StartError::Thread)?;
+        }
+    }
+    Ok(())
+}

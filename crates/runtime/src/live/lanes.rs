@@ -1,0 +1,286 @@
+//! The lanes of cancels and of reads. A cancel waits for no order, no lock and no disk; a read waits for no cancel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use polydesk_domain::{Code, ConditionId, OrderHash, Span, Time, TokenId};
+use polydesk_polymarket_api::clob::Clob;
+use polydesk_polymarket_api::clob::request::TradeFilter;
+
+use super::assembly::Waiting;
+use super::chain::{ChainLane, ConversionJob, Converted};
+use super::report::{Report, Reports};
+use crate::clock::EngineClock;
+use polydesk_domain::{Cash, CashKind};
+
+/// A cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// One order.
+    Order(OrderHash),
+    /// Every order of a market.
+    Market(ConditionId),
+    /// Every order of the account.
+    All,
+}
+
+/// Cancels under way at once.
+const CANCELS_AT_ONCE: usize = 16;
+/// Orders of one cancel request.
+const IDS_AT_ONCE: usize = 50;
+
+/// Sends cancels as they come: those that wait together leave together.
+pub async fn cancels(clob: Clob, clock: EngineClock, reports: Reports, from: Waiting<Cancel>) {
+    let mut from = from.lock().await;
+    let mut under = FuturesUnordered::new();
+    let mut waiting = Vec::new();
+    let mut open = true;
+    while open || !under.is_empty() {
+        tokio::select! {
+            biased;
+            taken = from.recv_many(&mut waiting, 1_024), if open && under.len() < CANCELS_AT_ONCE => {
+                if taken == 0 {
+                    open = false;
+                }
+                for request in requests(&mut waiting) {
+                    under.push(cancel(&clob, &clock, &reports, request));
+                }
+            }
+            Some(()) = under.next() => {}
+        }
+    }
+}
+
+/// What leaves for the cancels that wait.
+fn requests(waiting: &mut Vec<Cancel>) -> Vec<Request> {
+    let mut out = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut markets = BTreeSet::new();
+    let mut all = false;
+    for cancel in waiting.drain(..) {
+        match cancel {
+            Cancel::All => all = true,
+            Cancel::Market(market) => drop(markets.insert(market)),
+            Cancel::Order(hash) => drop(ids.insert(hash)),
+        }
+    }
+    // First what needs no ids: it also covers orders that the list of ids may not have.
+    if all {
+        out.push(Request::All);
+    }
+    out.extend(markets.into_iter().filter(|_| !all).map(Request::Market));
+    let ids: Vec<OrderHash> = ids.into_iter().collect();
+    // Named orders are cancelled by id also beside cancel-all: an order in flight is in no list of the venue yet.
+    out.extend(ids.chunks(IDS_AT_ONCE).map(|ids| Request::Orders(ids.to_vec())));
+    out
+}
+
+enum Request {
+    All,
+    Market(ConditionId),
+    Orders(Vec<OrderHash>),
+}
+
+async fn cancel(clob: &Clob, clock: &EngineClock, reports: &Reports, request: Request) {
+    let answer = match request {
+        Request::All => clob.cancel_all().await,
+        Request::Market(market) => clob.cancel_market(Some(&market), None).await,
+        Request::Orders(orders) => {
+            reports.send(Report::Cancelling { orders: orders.clone(), at: clock.now() });
+            clob.cancel_orders(&orders).await
+        }
+    };
+    reports.send(Report::Cancelled { answer: Box::new(answer), at: clock.now() });
+}
+
+/// A read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Read {
+    /// An order by its id.
+    Order(OrderHash),
+    /// The trades in a token since a time.
+    Trades(TokenId, Time),
+}
+
+/// Reads under way at once.
+const READS_AT_ONCE: usize = 8;
+/// A read that was asked for again within this time is made once.
+const AGAIN: Span = Span::millis(500);
+
+/// Makes reads; one that is asked for while it waits, or right after it was made, is made once.
+pub async fn reads(clob: Clob, clock: EngineClock, reports: Reports, from: Waiting<Read>) {
+    let mut from = from.lock().await;
+    let mut under = FuturesUnordered::new();
+    let mut waiting: Vec<Read> = Vec::new();
+    let mut made: BTreeMap<Read, Time> = BTreeMap::new();
+    let mut open = true;
+    while open || !under.is_empty() {
+        tokio::select! {
+            biased;
+            taken = from.recv_many(&mut waiting, READS_AT_ONCE), if open && under.len() < READS_AT_ONCE => {
+                if taken == 0 {
+                    open = false;
+                }
+                let now = clock.now();
+                made.retain(|_, at| at.until(now) < AGAIN);
+                for read in waiting.drain(..) {
+                    if made.insert(key(read), now).is_none() {
+                        under.push(make(&clob, &clock, &reports, read));
+                    }
+                }
+            }
+            Some(()) = under.next() => {}
+        }
+    }
+}
+
+/// Trades of one token are the same read from whatever time on, within a second.
+fn key(read: Read) -> Read {
+    match read {
+        Read::Trades(token, since) => {
+            Read::Trades(token, Time::from_secs(since.nanos().div_euclid(1_000_000_000)))
+        }
+        order => order,
+    }
+}
+
+async fn make(clob: &Clob, clock: &EngineClock, reports: &Reports, read: Read) {
+    match read {
+        Read::Order(hash) => {
+            let answer = Box::new(clob.order(&hash).await);
+            reports.send(Report::Order { hash, answer, at: clock.now() });
+        }
+        Read::Trades(token, since) => {
+            let asked = clock.now();
+            let filter =
+                TradeFilter { token: Some(token), after: Some(since), ..TradeFilter::default() };
+            match clob.trades(&filter).await {
+                Ok(trades) => reports.send(Report::Trades { trades, at: asked }),
+                Err(error) => tracing::warn!(%error, "trades could not be read"),
+            }
+        }
+    }
+}
+
+/// What the chain's lane does.
+#[derive(Debug, Clone)]
+pub enum ChainJob {
+    /// Amounts of a transaction.
+    Settle(String),
+    /// A split, merge or redemption.
+    Convert(ConversionJob),
+}
+
+/// How long amounts of a transaction are asked for: after that the estimate stands.
+const SETTLING: Span = Span::secs(600);
+/// Between two such questions.
+const SETTLE_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+/// Between two looks at a conversion whose outcome is not known.
+const CONVERT_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Jobs at once.
+const JOBS_AT_ONCE: usize = 8;
+
+/// Works for the chain: amounts of settled fills, and conversions one after another.
+pub async fn chain(
+    lane: Arc<dyn ChainLane>,
+    clock: EngineClock,
+    reports: Reports,
+    from: Waiting<ChainJob>,
+) {
+    let one_by_one = tokio::sync::Mutex::new(());
+    let mut from = from.lock().await;
+    let mut under = FuturesUnordered::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut open = true;
+    while open || !under.is_empty() {
+        tokio::select! {
+            biased;
+            job = from.recv(), if open && under.len() < JOBS_AT_ONCE => match job {
+                Some(ChainJob::Settle(transaction)) if !known.insert(transaction.clone()) => {}
+                Some(job) => under.push(work(&*lane, &clock, &reports, &one_by_one, job)),
+                None => open = false,
+            },
+            Some(done) = under.next() => {
+                if let Some(transaction) = done {
+                    known.remove(&transaction);
+                }
+            }
+        }
+    }
+}
+
+async fn work(
+    lane: &dyn ChainLane,
+    clock: &EngineClock,
+    reports: &Reports,
+    one_by_one: &tokio::sync::Mutex<()>,
+    job: ChainJob,
+) -> Option<String> {
+    match job {
+        ChainJob::Settle(transaction) => {
+            settle(lane, clock, reports, &transaction).await;
+            Some(transaction)
+        }
+        ChainJob::Convert(job) => {
+            // Two transactions of one wallet beside each other would use one nonce.
+            let _turn = one_by_one.lock().await;
+            loop {
+                match lane.convert(&job).await {
+                    Ok(Converted::Moved(cash)) => {
+                        return done(reports, cash);
+                    }
+                    Ok(Converted::Failed) => {
+                        return done(reports, failed(&job));
+                    }
+                    Ok(Converted::Unknown) => {}
+                    Err(error) => {
+                        tracing::warn!(id = %job.id, %error, "a conversion is not known yet")
+                    }
+                }
+                tokio::time::sleep(CONVERT_EVERY).await;
+            }
+        }
+    }
+}
+
+fn done(reports: &Reports, cash: Cash) -> Option<String> {
+    reports.send(Report::Converted(cash));
+    None
+}
+
+fn failed(job: &ConversionJob) -> Cash {
+    Cash {
+        kind: CashKind::Failed,
+        conversion: Some(job.id),
+        strategy: Some(job.strategy),
+        market: None,
+        amount: polydesk_domain::Usdc::ZERO,
+        shares: Default::default(),
+    }
+}
+
+async fn settle(lane: &dyn ChainLane, clock: &EngineClock, reports: &Reports, transaction: &str) {
+    let began = clock.now();
+    while began.until(clock.now()) < SETTLING {
+        match lane.settled(transaction).await {
+            Ok(Some((fills, depth))) if depth >= polydesk_gateway::DEPTH => {
+                let transaction = transaction.to_owned();
+                return reports.send(Report::Settled { transaction, fills, depth });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "amounts of a transaction are not known yet"),
+        }
+        tokio::time::sleep(SETTLE_EVERY).await;
+    }
+    tracing::warn!(
+        transaction,
+        "no endpoint gave the amounts of a transaction: the estimate stands"
+    );
+}
+
+/// A reason of the lanes.
+pub(crate) const fn lane_full() -> Code {
+    Code::literal("lane_full")
+}

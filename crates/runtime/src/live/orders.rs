@@ -1,0 +1,276 @@
+//! The lane of orders. Each order leaves at most once, after its journal entry is durable, while everything still
+//! allows it.
+
+use std::sync::{Arc, OnceLock};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use polydesk_domain::{ClientOrderId, Code, OrderHash, Span, Time};
+use polydesk_gateway::{OrderFacts, WireRow};
+use polydesk_journal::{AppendError, Change, Class, Delta, Payload, Seq};
+use polydesk_polymarket_api::clob::Clob;
+use polydesk_polymarket_api::{ApiError, Guard, OrderArgs, SignError, SignOrders, SignedOrder};
+use tokio::sync::mpsc;
+
+use super::permit::Permit;
+use super::report::{Answers, Report, Reports};
+use super::stops::{Step, Stops};
+use crate::clock::EngineClock;
+use crate::glance::Shared;
+use crate::keeping::Appender;
+
+/// An order that the gate has approved. Only the engine's thread makes one, so what is signed was approved.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    pub(crate) id: ClientOrderId,
+    pub(crate) args: OrderArgs,
+    /// When it was decided.
+    pub(crate) decided_at: Time,
+    /// The last proof of the book that it was priced from.
+    pub(crate) data_at: Time,
+    /// From then on it is not wanted any more.
+    pub(crate) expires: Time,
+}
+
+/// Orders of one request: those of one signal or basket.
+#[derive(Debug)]
+pub struct OrderRequest {
+    /// The journal's record of the decision.
+    pub(crate) cause: Seq,
+    /// At most fifteen.
+    pub(crate) orders: Vec<Approved>,
+}
+
+/// How old what an order rests on may be when its first byte leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxAges {
+    /// The decision.
+    pub decision: Span,
+    /// The proof of the book.
+    pub data: Span,
+}
+
+/// What the lane works with.
+pub struct OrderLane {
+    /// The venue. Its connections are this lane's own.
+    pub clob: Clob,
+    /// The wallet.
+    pub signer: Box<dyn SignOrders>,
+    /// The journal.
+    pub journal: Appender,
+    /// Engine time.
+    pub clock: EngineClock,
+    /// What can stop an order.
+    pub permit: Permit,
+    /// To the engine's thread.
+    pub reports: Reports,
+    /// Bounds of ages.
+    pub max_ages: MaxAges,
+    /// For rehearsals.
+    pub stops: Stops,
+    /// Latencies.
+    pub shared: Arc<Shared>,
+}
+
+/// A request that is signed and appended.
+struct Ready {
+    /// The record with its entries.
+    entry: Seq,
+    approved: Vec<Approved>,
+    signed: Vec<SignedOrder>,
+    decided_at: Time,
+}
+
+impl OrderLane {
+    /// Works until nothing more can come and everything is answered.
+    ///
+    /// # Errors
+    /// The journal takes nothing more: no order leaves without its entry.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<OrderRequest>) -> Result<(), String> {
+        let mut sending = FuturesUnordered::new();
+        let mut open = true;
+        while open || !sending.is_empty() {
+            tokio::select! {
+                biased;
+                request = requests.recv(), if open => match request {
+                    Some(request) => {
+                        if let Some(ready) = self.prepare(request).map_err(|error| error.to_string())? {
+                            sending.push(self.way().send(ready));
+                        }
+                    }
+                    None => open = false,
+                },
+                Some(()) = sending.next() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a request needs on its way, without the signer.
+    fn way(&self) -> Way {
+        Way {
+            clob: self.clob.clone(),
+            journal: self.journal.clone(),
+            clock: self.clock.clone(),
+            permit: self.permit.clone(),
+            reports: self.reports.clone(),
+            max_ages: self.max_ages,
+            stops: self.stops.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Checks, signs, and appends the entries. `None`: nothing leaves of this request, and that is reported.
+    fn prepare(&mut self, request: OrderRequest) -> Result<Option<Ready>, AppendError> {
+        let OrderRequest { cause, orders } = request;
+        let now = self.clock.now();
+        let Some(first) = orders.first() else { return Ok(None) };
+        let decided_at = first.decided_at;
+        self.stops.reached(Step::W4, orders.len());
+        // A basket makes sense together only: one leg that may not leave holds all of them.
+        let stopped = orders.iter().find_map(|order| {
+            self.permit.stopped(order.id).or_else(|| too_old(order, self.max_ages, now))
+        });
+        if let Some(why) = stopped {
+            self.withheld(&orders, None, why);
+            return Ok(None);
+        }
+        let millis = self.clock.server().now().nanos().div_euclid(1_000_000);
+        let millis = u64::try_from(millis).unwrap_or(0);
+        let mut signed = Vec::with_capacity(orders.len());
+        for order in &orders {
+            match self.signer.sign_order(&order.args, millis) {
+                Ok(order) => signed.push(order),
+                Err(error) => {
+                    tracing::error!(order = %order.id, error = %error, "not signed");
+                    let why = match error {
+                        SignError::Refused(_) => Code::literal("no_such_order"),
+                        SignError::Scope(_) => Code::literal("signer_refused"),
+                    };
+                    self.withheld(&orders, None, why);
+                    return Ok(None);
+                }
+            }
+        }
+        self.stops.reached(Step::W5, orders.len());
+        let rows: Vec<WireRow> = orders
+            .iter()
+            .zip(&signed)
+            .map(|(order, signed)| WireRow::signed(order.id, signed.id(), signed.into(), now))
+            .collect();
+        let changes = rows.iter().map(|row| Change {
+            table: WireRow::TABLE,
+            key: &row.key,
+            value: row.value.as_deref(),
+        });
+        // Entries of the lane belong to no event: nothing of the engine is checked against them.
+        let delta = Delta { cause: Seq::ZERO, commands: [0; 32], changes: changes.collect() };
+        let entry = self.journal.append(&Payload::Delta(&delta), Class::Fact)?;
+        let entry = entry.max(cause);
+        for (order, signed) in orders.iter().zip(&signed) {
+            let facts = Box::new(OrderFacts::from(signed));
+            self.reports.send(Report::Bound { id: order.id, hash: signed.id(), facts, at: now });
+        }
+        Ok(Some(Ready { entry, approved: orders, signed, decided_at }))
+    }
+
+    fn withheld(&self, orders: &[Approved], signed: Option<&[SignedOrder]>, why: Code) {
+        self.way().withheld(orders, signed, why);
+    }
+}
+
+/// Why an order is too old to leave at `now`.
+fn too_old(order: &Approved, ages: MaxAges, now: Time) -> Option<Code> {
+    if now >= order.expires {
+        Some(Code::literal("expired_before_sent"))
+    } else if order.decided_at.until(now) > ages.decision {
+        Some(Code::literal("decision_too_old"))
+    } else if order.data_at.until(now) > ages.data {
+        Some(Code::literal("data_too_old"))
+    } else {
+        None
+    }
+}
+
+/// The way of one request after it is signed.
+struct Way {
+    clob: Clob,
+    journal: Appender,
+    clock: EngineClock,
+    permit: Permit,
+    reports: Reports,
+    max_ages: MaxAges,
+    stops: Stops,
+    shared: Arc<Shared>,
+}
+
+impl Way {
+    async fn send(self, ready: Ready) {
+        let Ready { entry, approved, signed, decided_at } = ready;
+        let hashes: Vec<OrderHash> = signed.iter().map(SignedOrder::id).collect();
+        if let Err(error) = self.journal.settle(entry).await {
+            tracing::error!(error = %error, "an order's entry is not durable: it does not leave");
+            return self.withheld(&approved, Some(&signed), Code::literal("not_durable"));
+        }
+        self.shared.metrics.decision_to_durable.observe(decided_at.until(self.clock.now()));
+        self.stops.reached(Step::W6, signed.len());
+        let why = Arc::new(OnceLock::new());
+        let guard = self.guard(approved.clone(), hashes.clone(), Arc::clone(&why));
+        let answers: Answers = match signed.as_slice() {
+            [one] => match self.clob.place_while(one, Some(guard)).await {
+                Err(error @ ApiError::Withheld(_)) => Err(error),
+                answer => Ok(vec![answer]),
+            },
+            many => self.clob.place_batch_while(many, Some(guard)).await,
+        };
+        for order in &approved {
+            self.permit.over(order.id);
+        }
+        if matches!(answers, Err(ApiError::Withheld(_))) {
+            let why = why.get().copied().unwrap_or(Code::literal("withheld"));
+            return self.withheld(&approved, Some(&signed), why);
+        }
+        let at = self.clock.now();
+        self.shared.metrics.decision_to_answer.observe(decided_at.until(at));
+        self.stops.reached(Step::W9, hashes.len());
+        self.reports.send(Report::Placed { orders: hashes, answers, at });
+    }
+
+    /// Asked when the connection stands, before the first byte: the last look at everything that can stop an order.
+    fn guard(
+        &self,
+        approved: Vec<Approved>,
+        hashes: Vec<OrderHash>,
+        why: Arc<OnceLock<Code>>,
+    ) -> Guard {
+        let (clock, permit, reports) =
+            (self.clock.clone(), self.permit.clone(), self.reports.clone());
+        let (ages, stops, shared) = (self.max_ages, self.stops.clone(), Arc::clone(&self.shared));
+        Arc::new(move || {
+            let now = clock.now();
+            stops.reached(Step::W7, hashes.len());
+            let stopped = approved
+                .iter()
+                .find_map(|order| permit.stopped(order.id).or_else(|| too_old(order, ages, now)));
+            if let Some(stopped) = stopped {
+                let _ = why.set(stopped);
+                return false;
+            }
+            if let Some(order) = approved.first() {
+                shared.metrics.decision_to_sent.observe(order.decided_at.until(now));
+            }
+            reports.send(Report::Sent { orders: hashes.clone(), at: now });
+            stops.reached(Step::W8, hashes.len());
+            true
+        })
+    }
+
+    fn withheld(&self, orders: &[Approved], signed: Option<&[SignedOrder]>, why: Code) {
+        let at = self.clock.now();
+        for (index, order) in orders.iter().enumerate() {
+            self.permit.over(order.id);
+            let hash = signed.and_then(|signed| signed.get(index)).map(SignedOrder::id);
+            self.reports.send(Report::NotSent { id: order.id, hash, why, at });
+        }
+    }
+}

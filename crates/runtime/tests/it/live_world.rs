@@ -1,0 +1,369 @@
+//! A live process on the exchange, in virtual time: the shipped client, gateway, lanes and journal.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use polydesk_domain::{Action, TradeIntent, Urgency};
+use polydesk_domain::{
+    Cash, CashKind, Code, Conversion, Market, MarketKey, OrderHash, Outcome, Price, Reason, Shares,
+    Side, Signal, SignalId, Size, Span, StrategyId, Time, Token, TokenId, TradeStatus, Usdc,
+    WorldEvent,
+};
+use polydesk_gateway::{Account, BuilderFees, ChainRead, FilledLog};
+use polydesk_local_exchange::wallets::TEST_KEYS;
+use polydesk_local_exchange::{Running as Exchange, Setup};
+use polydesk_polymarket_api::clob::Clob;
+use polydesk_polymarket_api::{Credentials, L2Auth, Secret, SignOrders};
+use polydesk_polymarket_wallet::signing::{
+    Address, Chain, Key, OrderSigner, OrderStamps, Scope, ScopedSigner, Wallet,
+};
+use polydesk_runtime::assembly::{Host, Running, StartError, StartOptions, Venue, check};
+use polydesk_runtime::glance::Glance;
+use polydesk_runtime::inbox::Request;
+use polydesk_runtime::keeping::Storage;
+use polydesk_runtime::live::assembly::{LiveParts, begin};
+use polydesk_runtime::live::bot::LiveEnded;
+use polydesk_runtime::live::chain::{Answer, ChainLane, ConversionJob, Converted};
+use polydesk_runtime::live::orders::MaxAges;
+use polydesk_runtime::live::stops::Stops;
+
+use crate::world::World;
+
+/// The wallet's address on the exchange.
+pub fn wallet(exchange: &Exchange) -> Address {
+    exchange.accounts()[0].owner
+}
+
+/// The chain as the exchange has it, without any wire between. It can be cut off, and be made to lie.
+pub struct TruthChain {
+    exchange: Arc<Exchange>,
+    /// Answers fail.
+    pub down: AtomicBool,
+    /// Added to the cash that is read, in micro-dollars.
+    pub lie: AtomicI64,
+}
+
+impl ChainLane for TruthChain {
+    fn read<'a>(&'a self, tokens: &'a [TokenId]) -> Answer<'a, ChainRead> {
+        Box::pin(async move {
+            if self.down.load(Ordering::Relaxed) {
+                return Err("no endpoint answers".to_owned());
+            }
+            let owner = wallet(&self.exchange);
+            let lie = Usdc::new(self.lie.load(Ordering::Relaxed));
+            Ok(self.exchange.venue(|venue| {
+                let wallet = venue.ledger().wallet(&owner).unwrap();
+                let shares = |id: &TokenId| {
+                    let token = venue.universe().token(id);
+                    token.map(|token| wallet.holding(token).settled).unwrap_or_default()
+                };
+                ChainRead {
+                    agreed: true,
+                    age: Span::secs(2),
+                    cash: wallet.cash + lie,
+                    shares: tokens.iter().map(|id| (*id, shares(id))).collect(),
+                    moves: Vec::new(),
+                }
+            }))
+        })
+    }
+
+    fn settled<'a>(&'a self, transaction: &'a str) -> Answer<'a, Option<(Vec<FilledLog>, u64)>> {
+        Box::pin(async move {
+            if self.down.load(Ordering::Relaxed) {
+                return Err("no endpoint answers".to_owned());
+            }
+            let owner = wallet(&self.exchange);
+            Ok(self.exchange.venue(|venue| {
+                let name = |hash: &[u8; 32]| {
+                    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                    format!("0x{digits}")
+                };
+                let mut fills = Vec::new();
+                let mut depth = None;
+                for trade in venue.trades() {
+                    let here = trade.transaction.as_ref().is_some_and(|it| name(it) == transaction);
+                    let moved = matches!(trade.status, TradeStatus::Mined | TradeStatus::Confirmed);
+                    if !here || !moved {
+                        continue;
+                    }
+                    let age = trade.changed_at.until(venue.now());
+                    depth = Some(u64::try_from(age.as_millis() / 2_000).unwrap_or(0));
+                    let log = |order, side, token, shares, notional, fee| FilledLog {
+                        order,
+                        side,
+                        token: venue.universe().token_id(token),
+                        shares,
+                        notional,
+                        fee,
+                    };
+                    if trade.wallet == owner {
+                        let (shares, money, fee) = (trade.shares(), trade.money(), trade.fee());
+                        fills.push(log(trade.order, trade.side, trade.token, shares, money, fee));
+                    }
+                    for leg in trade.legs.iter().filter(|leg| leg.wallet == owner) {
+                        let (shares, money) = (leg.shares, leg.maker_money);
+                        fills.push(log(leg.order, leg.side, leg.token, shares, money, Usdc::ZERO));
+                    }
+                }
+                depth.map(|depth| (fills, depth))
+            }))
+        })
+    }
+
+    fn convert<'a>(&'a self, job: &'a ConversionJob) -> Answer<'a, Converted> {
+        Box::pin(async move {
+            let owner = wallet(&self.exchange);
+            let moved =
+                self.exchange.venue(|venue| {
+                    let market = venue.universe().key(&job.condition)?;
+                    match job.action {
+                        Conversion::Split(shares) => venue
+                            .split(&owner, market, shares)
+                            .then_some((CashKind::Split, -shares.face_value(), [shares, shares])),
+                        Conversion::Merge(shares) => venue
+                            .merge(&owner, market, shares)
+                            .then_some((CashKind::Merge, shares.face_value(), [shares, shares])),
+                        Conversion::Redeem => {
+                            let wallet = venue.ledger().wallet(&owner)?;
+                            let held =
+                                Outcome::BOTH.map(|of| wallet.holding(market.token(of)).settled);
+                            let paid = venue.redeem(&owner, market)?;
+                            Some((CashKind::Redeem, paid, held))
+                        }
+                    }
+                });
+            Ok(match moved {
+                Some((kind, amount, shares)) => Converted::Moved(Cash {
+                    kind,
+                    conversion: Some(job.id),
+                    strategy: Some(job.strategy),
+                    market: None,
+                    amount,
+                    shares,
+                }),
+                None => Converted::Failed,
+            })
+        })
+    }
+}
+
+/// What live trading needs besides the world.
+pub struct Desk {
+    pub world: World,
+    pub chain: Arc<TruthChain>,
+    /// Why the kill ladder was started, each time.
+    pub halts: Arc<Mutex<Vec<String>>>,
+    /// Nothing may leave while it is set.
+    pub stop: Arc<AtomicBool>,
+    pub max_ages: MaxAges,
+    pub cancel_external: bool,
+    pub signs_per_second: u32,
+}
+
+impl Desk {
+    pub fn new(setup: Setup) -> Desk {
+        let mut world = World::new(setup);
+        // The tests decide what is traded.
+        world.flags.push(("run.strategies", "[]"));
+        let chain = Arc::new(TruthChain {
+            exchange: world.exchange.clone(),
+            down: AtomicBool::new(false),
+            lie: AtomicI64::new(0),
+        });
+        Desk {
+            world,
+            chain,
+            halts: Arc::default(),
+            stop: Arc::default(),
+            max_ages: MaxAges { decision: Span::secs(3), data: Span::secs(60) },
+            cancel_external: false,
+            signs_per_second: 1_000,
+        }
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        let theirs = self.world.exchange.accounts()[0].credentials.clone().unwrap();
+        Credentials {
+            key: theirs.key.to_string(),
+            secret: Secret::new(theirs.secret),
+            passphrase: Secret::new(theirs.passphrase),
+        }
+    }
+
+    /// The account's own client, for what a person does on the website.
+    pub fn clob(&self) -> Clob {
+        let key = Key::from_hex(TEST_KEYS[0]).unwrap();
+        let auth = L2Auth::new(key.address().to_string(), self.credentials()).unwrap();
+        self.world.venue().clob.with_auth(auth, Wallet::Eoa.signature_type())
+    }
+
+    fn signer(&self) -> Box<dyn SignOrders> {
+        let key = Key::from_hex(TEST_KEYS[0]).unwrap();
+        let signer = OrderSigner::new(key, Wallet::Eoa, &Chain::polygon());
+        let scope = Scope {
+            max_buy: Usdc::whole(100_000),
+            max_sell: Shares::whole(1_000_000),
+            orders_per_second: self.signs_per_second,
+        };
+        let owner = self.credentials().key;
+        Box::new(ScopedSigner::new(signer, OrderStamps::seeded(9), owner, scope))
+    }
+
+    /// Starts a live process.
+    pub async fn start(&self) -> Result<Live, StartError> {
+        let settings = self.world.settings();
+        let venue = self.world.venue();
+        let (checks, _) = check(&venue, &settings).await?;
+        let again = settings.clone();
+        let options = StartOptions {
+            load: Box::new(move || Ok(again.clone())),
+            host: Host::Task,
+            data: self.world.folder.path().to_owned(),
+            storage: self.world.disk.clone().map_or(Storage::Folder, Storage::Simulated),
+            panics: Some(self.world.panics.subscribe()),
+            program: "test".to_owned(),
+            config_sha256: String::new(),
+            listen: None,
+            files: Vec::new(),
+            give_up: None,
+        };
+        let halts = Arc::clone(&self.halts);
+        let (stop, clob) = (Arc::clone(&self.stop), self.clob());
+        let credentials = self.credentials();
+        let parts = LiveParts {
+            signer: self.signer(),
+            chain: self.chain.clone(),
+            account: Account {
+                owner: credentials.key.clone(),
+                wallet: wallet(&self.world.exchange).to_string(),
+                builder: BuilderFees::default(),
+            },
+            connect: Box::new(move || Ok(clob.clone())),
+            credentials,
+            ws_user: self.world.exchange.urls().user_socket.clone(),
+            checks: vec![Arc::new(move || {
+                stop.load(Ordering::Relaxed).then_some(Code::literal("killed"))
+            })],
+            halt: Box::new(move |why| halts.lock().unwrap().push(why.to_owned())),
+            max_ages: self.max_ages,
+            stops: Stops::default(),
+            cancel_external: self.cancel_external,
+        };
+        let running = begin(&settings, venue, options, checks, parts).await?;
+        Ok(Live { running, signals: 0 })
+    }
+
+    /// Cash of the wallet on the chain.
+    pub fn cash(&self) -> Usdc {
+        let owner = wallet(&self.world.exchange);
+        self.world.exchange.venue(|venue| venue.ledger().wallet(&owner).unwrap().cash)
+    }
+
+    /// Settled shares of the wallet.
+    pub fn shares(&self, slug: &str, outcome: Outcome) -> Shares {
+        let owner = wallet(&self.world.exchange);
+        self.world.exchange.venue(|venue| {
+            let key =
+                venue.universe().keys().find(|key| venue.universe().market(*key).slug == slug);
+            venue.ledger().wallet(&owner).unwrap().holding(key.unwrap().token(outcome)).settled
+        })
+    }
+
+    /// Ids of the wallet's open orders at the exchange.
+    pub fn open(&self) -> Vec<OrderHash> {
+        let owner = wallet(&self.world.exchange);
+        self.world.exchange.venue(|venue| {
+            let open =
+                venue.orders().filter(|order| order.wallet == owner && !order.status.ended());
+            open.map(|order| order.id).collect()
+        })
+    }
+
+    /// Every order of the wallet that the exchange ever had.
+    pub fn orders(&self) -> usize {
+        let owner = wallet(&self.world.exchange);
+        self.world
+            .exchange
+            .venue(|venue| venue.orders().filter(|order| order.wallet == owner).count())
+    }
+}
+
+/// A live process.
+pub struct Live {
+    pub running: Running<LiveEnded>,
+    signals: u64,
+}
+
+/// A signal as a test gives it: price in cents, size in whole shares.
+#[derive(Clone, Copy)]
+pub struct Ask {
+    pub outcome: Outcome,
+    pub side: Side,
+    pub cents: u16,
+    pub shares: u64,
+    pub urgency: Urgency,
+}
+
+impl Live {
+    pub fn glance(&self) -> Option<Glance> {
+        (*self.running.shared.glance()).clone()
+    }
+
+    /// Waits until the glance satisfies a condition; ten minutes of virtual time are too long for any of them.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Glance) -> bool) -> Glance {
+        for _ in 0..6_000 {
+            if let Some(glance) = self.glance()
+                && holds(&glance)
+            {
+                return glance;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what} never came: {:#?}", self.glance());
+    }
+
+    /// Waits until the gate is open.
+    pub async fn ready(&self) -> Glance {
+        self.until("an open gate", |glance| glance.blockers.is_empty()).await
+    }
+
+    /// The market's key in the engine: it is listed again as it is.
+    pub async fn key(&self, market: &Arc<Market>) -> MarketKey {
+        self.running.inbox.list(Arc::clone(market)).await.unwrap()
+    }
+
+    /// Sends a signal of another process.
+    pub async fn signal(&mut self, market: &Arc<Market>, now: Time, ask: Ask) {
+        let key = self.key(market).await;
+        self.signals += 1;
+        let producer = StrategyId::literal("outside");
+        let token: Token = key.token(ask.outcome);
+        let intent = TradeIntent {
+            token,
+            side: ask.side,
+            size: Size::Shares(Shares::whole(ask.shares)),
+            limit: Price::cents(ask.cents),
+            urgency: ask.urgency,
+            all_or_nothing: false,
+            exit: None,
+        };
+        let signal = Signal {
+            id: SignalId { producer, epoch: 1, counter: self.signals },
+            strategy: producer,
+            market: key,
+            action: Action::Trade(intent),
+            created: now,
+            expires: now + Span::secs(600),
+            edge: Usdc::whole(1),
+            reason: Reason::new("test"),
+        };
+        let event = Box::new(WorldEvent::Signal(signal));
+        self.running.inbox.send(Request::World(event)).unwrap();
+    }
+
+    pub async fn stop(self) -> LiveEnded {
+        self.running.stop().await.unwrap()
+    }
+}
