@@ -46,8 +46,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "signals",
             "tape",
             "polymarket-api",
+            "gateway",
         ],
     ),
+    // Around the mains of programs that trade.
+    ("program", &["domain", "runtime", "settings"]),
     // Its own wire types: sharing the client's would hide a shared mistake.
     ("local-exchange", &["domain", "sim", "tape"]),
 ];
@@ -63,6 +66,7 @@ const PURE: &[&str] = &[
     "replay",
     "report",
     "journal",
+    "gateway",
 ];
 
 /// What waits, talks or keeps a database.

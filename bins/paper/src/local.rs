@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::failure::Done;
-use crate::say::say;
+use polydesk_program::{Done, say};
 
 /// A running child.
 pub struct Local {

@@ -2,14 +2,10 @@
 
 mod cli;
 mod config;
-mod dotenv;
-mod failure;
-mod folder;
 mod local;
 mod report;
-mod say;
-mod terminal;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,10 +13,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Feed};
-use failure::{Done, Failure};
-use folder::Folder;
 use local::Local;
 use polydesk_polymarket_api::{Endpoints, ServerClock};
+use polydesk_program::terminal::Screen;
+use polydesk_program::{Done, Failure, Folder, Signals, folder, layers, say};
 use polydesk_runtime::assembly::{
     self, EndError, Finished, Host, Running, StartError, StartOptions, Venue,
 };
@@ -29,9 +25,6 @@ use polydesk_runtime::keeping::Storage;
 use polydesk_runtime::reload::Order;
 use polydesk_runtime::{logs, start};
 use polydesk_settings::Settings;
-use say::say;
-use sha2::{Digest, Sha256};
-use terminal::Screen;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -47,7 +40,7 @@ fn run(cli: &Cli) -> Done {
         return Err(Failure::Usage(Cli::command().error(kind, "--tape needs --feed local")));
     }
     let settings = config::load(cli)?;
-    let folder = Folder::open(cli)?;
+    let folder = Folder::open(place(cli)?)?;
     let mut screen = Screen::new();
     let console = match screen.is_block() {
         true => logs::Console::Warnings,
@@ -111,7 +104,7 @@ async fn trade(
         files: cli.configs.clone(),
         data: folder.path().to_owned(),
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
-        config_sha256: config_sha256(settings),
+        config_sha256: layers::sha256(settings),
         listen: settings.runtime.health.address(),
         give_up: Some(gives_up),
     };
@@ -243,35 +236,12 @@ fn endpoints(settings: &Settings, local: Option<&Local>) -> Endpoints {
     Endpoints { clob, gamma, ws_market, ..Endpoints::default() }
 }
 
-/// Hash of every setting with its value.
-fn config_sha256(settings: &Settings) -> String {
-    let mut hash = Sha256::new();
-    for (key, (value, _)) in &settings.lines {
-        hash.update(format!("{key} = {value}\n"));
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Done<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            biased;
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
+/// Where the data folder is.
+fn place(cli: &Cli) -> Done<PathBuf> {
+    Ok(match (&cli.data, cli.feed) {
+        (Some(path), _) => path.clone(),
+        (None, Feed::Venue) => PathBuf::from("data/paper"),
+        (None, Feed::Local) => folder::fresh(Path::new("data/local"), std::process::id())
+            .context("no new data folder can be made in data/local")?,
+    })
 }

@@ -11,7 +11,7 @@ use polydesk_runtime::assembly::Finished;
 use polydesk_settings::Settings;
 
 use crate::cli::{Cli, Feed};
-use crate::failure::{Done, Failure};
+use polydesk_program::{Done, Failure};
 
 /// Resamples of the report's intervals.
 const RESAMPLES: usize = 10_000;

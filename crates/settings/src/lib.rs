@@ -10,6 +10,7 @@ mod feed;
 mod instances;
 mod keys;
 mod layers;
+mod live;
 mod markets;
 mod moved;
 mod origin;
@@ -20,6 +21,7 @@ mod strategies;
 
 pub use feed::FeedSettings;
 pub use layers::{ENV_PREFIX, Layer};
+pub use live::{ACKNOWLEDGE, LiveSettings, RehearsalSettings, WalletKind};
 pub use markets::MarketSettings;
 pub use origin::{Lines, Origin};
 pub use problem::Problem;
@@ -176,15 +178,19 @@ fn runtime(
     let health: Option<HealthSettings> = section(figment, "health", lines, problems);
     let logs: Option<LogSettings> = section(figment, "logs", lines, problems);
     let markets: Option<MarketSettings> = section(figment, "markets", lines, problems);
+    let live: Option<LiveSettings> = section(figment, "live", lines, problems);
+    let rehearsal: Option<RehearsalSettings> = section(figment, "rehearsal", lines, problems);
     let (venue, start, journal) = (venue?, start?, journal?);
     let (health, logs, markets) = (health?, logs?, markets?);
+    let (live, rehearsal) = (live?, rehearsal?);
+    live.check(lines, problems);
     venue.check(lines, problems);
     start.check(lines, problems);
     journal.check(lines, problems);
     health.check(lines, problems);
     logs.check(lines, problems);
     markets.check(lines, problems);
-    Some(RuntimeSettings { venue, start, journal, health, logs, markets })
+    Some(RuntimeSettings { venue, start, journal, health, logs, markets, live, rehearsal })
 }
 
 fn section<T: DeserializeOwned>(

@@ -92,6 +92,10 @@ pub struct RuntimeSettings {
     pub logs: LogSettings,
     /// Which markets are followed.
     pub markets: crate::MarketSettings,
+    /// Real orders.
+    pub live: crate::LiveSettings,
+    /// Rehearsals of crashes.
+    pub rehearsal: crate::RehearsalSettings,
 }
 
 impl VenueSettings {

@@ -16,7 +16,7 @@ fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_mic
         let buy = Ask {
             outcome: Outcome::Yes,
             side: Side::Buy,
-            cents: 99,
+            cents: 56,
             shares: 10,
             urgency: Urgency::Now,
         };

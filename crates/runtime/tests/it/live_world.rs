@@ -18,7 +18,7 @@ use polydesk_polymarket_api::{Credentials, L2Auth, Secret, SignOrders};
 use polydesk_polymarket_wallet::signing::{
     Address, Chain, Key, OrderSigner, OrderStamps, Scope, ScopedSigner, Wallet,
 };
-use polydesk_runtime::assembly::{Host, Running, StartError, StartOptions, Venue, check};
+use polydesk_runtime::assembly::{Host, Running, StartError, StartOptions, check};
 use polydesk_runtime::glance::Glance;
 use polydesk_runtime::inbox::Request;
 use polydesk_runtime::keeping::Storage;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::{Cli, Feed};
 use crate::failure::{Done, Failure};
 
 /// The data folder with its lock.
@@ -21,13 +20,7 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made, others may write there, or another process uses it.
-    pub fn open(cli: &Cli) -> Done<Folder> {
-        let path = match (&cli.data, cli.feed) {
-            (Some(path), _) => path.clone(),
-            (None, Feed::Venue) => PathBuf::from("data/paper"),
-            (None, Feed::Local) => fresh(Path::new("data/local"), std::process::id())
-                .context("no new data folder can be made in data/local")?,
-        };
+    pub fn open(path: PathBuf) -> Done<Folder> {
         let failed = || format!("the data folder {} cannot be used", path.display());
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -52,9 +45,12 @@ impl Folder {
     }
 }
 
-/// Makes a folder that was not there. Numbers of processes come again, in a container soon: an old folder holds the
+/// Makes a folder that was not there in `base`. Numbers of processes come again, in a container soon: an old folder holds the
 /// account of another run.
-fn fresh(base: &Path, pid: u32) -> std::io::Result<PathBuf> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn fresh(base: &Path, pid: u32) -> std::io::Result<PathBuf> {
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true).create(base)?;
     builder.recursive(false);
