@@ -66,7 +66,6 @@ const PURE: &[&str] = &[
     "replay",
     "report",
     "journal",
-    "gateway",
 ];
 
 /// What waits, talks or keeps a database.

@@ -14,8 +14,7 @@ use crate::clock::EngineClock;
 use crate::decisions::{self, Weight};
 use crate::durable::{JournalError, Journaling};
 use crate::facts::Fact;
-use crate::glance::{DecisionGlance, FeedGlance, Shared};
-use crate::paper::Connections;
+use crate::glance::{Connections, DecisionGlance, FeedGlance, Shared};
 use crate::spans::Spans;
 
 /// Rows taken at once.

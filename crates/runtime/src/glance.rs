@@ -94,6 +94,15 @@ pub struct FeedGlance {
     pub way_ms: i64,
 }
 
+/// The state of the market channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Connections {
+    /// Live ones.
+    pub up: u64,
+    /// Lost so far.
+    pub lost: u64,
+}
+
 /// Money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct MoneyGlance {

@@ -29,22 +29,13 @@ use crate::common::{
 };
 use crate::durable::{JournalError, Journaling};
 use crate::facts::Fact;
-use crate::glance::{Identity, Shared, look};
+use crate::glance::{Connections, Identity, Shared, look};
 use crate::inbox::Request;
 
 /// How long settlements may take, in virtual time, before the report is made.
 const SETTLING: Span = Span::secs(3_600);
 /// In a longer silence of the feed no markout is read.
 const SILENCE: Span = Span::secs(900);
-
-/// The state of the market channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Connections {
-    /// Live ones.
-    pub up: u64,
-    /// Lost so far.
-    pub lost: u64,
-}
 
 /// What a run of paper trading needs besides engine and exchange.
 pub struct Plan {

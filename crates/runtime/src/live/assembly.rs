@@ -15,7 +15,7 @@ use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, run};
 use super::chain::ChainLane;
 use super::orders::{MaxAges, OrderLane};
 use super::permit::{Check as PermitCheck, Permit};
-use super::report::Reports;
+use super::report::{Reports, Waiting};
 use super::stops::Stops;
 use super::{lanes, passes};
 use crate::assembly::{
@@ -204,9 +204,6 @@ struct Side {
     clock: EngineClock,
     reports: Reports,
 }
-
-/// The receiving end of a lane. A lane that is started again goes on with what waits.
-pub(super) type Waiting<J> = Arc<Mutex<mpsc::Receiver<J>>>;
 
 impl Side {
     /// Starts a lane under supervision: without it no order leaves.

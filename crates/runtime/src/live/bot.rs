@@ -35,9 +35,8 @@ use crate::common::{
 };
 use crate::durable::{JournalError, Journaling};
 use crate::facts::Fact;
-use crate::glance::{Identity, Shared, look};
+use crate::glance::{Connections, Identity, Shared, look};
 use crate::inbox::Request;
-use crate::paper::Connections;
 
 /// Between two passes of reads.
 const PASS: Span = Span::secs(10);

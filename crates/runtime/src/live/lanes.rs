@@ -9,9 +9,8 @@ use polydesk_domain::{Code, ConditionId, OrderHash, Span, Time, TokenId};
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::TradeFilter;
 
-use super::assembly::Waiting;
 use super::chain::{ChainLane, ConversionJob, Converted};
-use super::report::{Report, Reports};
+use super::report::{Report, Reports, Waiting};
 use crate::clock::EngineClock;
 use polydesk_domain::{Cash, CashKind};
 

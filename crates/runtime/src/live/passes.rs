@@ -11,9 +11,8 @@ use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::{Asset, OrderFilter, TradeFilter};
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::assembly::Waiting;
 use super::chain::ChainLane;
-use super::report::{Report, Reports};
+use super::report::{Report, Reports, Waiting};
 use crate::clock::EngineClock;
 
 /// A pass that is to be made.

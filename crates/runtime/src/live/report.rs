@@ -7,7 +7,10 @@ use polydesk_domain::{Cash, ClientOrderId, Code, OrderHash, Time};
 use polydesk_gateway::{FilledLog, OrderFacts, Reads};
 use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::{Cancelled, OpenOrder, OwnList, Placed, Trade};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+
+/// The receiving end of a lane. A lane that is started again goes on with what waits.
+pub(crate) type Waiting<J> = Arc<Mutex<mpsc::Receiver<J>>>;
 
 /// Answers to the orders of one request, in the order in which they were sent.
 pub type Answers = Result<Vec<Result<Placed, ApiError>>, ApiError>;
