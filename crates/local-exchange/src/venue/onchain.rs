@@ -250,3 +250,74 @@ fn shares_moved(deed: &Deed, to: &Address, token: Token) -> i64 {
         Deed::RevertedFill(_) | Deed::Reverted(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::setup::{Setup, TEST_START};
+
+    type Balances = BTreeMap<Address, (i64, BTreeMap<Token, i64>)>;
+
+    /// What every wallet has at present.
+    fn balances(venue: &Venue) -> Balances {
+        let wallets = venue.ledger().wallets().map(|(address, wallet)| {
+            let held = venue.shares_of(address);
+            let held = held.into_iter().map(|(token, shares)| (token, micros(shares)));
+            (*address, (wallet.cash.micros(), held.collect()))
+        });
+        wallets.collect()
+    }
+
+    /// What every wallet had at a block.
+    fn balances_at(venue: &Venue, block: u64) -> Balances {
+        let tokens: Vec<Token> = venue
+            .universe()
+            .keys()
+            .flat_map(|key| Outcome::BOTH.map(|outcome| key.token(outcome)))
+            .collect();
+        let wallets = venue.ledger().wallets().map(|(address, _)| {
+            let held = tokens.iter().map(|t| (*t, venue.shares_at(address, *t, block)));
+            let held = held.filter(|(_, micros)| *micros != 0).collect();
+            (*address, (venue.cash_at(address, block), held))
+        });
+        wallets.collect()
+    }
+
+    #[test]
+    fn the_state_of_every_block_is_what_the_ledger_had_when_it_was_made() {
+        let mut setup = Setup { liquidity: true, counterparties: true, ..Setup::test() };
+        (setup.settlement.retry_ppm, setup.settlement.fail_ppm) = (200_000, 100_000);
+        let mut venue = Venue::new(&setup, TEST_START).unwrap();
+        let wallet = setup.accounts[0].owner;
+        let market = MarketKey(0);
+        let mut made = BTreeMap::new();
+        // Past the end of the market that resolves by itself; a series lists another one before it.
+        for step in 1..=250i64 {
+            let block = TEST_START + Span::secs(2 * step);
+            // Transactions of the block's own time are in the next one.
+            venue.advance(block - Span::nanos(1));
+            made.insert(venue.head_block() + 1, balances(&venue));
+            venue.advance(block);
+            match step % 5 {
+                0 => assert!(venue.split(&wallet, market, Shares::new(1_000_003))),
+                1 => assert!(venue.merge(&wallet, market, Shares::new(1_000_001))),
+                2 => venue.fund(wallet, polydesk_domain::Usdc::new(7)),
+                _ => {}
+            }
+            let _ = venue.redeem(&wallet, MarketKey(6));
+        }
+        let fills = venue.blockchain().blocks(0, u64::MAX).flat_map(|(_, block)| block);
+        let fills = fills.filter(|one| matches!(one.deed, Deed::Fill(_))).count();
+        assert!(fills > 50, "{fills}");
+        assert!(venue.payout_at(MarketKey(6), venue.head_block()).is_some());
+        for (block, had) in made {
+            let mut seen = balances_at(&venue, block);
+            // Wallets that were opened later.
+            seen.retain(|address, _| had.contains_key(address));
+            assert!(seen == had, "block {block}");
+        }
+        venue.check().unwrap();
+    }
+}
