@@ -70,6 +70,12 @@ struct Cli {
     /// Port of the relayer and geoblock.
     #[arg(long, default_value_t = 0)]
     relayer_port: u16,
+    /// Port of the chain's first JSON-RPC node.
+    #[arg(long, default_value_t = 0)]
+    rpc0_port: u16,
+    /// Port of the second one.
+    #[arg(long, default_value_t = 0)]
+    rpc1_port: u16,
     /// One line of JSON instead of text. It is written when every URL in it is open.
     #[arg(long)]
     json: bool,
@@ -121,6 +127,7 @@ fn setup(cli: &Cli) -> anyhow::Result<Setup> {
             polybolt: cli.polybolt_port,
             rtds: cli.rtds_port,
             relayer: cli.relayer_port,
+            rpc: [cli.rpc0_port, cli.rpc1_port],
         },
         ..Setup::default()
     };
@@ -250,7 +257,7 @@ fn as_json(running: &Running) -> serde_json::Value {
             "clob": urls.clob, "market_socket": urls.market_socket,
             "user_socket": urls.user_socket, "gamma": urls.gamma, "data": urls.data,
             "polybolt": urls.polybolt, "rtds": urls.rtds, "relayer": urls.relayer,
-            "geoblock": urls.geoblock,
+            "geoblock": urls.geoblock, "rpc": urls.rpc,
         },
         "chain_id": running.venue(|venue| venue.chain_id()),
         "accounts": accounts,
@@ -269,6 +276,8 @@ fn print_text(running: &Running) {
     println!("RTDS           {}", urls.rtds);
     println!("relayer        {}", urls.relayer);
     println!("geoblock       {}", urls.geoblock);
+    println!("chain RPC      {}", urls.rpc[0]);
+    println!("chain RPC      {}", urls.rpc[1]);
     println!();
     for (index, account) in running.accounts().iter().enumerate() {
         println!("account {index}      {} (public test key, never fund it)", account.owner);

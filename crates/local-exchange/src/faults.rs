@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::chance::SeededRandom;
 use crate::limits::{LimitSetup, Tier};
 use crate::scenario::{
-    AnswerAct, AnswerFault, EngineAct, EngineFault, HeartbeatAct, HeartbeatFault, LimitFault, Pays,
-    ReadAct, ReadFault, Scenario, StreamAct, StreamFault, TimeFault,
+    AnswerAct, AnswerFault, ChainAct, ChainFault, EngineAct, EngineFault, HeartbeatAct,
+    HeartbeatFault, LimitFault, Pays, ReadAct, ReadFault, RpcFault, Scenario, StreamAct,
+    StreamFault, TimeFault,
 };
 use crate::server::answer::{Answer, Req};
 use crate::server::hub::{Channel, Marked, Out};
 use crate::server::inner::Inner;
+use crate::venue::blockchain::FINAL_DEPTH;
 use crate::venue::{SettlementPath, SettlementRule, VenueMode};
 
 /// The decided treatment of a request and its response.
@@ -111,6 +113,13 @@ struct ReadState {
     cached: BTreeMap<String, (Time, Answer)>,
 }
 
+#[derive(Debug)]
+struct RpcState {
+    fault: RpcFault,
+    window: Window,
+    seen: u64,
+}
+
 /// A timed action of a scenario.
 #[derive(Debug, Clone)]
 enum Timed {
@@ -119,6 +128,7 @@ enum Timed {
     RestoreLimits(LimitSetup, bool),
     Heartbeat(HeartbeatFault),
     Skew(Span),
+    Chain(ChainFault, bool),
     CloseStreams(StreamFault),
 }
 
@@ -129,6 +139,7 @@ pub(crate) struct Faults {
     answers: Vec<(AnswerFault, u64)>,
     streams: Vec<StreamState>,
     reads: Vec<ReadState>,
+    rpc: Vec<RpcState>,
     timeline: BTreeMap<(Time, u64), Timed>,
     serial: u64,
     skew: Span,
@@ -142,6 +153,7 @@ impl Faults {
             answers: Vec::new(),
             streams: Vec::new(),
             reads: Vec::new(),
+            rpc: Vec::new(),
             timeline: BTreeMap::new(),
             serial: 0,
             skew: Span::ZERO,
@@ -199,6 +211,30 @@ impl Faults {
             };
         }
         outcome
+    }
+
+    /// The fault rules that apply to one call of a JSON-RPC node, each with the start of its window.
+    pub(crate) fn rpc_rules(
+        &mut self,
+        node: usize,
+        method: &str,
+        now: Time,
+    ) -> Vec<(RpcFault, Time)> {
+        let mut rules = Vec::new();
+        for state in &mut self.rpc {
+            let fault = &state.fault;
+            let fits = fault.node.is_none_or(|of| of == node)
+                && fault.method.as_ref().is_none_or(|of| of == method)
+                && state.window.has(now);
+            if !fits {
+                continue;
+            }
+            state.seen += 1;
+            if fault.calls.has(state.seen) && self.chance.happens(fault.chance_ppm) {
+                rules.push((fault.clone(), state.window.from));
+            }
+        }
+        rules
     }
 
     /// Decides how a frame of a connection is delivered.
@@ -425,6 +461,17 @@ impl Inner {
             let state = ReadState { fault: fault.clone(), window, cached: BTreeMap::new() };
             self.faults.reads.push(state);
         }
+        for fault in &scenario.rpc {
+            let window = Window::new(now, fault.at.0, fault.lasts.map(|lasts| lasts.0));
+            self.faults.rpc.push(RpcState { fault: fault.clone(), window, seen: 0 });
+        }
+        for fault in &scenario.chain {
+            self.faults.at(now + fault.at.0, Timed::Chain(fault.clone(), true));
+            if let Some(lasts) = fault.lasts {
+                let end = now + fault.at.0 + lasts.0;
+                self.faults.at(end, Timed::Chain(fault.clone(), false));
+            }
+        }
         for fault in &scenario.engine {
             self.faults.at(now + fault.at.0, Timed::Engine(fault.clone(), true));
             if let Some(lasts) = fault.lasts {
@@ -469,6 +516,7 @@ impl Inner {
                     HeartbeatAct::Rotate => self.venue.rotate_beat(&fault.account),
                 },
                 Timed::Skew(skew) => self.faults.skew = skew,
+                Timed::Chain(fault, begins) => self.apply_chain(&fault, begins),
                 Timed::CloseStreams(fault) => {
                     let reason = fault.reason.clone().unwrap_or_default();
                     for (id, number) in self.hub.of(fault.channel) {
@@ -481,6 +529,24 @@ impl Inner {
                             self.hub.close(id, fault.code.unwrap_or(1_012), &reason);
                         }
                     }
+                }
+            }
+        }
+    }
+
+    fn apply_chain(&mut self, fault: &ChainFault, begins: bool) {
+        let blocks = fault.blocks.unwrap_or(1);
+        match fault.act {
+            ChainAct::Halt if begins => self.venue.halt_chain(),
+            ChainAct::Halt => self.venue.resume_chain(),
+            ChainAct::Reorg => self.venue.reorganise_chain(blocks),
+            ChainAct::Finality if begins => self.venue.set_final_depth(blocks),
+            ChainAct::Finality => self.venue.set_final_depth(FINAL_DEPTH),
+            ChainAct::Token => {
+                let units = fault.amount.as_ref().and_then(|text| text.parse().ok());
+                if let (Some(token), Some(wallet), Some(units)) = (fault.token, fault.wallet, units)
+                {
+                    self.venue.set_other_token(token, wallet, units);
                 }
             }
         }

@@ -6,8 +6,10 @@
 //! [`Scenario`] injects faults at given times for given accounts. With a tape the counterparties are
 //! recorded history, and each account's orders match it through [`polydesk_sim::Sim`].
 //!
-//! Deliberately absent: any type of the client's (a shared mistake would hide), the chain, a second
-//! clock, unseeded randomness.
+//! Two JSON-RPC endpoints show the chain below it: blocks, balances, logs and receipts of its own truth.
+//!
+//! Deliberately absent: any type of the client's (a shared mistake would hide), an EVM (transactions are not
+//! executed), a second clock, unseeded randomness.
 //!
 //! ```
 //! use polydesk_domain::Span;
@@ -24,6 +26,7 @@
 //! ```
 
 mod chance;
+mod contracts;
 mod faults;
 mod limits;
 mod market_file;

@@ -37,6 +37,8 @@ pub struct Urls {
     pub relayer: String,
     /// `/api/geoblock`.
     pub geoblock: String,
+    /// JSON-RPC nodes of the chain.
+    pub rpc: [String; 2],
 }
 
 /// A funded account with everything a client needs.
@@ -85,13 +87,15 @@ pub struct Running {
 }
 
 /// The listeners of an exchange.
-const SERVICES: [Service; 6] = [
+const SERVICES: [Service; 8] = [
     Service::Clob,
     Service::Gamma,
     Service::Data,
     Service::Polybolt,
     Service::Rtds,
     Service::Relayer,
+    Service::Rpc0,
+    Service::Rpc1,
 ];
 
 impl LocalExchange {
@@ -110,6 +114,8 @@ impl LocalExchange {
                 Service::Polybolt => ports.polybolt,
                 Service::Rtds => ports.rtds,
                 Service::Relayer => ports.relayer,
+                Service::Rpc0 => ports.rpc[0],
+                Service::Rpc1 => ports.rpc[1],
             };
             let failed = |source| StartError::Port { service, port, source };
             let listener = http::bind(port).await.map_err(failed)?;
@@ -182,6 +188,7 @@ fn urls(places: &BTreeMap<Service, SocketAddr>) -> Urls {
         rtds: at("ws", Service::Rtds, ""),
         relayer: at("http", Service::Relayer, ""),
         geoblock: at("http", Service::Relayer, "/api/geoblock"),
+        rpc: [at("http", Service::Rpc0, "/rpc/0"), at("http", Service::Rpc1, "/rpc/1")],
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256, U256};
 use polydesk_domain::{Span, Tick};
 use polydesk_sim::Delay;
 use serde::Deserialize;
@@ -461,6 +461,129 @@ pub struct ReadFault {
     pub replace: Vec<[String; 2]>,
 }
 
+/// What happens to the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainAct {
+    /// No blocks: no trade settles.
+    Halt,
+    /// The newest `blocks` are replaced; their transactions come again in the next one.
+    Reorg,
+    /// The newest final block is `blocks` below the newest.
+    Finality,
+    /// `wallet` has `amount` of another `token`.
+    Token,
+}
+
+/// A fault rule for the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainFault {
+    /// Start, counted from the activation.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// The fault.
+    pub act: ChainAct,
+    /// For `reorg` and `finality`.
+    #[serde(default)]
+    pub blocks: Option<u64>,
+    /// For `token`: its contract.
+    #[serde(default)]
+    pub token: Option<Address>,
+    /// For `token`.
+    #[serde(default)]
+    pub wallet: Option<Address>,
+    /// For `token`: smallest units, as a decimal number.
+    #[serde(default)]
+    pub amount: Option<String>,
+}
+
+/// What happens at a JSON-RPC node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RpcAct {
+    /// Its head is `blocks` behind.
+    Lag,
+    /// Its head stays where it was at the start of the window.
+    Stuck,
+    /// It claims `chain_id`.
+    ChainId,
+    /// Balances are `amount`, of `wallet` and at `token` alone where these are given.
+    Balance,
+    /// The status of a receipt is the opposite, of `transaction` alone where it is given; a transaction that is in no
+    /// block has succeeded.
+    Receipt,
+    /// It finds no logs.
+    HideLogs,
+    /// It takes ranges of `blocks` for logs at most.
+    LogRange,
+    /// A JSON-RPC error of `code` and `message`.
+    Error,
+    /// Results are no values that can be decoded.
+    Garble,
+}
+
+/// A fault rule for the JSON-RPC nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpcFault {
+    /// 0 or 1; both if absent.
+    #[serde(default)]
+    pub node: Option<usize>,
+    /// Only calls of this method, as in `eth_getLogs`.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Which of the calls that fit so far.
+    #[serde(default)]
+    pub calls: Which,
+    /// How often it happens, in millionths.
+    #[serde(default = "always")]
+    pub chance_ppm: u32,
+    /// Start, counted from the activation.
+    #[serde(default)]
+    pub at: Length,
+    /// How long; for good if absent.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<Length>,
+    /// The fault.
+    pub act: RpcAct,
+    /// For `lag` and `log_range`.
+    #[serde(default)]
+    pub blocks: Option<u64>,
+    /// For `chain_id`.
+    #[serde(default)]
+    pub chain_id: Option<u64>,
+    /// For `balance`: whose.
+    #[serde(default)]
+    pub wallet: Option<Address>,
+    /// For `balance`: the contract.
+    #[serde(default)]
+    pub token: Option<Address>,
+    /// For `balance`: smallest units, as a decimal number.
+    #[serde(default)]
+    pub amount: Option<String>,
+    /// For `receipt`.
+    #[serde(default)]
+    pub transaction: Option<B256>,
+    /// For `error`.
+    #[serde(default)]
+    pub code: Option<i64>,
+    /// For `error`.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+impl RpcFault {
+    /// Whether it is about this owner and contract; None is the chain's own coin.
+    pub(crate) fn concerns(&self, owner: Option<Address>, contract: Option<Address>) -> bool {
+        (self.wallet.is_none() || self.wallet == owner)
+            && (self.token.is_none() || self.token == contract)
+    }
+}
+
 /// A fault rule for the venue's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -497,6 +620,10 @@ pub struct Scenario {
     pub heartbeat: Vec<HeartbeatFault>,
     /// Reads.
     pub reads: Vec<ReadFault>,
+    /// The chain.
+    pub chain: Vec<ChainFault>,
+    /// Its JSON-RPC nodes.
+    pub rpc: Vec<RpcFault>,
 }
 
 impl Scenario {
@@ -618,6 +745,73 @@ impl Scenario {
                 _ => continue,
             };
             return wrong(format!("reads[{i}]"), missing, fix);
+        }
+        self.check_chain()
+    }
+
+    fn check_chain(&self) -> Result<(), ScenarioError> {
+        let wrong = |place: String, rule: &str, fix: &str| {
+            Err(ScenarioError { place, rule: rule.to_owned(), fix: fix.to_owned() })
+        };
+        let units = |amount: &Option<String>| match amount {
+            None => false,
+            Some(text) => {
+                text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<U256>().is_ok()
+            }
+        };
+        for (i, fault) in self.chain.iter().enumerate() {
+            let (missing, fix) = match fault.act {
+                ChainAct::Reorg if !fault.blocks.is_some_and(|n| (1..=1_000).contains(&n)) => {
+                    ("this act needs `blocks` of 1 to 1000", "state it: blocks = 3")
+                }
+                ChainAct::Finality if fault.blocks.is_none() => {
+                    ("this act needs `blocks`", "state it: blocks = 500")
+                }
+                ChainAct::Token
+                    if fault.token.is_none() || fault.wallet.is_none() || !units(&fault.amount) =>
+                {
+                    (
+                        "this act needs `token`, `wallet` and a whole `amount`",
+                        "state them: amount = \"1000000\" is one token of six decimals",
+                    )
+                }
+                ChainAct::Token
+                    if fault.token == Some(crate::contracts::COLLATERAL)
+                        || fault.lasts.is_some() =>
+                {
+                    (
+                        "this act is for other tokens than pUSD and lasts for good",
+                        "name another contract and leave out `for`",
+                    )
+                }
+                ChainAct::Reorg if fault.lasts.is_some() => {
+                    ("a reorganisation has no `for`", "leave it out")
+                }
+                _ => continue,
+            };
+            return wrong(format!("chain[{i}]"), missing, fix);
+        }
+        for (i, fault) in self.rpc.iter().enumerate() {
+            let (missing, fix) = match fault.act {
+                _ if fault.node.is_some_and(|node| node > 1) => {
+                    ("there are two nodes", "use node = 0 or node = 1, or leave it out for both")
+                }
+                _ if fault.chance_ppm > 1_000_000 => {
+                    ("chance_ppm is above one", "use 0 to 1000000")
+                }
+                RpcAct::Lag | RpcAct::LogRange if fault.blocks.is_none_or(|blocks| blocks == 0) => {
+                    ("this act needs `blocks` of at least 1", "state it: blocks = 500")
+                }
+                RpcAct::ChainId if fault.chain_id.is_none() => {
+                    ("this act needs `chain_id`", "state it: chain_id = 1")
+                }
+                RpcAct::Balance if !units(&fault.amount) => (
+                    "this act needs a whole `amount`",
+                    "state it: amount = \"1000000\" is one pUSD",
+                ),
+                _ => continue,
+            };
+            return wrong(format!("rpc[{i}]"), missing, fix);
         }
         Ok(())
     }

@@ -192,6 +192,7 @@ pub struct Ports {
     pub polybolt: u16,
     pub rtds: u16,
     pub relayer: u16,
+    pub rpc: [u16; 2],
 }
 
 /// Recorded history as the other traders.

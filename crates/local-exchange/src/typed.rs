@@ -124,16 +124,7 @@ impl OrderMessage {
 
     /// What the owner of a deposit wallet signs (ERC-7739).
     pub fn wrapped_digest(&self, contract: Contract, chain: u64) -> B256 {
-        let typed = format!("{TYPED_DATA_SIGN}{ORDER_TYPE}");
-        let hash = hash_words(&[
-            keccak256(typed),
-            self.struct_hash(),
-            keccak256("DepositWallet"),
-            keccak256("1"),
-            word(chain),
-            self.maker.into_word(),
-            B256::ZERO,
-        ]);
+        let hash = typed_data_sign(self.struct_hash(), self.maker, chain);
         digest(contract.separator(chain), hash)
     }
 
@@ -209,6 +200,42 @@ pub fn recover_order(
         return Err(SignatureError::Recovery);
     }
     Ok(Signed { by, session })
+}
+
+/// Recovers the signer of a wrapped signature (ERC-7739) as a deposit wallet does: from the hash that it is asked
+/// about and what the signature itself names.
+///
+/// # Errors
+/// The bytes are no signature of an order with this hash by this wallet.
+pub fn recover_wrapped(
+    hash: B256,
+    wallet: Address,
+    chain: u64,
+    signature: &[u8],
+) -> Result<Address, SignatureError> {
+    let (inner, rest) = signature.split_at_checked(65).ok_or(SignatureError::Form)?;
+    let (separator, rest) = rest.split_at_checked(32).ok_or(SignatureError::Form)?;
+    let (contents, rest) = rest.split_at_checked(32).ok_or(SignatureError::Form)?;
+    let (separator, contents) = (B256::from_slice(separator), B256::from_slice(contents));
+    let length = (ORDER_TYPE.len() as u16).to_be_bytes();
+    let named = rest == [ORDER_TYPE.as_bytes(), &length].concat();
+    if !named || digest(separator, contents) != hash {
+        return Err(SignatureError::Wrapped);
+    }
+    recover(digest(separator, typed_data_sign(contents, wallet, chain)), inner)
+}
+
+/// The struct that the owner of a deposit wallet signs around an order's hash.
+fn typed_data_sign(contents: B256, wallet: Address, chain: u64) -> B256 {
+    hash_words(&[
+        keccak256(format!("{TYPED_DATA_SIGN}{ORDER_TYPE}")),
+        contents,
+        keccak256("DepositWallet"),
+        keccak256("1"),
+        word(chain),
+        wallet.into_word(),
+        B256::ZERO,
+    ])
 }
 
 /// `abi.encode(bytes32 key, bytes32 0, bytes wrapped)`.

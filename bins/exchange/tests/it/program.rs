@@ -27,6 +27,21 @@ fn it_prints_where_it_listens_and_ends_well_on_ctrl_c() {
         answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("{\"version\":2}"),
         "{answer}"
     );
+    let nodes = world["urls"]["rpc"].as_array().unwrap();
+    assert_eq!(nodes.len(), 2);
+    for (number, node) in nodes.iter().enumerate() {
+        let url = node.as_str().unwrap().trim_start_matches("http://");
+        let (address, path) = url.split_once('/').unwrap();
+        assert_eq!(path, format!("rpc/{number}"));
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("Host: x\r\nConnection: close\r\nContent-Length: {}", body.len());
+        let request = format!("POST /{path} HTTP/1.1\r\n{head}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with(r#""result":"0x89"}"#), "{answer}");
+    }
     let stopped = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));

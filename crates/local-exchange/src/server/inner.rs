@@ -360,6 +360,10 @@ impl Inner {
 
     /// The edge refuses a request or lets it wait.
     fn edge(&mut self, req: &Req, outcome: &mut RequestOutcome) -> Option<Answer> {
+        // The nodes of the chain are not the venue's.
+        if matches!(req.service, Service::Rpc0 | Service::Rpc1) {
+            return None;
+        }
         if self.limits.blocked {
             return Some(Answer::block_page());
         }
@@ -381,6 +385,7 @@ impl Inner {
             Service::Gamma => self.gamma(req),
             Service::Data => self.data(req),
             Service::Relayer => self.relayer(req),
+            Service::Rpc0 | Service::Rpc1 => self.rpc(req),
             Service::Polybolt | Service::Rtds => Answer::not_found(),
         };
         self.faults.alter_read(req, answer)

@@ -15,6 +15,7 @@ mod keys;
 mod prices;
 mod recent;
 mod relayer;
+mod rpc;
 mod socket;
 mod trading;
 
@@ -33,6 +34,10 @@ pub enum Service {
     Rtds,
     /// Relayer, and `/api/geoblock` of the website.
     Relayer,
+    /// The first JSON-RPC node of the chain.
+    Rpc0,
+    /// The second one.
+    Rpc1,
 }
 
 impl Service {
@@ -45,6 +50,8 @@ impl Service {
             Service::Polybolt => "polybolt",
             Service::Rtds => "rtds",
             Service::Relayer => "relayer",
+            Service::Rpc0 => "rpc0",
+            Service::Rpc1 => "rpc1",
         }
     }
 }

@@ -17,12 +17,14 @@ use crate::wire;
 
 /// From the submission until it is in a block.
 const MINED: Span = Span::secs(3);
+/// From there until it is final.
+const CONFIRMED: Span = Span::secs(3);
 
 /// A submitted transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct Relayed {
     at: Time,
-    hash: String,
+    hash: [u8; 32],
 }
 
 /// A batch of a deposit wallet and its signature.
@@ -93,20 +95,28 @@ impl Inner {
         {
             self.venue.open_wallet(owner, WalletKind::Deposit);
         }
+        let mut calls = Vec::new();
         if body["type"].as_str() == Some("WALLET") {
             match self.wallet_batch(&body) {
-                Ok(calls) => self.venue.relay(self.venue.now() + MINED, calls),
+                Ok(all) => calls = all,
                 Err(text) => return Answer::error(400, &text),
             }
         }
-        Answer::ok(&json!({ "transactionID": self.enter(), "state": "STATE_NEW" }))
+        let wallet = match body["depositWalletParams"]["depositWallet"].as_str() {
+            None => body["proxyWallet"].as_str(),
+            wallet => wallet,
+        };
+        let wallet = wallet.and_then(wire::address).or(owner).unwrap_or_default();
+        let id = self.enter(wallet, calls);
+        Answer::ok(&json!({ "transactionID": id, "state": "STATE_NEW" }))
     }
 
-    /// A transaction that is under way from now on; its id.
-    fn enter(&mut self) -> String {
+    /// A transaction of a wallet that is under way from now on; its id.
+    fn enter(&mut self, wallet: Address, calls: Vec<SetCall>) -> String {
         let id = self.venue.chance.uuid().to_string();
-        let hash = alloy::primitives::keccak256(id.as_bytes()).to_string();
+        let hash = alloy::primitives::keccak256(id.as_bytes()).0;
         let at = self.venue.now();
+        self.venue.relay(MINED, hash, wallet, calls);
         self.relayed.insert(id.clone(), Relayed { at, hash });
         id
     }
@@ -175,7 +185,7 @@ impl Inner {
             return Err("invalid scopes".to_owned());
         }
         self.check_batch(&signed, &[call])?;
-        let id = self.enter();
+        let id = self.enter(wallet, Vec::new());
         if authorises {
             let session = Session { of: owner, scopes, valid_until: until.unwrap_or(0) };
             self.venue.authorise_session(self.venue.now() + MINED, key, session);
@@ -254,12 +264,22 @@ impl Inner {
         let Some(relayed) = self.relayed.get(id) else {
             return Answer::error(404, "transaction not found");
         };
-        let age = relayed.at.until(self.venue.now());
-        let (state, hash) = match age {
-            age if age < Span::secs(1) => ("STATE_NEW", ""),
-            age if age < MINED => ("STATE_EXECUTED", relayed.hash.as_str()),
-            age if age < Span::secs(6) => ("STATE_MINED", relayed.hash.as_str()),
-            _ => ("STATE_CONFIRMED", relayed.hash.as_str()),
+        let now = self.venue.now();
+        let age = relayed.at.until(now);
+        // When the chain stood still it took longer.
+        let mined = match self.venue.late_relay(&relayed.hash) {
+            None => Some(relayed.at + MINED),
+            Some(mined) => mined,
+        };
+        let state = match mined.filter(|mined| *mined <= now) {
+            None if age < Span::secs(1) => "STATE_NEW",
+            None => "STATE_EXECUTED",
+            Some(mined) if mined.until(now) < CONFIRMED => "STATE_MINED",
+            Some(_) => "STATE_CONFIRMED",
+        };
+        let hash = match state {
+            "STATE_NEW" => String::new(),
+            _ => hex::encode_prefixed(relayed.hash),
         };
         Answer::ok(&json!({
             "transaction_id": id, "transactionID": id, "state": state, "transaction_hash": hash,

@@ -6,11 +6,12 @@ use alloy::primitives::Address;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use hmac::{Hmac, KeyInit, Mac};
-use polydesk_domain::{MarketKey, Shares, Time, Usdc};
+use polydesk_domain::{MarketKey, Shares, Span, Time, Usdc};
 use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Venue;
+use super::blockchain::Move;
 use crate::setup::AccountSetup;
 use crate::wallets::WalletKind;
 
@@ -118,25 +119,18 @@ pub struct SetCall {
     pub act: SetAct,
 }
 
+/// A relayed transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct RelayedCalls {
+    pub(crate) hash: [u8; 32],
+    /// Wallet that calls.
+    pub(crate) wallet: Address,
+    pub(crate) calls: Vec<SetCall>,
+    /// From the submission until it is in a block.
+    pub(crate) delay: Span,
+}
+
 impl Venue {
-    /// Schedules calls on the chain.
-    pub fn relay(&mut self, at: Time, calls: Vec<SetCall>) {
-        self.schedule(at, super::VenueAction::Chain(calls));
-    }
-
-    pub(super) fn run_calls(&mut self, calls: &[SetCall]) {
-        for call in calls {
-            let done = match call.act {
-                SetAct::Split(shares) => self.split(&call.wallet, call.market, shares),
-                SetAct::Merge(shares) => self.merge(&call.wallet, call.market, shares),
-                SetAct::Redeem => self.redeem(&call.wallet, call.market).is_some(),
-            };
-            if !done {
-                tracing::warn!(?call, "a relayed call had no effect");
-            }
-        }
-    }
-
     pub(super) fn open_account(&mut self, account: &AccountSetup) {
         for (kind, cash) in &account.wallets {
             let address = self.open_wallet(account.owner, *kind);
@@ -160,6 +154,7 @@ impl Venue {
     pub fn fund(&mut self, wallet: Address, cash: Usdc) {
         self.ledger.deposit(&wallet, cash);
         self.ledger.check();
+        self.record_moves(vec![Move::Deposit { wallet, amount: cash }]);
     }
 
     /// Complete sets of every market, paid from outside.
@@ -174,9 +169,11 @@ impl Venue {
 
     /// Complete sets of one market, paid from outside.
     pub fn give_set(&mut self, wallet: Address, market: MarketKey, shares: Shares) {
-        self.ledger.deposit(&wallet, shares.face_value());
-        self.ledger.split(&wallet, market, shares);
-        self.ledger.check();
+        let amount = shares.face_value();
+        self.ledger.deposit(&wallet, amount);
+        let split = self.call_sets(&SetCall { wallet, market, act: SetAct::Split(shares) });
+        let deposit = Some(Move::Deposit { wallet, amount });
+        self.record_moves(deposit.into_iter().chain(split).collect());
     }
 
     /// New credentials for an EOA and nonce; none if they exist.
@@ -305,22 +302,25 @@ impl Venue {
 
     /// Makes complete sets from a wallet's pUSD; false if it has too little.
     pub fn split(&mut self, wallet: &Address, market: MarketKey, shares: Shares) -> bool {
-        let done = self.ledger.split(wallet, market, shares);
-        self.ledger.check();
-        done
+        self.sets(*wallet, market, SetAct::Split(shares)).is_some()
     }
 
     /// Turns complete sets back into pUSD; false if it has too few.
     pub fn merge(&mut self, wallet: &Address, market: MarketKey, shares: Shares) -> bool {
-        let done = self.ledger.merge(wallet, market, shares);
-        self.ledger.check();
-        done
+        self.sets(*wallet, market, SetAct::Merge(shares)).is_some()
     }
 
     /// Pays a wallet's settled shares of a resolved market.
     pub fn redeem(&mut self, wallet: &Address, market: MarketKey) -> Option<Usdc> {
-        let paid = self.ledger.redeem(wallet, market);
-        self.ledger.check();
-        paid
+        match self.sets(*wallet, market, SetAct::Redeem)? {
+            Move::Redeem { paid, .. } => Some(paid),
+            _ => None,
+        }
+    }
+
+    fn sets(&mut self, wallet: Address, market: MarketKey, act: SetAct) -> Option<Move> {
+        let done = self.call_sets(&SetCall { wallet, market, act })?;
+        self.record_moves(vec![done]);
+        Some(done)
     }
 }

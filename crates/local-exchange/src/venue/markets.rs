@@ -7,6 +7,7 @@ use polydesk_domain::{
     Shares, Side, Tick, Time, Token, TokenId, Usdc, book_hash,
 };
 
+use super::blockchain::Move;
 use super::book::{Ladders, crosses, place};
 use super::updates::{LevelUpdate, VenueUpdate};
 use super::{Status, Venue, VenueAction};
@@ -477,6 +478,7 @@ impl Venue {
         listed.listing.market.state = MarketState::Resolved(payout);
         self.relist(key);
         self.ledger.resolve(key, payout);
+        self.record_moves(vec![Move::Resolve { market: key, payout }]);
         let pays_all = |outcome: &Outcome| payout.per_share(*outcome) == 1_000_000;
         let winner = Outcome::BOTH.into_iter().find(pays_all).map(|outcome| key.token(outcome));
         let at = self.now;

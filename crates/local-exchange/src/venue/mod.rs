@@ -5,6 +5,7 @@
 //! venue.
 
 mod accounts;
+pub(crate) mod blockchain;
 mod book;
 mod cancel;
 mod counterparties;
@@ -13,6 +14,7 @@ mod intake;
 mod ledger;
 mod markets;
 mod matching;
+mod onchain;
 mod order;
 mod settle;
 mod tape;
@@ -77,11 +79,18 @@ pub(crate) enum VenueAction {
     /// The next rows of the tape.
     Tape,
     /// A relayed transaction is mined.
-    Chain(Vec<SetCall>),
+    Chain(accounts::RelayedCalls),
     /// A session key is registered.
     Session(alloy::primitives::Address, Session),
     /// A counterparty acts.
     Counterparty(Turn),
+}
+
+/// What waits for the chain to go on, and how long it takes from then on.
+#[derive(Debug, Clone)]
+struct ChainWait {
+    action: VenueAction,
+    rest: Span,
 }
 
 /// A setup that the exchange refuses.
@@ -126,6 +135,15 @@ pub struct Venue {
     tape: Option<Box<tape::TapeEngine>>,
     house: Option<Uuid>,
     counterparties: Option<Box<Counterparties>>,
+    blockchain: blockchain::Blockchain,
+    /// Halts of the chain that are not over.
+    halts: u32,
+    chain_waits: Vec<ChainWait>,
+    /// Relayed transactions that a halt held up, and when they were mined.
+    late_relays: BTreeMap<[u8; 32], Option<Time>>,
+    /// Balances of tokens that are no collateral here, by token and owner.
+    other_tokens:
+        BTreeMap<(alloy::primitives::Address, alloy::primitives::Address), alloy::primitives::U256>,
 }
 
 impl Venue {
@@ -161,6 +179,11 @@ impl Venue {
             tape: None,
             house: None,
             counterparties: None,
+            blockchain: blockchain::Blockchain::new(now),
+            halts: 0,
+            chain_waits: Vec::new(),
+            late_relays: BTreeMap::new(),
+            other_tokens: BTreeMap::new(),
         };
         let moves = setup.liquidity && setup.counterparties && setup.tape.is_none();
         match &setup.tape {
@@ -187,6 +210,7 @@ impl Venue {
             }
         }
         venue.updates.clear();
+        venue.blockchain.open_at(venue.now);
         Ok(venue)
     }
 
@@ -227,7 +251,7 @@ impl Venue {
                 }
             }
             VenueAction::Tape => self.tape_step(),
-            VenueAction::Chain(calls) => self.run_calls(&calls),
+            VenueAction::Chain(relayed) => self.run_calls(relayed),
             VenueAction::Session(key, session) => self.signer_mut(key).session = Some(session),
             VenueAction::Counterparty(turn) => self.counterparty(turn),
         }

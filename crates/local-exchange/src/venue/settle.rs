@@ -6,6 +6,7 @@ use alloy::primitives::Address;
 use polydesk_domain::{Shares, Side, Span, Token, TradeStatus, Usdc};
 use polydesk_sim::Delay;
 
+use super::blockchain::Deed;
 use super::order::{How, Trade};
 use super::{Venue, VenueAction};
 
@@ -55,15 +56,16 @@ pub struct SettlementRule {
 }
 
 /// One party of one leg, with the shares and money that it gives or receives.
-struct Party {
-    wallet: Address,
-    token: Token,
-    side: Side,
-    shares: Shares,
-    money: Usdc,
+pub(super) struct Party {
+    pub(super) wallet: Address,
+    pub(super) token: Token,
+    pub(super) side: Side,
+    pub(super) shares: Shares,
+    /// Fee included.
+    pub(super) money: Usdc,
 }
 
-fn parties(trade: &Trade) -> Vec<Party> {
+pub(super) fn parties(trade: &Trade) -> Vec<Party> {
     let mut parties = Vec::new();
     for leg in &trade.legs {
         parties.push(Party {
@@ -151,7 +153,12 @@ impl Venue {
 
     pub(super) fn settle_step(&mut self, number: u64) {
         let Some(mut steps) = self.steps.remove(&number) else { return };
-        let Some((_, status)) = steps.pop_front() else { return };
+        let Some((delay, status)) = steps.pop_front() else { return };
+        if self.waits_for_chain(delay, VenueAction::Settle(number)) {
+            steps.push_front((delay, status));
+            self.steps.insert(number, steps);
+            return;
+        }
         let Some(trade) = self.trades.get(&number).cloned() else { return };
         let moved = match status {
             TradeStatus::Mined | TradeStatus::Confirmed => {
@@ -167,16 +174,10 @@ impl Venue {
                 }
                 false
             }
-            TradeStatus::Failed => {
-                self.release_promises(&trade);
-                false
-            }
+            TradeStatus::Failed => !self.release_promises(&trade),
             _ => trade.applied,
         };
-        let transaction = match status {
-            TradeStatus::Mined => Some(self.chance.bytes()),
-            _ => trade.transaction,
-        };
+        let transaction = self.transaction_of(&trade, status, moved);
         let now = self.now;
         let Some(entry) = self.trades.get_mut(&number) else { return };
         (entry.status, entry.changed_at, entry.applied) = (status, now, moved);
@@ -187,6 +188,40 @@ impl Venue {
         self.next_step(number, steps);
         if last {
             self.forget_old(&trade);
+        }
+    }
+
+    /// Puts a step of a trade's settlement on the chain; the transaction that the trade names from then on.
+    fn transaction_of(
+        &mut self,
+        trade: &Trade,
+        status: TradeStatus,
+        moved: bool,
+    ) -> Option<[u8; 32]> {
+        let whole = Box::new(trade.clone());
+        match status {
+            TradeStatus::Mined => {
+                let hash = self.chance.bytes();
+                if trade.applied {
+                    // Its first transaction could not be taken back.
+                    return trade.transaction;
+                }
+                self.blockchain.add(self.now, hash, Deed::Fill(whole));
+                Some(hash)
+            }
+            // An attempt that reverted is on the chain too, under a hash of its own.
+            TradeStatus::Retrying | TradeStatus::Failed if !trade.applied => {
+                let hash = self.blockchain.made_up_hash();
+                self.blockchain.add(self.now, hash, Deed::RevertedFill(whole));
+                Some(hash)
+            }
+            TradeStatus::Retrying | TradeStatus::Failed if !moved => {
+                if let Some(hash) = &trade.transaction {
+                    self.blockchain.take_back(self.now, hash);
+                }
+                trade.transaction
+            }
+            _ => trade.transaction,
         }
     }
 
@@ -284,10 +319,10 @@ impl Venue {
         true
     }
 
-    /// A trade that will never settle releases its reserved funds.
-    fn release_promises(&mut self, trade: &Trade) {
+    /// A trade that will never settle releases its reserved funds; false if what it moved cannot be taken back.
+    fn release_promises(&mut self, trade: &Trade) -> bool {
         if trade.applied && !self.take_back(trade) {
-            return;
+            return false;
         }
         for party in parties(trade) {
             let Some(wallet) = self.ledger.wallet_mut(&party.wallet) else { continue };
@@ -299,5 +334,6 @@ impl Venue {
                 Side::Sell => wallet.holding_mut(party.token).leaving -= party.shares,
             }
         }
+        true
     }
 }

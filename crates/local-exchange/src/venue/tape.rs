@@ -23,6 +23,7 @@ use polydesk_sim::{Sim, SimConfig};
 use polydesk_tape::{EventSource, TapeReader};
 use uuid::Uuid;
 
+use super::blockchain::Deed;
 use super::intake::{Placed, Refusal};
 use super::matching::{FAK_KILLED, FOK_KILLED};
 use super::order::{How, MakerFill, Order, Status, Trade};
@@ -544,9 +545,17 @@ impl Venue {
             };
             let now = self.now;
             let Some(trade) = self.trades.get_mut(number) else { return };
+            let before = trade.transaction;
             (trade.status, trade.changed_at) = (own.status, now);
             trade.transaction = transaction.or(trade.transaction);
             let trade = trade.clone();
+            let undone = matches!(own.status, TradeStatus::Retrying | TradeStatus::Failed);
+            if let Some(before) = before.filter(|_| undone || transaction.is_some()) {
+                self.blockchain.take_back(now, &before);
+            }
+            if let Some(hash) = transaction {
+                self.blockchain.add(now, hash, Deed::Fill(Box::new(trade.clone())));
+            }
             return self.tell_trade(trade);
         }
         let Some(id) = wallet_sim.orders.get(&own.order) else { return };

@@ -1,5 +1,6 @@
 //! The venue's JSON. These shapes are this crate's own: sharing the client's would hide a shared mistake.
 
+mod chain;
 mod clob;
 mod data;
 mod gamma;
@@ -7,6 +8,7 @@ mod order;
 mod socket;
 mod wallets;
 
+pub(crate) use chain::{ChainLog, fractions, logs_of, positions_of};
 pub(crate) use clob::*;
 pub(crate) use data::*;
 pub(crate) use gamma::*;

@@ -22,7 +22,7 @@ fn every_example_is_a_scenario_and_every_mistake_is_named() {
         Scenario::read(&entry.unwrap().path()).unwrap();
         read += 1;
     }
-    assert_eq!(read, 8);
+    assert_eq!(read, 10);
     for (text, want) in [
         ("[[answer]]", "scenario line 1: unknown field `answer`"),
         ("[[answers]]\nendpoint = \"PUT order\"", "write \"POST /order\""),

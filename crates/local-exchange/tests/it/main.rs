@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod laws;
 mod rest;
+mod rpc;
 mod signatures;
 mod sockets;
 mod tape;

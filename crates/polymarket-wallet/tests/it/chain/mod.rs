@@ -5,6 +5,7 @@
 mod anvil;
 mod bridge;
 mod eoa;
+mod exchange;
 mod logs;
 mod reads;
 mod relayer;

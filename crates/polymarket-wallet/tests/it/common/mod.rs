@@ -59,7 +59,7 @@ fn endpoints(exchange: &Running) -> Endpoints {
         rtds: urls.rtds,
         relayer: urls.relayer,
         geoblock: urls.geoblock,
-        rpc: Vec::new(),
+        rpc: urls.rpc.to_vec(),
     }
 }
 
