@@ -23,6 +23,8 @@ pub enum Failure {
     Unreachable(String),
     /// The run's own integrity (7).
     Integrity(anyhow::Error),
+    /// There is no key, or it does not fit the account (8).
+    Key(anyhow::Error),
 }
 
 impl Failure {
@@ -59,6 +61,10 @@ impl Failure {
             Failure::Integrity(error) => {
                 say(format_args!("error: {error:#}"));
                 ExitCode::from(7)
+            }
+            Failure::Key(error) => {
+                say(format_args!("error: {error:#}"));
+                ExitCode::from(8)
             }
         }
     }

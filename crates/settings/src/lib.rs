@@ -137,6 +137,24 @@ impl Settings {
         }
     }
 
+    /// The same with the account's limit at most the cap of live trading: what is at risk stays below it, whatever
+    /// the limits and the wallet would allow.
+    ///
+    /// # Errors
+    /// The limits do not fit together any more.
+    pub fn capped(mut self) -> Result<Settings, Problem> {
+        let mut raw = self.limits.raw().clone();
+        let cap = self.runtime.live.capital_cap_usd;
+        for limit in [&mut raw.max_account_usd, &mut raw.max_unsettled_usd] {
+            *limit = (*limit).min(cap);
+        }
+        self.limits = RiskLimits::try_from(&raw).map_err(|rules| {
+            let text = format!("live.capital_cap_usd is {cap}; with it {}", rules.join("; "));
+            Problem::rule(text, &self.lines)
+        })?;
+        Ok(self)
+    }
+
     /// The settings of the simulated exchange that a reader of results should know.
     pub fn models(&self) -> Vec<(String, String)> {
         let chosen =

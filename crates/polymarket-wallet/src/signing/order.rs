@@ -1,5 +1,7 @@
 //! Signing orders: the struct hash, the digest that is the order's id, and the four kinds of signature.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, keccak256};
 use polydesk_domain::{OrderHash, Rounding};
 use polydesk_polymarket_api::{
@@ -42,7 +44,7 @@ pub enum SignatureForm {
 
 /// Signs orders for one wallet. Everything that does not depend on the order is computed once.
 pub struct OrderSigner {
-    key: Key,
+    key: Arc<Key>,
     wallet: Wallet,
     domains: [Domain; 3],
     form: SignatureForm,
@@ -75,7 +77,8 @@ pub struct Digests {
 
 impl OrderSigner {
     /// A signer for `wallet`, whose owner is `key`.
-    pub fn new(key: Key, wallet: Wallet, chain: &Chain) -> OrderSigner {
+    pub fn new(key: impl Into<Arc<Key>>, wallet: Wallet, chain: &Chain) -> OrderSigner {
+        let key = key.into();
         let maker = wallet.funder(key.address());
         let signer = match wallet {
             Wallet::Deposit(address) => address,

@@ -1,0 +1,216 @@
+//! `live`: trades real orders.
+
+mod access;
+mod chain;
+mod checks;
+mod cli;
+mod parts;
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use access::Stage;
+use anyhow::{Context as _, anyhow};
+use clap::Parser as _;
+use cli::Cli;
+use polydesk_polymarket_api::ServerClock;
+use polydesk_program::terminal::Screen;
+use polydesk_program::{Done, Failure, Folder, Signals, layers, say};
+use polydesk_runtime::assembly::{self, EndError, Host, Running, StartError, StartOptions, Venue};
+use polydesk_runtime::durable::{BeginError, OpenError};
+use polydesk_runtime::keeping::Storage;
+use polydesk_runtime::live;
+use polydesk_runtime::live::bot::LiveEnded;
+use polydesk_runtime::reload::Order;
+use polydesk_runtime::{logs, start};
+use polydesk_settings::{Problem, Settings};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn read(cli: &Cli) -> Result<Settings, Vec<Problem>> {
+    let flags = layers::strategies(&cli.strategies).into_iter().collect();
+    let settings = layers::read(&cli.configs, Vec::new(), flags)?;
+    // What is at risk stays below the cap, also where the limits allow more.
+    settings.capped().map_err(|problem| vec![problem])
+}
+
+fn run(cli: &Cli) -> Done {
+    let settings = read(cli).map_err(Failure::Config)?;
+    let (endpoints, stage) = access::endpoints(&settings)?;
+    if !cli.check {
+        access::acknowledged(&settings.runtime.live)?;
+    }
+    let key = access::key(&settings.runtime.live)?;
+    if stage == Stage::Rehearsal {
+        say(format_args!("REHEARSAL: every endpoint is on loopback; no order is real"));
+    }
+    let folder = Folder::open(cli.data.clone())?;
+    let mut screen = Screen::new();
+    let console = match screen.is_block() {
+        true => logs::Console::Warnings,
+        false => logs::Console::Decisions,
+    };
+    let log = &settings.runtime.logs;
+    let logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
+        .with_context(|| format!("no log can be written in {}", folder.path().display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let begun = parts::Begun { folder: &folder, endpoints, stage, key: std::sync::Arc::new(key) };
+    let done = runtime.block_on(trade(cli, &settings, begun, &mut screen, &logs));
+    // Nothing may hold the end up: what still waits for the network is dropped.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+async fn trade(
+    cli: &Cli,
+    settings: &Settings,
+    begun: parts::Begun<'_>,
+    screen: &mut Screen,
+    logs: &logs::Logs,
+) -> Done {
+    let clock = ServerClock::system();
+    let folder = begun.folder.path().to_owned();
+    // On loopback the venue's time is the exchange's, which may play back a recorded hour.
+    let follows = begun.stage == Stage::Rehearsal;
+    let venue = Venue::connect(&begun.endpoints, clock.clone(), follows)
+        .map_err(|error| Failure::Failed(error.into()))?;
+    let mut signals = Signals::new()?;
+    let (mut checks, _) = assembly::check(&venue, settings).await.map_err(unstarted)?;
+    let (more, parts) = parts::make(settings, &venue, begun).await?;
+    checks.extend(more);
+    if cli.check {
+        print(&checks);
+        let bad = checks.iter().filter(|check| check.found == start::Found::Bad).count();
+        return match bad {
+            0 => Ok(()),
+            _ => Err(Failure::Failed(anyhow!("bad checks: {bad}; no order would leave"))),
+        };
+    }
+    let again = cli.clone();
+    let options = StartOptions {
+        load: Box::new(move || read(&again)),
+        host: Host::Thread,
+        storage: Storage::Folder,
+        panics: None,
+        files: cli.configs.clone(),
+        data: folder.clone(),
+        program: format!("polydesk live {}", env!("CARGO_PKG_VERSION")),
+        config_sha256: layers::sha256(settings),
+        listen: settings.runtime.health.address(),
+        give_up: None,
+    };
+    let starting = live::assembly::begin(settings, venue, options, checks, parts);
+    let mut running = tokio::select! {
+        biased;
+        () = signals.next() => return Err(Failure::Failed(anyhow!("ended by a signal during the start"))),
+        begun = starting => begun.map_err(unstarted)?,
+    };
+    assembly::watchdog(&running, clock).context("the watchdog cannot be started")?;
+    print(&running.checks);
+    if let Some(address) = running.listening {
+        say(format_args!("health on http://{address}/health, /ready and /metrics"));
+    }
+    say(format_args!("data in {}; ctrl-c ends it", folder.display()));
+    wait(cli.for_, &mut running, &mut signals, screen, logs).await?;
+    say(format_args!("stopping: every order is cancelled; a second signal ends it at once"));
+    let shared = std::sync::Arc::clone(&running.shared);
+    let ended = tokio::select! {
+        biased;
+        () = signals.next() => {
+            let open = shared.glance().as_ref().as_ref().map_or(0, |glance| glance.risk.open_orders);
+            return Err(Failure::Failed(anyhow!("ended by a second signal: {open} orders may be open at the venue; desk kill cancels them")));
+        }
+        ended = running.stop() => ended.map_err(unfinished)?,
+    };
+    finish(&ended)
+}
+
+fn finish(ended: &LiveEnded) -> Done {
+    let change = ended.equity - ended.start;
+    say(format_args!("equity {} ({change} in this run)", ended.equity));
+    if ended.left_open > 0 || !ended.verified_empty {
+        return Err(Failure::Failed(anyhow!(
+            "{} orders are open or unknown and the venue's list {}: desk kill cancels everything",
+            ended.left_open,
+            if ended.verified_empty { "is empty" } else { "was not seen empty" },
+        )));
+    }
+    say(format_args!("no order is open; the venue's own list is empty"));
+    Ok(())
+}
+
+/// Runs until the time is over, a signal comes, or the engine ends by itself.
+async fn wait(
+    limit: Option<Duration>,
+    running: &mut Running<LiveEnded>,
+    signals: &mut Signals,
+    screen: &mut Screen,
+    logs: &logs::Logs,
+) -> Done {
+    let over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(over);
+    let mut frames = tokio::time::interval(Duration::from_millis(500));
+    frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let shared = std::sync::Arc::clone(&running.shared);
+    // The files of the configuration are to be read again.
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => return Ok(()),
+            () = &mut over => return Ok(()),
+            ended = running.ended() => {
+                return match ended {
+                    Ok(_) => Err(Failure::Integrity(anyhow!("the engine ended without being asked"))),
+                    Err(error) => Err(unfinished(error)),
+                };
+            }
+            _ = hangup.recv() => {
+                let _ = running.orders.send(Order::Reload).await;
+            }
+            _ = frames.tick() => {
+                shared.metrics.log_lines_dropped.store(logs.dropped(), Ordering::Relaxed);
+                if let Some(glance) = &*shared.glance() {
+                    screen.show(glance);
+                }
+            }
+        }
+    }
+}
+
+fn print(checks: &[start::Check]) {
+    for check in checks {
+        say(format_args!("{check}"));
+    }
+}
+
+fn unstarted(error: StartError) -> Failure {
+    match error {
+        StartError::Unreachable { .. } => Failure::Unreachable(error.to_string()),
+        StartError::Journal(BeginError::Open(error @ OpenError::Locked { .. })) => {
+            Failure::InUse(error.to_string())
+        }
+        StartError::Journal(error) => Failure::Journal(error.into()),
+        other => Failure::Failed(other.into()),
+    }
+}
+
+fn unfinished(error: EndError) -> Failure {
+    Failure::Integrity(error.into())
+}
