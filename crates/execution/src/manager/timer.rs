@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use polydesk_domain::{
     Blocker, Cause, ClientOrderId, Code, Command, ConversionId, MarketKey, MarketState, NoteLevel,
-    Outbox, Price, Purpose, Query, Record, Shares, Side, Span, Time, Token, Usdc,
+    Outbox, Price, Purpose, Query, Record, Shares, Side, Span, StrategyId, Time, Token, Usdc,
 };
 
 use super::schedule::{Due, STUCK, cancel_at, conversion_at, question_at};
@@ -148,7 +148,13 @@ impl Manager {
         let mut worth =
             ledger.balance(LedgerAccount::Cash) + ledger.balance(LedgerAccount::Pending);
         let mut held: BTreeMap<Token, (Shares, Usdc)> = BTreeMap::new();
-        for (_, token, holding) in self.state.positions.all() {
+        for (strategy, token, holding) in self.state.positions.all() {
+            if strategy == StrategyId::EXTERNAL {
+                // What the bot did not buy is worth what it cost: its price is no profit or loss of the bot's, and must
+                // break no limit of losses.
+                worth += holding.cost();
+                continue;
+            }
             let (shares, cost) = held.entry(token).or_default();
             *shares += holding.held();
             *cost += holding.cost();

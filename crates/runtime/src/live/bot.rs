@@ -179,9 +179,10 @@ pub async fn run(
         moved_at: BTreeMap::new(),
         fresh: plan.fresh,
         halted: false,
+        start: Usdc::ZERO,
         plan,
     };
-    let start = bot.begin()?;
+    bot.begin()?;
     let mut items = Vec::with_capacity(TAKEN);
     let reply = loop {
         // Rows that came while the loop was busy are older than what it does next.
@@ -223,7 +224,7 @@ pub async fn run(
             () = wait => {}
         }
     };
-    bot.end(reply, start, &mut feed, &mut items).await
+    bot.end(reply, &mut feed, &mut items).await
 }
 
 struct PassState {
@@ -258,10 +259,12 @@ struct Bot<'a> {
     moved_at: BTreeMap<Token, Time>,
     fresh: bool,
     halted: bool,
+    /// Equity when the run began, or when its wallet was first taken up.
+    start: Usdc,
 }
 
 impl Bot<'_> {
-    fn begin(&mut self) -> Result<Usdc, LiveError> {
+    fn begin(&mut self) -> Result<(), LiveError> {
         let at = self.last_at;
         let blockers = core::mem::take(&mut self.plan.blockers);
         let killed = blockers.iter().any(|(cause, _)| *cause == Cause::Killed);
@@ -280,7 +283,8 @@ impl Bot<'_> {
         if killed || self.plan.lost_tail {
             self.cancel(Cancel::All);
         }
-        Ok(self.engine.manager().equity().now)
+        self.start = self.engine.manager().equity().now;
+        Ok(())
     }
 
     /// Engine time, never before the last event.
@@ -813,6 +817,7 @@ impl Bot<'_> {
             shares: Default::default(),
         };
         self.deliver(now, Event::cash(cash))?;
+        self.start = self.engine.manager().equity().now;
         for (id, shares) in &chain.shares {
             let Some(token) = self.engine.universe().token(id) else { continue };
             let Ok(micros) = i64::try_from(shares.micros()) else { continue };
@@ -1007,7 +1012,6 @@ impl Bot<'_> {
     async fn end(
         mut self,
         reply: Option<oneshot::Sender<()>>,
-        start: Usdc,
         feed: &mut mpsc::Receiver<FeedItem>,
         items: &mut Vec<FeedItem>,
     ) -> Result<LiveEnded, LiveError> {
@@ -1065,6 +1069,7 @@ impl Bot<'_> {
         self.plan.shared.rest();
         let state_hash = self.engine.state_hash();
         let state_hash = state_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let start = self.start;
         Ok(LiveEnded { left_open, verified_empty: verified, start, equity, state_hash })
     }
 }

@@ -50,6 +50,12 @@ pub async fn cancels(clob: Clob, clock: EngineClock, reports: Reports, from: Wai
             Some(()) = under.next() => {}
         }
     }
+    ended().await
+}
+
+/// Nothing can come any more: the run is over, and the lane is ended from outside.
+pub(super) async fn ended() {
+    std::future::pending().await
 }
 
 /// What leaves for the cancels that wait.
@@ -133,6 +139,7 @@ pub async fn reads(clob: Clob, clock: EngineClock, reports: Reports, from: Waiti
             Some(()) = under.next() => {}
         }
     }
+    ended().await
 }
 
 /// Trades of one token are the same read from whatever time on, within a second.
@@ -208,6 +215,7 @@ pub async fn chain(
             }
         }
     }
+    ended().await
 }
 
 async fn work(

@@ -12,6 +12,7 @@ use polydesk_polymarket_api::clob::request::{Asset, OrderFilter, TradeFilter};
 use rust_decimal::prelude::ToPrimitive as _;
 
 use super::chain::ChainLane;
+use super::lanes::ended;
 use super::report::{Report, Reports, Waiting};
 use crate::clock::EngineClock;
 
@@ -51,6 +52,7 @@ pub async fn passes(
             }
         }
     }
+    ended().await
 }
 
 async fn pass(clob: &Clob, chain: &dyn ChainLane, request: PassRequest) -> Result<Reads, ApiError> {
