@@ -122,10 +122,9 @@ pub fn wallet(live: &LiveSettings, key: &Key, chain: &Chain) -> Done<Wallet> {
     if live.address.is_empty() {
         return Ok(wanted);
     }
-    let address = live
-        .address
-        .parse()
-        .with_context(|| format!("live.address is {:?}; it must be 0x and 40 hex digits", live.address))?;
+    let address = live.address.parse().with_context(|| {
+        format!("live.address is {:?}; it must be 0x and 40 hex digits", live.address)
+    })?;
     match (live.wallet, derived.kind_of(address)) {
         (WalletKind::Eoa, _) if address == key.address() => Ok(Wallet::Eoa),
         (WalletKind::Proxy, Some(wallet @ Wallet::Proxy(_)))

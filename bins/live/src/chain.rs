@@ -182,12 +182,14 @@ fn filled(fill: &OrderFilled) -> FilledLog {
 }
 
 fn usdc(amount: U256) -> Result<Usdc, String> {
-    let amount = i64::try_from(amount).map_err(|_| format!("a balance of {amount} pUSD millionths"))?;
+    let amount =
+        i64::try_from(amount).map_err(|_| format!("a balance of {amount} pUSD millionths"))?;
     Ok(Usdc::new(amount))
 }
 
 fn shares(amount: U256) -> Result<Shares, String> {
-    let micros = u64::try_from(amount).map_err(|_| format!("a balance of {amount} share millionths"))?;
+    let micros =
+        u64::try_from(amount).map_err(|_| format!("a balance of {amount} share millionths"))?;
     Ok(Shares::new(micros))
 }
 

@@ -20,7 +20,9 @@ pub async fn place(http: &Http, url: &str) -> Check {
             "run it where the venue may be used",
         ),
         Ok(found) => Check::good("geoblock", format!("not blocked ({})", found.country)),
-        Err(error) => Check::bad("geoblock", error.to_string(), "check the network and live.geoblock"),
+        Err(error) => {
+            Check::bad("geoblock", error.to_string(), "check the network and live.geoblock")
+        }
     }
 }
 
@@ -48,7 +50,11 @@ pub async fn chain(rpc: &Rpc, clock: &ServerClock) -> Check {
                 let fix = "name a second URL in live.rpc: one node's word counts only when the venue's balance says the same twice, 30 s apart";
                 Check::warning("chain", text + ", one node", fix)
             } else if age > Span::secs(30) {
-                Check::bad("chain", text, "the nodes are behind or the chain stands still: wait, or use others")
+                Check::bad(
+                    "chain",
+                    text,
+                    "the nodes are behind or the chain stands still: wait, or use others",
+                )
             } else {
                 Check::good("chain", text + ", two nodes agree")
             }
@@ -114,11 +120,7 @@ pub async fn approvals(rpc: &Rpc, chain: &Chain, wallet: Address) -> Check {
 }
 
 /// Which form of signature the wallet accepts.
-pub async fn signature(
-    rpc: &Rpc,
-    chain: &Chain,
-    signer: &OrderSigner,
-) -> (Check, SignatureForm) {
+pub async fn signature(rpc: &Rpc, chain: &Chain, signer: &OrderSigner) -> (Check, SignatureForm) {
     let form = async {
         let snapshot = rpc.snapshot(chain).await?;
         snapshot.choose_form(signer).await

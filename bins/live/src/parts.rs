@@ -79,17 +79,9 @@ pub async fn make(
         orders_per_second: limits.orders_per_second.saturating_add(limits.order_burst),
     };
     let stamps = OrderStamps::from_os().context("the system gives no random numbers")?;
-    let scoped =
-        ScopedSigner::new(signer.with_form(form), stamps, credentials.key.clone(), scope);
+    let scoped = ScopedSigner::new(signer.with_form(form), stamps, credentials.key.clone(), scope);
     let sender = sender(&venue.http, &endpoints, &key, wallet, &chain, &rpc, &clock, &auth)?;
-    let lane = WalletChain::new(
-        rpc,
-        chain,
-        funder,
-        clob.clone(),
-        clock.clone(),
-        Arc::new(sender),
-    );
+    let lane = WalletChain::new(rpc, chain, funder, clob.clone(), clock.clone(), Arc::new(sender));
     let (base, kind) = (endpoints.clone(), wallet.signature_type());
     let (limits, clock) = (venue.limits.clone(), clock);
     let connect = move || {
@@ -154,7 +146,8 @@ fn sender(
     clock: &polydesk_polymarket_api::ServerClock,
     auth: &L2Auth,
 ) -> Done<Wallets> {
-    let wrong = |error: polydesk_polymarket_wallet::chain::ChainError| Failure::Failed(error.into());
+    let wrong =
+        |error: polydesk_polymarket_wallet::chain::ChainError| Failure::Failed(error.into());
     if wallet == Wallet::Eoa {
         let sender = EoaSender::new(Arc::clone(rpc), key, EoaConfig::default()).map_err(wrong)?;
         return Ok(sender.into());

@@ -14,6 +14,10 @@ use crate::state::{Draft, LedgerAccount, LedgerEntry, Order, sane_money};
 
 /// What an estimated fill may be off, in micro-dollars (RECOVERY's tolerance per match).
 const PER_ESTIMATE: i64 = 10;
+/// Orders whose outcome is unknown may be so many, or cost so little of the equity (a twentieth), while the account
+/// counts as reconciled: what is reserved for them is reserved.
+const MOST_UNKNOWN: usize = 3;
+const UNKNOWN_SHARE: i64 = 20;
 /// Differences that are named one by one.
 const MOST_NAMED: usize = 8;
 
@@ -128,6 +132,16 @@ impl Manager {
                 }
                 _ => {}
             }
+        }
+        let unknown = ours.iter().filter(|(_, order)| order.state == OrderState::Unknown);
+        let (mut count, mut cost) = (0, Usdc::ZERO);
+        for (_, order) in unknown {
+            count += 1;
+            cost += order.remaining_cost();
+        }
+        let small = Usdc::new(self.equity_now.micros() / UNKNOWN_SHARE);
+        if count > MOST_UNKNOWN && cost > small {
+            found.push(format!("{count} orders for {cost} pUSD have an unknown outcome"));
         }
         for hash in snapshot.open.keys() {
             if !known.contains(hash) {

@@ -1,0 +1,153 @@
+//! Commands of the engine go to their lanes.
+
+use polydesk_domain::{Code, Command, Event, OrderUpdate, PlaceOrder, Query, Time};
+use polydesk_gateway::Ask;
+use polydesk_polymarket_api::{Exchange, OrderArgs};
+
+use super::{Bot, OVERLAP};
+use crate::live::chain::ConversionJob;
+use crate::live::lanes::{Cancel, ChainJob, Read, lane_full};
+use crate::live::orders::{Approved, OrderRequest};
+
+impl Bot<'_> {
+    pub(super) fn command(&mut self, at: Time, command: &Command) {
+        match command {
+            Command::Place(orders) => self.place(at, orders),
+            Command::Cancel(id) => match self.plan.gateway.orders().hash(*id) {
+                Some(hash) => {
+                    self.plan.permit.withdraw(*id);
+                    self.cancel(Cancel::Order(hash));
+                }
+                None if self.unbound.remove(&(*id, false)) => {
+                    // It is on its way to be signed: it is stopped there, or cancelled once it has a hash.
+                    self.plan.permit.withdraw(*id);
+                    self.unbound.insert((*id, true));
+                }
+                None => {}
+            },
+            Command::CancelAll(None) => {
+                for (id, _) in core::mem::take(&mut self.unbound) {
+                    self.plan.permit.withdraw(id);
+                    self.unbound.insert((id, true));
+                }
+                self.cancel(Cancel::All);
+            }
+            Command::CancelAll(Some(market)) => {
+                if let Some(market) = self.engine.universe().get(*market) {
+                    self.cancel(Cancel::Market(market.condition));
+                }
+            }
+            Command::Query(Query::Order(id)) => {
+                if let Some(hash) = self.plan.gateway.orders().hash(*id) {
+                    self.ask(Ask::Order(hash));
+                    self.ask(Ask::Trades(hash));
+                }
+            }
+            // The lane of the chain asks by itself until it knows.
+            Command::Query(Query::Conversion(_)) => {}
+            Command::Convert { id, strategy, market, action } => {
+                let Some(facts) = self.engine.universe().get(*market) else { return };
+                let job = ConversionJob {
+                    id: *id,
+                    strategy: *strategy,
+                    condition: facts.condition,
+                    tokens: facts.tokens,
+                    neg_risk: facts.neg_risk.is_some(),
+                    action: *action,
+                };
+                if self.plan.lanes.chain.try_send(ChainJob::Convert(job)).is_err() {
+                    self.full("chain");
+                }
+            }
+            // No model is asked by live trading yet.
+            Command::Ask { .. } => {}
+        }
+    }
+
+    pub(super) fn place(&mut self, at: Time, orders: &[PlaceOrder]) {
+        let mut approved = Vec::with_capacity(orders.len());
+        for order in orders {
+            match self.approve(at, order) {
+                Ok(order) => approved.push(order),
+                Err(why) => {
+                    // The legs of a request leave together or not at all.
+                    tracing::error!(order = %order.id, why, "an approved order cannot be signed");
+                    return self.not_sent(orders, Code::literal("no_such_order"));
+                }
+            }
+        }
+        for order in orders {
+            self.unbound.insert((order.id, false));
+        }
+        let cause = self.plan.journal.appended();
+        let request = OrderRequest { cause, orders: approved };
+        if self.plan.lanes.orders.try_send(request).is_err() {
+            self.not_sent(orders, lane_full());
+            self.full("orders");
+        }
+    }
+
+    pub(super) fn approve(&self, at: Time, order: &PlaceOrder) -> Result<Approved, String> {
+        let key = order.token.market();
+        let universe = self.engine.universe();
+        let market = universe.get(key).ok_or("its market is not listed")?;
+        let exchange = Exchange::of(market).map_err(|error| error.to_string())?;
+        let tick = self.engine.books().get(key).map_or(market.tick, |book| book.tick());
+        let args = OrderArgs {
+            token: universe.token_id(order.token),
+            side: order.side,
+            price: order.price,
+            size: order.size,
+            tif: order.tif,
+            post_only: order.post_only,
+            tick,
+            exchange,
+        };
+        let (decided_at, data_at, expires) = (at, order.data_at, order.expires);
+        Ok(Approved { id: order.id, args, decided_at, data_at, expires })
+    }
+
+    pub(super) fn not_sent(&mut self, orders: &[PlaceOrder], why: Code) {
+        for order in orders {
+            self.unbound.remove(&(order.id, false));
+            self.unbound.remove(&(order.id, true));
+            let update = OrderUpdate::NotSent { why };
+            self.queue.push_back(Event::order(order.id, update));
+        }
+    }
+
+    pub(super) fn cancel(&mut self, cancel: Cancel) {
+        if self.plan.lanes.cancels.try_send(cancel).is_err() {
+            self.full("cancels");
+        }
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask) {
+        let read = match ask {
+            Ask::Order(hash) => Read::Order(hash),
+            Ask::Trades(hash) => {
+                let Some(order) = self.plan.gateway.orders().get(&hash) else { return };
+                Read::Trades(order.facts.token, order.bound_at - OVERLAP)
+            }
+            Ask::Cancel(hash) => return self.cancel(Cancel::Order(hash)),
+            Ask::Chain => {
+                self.pass.chain_due = true;
+                return;
+            }
+            Ask::Market(token) => {
+                return tracing::warn!(%token, "something of ours is in a market that is not followed: name it in markets.include");
+            }
+        };
+        if self.plan.lanes.reads.try_send(read).is_err() {
+            self.full("reads");
+        }
+    }
+
+    /// A lane is full or gone: what it should have done is not done, so nothing new begins.
+    pub(super) fn full(&mut self, lane: &'static str) {
+        if !self.halted {
+            self.halted = true;
+            (self.plan.halt)(&format!("the lane of {lane} takes nothing more"));
+        }
+    }
+}

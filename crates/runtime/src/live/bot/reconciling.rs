@@ -1,0 +1,145 @@
+//! Passes of reads, and what they prove.
+
+use std::collections::BTreeSet;
+
+use polydesk_domain::{
+    AccountEvent, Cash, CashKind, Cause, Code, Event, Finding, OrderHash, Span, Time, Token,
+};
+use polydesk_gateway::Reads;
+
+use super::view::{Settled, view_of};
+use super::{Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED};
+use crate::live::passes::PassRequest;
+
+impl Bot<'_> {
+    pub(super) fn settled(&self) -> Settled {
+        Settled {
+            run_started_at: self.plan.identity.started,
+            normal_mode: (self.plan.normal_mode)(),
+            cancel_external: self.plan.cancel_external,
+        }
+    }
+
+    /// The epoch of `not_reconciled`, while it stands.
+    pub(super) fn epoch(&self) -> Option<u32> {
+        let blockers = &self.engine.manager().state().blockers;
+        blockers.get(&Cause::NotReconciled).map(|blocker| blocker.epoch)
+    }
+
+    /// Asks for a pass where one is due.
+    pub(super) fn check_pass(&mut self, now: Time) {
+        if self.pass.under.is_some_and(|since| since.until(now) < PASS_LOST) {
+            return;
+        }
+        // Updates are not repeated: what is read before the user channel is up may be outdated unseen.
+        if !self.user_up || now < self.pass.next {
+            return;
+        }
+        let epoch = self.epoch();
+        let chain =
+            epoch.is_some() || self.pass.chain_due || self.pass.chain_at.until(now) >= CHAIN;
+        let manager = self.engine.manager();
+        let gateway = &self.plan.gateway;
+        let open: BTreeSet<OrderHash> = manager
+            .orders()
+            .open()
+            .filter_map(|order| gateway.orders().hash(order.id))
+            .chain(gateway.orders().iter().filter(|(_, o)| o.ended.is_none()).map(|(h, _)| *h))
+            .collect();
+        let universe = self.engine.universe();
+        let tokens = universe
+            .keys()
+            .flat_map(|key| polydesk_domain::Outcome::BOTH.map(|outcome| key.token(outcome)));
+        let held: BTreeSet<Token> = manager.positions().all().map(|(_, token, _)| token).collect();
+        // The first pass asks for everything that is followed; later ones for what is held or moved lately.
+        let lately = |token: &Token| {
+            self.moved_at.get(token).is_some_and(|at| at.until(now) < Span::secs(3_600))
+        };
+        let tokens = tokens
+            .filter(|token| self.fresh || held.contains(token) || lately(token))
+            .map(|token| universe.token_id(token))
+            .collect();
+        let began = self.plan.identity.started;
+        let since = self.plan.reconciled.unwrap_or(began);
+        let oldest = gateway.orders().iter().filter(|(_, o)| !o.settled()).map(|(_, o)| o.bound_at);
+        let since = oldest.chain([since]).min().unwrap_or(since) - OVERLAP;
+        let request = PassRequest {
+            epoch: epoch.unwrap_or(0),
+            open: open.into_iter().collect(),
+            trades_since: since,
+            tokens,
+            chain,
+        };
+        if self.plan.lanes.passes.try_send(request).is_ok() {
+            self.pass.under = Some(now);
+        }
+    }
+
+    /// A pass is read: what it proves is taken in, and if it agrees, the account is reconciled.
+    pub(super) fn passed(
+        &mut self,
+        reads: &Reads,
+        asked_at: Time,
+        now: Time,
+    ) -> Result<(), LiveError> {
+        self.pass.under = None;
+        self.pass.next = now + PASS;
+        if let Some(chain) = &reads.chain {
+            self.pass.chain_at = asked_at;
+            self.pass.chain_due = false;
+            if self.fresh && chain.proves() {
+                self.first_holdings(reads, now)?;
+            }
+        }
+        let settled = self.settled();
+        let view = view_of(self.engine, &settled, &self.moved_at, self.fresh);
+        let outputs = self.plan.gateway.reconciled(&view, reads, asked_at);
+        self.outputs(outputs)?;
+        self.wire_rows()?;
+        if reads.open_complete() && reads.open_again.is_empty() && reads.open.is_empty() {
+            self.pass.empty_asked_at = Some(asked_at);
+        }
+        if self.epoch().is_some() {
+            let (snapshot, gaps) = reads.snapshot(self.engine.universe(), asked_at);
+            for gap in gaps {
+                tracing::warn!(gap, "a pass is not complete");
+            }
+            let at = self.now();
+            self.deliver(at, AccountEvent::Snapshot(snapshot).into())?;
+            self.pass.next = now + PASS_SOON;
+        }
+        if self.epoch().is_none() && reads.trades.complete && reads.open_complete() {
+            self.plan.reconciled = Some(asked_at);
+            let value = asked_at.nanos().to_string();
+            let row = (b"at".as_slice(), Some(value.as_bytes()));
+            self.plan.journal.rows(RECONCILED, [row].into_iter())?;
+        }
+        Ok(())
+    }
+
+    /// What the wallet holds when the first run begins: money that came in, and shares that are no strategy's.
+    pub(super) fn first_holdings(&mut self, reads: &Reads, now: Time) -> Result<(), LiveError> {
+        let Some(chain) = &reads.chain else { return Ok(()) };
+        self.fresh = false;
+        let cash = Cash {
+            kind: CashKind::Deposit,
+            conversion: None,
+            strategy: None,
+            market: None,
+            amount: chain.cash,
+            shares: Default::default(),
+        };
+        self.deliver(now, Event::cash(cash))?;
+        self.start = self.engine.manager().equity().now;
+        for (id, shares) in &chain.shares {
+            let Some(token) = self.engine.universe().token(id) else { continue };
+            let Ok(micros) = i64::try_from(shares.micros()) else { continue };
+            if micros > 0 {
+                let code = Code::literal("held_at_first_start");
+                let finding = Finding::Shares { token, micros, code };
+                self.deliver(now, AccountEvent::Finding(finding).into())?;
+            }
+        }
+        Ok(())
+    }
+}

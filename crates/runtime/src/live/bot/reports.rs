@@ -1,0 +1,202 @@
+//! Reports of the lanes and of the user channel become events.
+
+use polydesk_domain::{AccountEvent, Basis, Cash, OrderHash, OrderUpdate, TradeStatus};
+use polydesk_gateway::{Output, WireRow};
+use polydesk_polymarket_api::ws::UserItem;
+
+use super::{Bot, LiveError, PASS_SOON};
+use crate::live::lanes::{Cancel, ChainJob};
+use crate::live::report::Report;
+
+impl Bot<'_> {
+    /// Everything that the lanes have reported so far.
+    pub(super) fn reports(&mut self) -> Result<(), LiveError> {
+        for _ in 0..self.plan.reports.len() {
+            match self.plan.reports.try_recv() {
+                Ok(report) => self.report(report)?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn report(&mut self, report: Report) -> Result<(), LiveError> {
+        let now = self.now();
+        match report {
+            Report::Bound { id, hash, facts, at } => {
+                self.unbound.remove(&(id, false));
+                let wanted_out = self.unbound.remove(&(id, true));
+                let bound = self.plan.gateway.bound(id, hash, *facts, at);
+                // The lane has journaled this very row.
+                let _ = self.plan.gateway.orders_mut().take_changed();
+                match bound {
+                    Ok(outputs) => self.outputs(outputs)?,
+                    Err(error) => {
+                        let detail = error.to_string();
+                        self.outputs(vec![Output::NotReconciled(detail)])?;
+                    }
+                }
+                if wanted_out {
+                    self.cancel(Cancel::Order(hash));
+                }
+            }
+            Report::Sent { orders, at } => {
+                for hash in orders {
+                    let outputs = self.plan.gateway.sent(&hash, at);
+                    self.outputs(outputs)?;
+                }
+            }
+            Report::NotSent { id, hash, why, at } => {
+                self.unbound.remove(&(id, false));
+                self.unbound.remove(&(id, true));
+                let outputs = match hash {
+                    Some(hash) => self.plan.gateway.withdrawn(&hash, why, at),
+                    None => vec![Output::order(id, OrderUpdate::NotSent { why })],
+                };
+                self.outputs(outputs)?;
+            }
+            Report::Placed { orders, answers, at } => {
+                for (hash, answer) in orders.iter().zip(answers.iter().flatten()) {
+                    if answer.is_ok() {
+                        self.plan.user_feed.placed(*hash);
+                    }
+                }
+                let outputs = self.plan.gateway.batch(&orders, &answers, at);
+                self.outputs(outputs)?;
+            }
+            Report::Cancelling { orders, at } => {
+                for hash in orders {
+                    self.plan.gateway.cancel_sent(&hash, at);
+                }
+            }
+            Report::Cancelled { answer, at } => match *answer {
+                Ok(answer) => {
+                    let outputs = self.plan.gateway.cancelled(&answer, at);
+                    self.outputs(outputs)?;
+                }
+                Err(error) => tracing::warn!(%error, "a cancel failed; it is sent again"),
+            },
+            Report::Order { hash, answer, at } => {
+                let ids = self.engine.universe();
+                let answer = match &*answer {
+                    Ok(row) => Ok(row.as_ref()),
+                    Err(error) => Err(error),
+                };
+                let outputs = self.plan.gateway.queried(ids, &hash, answer, at);
+                self.outputs(outputs)?;
+            }
+            Report::Trades { trades, at } => {
+                for trade in trades.iter() {
+                    let outputs = self.plan.gateway.trade(self.engine.universe(), trade, at);
+                    self.outputs(outputs)?;
+                }
+            }
+            Report::Pass { reads, asked_at } => self.passed(&reads, asked_at, now)?,
+            Report::PassFailed { why, .. } => {
+                tracing::warn!(why, "a pass of reads failed");
+                self.pass.under = None;
+                self.pass.next = now + PASS_SOON;
+            }
+            Report::Settled { transaction, fills, depth } => {
+                let ids = self.engine.universe();
+                let outputs = self.plan.gateway.settled(ids, &transaction, &fills, depth, now);
+                self.outputs(outputs)?;
+            }
+            Report::Converted(cash) => {
+                let market = cash.conversion.and_then(|id| {
+                    self.engine.manager().state().conversions.get(&id).map(|it| it.market)
+                });
+                let cash = Cash { market: cash.market.or(market), ..cash };
+                self.deliver(now, AccountEvent::Cash(cash).into())?;
+            }
+        }
+        self.wire_rows()
+    }
+
+    pub(super) fn user(&mut self, item: &UserItem) -> Result<(), LiveError> {
+        let now = self.now();
+        match item {
+            UserItem::Connected { .. } => {
+                if !self.user_up {
+                    self.user_up = true;
+                    self.leftovers();
+                }
+                self.pass.next = now;
+            }
+            UserItem::Disconnected { .. } => self.user_up = false,
+            UserItem::Rejected { reason, .. } => {
+                self.user_up = false;
+                tracing::error!(reason, "the venue rejects the API credentials: no order leaves");
+            }
+            _ => {}
+        }
+        let outputs = self.plan.gateway.user(self.engine.universe(), item, now);
+        self.outputs(outputs)?;
+        self.wire_rows()
+    }
+
+    /// Orders of an earlier run that may rest: they are cancelled by id. The user channel is up by now, so that their
+    /// end is reported.
+    pub(super) fn leftovers(&mut self) {
+        let run = self.plan.identity.run;
+        let old: Vec<OrderHash> = self
+            .plan
+            .gateway
+            .orders()
+            .iter()
+            .filter(|(_, order)| order.id.run() != run && order.ended.is_none())
+            .map(|(hash, _)| *hash)
+            .collect();
+        for hash in old {
+            self.cancel(Cancel::Order(hash));
+        }
+    }
+
+    pub(super) fn outputs(&mut self, outputs: Vec<Output>) -> Result<(), LiveError> {
+        for output in outputs {
+            match output {
+                Output::Ask(ask) => self.ask(ask),
+                output => {
+                    if let Output::Event(AccountEvent::Trade(trade)) = &output {
+                        self.settle(trade);
+                    }
+                    if let Some(event) = output.event() {
+                        let at = self.now();
+                        self.deliver(at, event)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The exact amounts of a fill that is in a block are in its transaction.
+    pub(super) fn settle(&mut self, trade: &polydesk_domain::OwnTrade) {
+        let mined = matches!(trade.status, TradeStatus::Mined | TradeStatus::Confirmed);
+        if !mined || trade.fill.basis == Basis::Settled {
+            return;
+        }
+        let orders = self.plan.gateway.orders();
+        let transaction = orders
+            .hash(trade.order)
+            .and_then(|hash| orders.get(&hash))
+            .and_then(|order| order.fills.get(&trade.trade))
+            .and_then(|fill| fill.transaction.clone());
+        if let Some(transaction) = transaction
+            && self.plan.lanes.chain.try_send(ChainJob::Settle(transaction)).is_err()
+        {
+            // The estimate stands; the next report of the fill asks again.
+            tracing::warn!("the lane of the chain is full: amounts of a fill stay estimated");
+        }
+    }
+
+    /// Appends the gateway's rows that changed.
+    pub(super) fn wire_rows(&mut self) -> Result<(), LiveError> {
+        let rows = self.plan.gateway.orders_mut().take_changed();
+        if !rows.is_empty() {
+            let rows = rows.iter().map(|row| (row.key.as_slice(), row.value.as_deref()));
+            self.plan.journal.rows(WireRow::TABLE, rows)?;
+        }
+        Ok(())
+    }
+}
