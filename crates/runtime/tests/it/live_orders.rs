@@ -1,9 +1,42 @@
 //! Orders of a live process: at most once, each fill booked once, to the micro-dollar.
 
-use polydesk_domain::{Outcome, Side, Urgency, Usdc};
+use std::sync::atomic::Ordering;
 
-use crate::live_world::{Ask, Desk};
-use crate::world::{pass, simulated, still};
+use polydesk_domain::{Outcome, Shares, Side, Urgency, Usdc};
+use polydesk_polymarket_api::clob::request::OrderFilter;
+
+use crate::live_world::{Ask, Desk, Live};
+use crate::world::{blocked, pass, simulated, still};
+
+const MARKET: &str = "rain-tomorrow";
+
+fn buy_now(cents: u16, shares: u64) -> Ask {
+    Ask { outcome: Outcome::Yes, side: Side::Buy, cents, shares, urgency: Urgency::Now }
+}
+
+fn bid(cents: u16, shares: u64) -> Ask {
+    Ask { urgency: Urgency::Rest, ..buy_now(cents, shares) }
+}
+
+async fn ask(desk: &Desk, live: &mut Live, ask: Ask) {
+    let market = desk.world.market(MARKET);
+    live.signal(&market, desk.world.exchange.now(), ask).await;
+}
+
+/// Cash and shares of the engine are those of the exchange, and nothing is open, unknown or blocked.
+fn agrees(desk: &Desk, live: &Live) {
+    let end = live.glance().unwrap();
+    assert!(end.blockers.is_empty(), "{:?}", end.blockers);
+    assert_eq!(end.money.cash, desk.cash());
+    assert_eq!(end.risk.open_orders as usize, desk.open().len());
+    let held: Shares = end
+        .positions
+        .iter()
+        .filter(|position| position.market == MARKET && position.outcome == Outcome::Yes)
+        .map(|position| position.shares)
+        .sum();
+    assert_eq!(held, desk.shares(MARKET, Outcome::Yes));
+}
 
 #[test]
 fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_micro_dollar() {
@@ -12,26 +45,159 @@ fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_mic
         let mut live = desk.start().await.unwrap();
         let ready = live.ready().await;
         assert_eq!(ready.money.cash, desk.cash());
-        let market = desk.world.market("rain-tomorrow");
-        let buy = Ask {
-            outcome: Outcome::Yes,
-            side: Side::Buy,
-            cents: 56,
-            shares: 10,
-            urgency: Urgency::Now,
-        };
-        let before = desk.shares("rain-tomorrow", Outcome::Yes);
-        live.signal(&market, desk.world.exchange.now(), buy).await;
+        assert_eq!(ready.money.day, Usdc::ZERO, "what was there is no profit");
+        ask(&desk, &mut live, buy_now(56, 10)).await;
         live.until("a fill", |glance| glance.money.cash < ready.money.cash).await;
         pass(120).await;
-        let end = live.glance().unwrap();
-        assert!(end.blockers.is_empty(), "{:?}", end.blockers);
         assert_eq!(desk.orders(), 1);
-        assert_eq!(end.money.cash, desk.cash());
-        assert!(end.money.cash < ready.money.cash - Usdc::whole(1));
-        assert!(desk.shares("rain-tomorrow", Outcome::Yes) > before);
+        agrees(&desk, &live);
+        assert!(desk.cash() < ready.money.cash - Usdc::whole(1));
         let ended = live.stop().await;
         assert_eq!((ended.left_open, ended.verified_empty), (0, true));
         assert!(desk.halts.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn an_order_whose_answer_is_lost_is_found_resting_and_never_sent_again() {
+    simulated(async {
+        let desk = Desk::new(still());
+        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        ask(&desk, &mut live, bid(40, 20)).await;
+        live.until("a resting order", |glance| {
+            glance.orders.iter().any(|order| order.state == "live")
+        })
+        .await;
+        pass(60).await;
+        assert_eq!(desk.orders(), 1);
+        agrees(&desk, &live);
+        assert_eq!(live.stop().await.left_open, 0);
+        assert!(desk.open().is_empty());
+    });
+}
+
+#[test]
+fn a_fill_whose_answer_is_lost_is_booked_once() {
+    simulated(async {
+        let desk = Desk::new(still());
+        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        let mut live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        live.until("a fill", |glance| glance.money.cash < ready.money.cash).await;
+        pass(120).await;
+        assert_eq!(desk.orders(), 1);
+        agrees(&desk, &live);
+    });
+}
+
+#[test]
+fn an_order_that_never_arrived_stays_reserved_for_a_minute_and_is_then_proven_absent() {
+    simulated(async {
+        let desk = Desk::new(still());
+        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_request\"");
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        ask(&desk, &mut live, bid(40, 20)).await;
+        live.until("an unknown order", |glance| {
+            glance.orders.iter().any(|order| order.state == "unknown")
+        })
+        .await;
+        pass(55).await;
+        let still = live.glance().unwrap();
+        assert_eq!(still.risk.open_orders, 1, "reserved, by whatever nothing showed");
+        live.until("the proof", |glance| glance.risk.open_orders == 0).await;
+        assert_eq!(desk.orders(), 0);
+        agrees(&desk, &live);
+    });
+}
+
+#[test]
+fn a_match_that_never_settles_is_undone_once() {
+    simulated(async {
+        let desk = Desk::new(still());
+        desk.inject("[[settlement]]\ntrades = \"1\"\nmined = \"3s\"\nending = \"fail\"");
+        let mut live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        live.until("a fill", |glance| glance.money.cash < ready.money.cash).await;
+        live.until("its undoing", |glance| glance.money.cash == ready.money.cash).await;
+        pass(120).await;
+        agrees(&desk, &live);
+        assert_eq!(desk.cash(), ready.money.cash);
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_finds_its_fills_and_cancels_what_it_left() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        ask(&desk, &mut live, bid(40, 20)).await;
+        live.until("a resting order", |glance| glance.risk.open_orders == 1).await;
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        live.until("a fill", |glance| glance.money.cash < ready.money.cash).await;
+        drop(live);
+        assert_eq!(desk.open().len(), 1);
+        pass(5).await;
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(120).await;
+        assert!(desk.open().is_empty(), "what an earlier run left is cancelled");
+        assert_eq!(desk.orders(), 2);
+        agrees(&desk, &live);
+    });
+}
+
+#[test]
+fn an_order_that_a_person_placed_is_adopted_and_its_fill_is_booked_to_no_strategy() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        let market = desk.world.market(MARKET);
+        desk.person(&market, Outcome::Yes, Side::Buy, 40, 20).await;
+        live.until("an external order", |glance| glance.risk.open_orders == 1).await;
+        desk.person(&market, Outcome::Yes, Side::Buy, 56, 10).await;
+        live.until("its fill", |glance| glance.money.cash < ready.money.cash).await;
+        pass(120).await;
+        agrees(&desk, &live);
+        assert_eq!(live.glance().unwrap().money.realised, Usdc::ZERO);
+    });
+}
+
+#[test]
+fn nothing_leaves_while_something_stops_it_and_the_order_ends_as_not_sent() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        desk.stop.store(true, Ordering::Relaxed);
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        pass(10).await;
+        assert_eq!(desk.orders(), 0);
+        let seen = live.glance().unwrap();
+        assert_eq!(seen.risk.open_orders, 0);
+        assert!(seen.decisions.iter().any(|line| line.text.contains("not sent: killed")), "{seen:#?}");
+        desk.stop.store(false, Ordering::Relaxed);
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        pass(10).await;
+        assert_eq!(desk.orders(), 1);
+    });
+}
+
+#[test]
+fn cash_that_nothing_explains_stops_entries_until_a_person_names_it() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        desk.chain.lie.store(-1_000_000, Ordering::Relaxed);
+        live.until("the mismatch", |glance| blocked(glance, "cash_mismatch")).await;
+        let clob = desk.clob();
+        assert!(clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty());
     });
 }

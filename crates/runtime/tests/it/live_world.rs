@@ -14,7 +14,7 @@ use polydesk_gateway::{Account, BuilderFees, ChainRead, FilledLog};
 use polydesk_local_exchange::wallets::TEST_KEYS;
 use polydesk_local_exchange::{Running as Exchange, Setup};
 use polydesk_polymarket_api::clob::Clob;
-use polydesk_polymarket_api::{Credentials, L2Auth, Secret, SignOrders};
+use polydesk_polymarket_api::{Credentials, L2Auth, OrderArgs, Secret, SignOrders};
 use polydesk_polymarket_wallet::signing::{
     Address, Chain, Key, OrderSigner, OrderStamps, Scope, ScopedSigner, Wallet,
 };
@@ -200,6 +200,10 @@ impl Desk {
     }
 
     fn signer(&self) -> Box<dyn SignOrders> {
+        self.signer_of(9)
+    }
+
+    fn signer_of(&self, seed: u64) -> Box<dyn SignOrders> {
         let key = Key::from_hex(TEST_KEYS[0]).unwrap();
         let signer = OrderSigner::new(key, Wallet::Eoa, &Chain::polygon());
         let scope = Scope {
@@ -208,7 +212,7 @@ impl Desk {
             orders_per_second: self.signs_per_second,
         };
         let owner = self.credentials().key;
-        Box::new(ScopedSigner::new(signer, OrderStamps::seeded(9), owner, scope))
+        Box::new(ScopedSigner::new(signer, OrderStamps::seeded(seed), owner, scope))
     }
 
     /// Starts a live process.
@@ -253,6 +257,36 @@ impl Desk {
         };
         let running = begin(&settings, venue, options, checks, parts).await?;
         Ok(Live { running, signals: 0 })
+    }
+
+    /// Adds fault rules to the exchange.
+    pub fn inject(&self, scenario: &str) {
+        self.world.exchange.inject_toml(scenario).unwrap();
+    }
+
+    /// A limit order of a person on the website: price in cents, size in whole shares.
+    pub async fn person(
+        &self,
+        market: &Market,
+        outcome: Outcome,
+        side: Side,
+        cents: u16,
+        shares: u64,
+    ) {
+        let args = OrderArgs {
+            token: market.tokens[usize::from(outcome == Outcome::No)],
+            side,
+            price: Price::cents(cents),
+            size: Size::Shares(Shares::whole(shares)),
+            tif: polydesk_domain::Tif::Gtc,
+            post_only: false,
+            tick: market.tick,
+            exchange: polydesk_polymarket_api::Exchange::of(market).unwrap(),
+        };
+        let now = self.world.exchange.now().nanos() / 1_000_000;
+        let mut signer = self.signer_of(77);
+        let signed = signer.sign_order(&args, now as u64).unwrap();
+        self.clob().place(&signed).await.unwrap();
     }
 
     /// Cash of the wallet on the chain.
