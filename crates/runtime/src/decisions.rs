@@ -48,7 +48,10 @@ pub fn line(record: &Record, universe: &Universe) -> Line {
         }
         Record::Placed(order) => (Decision, "placed", placed_text(order, universe)),
         Record::OrderChanged { id, state, matched, cause, .. } => {
-            (Detail, "order", format!("{id} is {state:?}, {matched} shares matched: {cause}"))
+            // An order that never left, or that the venue refused, is what a person asks about.
+            let failed = ["not sent", "rejected"].iter().any(|word| cause.starts_with(word));
+            let weight = if failed { Decision } else { Detail };
+            (weight, "order", format!("{id} is {state:?}, {matched} shares matched: {cause}"))
         }
         Record::Fill(fill) => {
             let fact = &fill.fill;

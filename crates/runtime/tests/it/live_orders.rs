@@ -108,6 +108,7 @@ fn an_order_that_never_arrived_stays_reserved_for_a_minute_and_is_then_proven_ab
         pass(55).await;
         let still = live.glance().unwrap();
         assert_eq!(still.risk.open_orders, 1, "reserved, by whatever nothing showed");
+        // It is good for ten minutes, and could rest until then.
         live.until("the proof", |glance| glance.risk.open_orders == 0).await;
         assert_eq!(desk.orders(), 0);
         agrees(&desk, &live);

@@ -345,9 +345,9 @@ impl Live {
         (*self.running.shared.glance()).clone()
     }
 
-    /// Waits until the glance satisfies a condition; ten minutes of virtual time are too long for any of them.
+    /// Waits until the glance satisfies a condition; twenty minutes of virtual time are too long for any of them.
     pub async fn until(&self, what: &str, holds: impl Fn(&Glance) -> bool) -> Glance {
-        for _ in 0..6_000 {
+        for _ in 0..12_000 {
             if let Some(glance) = self.glance()
                 && holds(&glance)
             {
