@@ -7,6 +7,7 @@
 //! - [`glance`]: what can be seen of the engine from outside, swapped and never locked;
 //! - [`server`]: health, readiness, metrics and status over HTTP;
 //! - [`supervise`]: tasks that are restarted, and the watchdog;
+//! - [`kill`]: cancels everything, from anywhere, without the engine;
 //! - [`start`]: the checks before the gate can open;
 //! - [`logs`]: log files.
 //!
@@ -15,6 +16,7 @@
 pub mod assembly;
 pub mod clock;
 pub mod collapse;
+pub mod credentials;
 pub mod decisions;
 pub mod discovery;
 pub mod durable;
@@ -22,6 +24,7 @@ pub mod facts;
 pub mod glance;
 pub mod inbox;
 pub mod keeping;
+pub mod kill;
 pub mod logs;
 pub mod metrics;
 pub mod paper;

@@ -3,6 +3,8 @@
 mod disk;
 mod feed;
 mod finding;
+mod kill_ladder;
+mod kill_world;
 mod life;
 mod parity;
 mod receiving;

@@ -1,0 +1,18 @@
+//! The kill path: every open order of the account is cancelled, from anywhere, without the engine.
+//!
+//! [`Switch`] is read before an order leaves and can be closed by anything; [`ladder`] cancels until the venue shows
+//! no open order; [`latch`] makes the kill
+//! survive the process.
+//!
+//! Not in here: keys, trading decisions, anything that waits for the engine, its journal or its queues.
+
+pub mod endpoints;
+pub mod ladder;
+pub mod latch;
+pub mod stop_file;
+pub mod sweep;
+pub mod switch;
+
+pub use ladder::{Latched, Listing, Outcome, Plan, Step, StepKind};
+pub use latch::{LatchFolder, LatchThread, LatchWriter, Writing};
+pub use switch::{Closed, Switch, Trigger, Via};
