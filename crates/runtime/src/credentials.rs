@@ -132,13 +132,9 @@ pub fn read(data: &Path) -> Result<AccountCredentials, FileError> {
         3 => SignatureType::Deposit,
         _ => return Err(wrong("has a signature_type that is none of 0 to 3")),
     };
-    let api = Credentials {
-        key: stored.api_key,
-        secret: stored.secret,
-        passphrase: stored.passphrase,
-    };
-    let read =
-        AccountCredentials { address: stored.address, funder: stored.funder, wallet, api };
+    let api =
+        Credentials { key: stored.api_key, secret: stored.secret, passphrase: stored.passphrase };
+    let read = AccountCredentials { address: stored.address, funder: stored.funder, wallet, api };
     read.auth().map_err(|error| wrong(&format!("cannot be used ({error})")))?;
     Ok(read)
 }
@@ -303,7 +299,11 @@ mod tests {
             ("another type", |path| replace(path, "\"passphrase-canary\"", "7"), "torn or was"),
             ("a new field", |path| replace(path, "{\"v\"", "{\"secret-canary\":1,\"v\""), "torn"),
             ("a new version", |path| replace(path, "\"v\":1", "\"v\":2"), "version 2"),
-            ("a wallet", |path| replace(path, "\"signature_type\":3", "\"signature_type\":9"), "0 to 3"),
+            (
+                "a wallet",
+                |path| replace(path, "\"signature_type\":3", "\"signature_type\":9"),
+                "0 to 3",
+            ),
             ("an address", |path| replace(path, "0xa1", "0xzz"), "no address"),
             ("a key", |path| replace(path, "01234567-", "0123456-"), "uuid"),
             ("large", |path| std::fs::write(path, vec![b' '; 20_000]).unwrap(), "larger"),
