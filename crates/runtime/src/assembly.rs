@@ -455,7 +455,7 @@ pub async fn begin(
     checks.push(markets_found(&scanned, discovery.followed()));
     running.checks = checks;
     let clock = venue.clock.server().clone();
-    let view = View { shared, clock, config, orders, inbox: inbox.clone() };
+    let view = View { shared, clock, config, orders, inbox: inbox.clone(), kill: None };
     let shared = Arc::clone(&running.shared);
     let mut tasks = Tasks { inbox, shared, panics: options.panics, started: Vec::new() };
     tasks.serve(view, tcp, socket);

@@ -177,7 +177,7 @@ impl Switch {
 
     /// Ends the kill, unless it was triggered again after the trigger of this number.
     #[must_use]
-    pub fn lift(&self, number: u64) -> bool {
+    pub(crate) fn lift(&self, number: u64) -> bool {
         let mut last = self.last();
         if self.count.load(Ordering::Acquire) != number {
             return false;
@@ -188,7 +188,7 @@ impl Switch {
     }
 
     /// Waits for a trigger. One that came since the last wait counts.
-    pub async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.changed.notified().await;
     }
 
@@ -225,14 +225,20 @@ impl Switch {
     pub async fn listed(&self) -> Option<BTreeMap<OrderHash, Listed>> {
         let until = tokio::time::Instant::now() + LIST_PATIENCE;
         loop {
-            match self.orders.try_lock() {
-                Ok(orders) => return Some(orders.clone()),
-                Err(TryLockError::Poisoned(orders)) => return Some(orders.into_inner().clone()),
-                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Err(TryLockError::WouldBlock) => return None,
+            let copy = self.copied();
+            if copy.is_some() || tokio::time::Instant::now() >= until {
+                return copy;
             }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn copied(&self) -> Option<BTreeMap<OrderHash, Listed>> {
+        match self.orders.try_lock() {
+            Ok(orders) => Some(orders.clone()),
+            // A panic elsewhere leaves a list that is still good.
+            Err(TryLockError::Poisoned(orders)) => Some(orders.into_inner().clone()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
