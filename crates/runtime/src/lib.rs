@@ -7,6 +7,7 @@
 //! - [`glance`]: what can be seen of the engine from outside, swapped and never locked;
 //! - [`server`]: health, readiness, metrics and status over HTTP;
 //! - [`supervise`]: tasks that are restarted, and the watchdog;
+//! - [`beat`]: heartbeats to the venue; [`credentials`]: what they and a kill are signed with;
 //! - [`kill`]: cancels everything, from anywhere, without the engine;
 //! - [`start`]: the checks before the gate can open;
 //! - [`logs`]: log files.
@@ -14,6 +15,7 @@
 //! Only this crate and the mains read a clock. It contains no trading decisions: those are the engine's.
 
 pub mod assembly;
+pub mod beat;
 pub mod clock;
 pub mod collapse;
 pub mod credentials;

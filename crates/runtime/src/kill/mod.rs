@@ -6,6 +6,7 @@
 //!
 //! Not in here: keys, trading decisions, anything that waits for the engine, its journal or its queues.
 
+pub mod client;
 pub mod door;
 pub mod endpoints;
 pub mod ladder;

@@ -193,6 +193,11 @@ impl Venue {
         sent.collect()
     }
 
+    /// Open orders of the account, in truth.
+    pub fn open(&self) -> usize {
+        self.exchange.venue(|venue| venue.open_orders(&self.account.owner).count())
+    }
+
     pub fn trigger(&self) -> Trigger {
         self.switch.trigger("ada", Via::Desk, "a test")
     }
@@ -243,7 +248,7 @@ impl Venue {
             let mut zero = Duration::ZERO;
             while !*ended.borrow_and_update() {
                 let now = length(since.until(exchange.now()));
-                if exchange.venue(|venue| venue.open_orders(&owner).count()) > 0 {
+                if exchange.venue(|venue| venue.open_orders(&owner).next().is_some()) {
                     zero = now + Duration::from_millis(1);
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -3,7 +3,9 @@
 mod disk;
 mod feed;
 mod finding;
+mod kill_beat;
 mod kill_ladder;
+mod kill_thread;
 mod kill_world;
 mod life;
 mod parity;
