@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use polydesk_runtime::decisions::clean;
 use polydesk_runtime::server::SOCKET;
@@ -41,9 +41,22 @@ impl Answer {
 /// # Errors
 /// One has, and does not answer.
 pub fn ask_if_there(data: &Path, method: &str, path: &str) -> anyhow::Result<Option<Answer>> {
+    ask_with_if_there(data, method, path, Vec::new())
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// As [`ask_if_there`].
+pub fn ask_with_if_there(
+    data: &Path,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> anyhow::Result<Option<Answer>> {
     // The lock of the folder decides who runs; a socket that was left there refuses.
     match std::os::unix::net::UnixStream::connect(data.join(SOCKET)).map(drop) {
-        Ok(()) => ask(data, method, path).map(Some),
+        Ok(()) => ask_with(data, method, path, body).map(Some),
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
         {
@@ -60,8 +73,12 @@ pub fn ask_if_there(data: &Path, method: &str, path: &str) -> anyhow::Result<Opt
 /// # Errors
 /// None runs, or it does not answer.
 pub fn ask(data: &Path, method: &str, path: &str) -> anyhow::Result<Answer> {
+    ask_with(data, method, path, Vec::new())
+}
+
+fn ask_with(data: &Path, method: &str, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let request = request(data, method, path);
+    let request = request(data, method, path, body);
     runtime.block_on(async {
         match tokio::time::timeout(LIMIT, request).await {
             Ok(answer) => answer,
@@ -70,7 +87,7 @@ pub fn ask(data: &Path, method: &str, path: &str) -> anyhow::Result<Answer> {
     })
 }
 
-async fn request(data: &Path, method: &str, path: &str) -> anyhow::Result<Answer> {
+async fn request(data: &Path, method: &str, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
     let socket = data.join(SOCKET);
     let stream = tokio::net::UnixStream::connect(&socket).await.with_context(|| {
         format!(
@@ -85,7 +102,7 @@ async fn request(data: &Path, method: &str, path: &str) -> anyhow::Result<Answer
         .method(method)
         .uri(path)
         .header(http::header::HOST, "polydesk")
-        .body(Empty::<Bytes>::new())?;
+        .body(Full::new(Bytes::from(body)))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await?.to_bytes().to_vec();

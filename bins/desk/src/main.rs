@@ -4,10 +4,13 @@
 mod client;
 mod doctor;
 mod found;
+mod holder;
+mod kill;
 mod offline;
 mod say;
 mod show;
 mod tape;
+mod unkill;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,10 +40,14 @@ Examples:
   desk limits confirm               looser limits of a changed configuration apply from now on
   desk release crash_loop           a person has looked: trading may go on
   desk release market/rain-tomorrow the changed rules of a market were read: it may be traded again
+  desk kill --why 'prices are wrong' cancel every order of the account; nothing leaves until unkill
+  desk unkill --why 'they are right' asks for a phrase; trading is paused afterwards
   desk tape --out my/tape           what the bot saw, as a tape for `backtest`
 
 Exit codes:
-  0 done   1 failure   2 wrong usage   3 `doctor` found something bad   4 no process runs and no journal is there";
+  0 done   1 failure   2 wrong usage   3 `doctor` found something bad   4 no process runs and no journal is there
+  of `kill`: 0 no order is open, and a restart stays killed   5 no order is open, NOT latched: a restart would trade
+             6 orders are left, or it is not proven that none is   7 no credentials: nothing was cancelled from here";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -62,6 +69,10 @@ enum Verb {
         /// Its code, as `status` shows it.
         code: String,
     },
+    /// Cancel every order of the account and let none leave until `unkill`. Asks nothing; needs no process.
+    Kill(kill::Kill),
+    /// Lift a kill. Trading stays paused until a person resumes.
+    Unkill(unkill::Unkill),
     /// Turn what the journal holds into a tape for `backtest`.
     Tape {
         /// The tape's folder; must not exist yet.
@@ -90,6 +101,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
+        Verb::Kill(args) => return kill::run(&cli.data, args),
+        Verb::Unkill(args) => return unkill::run(&cli.data, args),
         Verb::Doctor => return doctor::run(&cli.data),
         Verb::Tape { out } => return tape::write(&cli.data, out).map(|()| ExitCode::SUCCESS),
         Verb::Limits { verb: LimitsVerb::Confirm } => {

@@ -108,6 +108,7 @@ async fn trade(
         program: format!("polydesk live {}", env!("CARGO_PKG_VERSION")),
         config_sha256: layers::sha256(settings),
         listen: settings.runtime.health.address(),
+        kill: None,
         give_up: None,
     };
     let starting = live::assembly::begin(settings, venue, options, checks, parts);

@@ -106,6 +106,7 @@ async fn trade(
         program: format!("polydesk paper {}", env!("CARGO_PKG_VERSION")),
         config_sha256: layers::sha256(settings),
         listen: settings.runtime.health.address(),
+        kill: None,
         give_up: Some(gives_up),
     };
     let starting = assembly::begin(settings, venue, options, checks);

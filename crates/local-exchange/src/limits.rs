@@ -256,8 +256,15 @@ impl RateLimiter {
         spend(bucket, cost, tier.orders, tier.order_burst, false, on)
     }
 
-    /// Takes `cost` cancels of a signer. `later` costs are known only after the work is done and are
-    /// taken even if they make a debt.
+    /// Takes `cost` cancels of a signer whose number was known only after the work was done: even if they make a
+    /// debt, and however many they are.
+    pub(crate) fn charge_cancels(&mut self, signer: Address, cost: u32, now: Time) -> Verdict {
+        let tier = self.setup.tier;
+        let bucket = bucket(&mut self.cancels, signer, tier.cancels, tier.cancel_burst, now);
+        spend(bucket, cost, tier.cancels, tier.cancel_burst, tier.debt, false)
+    }
+
+    /// Takes `cost` cancels of a signer.
     pub(crate) fn cancel(&mut self, signer: Address, cost: u32, now: Time) -> Verdict {
         let tier = self.setup.tier;
         let on = self.setup.signer == Enforcement::On;
@@ -331,6 +338,15 @@ mod tests {
         let verdict = limits.cancel(signer, 100, start);
         assert_eq!((verdict.remaining_milli, verdict.wait), (-80_000, None));
         assert!(limits.cancel(signer, 1, start).wait.is_some());
+    }
+
+    #[test]
+    fn cancelling_more_at_once_than_the_burst_makes_a_debt_of_all_of_it() {
+        let mut limits = RateLimiter::new(LimitSetup::default());
+        let (signer, start) = (Address::ZERO, Time::from_secs(1_000));
+        assert_eq!(limits.cancel(signer, 1, start).wait, None);
+        assert_eq!(limits.charge_cancels(signer, 200, start).remaining_milli, -81_000);
+        assert_eq!(limits.cancel(signer, 1, start).wait, Some(Span::millis(1_026)));
     }
 
     #[test]

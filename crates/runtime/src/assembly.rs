@@ -33,6 +33,7 @@ use crate::durable::{self, Journaling};
 use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::{Inbox, Request};
 use crate::keeping::{Keeper, Storage};
+use crate::kill::door::KillDoor;
 use crate::paper::{Account, Ended, Plan, run};
 use crate::reload::{ConfigState, Load, Order, Reloader, watch_files};
 use crate::server::{self, ServerError, View};
@@ -118,6 +119,8 @@ pub struct StartOptions {
     pub listen: Option<SocketAddr>,
     /// Files of the configuration: a change of one is taken up.
     pub files: Vec<PathBuf>,
+    /// Kill and lift over HTTP; `None`: nothing here can be killed.
+    pub kill: Option<Arc<KillDoor>>,
     /// Ends a start that is under way, in order.
     pub give_up: Option<oneshot::Receiver<()>>,
 }
@@ -553,7 +556,7 @@ impl Ground {
         checks.push(markets_found(&scanned, discovery.followed()));
         running.checks = checks;
         let clock = venue.clock.server().clone();
-        let view = View { shared, clock, config, orders, inbox: inbox.clone() };
+        let view = View { shared, clock, config, orders, inbox: inbox.clone(), kill: options.kill };
         let shared = Arc::clone(&running.shared);
         let begun = core::mem::take(&mut running.tasks);
         let mut tasks = Tasks { inbox, shared, panics: options.panics, started: begun };

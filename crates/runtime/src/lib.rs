@@ -7,15 +7,19 @@
 //! - [`glance`]: what can be seen of the engine from outside, swapped and never locked;
 //! - [`server`]: health, readiness, metrics and status over HTTP;
 //! - [`supervise`]: tasks that are restarted, and the watchdog;
+//! - [`beat`]: heartbeats to the venue; [`credentials`]: what they and a kill are signed with;
+//! - [`kill`]: cancels everything, from anywhere, without the engine;
 //! - [`start`]: the checks before the gate can open;
 //! - [`logs`]: log files.
 //!
 //! Only this crate and the mains read a clock. It contains no trading decisions: those are the engine's.
 
 pub mod assembly;
+pub mod beat;
 pub mod clock;
 pub mod collapse;
 mod common;
+pub mod credentials;
 pub mod decisions;
 pub mod discovery;
 pub mod durable;
@@ -23,7 +27,11 @@ pub mod facts;
 pub mod glance;
 pub mod inbox;
 pub mod keeping;
+<<<<<<< HEAD
 pub mod live;
+=======
+pub mod kill;
+>>>>>>> kill
 pub mod logs;
 pub mod metrics;
 pub mod paper;

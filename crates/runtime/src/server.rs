@@ -1,6 +1,7 @@
 //! Health, readiness, metrics and status over HTTP/1.1.
 //!
-//! On TCP there are only `/health`, `/ready` and `/metrics`: nothing there can change anything or shows positions. The
+//! On TCP there are only `/health`, `/ready` and `/metrics`, which change nothing and show no positions, and, where
+//! something can be killed, a kill with its token. The
 //! Unix socket in the data folder, readable by its owner alone, also serves `/v1/…`.
 
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::glance::{Glance, Shared};
 use crate::inbox::Inbox;
+use crate::kill::door::KillDoor;
 use crate::prometheus;
 use crate::reload::{ConfigState, Order};
 use crate::supervise::{Verdict, judge};
@@ -66,6 +68,8 @@ pub struct View {
     pub orders: mpsc::Sender<Order>,
     /// To the engine.
     pub inbox: Inbox,
+    /// Kill and lift; `None`: nothing here can be killed.
+    pub kill: Option<Arc<KillDoor>>,
 }
 
 /// An answer.
@@ -290,10 +294,27 @@ where
             let (head, body) = request.into_parts();
             // Read and dropped: what is left of a body would be taken for the next request.
             let body = Limited::new(body, LARGEST).collect();
+            let path = head.uri.path();
+            if let Some(kill) = view.kill.as_ref().filter(|_| head.method == Method::POST) {
+                let (owner, mut body) = (door == Door::Owner, Box::pin(body));
+                let text = async {
+                    let body = tokio::time::timeout(HEAD, body.as_mut()).await;
+                    body.ok()?.ok().map(|body| body.to_bytes().to_vec())
+                };
+                if let Some((status, value)) = kill.answer(owner, path, &head.headers, text).await {
+                    return Ok(response(Answer::json(status, &value)));
+                }
+                let read = tokio::time::timeout(HEAD, body).await;
+                let answer = match read {
+                    Err(_) => Answer::error(408, "the body of the request did not come"),
+                    Ok(_) => command(&view, door, path).await,
+                };
+                return Ok(response(answer));
+            }
             let answer = match (tokio::time::timeout(HEAD, body).await, head.method) {
                 (Err(_), _) => Answer::error(408, "the body of the request did not come"),
-                (Ok(_), Method::POST) => command(&view, door, head.uri.path()).await,
-                (Ok(_), method) => answer(&view, door, &method, head.uri.path()),
+                (Ok(_), Method::POST) => command(&view, door, path).await,
+                (Ok(_), method) => answer(&view, door, &method, path),
             };
             Ok::<_, Infallible>(response(answer))
         }

@@ -110,6 +110,34 @@ pub fn judge(age: Option<Span>) -> Verdict {
     }
 }
 
+/// What the age of the engine's beat asks of a process that has orders at the venue, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nothing.
+    Fresh,
+    /// No order leaves until the next beat, and no heartbeat goes to the venue.
+    Close,
+    /// Everything is cancelled.
+    Kill,
+    /// The process is ended: [`Verdict::Dead`].
+    Abort,
+}
+
+/// How old the beat may be before the gate is closed.
+pub const CLOSE: Span = Span::secs(2);
+/// How old it may be before everything is cancelled.
+pub const KILL: Span = Span::secs(5);
+
+/// Judges the age of a beat. Before the first one there is nothing to guard.
+pub fn stage(age: Option<Span>) -> Stage {
+    match age {
+        Some(age) if age > BEAT => Stage::Abort,
+        Some(age) if age > KILL => Stage::Kill,
+        Some(age) if age > CLOSE => Stage::Close,
+        _ => Stage::Fresh,
+    }
+}
+
 /// A thread of its own that ends the process when the engine misses its beat: a deadlock or a blocked runtime
 /// leaves nobody else to do it. `dead` is called once.
 ///
@@ -144,6 +172,24 @@ mod tests {
         assert_eq!(judge(None), Verdict::Alive);
         assert_eq!(judge(Some(Span::secs(10))), Verdict::Alive);
         assert_eq!(judge(Some(Span::millis(10_001))), Verdict::Dead);
+    }
+
+    #[test]
+    fn a_beat_that_is_missing_closes_the_gate_then_cancels_then_ends_the_process() {
+        let cases = [
+            (2_000, Stage::Fresh),
+            (2_001, Stage::Close),
+            (5_000, Stage::Close),
+            (5_001, Stage::Kill),
+            (10_000, Stage::Kill),
+            (10_001, Stage::Abort),
+        ];
+        for (age, want) in cases {
+            let age = Some(Span::millis(age));
+            assert_eq!(stage(age), want, "{age:?}");
+            assert_eq!(judge(age) == Verdict::Dead, want == Stage::Abort);
+        }
+        assert_eq!(stage(None), Stage::Fresh);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! `desk` without a running process.
 
+mod kill;
 mod process;
 
 use std::process::Command;

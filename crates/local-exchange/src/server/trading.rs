@@ -275,7 +275,7 @@ impl Inner {
         let done = self.venue.cancel_all(&caller.signer, market, token);
         // What it costs is known only now; it is taken even if that makes a debt.
         let cost = u32::try_from(done.canceled.len()).unwrap_or(u32::MAX);
-        let verdict = self.limits.cancel(caller.signer, cost, self.venue.now());
+        let verdict = self.limits.charge_cancels(caller.signer, cost, self.venue.now());
         let verdict = Verdict { wait: None, ..verdict };
         self.limited(Answer::ok(&wire::cancelled(&done)), verdict)
     }

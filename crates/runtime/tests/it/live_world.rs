@@ -231,6 +231,7 @@ impl Desk {
             config_sha256: String::new(),
             listen: None,
             files: Vec::new(),
+            kill: None,
             give_up: None,
         };
         let halts = Arc::clone(&self.halts);

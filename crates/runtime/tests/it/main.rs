@@ -3,6 +3,10 @@
 mod disk;
 mod feed;
 mod finding;
+mod kill_beat;
+mod kill_ladder;
+mod kill_thread;
+mod kill_world;
 mod life;
 mod live_orders;
 mod live_world;

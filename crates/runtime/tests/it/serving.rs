@@ -22,7 +22,14 @@ fn view() -> View {
     let (orders, _) = mpsc::channel(1);
     let (inbox, _) = Inbox::new();
     let clock = ServerClock::runtime(polydesk_local_exchange::TEST_START);
-    View { shared: Arc::new(Shared::default()), clock, config: Arc::default(), orders, inbox }
+    View {
+        shared: Arc::new(Shared::default()),
+        clock,
+        config: Arc::default(),
+        orders,
+        inbox,
+        kill: None,
+    }
 }
 
 /// A served socket, and the folder that holds it.
@@ -123,6 +130,7 @@ fn only_what_is_set_can_be_released() {
             config: Arc::default(),
             orders,
             inbox: process.running.inbox.clone(),
+            kill: None,
         };
         for code in
             ["crash_loop", "lost_tail", "cash_mismatch", "clock", "killed", "x", "market/x", ""]

@@ -221,6 +221,7 @@ impl World {
             config_sha256: String::new(),
             listen: None,
             files: Vec::new(),
+            kill: None,
             give_up: None,
         };
         let running = begin(&settings, venue, options, checks).await?;
