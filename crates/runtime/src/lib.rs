@@ -27,11 +27,8 @@ pub mod facts;
 pub mod glance;
 pub mod inbox;
 pub mod keeping;
-<<<<<<< HEAD
-pub mod live;
-=======
 pub mod kill;
->>>>>>> kill
+pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod paper;
