@@ -612,9 +612,14 @@ fn each_node_has_its_own_head_and_faults() {
         let text = "[[rpc]]\nnode = 0\nmethod = \"eth_chainId\"\nact = \"error\"\ncode = -32005\nmessage = \"slow down\"";
         running.inject_toml(text).unwrap();
         assert_eq!(id(0).await["error"], json!({ "code": -32005, "message": "slow down" }));
-        running.inject_toml("[[rpc]]\nmethod = \"eth_blockNumber\"\nact = \"garble\"").unwrap();
+        let text = "[[rpc]]\nnode = 1\nmethod = \"eth_blockNumber\"\nact = \"garble\"";
+        running.inject_toml(text).unwrap();
         let garbled = ask(&running, 1, "eth_blockNumber", json!([])).await;
         assert_eq!(garbled["result"], json!("0x(garbled)"));
+        // The venue's edge is not that of the nodes.
+        running.inject_toml("[[limits]]\nblocked = true").unwrap();
+        assert_eq!(get(&http(), format!("{}/ok", running.urls().clob)).await.status, 429);
+        assert_eq!(head(&running, 0).await, 90_000_043);
         // What happens to HTTP is the business of the rules for answers, by path.
         let text = "[[answers]]\nendpoint = \"POST /rpc/1\"\nstatus = 429\n[[answers]]\nendpoint = \"POST /rpc/0\"\nact = \"lose_request\"\nreset = true";
         running.inject_toml(text).unwrap();
