@@ -379,6 +379,28 @@ fn reverted_and_reorganised_matches_have_their_own_transactions() {
 }
 
 #[test]
+fn a_match_whose_money_was_spent_again_stays_in_its_block() {
+    run(async {
+        let running = exchange().await;
+        running.inject_toml("[[settlement]]\nending = \"reorg\"\nconfirmed = \"5s\"").unwrap();
+        let yes = token(&running, "rain-tomorrow", 0);
+        place(&running, 1, yes, Side::Sell, 40, 10);
+        place(&running, 0, yes, Side::Buy, 40, 10);
+        running.advance(Span::secs(4));
+        let mined = hashes(&running);
+        // The seller spends everything, the proceeds too.
+        let all = Shares::whole(1_004);
+        assert!(running.venue(|venue| venue.split(&TEST_ADDRESSES[1], yes.market(), all)));
+        running.advance(Span::secs(20));
+        assert_eq!(running.venue(|venue| venue.trades().next().unwrap().word()), "CONFIRMED");
+        assert_eq!(hashes(&running), mined);
+        let receipt = result(&running, "eth_getTransactionReceipt", json!([mined[0]])).await;
+        assert_eq!(receipt["status"], json!("0x1"));
+        assert_eq!(filled(&running, 1).await.len(), 2);
+    });
+}
+
+#[test]
 fn sets_payouts_and_deposits_are_on_the_chain() {
     run(async {
         let running = exchange().await;
