@@ -174,13 +174,12 @@ proptest! {
         venue.advance(venue.now() + Span::secs(3_600));
         prop_assert_eq!(venue.check(), Ok(()));
         // What the chain's transactions moved is the whole difference to the beginning.
-        for account in 0..3 {
-            let wallet = TEST_ADDRESSES[account];
-            prop_assert_eq!(venue.cash_at(&wallet, first), 1_000_000_000);
+        for wallet in &TEST_ADDRESSES[..3] {
+            prop_assert_eq!(venue.cash_at(wallet, first), 1_000_000_000);
             for market in 0..7 {
                 for outcome in Outcome::BOTH {
                     let token = MarketKey(market).token(outcome);
-                    prop_assert_eq!(venue.shares_at(&wallet, token, first), 200_000_000);
+                    prop_assert_eq!(venue.shares_at(wallet, token, first), 200_000_000);
                 }
             }
         }
