@@ -150,13 +150,13 @@ impl Venue {
     }
 
     /// pUSD of a wallet in the state of a block, in millionths.
-    pub(crate) fn cash_at(&self, wallet: &Address, block: u64) -> i64 {
+    pub fn cash_at(&self, wallet: &Address, block: u64) -> i64 {
         let later: i64 = self.later(block).map(|deed| cash_moved(deed, wallet)).sum();
         self.cash_of(wallet).micros() - later
     }
 
     /// Shares of a token in a wallet in the state of a block, in millionths.
-    pub(crate) fn shares_at(&self, wallet: &Address, token: Token, block: u64) -> i64 {
+    pub fn shares_at(&self, wallet: &Address, token: Token, block: u64) -> i64 {
         let later: i64 = self.later(block).map(|deed| shares_moved(deed, wallet, token)).sum();
         let now = self.shares_of(wallet).get(&token).map_or(0, |shares| micros(*shares));
         now - later

@@ -3,14 +3,17 @@
 
 use crate::common::{Socket, get, http, run, send};
 use alloy::primitives::{Address, hex};
-use polydesk_domain::{MarketKey, Outcome, Payout, Price, Shares, Side, Size, Span, Tif, Usdc};
+use polydesk_domain::{
+    MarketKey, Outcome, Payout, Price, Shares, Side, Size, Span, Tif, TradeStatus, Usdc,
+};
 use polydesk_local_exchange::typed::{Contract, OrderMessage, recover_order};
 use polydesk_local_exchange::venue::{
-    Ending, OrderSpec, SettlementPath, SettlementRule, Status, Venue,
+    Ending, OrderSpec, SettlementPath, SettlementRule, Status, Trade, Venue,
 };
 use polydesk_local_exchange::wallets::{TEST_ADDRESSES, WalletKind};
 use polydesk_local_exchange::{LocalExchange, Scenario, Setup, TEST_START};
 use proptest::prelude::*;
+use serde_json::json;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -25,6 +28,9 @@ enum Act {
     Freeze { market: u32, frozen: bool },
     Resolve { market: u32, pays: u8 },
     Redeem { account: usize, market: u32 },
+    Halt,
+    Resume,
+    Reorganise { depth: u64 },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -46,6 +52,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (market.clone(), any::<bool>()).prop_map(|(market, fine)| Act::Tick { market, fine }),
         1 => (market.clone(), any::<bool>())
             .prop_map(|(market, frozen)| Act::Freeze { market, frozen }),
+        1 => Just(Act::Halt),
+        2 => Just(Act::Resume),
+        1 => (1..5u64).prop_map(|depth| Act::Reorganise { depth }),
         1 => (market.clone(), 0..20u8).prop_map(|(market, pays)| Act::Resolve { market, pays }),
         1 => (account, market).prop_map(|(account, market)| Act::Redeem { account, market }),
     ]
@@ -131,6 +140,9 @@ fn play(venue: &mut Venue, act: &Act) {
         Act::Redeem { account, market } => {
             venue.redeem(&owner(account), MarketKey(market));
         }
+        Act::Halt => venue.halt_chain(),
+        Act::Resume => venue.resume_chain(),
+        Act::Reorganise { depth } => venue.reorganise_chain(depth),
     }
 }
 
@@ -152,13 +164,29 @@ proptest! {
     #[test]
     fn money_and_shares_are_conserved(acts in prop::collection::vec(act(), 1..120)) {
         let mut venue = Venue::new(&Setup::test(), TEST_START).unwrap();
+        let first = venue.head_block();
         for act in &acts {
             play(&mut venue, act);
             prop_assert_eq!(venue.check(), Ok(()), "after {:?}", act);
         }
         (0..7).for_each(|market| venue.freeze(MarketKey(market), false));
+        acts.iter().for_each(|_| venue.resume_chain());
         venue.advance(venue.now() + Span::secs(3_600));
         prop_assert_eq!(venue.check(), Ok(()));
+        // What the chain's transactions moved is the whole difference to the beginning.
+        for wallet in &TEST_ADDRESSES[..3] {
+            prop_assert_eq!(venue.cash_at(wallet, first), 1_000_000_000);
+            for market in 0..7 {
+                for outcome in Outcome::BOTH {
+                    let token = MarketKey(market).token(outcome);
+                    prop_assert_eq!(venue.shares_at(wallet, token, first), 200_000_000);
+                }
+            }
+        }
+        let stalled = |trade: &&Trade| trade.status == TradeStatus::Matched;
+        let waiting = venue.trades().filter(stalled).count();
+        let stalls = acts.iter().any(|act| matches!(act, Act::SettlementPath { ending: 5 }));
+        prop_assert!(waiting == 0 || stalls, "{} trades wait for ever", waiting);
         for order in venue.orders() {
             prop_assert!(order.matched_money <= Usdc::new(order.maker_amount as i64)
                 || order.side == Side::Sell);
@@ -203,6 +231,21 @@ proptest! {
     }
 }
 
+const PUSD: &str = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB";
+const CTF: &str = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045";
+const RPC_METHODS: [&str; 10] = [
+    "eth_call",
+    "eth_getLogs",
+    "eth_getBlockByNumber",
+    "eth_getBlockByHash",
+    "eth_getTransactionReceipt",
+    "eth_getBalance",
+    "eth_feeHistory",
+    "eth_estimateGas",
+    "eth_getCode",
+    "eth_sendRawTransaction",
+];
+
 #[test]
 fn any_bytes_may_come_over_the_wire() {
     use proptest::strategy::ValueTree;
@@ -238,6 +281,24 @@ fn any_bytes_may_come_over_the_wire() {
                     let reply = get(&alice.http, url).await;
                     assert!(reply.status < 500);
                 }
+            }
+            for node in &running.urls().rpc {
+                let method = RPC_METHODS[round % RPC_METHODS.len()];
+                let (text, hex) = (body.as_str(), hex::encode(&body));
+                for params in [
+                    json!([text, text]),
+                    json!([format!("0x{hex}"), format!("0x{hex}"), [1]]),
+                    json!([{ "to": PUSD, "data": format!("0x70a08231{hex}") }, "latest"]),
+                    json!([{ "to": CTF, "data": format!("0x4e1273f4{hex}") }]),
+                    json!([{ "fromBlock": text, "address": [text], "topics": [[text], null] }]),
+                    json!({ "to": text }),
+                ] {
+                    let call = json!({ "id": round, "method": method, "params": params });
+                    let reply = send(&alice.http, "POST", node, &[], call.to_string()).await;
+                    assert_eq!(reply.unwrap().json()["id"], json!(round));
+                }
+                let reply = send(&alice.http, "POST", node, &[], body.clone()).await.unwrap();
+                assert_eq!(reply.status, 200);
             }
             socket.send_text(&body).await;
             feed.send_text(&body).await;

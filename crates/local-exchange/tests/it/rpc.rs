@@ -379,6 +379,28 @@ fn reverted_and_reorganised_matches_have_their_own_transactions() {
 }
 
 #[test]
+fn a_match_whose_money_was_spent_again_stays_in_its_block() {
+    run(async {
+        let running = exchange().await;
+        running.inject_toml("[[settlement]]\nending = \"reorg\"\nconfirmed = \"5s\"").unwrap();
+        let yes = token(&running, "rain-tomorrow", 0);
+        place(&running, 1, yes, Side::Sell, 40, 10);
+        place(&running, 0, yes, Side::Buy, 40, 10);
+        running.advance(Span::secs(4));
+        let mined = hashes(&running);
+        // The seller spends everything, the proceeds too.
+        let all = Shares::whole(1_004);
+        assert!(running.venue(|venue| venue.split(&TEST_ADDRESSES[1], yes.market(), all)));
+        running.advance(Span::secs(20));
+        assert_eq!(running.venue(|venue| venue.trades().next().unwrap().word()), "CONFIRMED");
+        assert_eq!(hashes(&running), mined);
+        let receipt = result(&running, "eth_getTransactionReceipt", json!([mined[0]])).await;
+        assert_eq!(receipt["status"], json!("0x1"));
+        assert_eq!(filled(&running, 1).await.len(), 2);
+    });
+}
+
+#[test]
 fn sets_payouts_and_deposits_are_on_the_chain() {
     run(async {
         let running = exchange().await;
@@ -612,9 +634,14 @@ fn each_node_has_its_own_head_and_faults() {
         let text = "[[rpc]]\nnode = 0\nmethod = \"eth_chainId\"\nact = \"error\"\ncode = -32005\nmessage = \"slow down\"";
         running.inject_toml(text).unwrap();
         assert_eq!(id(0).await["error"], json!({ "code": -32005, "message": "slow down" }));
-        running.inject_toml("[[rpc]]\nmethod = \"eth_blockNumber\"\nact = \"garble\"").unwrap();
+        let text = "[[rpc]]\nnode = 1\nmethod = \"eth_blockNumber\"\nact = \"garble\"";
+        running.inject_toml(text).unwrap();
         let garbled = ask(&running, 1, "eth_blockNumber", json!([])).await;
         assert_eq!(garbled["result"], json!("0x(garbled)"));
+        // The venue's edge is not that of the nodes.
+        running.inject_toml("[[limits]]\nblocked = true").unwrap();
+        assert_eq!(get(&http(), format!("{}/ok", running.urls().clob)).await.status, 429);
+        assert_eq!(head(&running, 0).await, 90_000_043);
         // What happens to HTTP is the business of the rules for answers, by path.
         let text = "[[answers]]\nendpoint = \"POST /rpc/1\"\nstatus = 429\n[[answers]]\nendpoint = \"POST /rpc/0\"\nact = \"lose_request\"\nreset = true";
         running.inject_toml(text).unwrap();

@@ -21,6 +21,8 @@ use shapes::{NodeError, Params, big_quantity, quantity, read_bytes, read_number,
 const BATCH_MOST: usize = 1_000;
 /// Blocks whose state a node that is no archive has.
 const STATES_KEPT: u64 = 128;
+/// Percentiles of one `eth_feeHistory`.
+const PERCENTILES_MOST: usize = 100;
 /// Blocks of one `eth_getLogs`.
 const LOG_RANGE: u64 = 10_000;
 /// Wei per gas: base fee, and the tip that nodes suggest.
@@ -224,6 +226,9 @@ impl Node<'_> {
             return Err(NodeError::new(-32000, "request beyond head block"));
         };
         let percentiles = params.get(2).and_then(Value::as_array).map_or(0, Vec::len);
+        if percentiles > PERCENTILES_MOST {
+            return Err(NodeError::params("over the query limit 100"));
+        }
         let rewards = vec![vec![quantity(TIP); percentiles]; count as usize];
         Ok(json!({
             "oldestBlock": quantity(newest.saturating_sub(count - 1)),
