@@ -1,9 +1,9 @@
 //! Who trades: the key, the wallet that holds the money, and the places they are used at.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use polydesk_polymarket_api::Endpoints;
+use polydesk_polymarket_api::{Endpoints, Secret};
 use polydesk_polymarket_wallet::signing::{
     Chain, Key, KeySource, PasswordSource, Wallet, derived_wallets,
 };
@@ -108,6 +108,17 @@ pub fn key(live: &LiveSettings) -> Done<Key> {
         )));
     };
     source.load().map_err(|error| Failure::Key(anyhow::Error::from(error)))
+}
+
+/// The token that kills over HTTP, if there is one.
+pub fn kill_token(live: &LiveSettings) -> Done<Option<Secret>> {
+    if live.kill_token_file.is_empty() {
+        return Ok(None);
+    }
+    let path = Path::new(&live.kill_token_file);
+    let token = polydesk_polymarket_wallet::signing::read_private(path)
+        .map_err(|error| Failure::Failed(anyhow::Error::from(error)))?;
+    Ok(Some(token))
 }
 
 /// The wallet that holds the money.

@@ -20,6 +20,8 @@ use polydesk_program::{Done, Failure, Folder, Signals, layers, say};
 use polydesk_runtime::assembly::{self, EndError, Host, Running, StartError, StartOptions, Venue};
 use polydesk_runtime::durable::{BeginError, OpenError};
 use polydesk_runtime::keeping::Storage;
+use polydesk_runtime::kill::door::KillDoor;
+use polydesk_runtime::kill::{self, Killer, stop_file};
 use polydesk_runtime::live;
 use polydesk_runtime::live::bot::LiveEnded;
 use polydesk_runtime::reload::Order;
@@ -27,8 +29,17 @@ use polydesk_runtime::{logs, start};
 use polydesk_settings::{Problem, Settings};
 
 fn main() -> ExitCode {
+    let clock = ServerClock::system();
+    // First of all: from here on SIGUSR1 kills orders, and not the process.
+    let killer = match kill::thread::install(clock.clone()) {
+        Ok(killer) => killer,
+        Err(error) => {
+            let error = anyhow::Error::from(error).context("the kill thread cannot be started");
+            return Failure::Failed(error).report();
+        }
+    };
     let cli = Cli::parse();
-    match run(&cli) {
+    match run(&cli, clock, killer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -41,7 +52,7 @@ fn read(cli: &Cli) -> Result<Settings, Vec<Problem>> {
     settings.capped().map_err(|problem| vec![problem])
 }
 
-fn run(cli: &Cli) -> Done {
+fn run(cli: &Cli, clock: ServerClock, killer: Killer) -> Done {
     let settings = read(cli).map_err(Failure::Config)?;
     let (endpoints, stage) = access::endpoints(&settings)?;
     if !cli.check {
@@ -65,8 +76,21 @@ fn run(cli: &Cli) -> Done {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let begun = parts::Begun { folder: &folder, endpoints, stage, key: std::sync::Arc::new(key) };
-    let done = runtime.block_on(trade(cli, &settings, begun, &mut screen, &logs));
+    let key = std::sync::Arc::new(key);
+    let token = access::kill_token(&settings.runtime.live)?;
+    let door = KillDoor::new(killer.clone(), token)
+        .map_err(|error| Failure::Failed(anyhow::Error::from(error)))?;
+    let begun = parts::Begun { folder: &folder, endpoints, stage, key, killer: killer.clone() };
+    stop_file::watch(folder.path(), killer.switch()).context("the file STOP cannot be watched")?;
+    let done = runtime.block_on(trade(
+        cli,
+        &settings,
+        begun,
+        &mut screen,
+        &logs,
+        clock,
+        std::sync::Arc::new(door),
+    ));
     // Nothing may hold the end up: what still waits for the network is dropped.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
@@ -78,8 +102,10 @@ async fn trade(
     begun: parts::Begun<'_>,
     screen: &mut Screen,
     logs: &logs::Logs,
+    clock: ServerClock,
+    door: std::sync::Arc<KillDoor>,
 ) -> Done {
-    let clock = ServerClock::system();
+    let killer = begun.killer.clone();
     let folder = begun.folder.path().to_owned();
     // On loopback the venue's time is the exchange's, which may play back a recorded hour.
     let follows = begun.stage == Stage::Rehearsal;
@@ -108,7 +134,7 @@ async fn trade(
         program: format!("polydesk live {}", env!("CARGO_PKG_VERSION")),
         config_sha256: layers::sha256(settings),
         listen: settings.runtime.health.address(),
-        kill: None,
+        kill: Some(door),
         give_up: None,
     };
     let starting = live::assembly::begin(settings, venue, options, checks, parts);
@@ -132,9 +158,21 @@ async fn trade(
             let open = shared.glance().as_ref().as_ref().map_or(0, |glance| glance.risk.open_orders);
             return Err(Failure::Failed(anyhow!("ended by a second signal: {open} orders may be open at the venue; desk kill cancels them")));
         }
-        ended = running.stop() => ended.map_err(unfinished)?,
+        ended = stop(running, &killer) => ended?,
     };
     finish(&ended)
+}
+
+/// Cancels everything on the path that needs no engine, while the engine ends in order.
+async fn stop(running: Running<LiveEnded>, killer: &Killer) -> Done<LiveEnded> {
+    let (outcome, ended) = tokio::join!(killer.stop("the process ends"), running.stop());
+    match outcome {
+        Some(outcome) if !outcome.left.is_empty() => {
+            say(format_args!("{} orders were still open by the last read", outcome.left.len()));
+        }
+        _ => {}
+    }
+    ended.map_err(unfinished)
 }
 
 fn finish(ended: &LiveEnded) -> Done {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use polydesk_domain::{Shares, Span};
 use polydesk_gateway::{Account, BuilderFees};
-use polydesk_polymarket_api::{Credentials, Endpoints, Http, HttpConfig, L2Auth};
+use polydesk_polymarket_api::{Credentials, Endpoints, Http, HttpConfig, L2Auth, LimitsConfig};
 use polydesk_polymarket_wallet::chain::{
     EoaConfig, EoaSender, Relayer, RelayerAuth, RelayerConfig, Rpc, RpcConfig, Wallets,
 };
@@ -14,7 +14,10 @@ use polydesk_polymarket_wallet::signing::{
 };
 use polydesk_program::{Done, Failure, Folder};
 use polydesk_runtime::assembly::{StartError, Venue};
+use polydesk_runtime::credentials::{self, AccountCredentials};
+use polydesk_runtime::kill::{Killer, LatchFolder, LatchThread};
 use polydesk_runtime::live::assembly::LiveParts;
+use polydesk_runtime::live::guarding::Guarding;
 use polydesk_runtime::live::orders::MaxAges;
 use polydesk_runtime::live::stops::{StopAt, Stops};
 use polydesk_runtime::start::Check;
@@ -32,6 +35,8 @@ pub struct Begun<'a> {
     pub endpoints: Endpoints,
     /// Whether it is real.
     pub stage: Stage,
+    /// The way to the kill thread.
+    pub killer: Killer,
     /// The wallet's key.
     pub key: Arc<Key>,
 }
@@ -42,7 +47,9 @@ pub async fn make(
     venue: &Venue,
     begun: Begun<'_>,
 ) -> Done<(Vec<Check>, LiveParts)> {
-    let Begun { endpoints, stage, key, .. } = begun;
+    let Begun { endpoints, stage, key, folder, killer } = begun;
+    let latch = LatchThread::start(LatchFolder::of(folder.path()))
+        .context("the thread of the latch cannot be started")?;
     let live = &settings.runtime.live;
     let reach = settings.runtime.start.reach_secs;
     let stops = stops(settings, stage)?;
@@ -60,6 +67,15 @@ pub async fn make(
     })?;
     let auth = L2Auth::new(key.address().to_checksum(None), credentials.clone())
         .map_err(|error| Failure::Key(error.into()))?;
+    // From here on a kill needs neither key nor password.
+    let kept = AccountCredentials {
+        address: key.address().to_checksum(None),
+        funder: funder.to_checksum(None),
+        wallet: wallet.signature_type(),
+        api: credentials.clone(),
+    };
+    credentials::write(folder.path(), &kept)
+        .map_err(|error| Failure::Failed(anyhow::Error::from(error)))?;
     let clob = venue.clob.with_auth(auth.clone(), wallet.signature_type());
     let signer = OrderSigner::new(Arc::clone(&key), wallet, &chain);
     let (signed, form) = checks::signature(&rpc, &chain, &signer).await;
@@ -106,8 +122,11 @@ pub async fn make(
         connect: Box::new(connect),
         credentials,
         ws_user: endpoints.ws_user.clone(),
-        checks: Vec::new(),
-        halt: Box::new(|why| tracing::error!(why, "halted")),
+        guarding: Guarding {
+            killer,
+            latch: Arc::new(latch),
+            cancels_per_second: LimitsConfig::default().signer.cancels_per_second,
+        },
         max_ages: MaxAges {
             decision: Span::millis(i64::from(live.max_decision_age_ms)),
             data: Span::secs(i64::from(settings.feed.max_proof_age_secs)),

@@ -174,7 +174,9 @@ impl Gateway {
             let price = row.price.and_then(|price| price.try_into().ok());
             let Some(price) = price else { return vec![unreadable("price is none")] };
             let open = !row.status.cancelled() && matched < size;
-            let found = Found { hash, id_token: token, token: key, side, price, size, open };
+            let condition = ids.market(key.market()).condition;
+            let found =
+                Found { hash, id_token: token, condition, token: key, side, price, size, open };
             self.adopt(&found, at, &mut out);
         }
         let Some(order) = self.orders.get_mut(&hash) else { return out };

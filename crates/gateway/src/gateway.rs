@@ -1,8 +1,8 @@
 //! The gateway's state: the orders of our wallet, and whose wallet it is.
 
 use polydesk_domain::{
-    AccountEvent, ClientOrderId, Code, ExternalOrder, OrderHash, OrderUpdate, Price, Shares, Side,
-    Size, Tif, Time, Token, TokenId,
+    AccountEvent, ClientOrderId, Code, ConditionId, ExternalOrder, OrderHash, OrderUpdate, Price,
+    Shares, Side, Size, Tif, Time, Token, TokenId,
 };
 
 use crate::amounts::BuilderFees;
@@ -35,6 +35,7 @@ pub struct Gateway {
 pub(crate) struct Found {
     pub hash: OrderHash,
     pub id_token: TokenId,
+    pub condition: ConditionId,
     pub token: Token,
     pub side: Side,
     pub price: Price,
@@ -103,10 +104,11 @@ impl Gateway {
 
     /// Takes up an order of our wallet that no entry names, and reports it.
     pub(crate) fn adopt(&mut self, found: &Found, at: Time, out: &mut Vec<Output>) {
-        let Found { hash, id_token, token, side, price, size, open } = *found;
+        let Found { hash, id_token, condition, token, side, price, size, open } = *found;
         let id = self.external_id();
         let facts = OrderFacts {
             token: id_token,
+            condition,
             side,
             price,
             size: Size::Shares(size),

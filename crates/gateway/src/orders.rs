@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    ClientOrderId, Fill, OrderHash, Price, Role, Shares, Side, Size, Span, Tif, Time, TokenId,
-    TradeId, TradeStatus,
+    ClientOrderId, ConditionId, Fill, OrderHash, Price, Role, Shares, Side, Size, Span, Tif, Time,
+    TokenId, TradeId, TradeStatus,
 };
 use polydesk_polymarket_api::SignedOrder;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub struct OrderFacts {
     /// Outcome token.
     pub token: TokenId,
+    /// Its market.
+    pub condition: ConditionId,
     /// Buy or sell of it.
     pub side: Side,
     /// Limit.
@@ -38,11 +40,13 @@ pub struct OrderFacts {
     pub timestamp_ms: u64,
 }
 
-impl From<&SignedOrder> for OrderFacts {
-    fn from(order: &SignedOrder) -> OrderFacts {
+impl OrderFacts {
+    /// Of an order that was signed for a market.
+    pub fn of(order: &SignedOrder, condition: ConditionId) -> OrderFacts {
         let (args, amounts, stamp) = (order.args(), order.amounts(), order.stamp());
         OrderFacts {
             token: args.token,
+            condition,
             side: args.side,
             price: args.price,
             size: args.size,
@@ -54,9 +58,7 @@ impl From<&SignedOrder> for OrderFacts {
             timestamp_ms: stamp.timestamp_ms,
         }
     }
-}
 
-impl OrderFacts {
     /// Shares at which the order is complete: those of the size, or the least that a buy sized in pUSD brings.
     pub fn shares(&self) -> Shares {
         match self.size {

@@ -142,7 +142,7 @@ impl Gateway {
             }
         };
         if self.orders.get(&leg.order).is_none() {
-            self.adopt(&found(leg, token), row.at, out);
+            self.adopt(&found(ids, leg, token), row.at, out);
             // What is left of it shows only in a read of it.
             out.push(Output::Ask(Ask::Order(leg.order)));
         }
@@ -202,7 +202,8 @@ impl Gateway {
             self.orders.get(&leg.order).and_then(|order| order.strays.get(&row.id)).copied();
         let id = known.unwrap_or_else(|| self.external_id());
         if known.is_none() {
-            let Found { hash, token, side, price, size, open, .. } = found(leg, token);
+            let (hash, side, size) = (leg.order, leg.side, leg.shares);
+            let (price, open) = (near(leg), false);
             let external =
                 polydesk_domain::ExternalOrder { id, hash, token, side, price, size, open };
             out.push(Output::Event(AccountEvent::External(external)));
@@ -221,17 +222,23 @@ impl Gateway {
 }
 
 /// What a fill shows of an order that no entry names.
-fn found(leg: &OwnLeg, token: Token) -> Found {
-    let near = leg.price.round_dp_with_strategy(4, RoundingStrategy::ToZero);
+fn found(ids: &Universe, leg: &OwnLeg, token: Token) -> Found {
     Found {
         hash: leg.order,
         id_token: leg.token,
+        condition: ids.market(token.market()).condition,
         token,
         side: leg.side,
-        price: Price::try_from(near).unwrap_or(Price::ONE),
+        price: near(leg),
         size: leg.shares,
         open: false,
     }
+}
+
+/// The price of a fill as a level.
+fn near(leg: &OwnLeg) -> Price {
+    let near = leg.price.round_dp_with_strategy(4, RoundingStrategy::ToZero);
+    Price::try_from(near).unwrap_or(Price::ONE)
 }
 
 /// The order ids that a trade names.

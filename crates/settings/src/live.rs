@@ -36,6 +36,9 @@ pub struct LiveSettings {
     pub max_decision_age_ms: u32,
     /// Orders that this bot did not place are cancelled when they are seen.
     pub cancel_external: bool,
+    /// A file of mode 0600 with the token that kills over HTTP; empty: only the socket, the file `STOP`, SIGUSR1 and
+    /// `desk kill` kill.
+    pub kill_token_file: String,
     /// CLOB of the user channel.
     pub ws_user: String,
     /// The relayer, for wallets that are contracts.

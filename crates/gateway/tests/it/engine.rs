@@ -105,6 +105,7 @@ impl Desk {
         let order = &orders[0];
         let facts = OrderFacts {
             token: desk.bench.token(Outcome::Yes),
+            condition: desk.bench.ids.market(polydesk_domain::MarketKey(0)).condition,
             side: order.side,
             price: order.price,
             size: order.size,

@@ -61,6 +61,7 @@ impl Bench {
     pub fn facts(&self, tif: Tif) -> OrderFacts {
         OrderFacts {
             token: self.token(Outcome::Yes),
+            condition: self.ids.market(MarketKey(0)).condition,
             side: Side::Buy,
             price: Price::cents(50),
             size: Size::Shares(Shares::whole(100)),

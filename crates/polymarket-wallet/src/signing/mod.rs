@@ -43,5 +43,5 @@ pub use order::{
 };
 pub use salt::OrderStamps;
 pub use scope::{Scope, ScopedSigner};
-pub use sources::{KeySource, KeySourceError, PasswordSource};
+pub use sources::{KeySource, KeySourceError, PasswordSource, read_private};
 pub use wallet::{DerivedWallets, Wallet, derived_wallets};

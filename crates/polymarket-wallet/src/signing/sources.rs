@@ -69,6 +69,9 @@ pub enum KeySourceError {
         /// Who we are (user id).
         us: u32,
     },
+    /// The file is a link.
+    #[error("{path} is a link: name the file itself, so that nothing else can take its place", path = .0.display())]
+    Link(PathBuf),
     /// The content is no key.
     #[error("{place} holds no key")]
     Key {
@@ -161,11 +164,26 @@ fn checked(path: &Path, file: &File) -> PathBuf {
     }
 }
 
-/// Opens a file that only its owner may read or write, and whose owner is this user (or root). Links are
-/// followed, as mounted secrets are links: what counts is the file that is read, and what is checked is the
-/// handle it is read from.
+/// Reads a secret of one line from a private file: the same rules as for a key.
+///
+/// # Errors
+/// The file cannot be read, or others could read or replace it.
+pub fn read_private(path: &Path) -> Result<Secret, KeySourceError> {
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(128));
+    private(&path.to_owned())?
+        .take(4_096)
+        .read_to_string(&mut text)
+        .map_err(|source| KeySourceError::Read { path: path.to_owned(), source })?;
+    Ok(Secret::new(text.trim()))
+}
+
+/// Opens a file that only its owner may read or write, and whose owner is this user (or root). A link is refused: who may
+/// change where it points decides which key signs. What is checked is the handle that is read.
 fn private(path: &PathBuf) -> Result<File, KeySourceError> {
     let unread = |source| KeySourceError::Read { path: path.clone(), source };
+    if std::fs::symlink_metadata(path).map_err(unread)?.file_type().is_symlink() {
+        return Err(KeySourceError::Link(path.clone()));
+    }
     let file = File::open(path).map_err(unread)?;
     #[cfg(unix)]
     {

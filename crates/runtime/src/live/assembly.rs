@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, run};
 use super::chain::ChainLane;
+use super::guarding::{self, Guarding};
 use super::orders::{MaxAges, OrderLane};
-use super::permit::{Check as PermitCheck, Permit};
+use super::permit::Permit;
 use super::report::{Reports, Waiting};
 use super::stops::Stops;
 use super::{lanes, passes};
@@ -22,8 +23,10 @@ use crate::assembly::{
     Ground, Host, Left, Loaded, Running, StartError, StartOptions, Started, Stopped, Tasks, Venue,
     Who, blockers, connections, facts, found, host, identity, load,
 };
+use crate::beat::{self, Acknowledged};
 use crate::clock::EngineClock;
 use crate::durable::{self, Journaling};
+use crate::kill::Via;
 use crate::start::Check;
 use crate::supervise::Needed;
 
@@ -49,10 +52,8 @@ pub struct LiveParts {
     pub credentials: Credentials,
     /// URL of the user channel.
     pub ws_user: String,
-    /// What can stop an order on its way, besides the lanes themselves.
-    pub checks: Vec<PermitCheck>,
-    /// Starts the kill ladder.
-    pub halt: Box<dyn Fn(&str) + Send>,
+    /// The kill path.
+    pub guarding: Guarding,
     /// Bounds of ages at the first byte.
     pub max_ages: MaxAges,
     /// For rehearsals.
@@ -89,6 +90,7 @@ pub async fn begin(
     checks.push(found(&begun.recovered));
     let mut blockers = blockers(&checks, &begun.recovered);
     blockers.push((Cause::Link(Channel::User), "the user channel is not up yet".to_owned()));
+    blockers.push((Cause::Heartbeat, "no heartbeat was acknowledged yet".to_owned()));
     let gateway_rows = begun.recovered.entries.iter().filter(|entry| entry.table == WireRow::TABLE);
     let rows = gateway_rows.map(|entry| (entry.key.as_slice(), entry.value.as_slice()));
     let orders = Orders::load(rows).map_err(|error| StartError::Settings(error.to_string()))?;
@@ -101,10 +103,14 @@ pub async fn begin(
         .map(Time::from_nanos);
     let lost_tail = begun.recovered.lost_tail;
     let Loaded { engine, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
+    // A kill outlives every start: the first request to the venue is a cancel.
+    let killed = begun.recovered.kill.is_killed();
     let (recovered, keeper) = begun.start(&venue.clock)?;
     let identity = identity(&venue, &options, "live", recovered.run);
     let (reports, reported) = Reports::new();
-    let mut stop_checks = parts.checks;
+    let switch = Arc::clone(parts.guarding.killer.switch());
+    let acknowledged = Acknowledged::new(venue.clock.server().clone());
+    let mut stop_checks = guarding::checks(&switch, &acknowledged);
     let overflown = reports.clone();
     stop_checks.insert(0, Arc::new(move || overflown.overflown().then(lanes::lane_full)));
     let permit = Permit::new(stop_checks);
@@ -126,9 +132,27 @@ pub async fn begin(
     let (to_passes, of_passes) = mpsc::channel(1);
     let (to_chain, of_chain) = mpsc::channel(OTHERS_WAITING);
     let connect = &parts.connect;
+    let run_number = recovered.run;
+    guarding::arm(
+        &parts.guarding,
+        connect()?,
+        options.data.clone(),
+        run_number,
+        &ground.shared,
+        &ground.inbox,
+    );
+    if killed {
+        let why = "the latch of an earlier run says killed";
+        parts.guarding.killer.kill("the start", Via::Latch, why);
+    }
+    for (hash, order) in orders.iter().filter(|(_, order)| order.ended.is_none()) {
+        // Whether it still may leave is no question: it left in an earlier run, or never.
+        let _ = switch.enlist(*hash, order.facts.condition);
+    }
     let lane = OrderLane {
         clob: connect()?,
         signer,
+        switch: Arc::clone(&switch),
         journal: keeper.appender(),
         clock: venue.clock.clone(),
         permit: permit.clone(),
@@ -137,10 +161,8 @@ pub async fn begin(
         stops: parts.stops.clone(),
         shared: Arc::clone(&ground.shared),
     };
-    let halt = Arc::new(std::sync::Mutex::new(parts.halt));
-    let halted = Arc::clone(&halt);
-    let over =
-        move |why: &str| halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)(why);
+    let killer = parts.guarding.killer.clone();
+    let over = move |why: &str| drop(killer.kill("the engine", Via::Engine, why));
     spawn_orders(options.host, lane, of_orders, over.clone())?;
     let reading = connect()?;
     let mode = reading.clone();
@@ -151,6 +173,13 @@ pub async fn begin(
         started: Vec::new(),
     };
     let side = Side { clock: venue.clock.clone(), reports };
+    let beats = guarding::beats(connect()?, &switch, &acknowledged, &ground.shared, &ground.inbox);
+    let beats = Arc::new(beats);
+    let make = move || {
+        let beats = Arc::clone(&beats);
+        async move { beat::run(&beats).await }
+    };
+    tasks.start("heartbeat", Needed::ForTrading(Code::literal("heartbeat_task")), make);
     side.start(&mut tasks, "cancels", connect()?, of_cancels, lanes::cancels);
     side.start(&mut tasks, "reads", reading.clone(), of_reads, lanes::reads);
     let chain = Arc::clone(&parts.chain);
@@ -184,6 +213,7 @@ pub async fn begin(
         lost_tail,
         cancel_external: parts.cancel_external || lost_tail,
         halt: Box::new(over),
+        switch,
         stops: parts.stops,
         normal_mode: Box::new(move || mode.mode() == VenueMode::Normal),
     };

@@ -5,6 +5,7 @@
 //! - [`passes`]: the reads of a reconciliation, in the order that lets a later one explain an earlier one;
 //! - [`chain`]: what is asked of the chain and of the wallet behind it;
 //! - [`bot`]: the engine's thread: events in, commands out to the lanes, reports back through the gateway;
+//! - [`guarding`]: what arms the kill path and the heartbeats, and what they stop;
 //! - [`report`]: what the lanes report to that thread.
 //!
 //! The wallet is not known here: orders are signed behind [`SignOrders`](polydesk_polymarket_api::SignOrders), the chain is behind
@@ -13,6 +14,7 @@
 pub mod assembly;
 pub mod bot;
 pub mod chain;
+pub mod guarding;
 pub mod lanes;
 pub mod orders;
 pub mod passes;

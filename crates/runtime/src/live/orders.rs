@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use polydesk_domain::{ClientOrderId, Code, OrderHash, Span, Time};
+use polydesk_domain::{ClientOrderId, Code, ConditionId, OrderHash, Span, Time};
 use polydesk_gateway::{OrderFacts, WireRow};
 use polydesk_journal::{AppendError, Change, Class, Delta, Payload, Seq};
 use polydesk_polymarket_api::clob::Clob;
@@ -18,12 +18,15 @@ use super::stops::{Step, Stops};
 use crate::clock::EngineClock;
 use crate::glance::Shared;
 use crate::keeping::Appender;
+use crate::kill::Switch;
 
 /// An order that the gate has approved. Only the engine's thread makes one, so what is signed was approved.
 #[derive(Debug, Clone)]
 pub struct Approved {
     pub(crate) id: ClientOrderId,
     pub(crate) args: OrderArgs,
+    /// Its market.
+    pub(crate) condition: ConditionId,
     /// When it was decided.
     pub(crate) decided_at: Time,
     /// The last proof of the book that it was priced from.
@@ -62,6 +65,8 @@ pub struct OrderLane {
     pub clock: EngineClock,
     /// What can stop an order.
     pub permit: Permit,
+    /// Lists the orders that may be at the venue.
+    pub switch: Arc<Switch>,
     /// To the engine's thread.
     pub reports: Reports,
     /// Bounds of ages.
@@ -113,6 +118,7 @@ impl OrderLane {
             journal: self.journal.clone(),
             clock: self.clock.clone(),
             permit: self.permit.clone(),
+            switch: Arc::clone(&self.switch),
             reports: self.reports.clone(),
             max_ages: self.max_ages,
             stops: self.stops.clone(),
@@ -156,7 +162,10 @@ impl OrderLane {
         let rows: Vec<WireRow> = orders
             .iter()
             .zip(&signed)
-            .map(|(order, signed)| WireRow::signed(order.id, signed.id(), signed.into(), now))
+            .map(|(order, signed)| {
+                let facts = OrderFacts::of(signed, order.condition);
+                WireRow::signed(order.id, signed.id(), facts, now)
+            })
             .collect();
         let changes = rows.iter().map(|row| Change {
             table: WireRow::TABLE,
@@ -168,7 +177,7 @@ impl OrderLane {
         let entry = self.journal.append(&Payload::Delta(&delta), Class::Fact)?;
         let entry = entry.max(cause);
         for (order, signed) in orders.iter().zip(&signed) {
-            let facts = Box::new(OrderFacts::from(signed));
+            let facts = Box::new(OrderFacts::of(signed, order.condition));
             self.reports.send(Report::Bound { id: order.id, hash: signed.id(), facts, at: now });
         }
         Ok(Some(Ready { entry, approved: orders, signed, decided_at }))
@@ -198,6 +207,7 @@ struct Way {
     journal: Appender,
     clock: EngineClock,
     permit: Permit,
+    switch: Arc<Switch>,
     reports: Reports,
     max_ages: MaxAges,
     stops: Stops,
@@ -214,6 +224,12 @@ impl Way {
         }
         self.shared.metrics.decision_to_durable.observe(decided_at.until(self.clock.now()));
         self.stops.reached(Step::W6, signed.len());
+        // Listed before the flag is read: a kill either stops these orders or finds them.
+        let listed = approved.iter().zip(&hashes);
+        let open = listed.map(|(order, hash)| self.switch.enlist(*hash, order.condition));
+        if !open.fold(true, |all, open| all && open) {
+            return self.withheld(&approved, Some(&signed), Code::literal("killed"));
+        }
         let why = Arc::new(OnceLock::new());
         let guard = self.guard(approved.clone(), hashes.clone(), Arc::clone(&why));
         let answers: Answers = match signed.as_slice() {
@@ -270,6 +286,9 @@ impl Way {
         for (index, order) in orders.iter().enumerate() {
             self.permit.over(order.id);
             let hash = signed.and_then(|signed| signed.get(index)).map(SignedOrder::id);
+            if let Some(hash) = &hash {
+                self.switch.delist(hash);
+            }
             self.reports.send(Report::NotSent { id: order.id, hash, why, at });
         }
     }

@@ -54,7 +54,6 @@ fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_mic
         assert!(desk.cash() < ready.money.cash - Usdc::whole(1));
         let ended = live.stop().await;
         assert_eq!((ended.left_open, ended.verified_empty), (0, true));
-        assert!(desk.halts.lock().unwrap().is_empty());
     });
 }
 
@@ -62,7 +61,9 @@ fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_mic
 fn an_order_whose_answer_is_lost_is_found_resting_and_never_sent_again() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"",
+        );
         let mut live = desk.start().await.unwrap();
         live.ready().await;
         ask(&desk, &mut live, bid(40, 20)).await;
@@ -82,7 +83,9 @@ fn an_order_whose_answer_is_lost_is_found_resting_and_never_sent_again() {
 fn a_fill_whose_answer_is_lost_is_booked_once() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"",
+        );
         let mut live = desk.start().await.unwrap();
         let ready = live.ready().await;
         ask(&desk, &mut live, buy_now(56, 10)).await;
@@ -97,7 +100,9 @@ fn a_fill_whose_answer_is_lost_is_booked_once() {
 fn an_order_that_never_arrived_stays_reserved_for_a_minute_and_is_then_proven_absent() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_request\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_request\"",
+        );
         let mut live = desk.start().await.unwrap();
         live.ready().await;
         ask(&desk, &mut live, bid(40, 20)).await;
@@ -176,17 +181,16 @@ fn nothing_leaves_while_something_stops_it_and_the_order_ends_as_not_sent() {
         let desk = Desk::new(still());
         let mut live = desk.start().await.unwrap();
         live.ready().await;
-        desk.stop.store(true, Ordering::Relaxed);
+        live.killer.switch().stop("a test");
         ask(&desk, &mut live, buy_now(56, 10)).await;
         pass(10).await;
         assert_eq!(desk.orders(), 0);
         let seen = live.glance().unwrap();
         assert_eq!(seen.risk.open_orders, 0);
-        assert!(seen.decisions.iter().any(|line| line.text.contains("not sent: killed")), "{seen:#?}");
-        desk.stop.store(false, Ordering::Relaxed);
-        ask(&desk, &mut live, buy_now(56, 10)).await;
-        pass(10).await;
-        assert_eq!(desk.orders(), 1);
+        assert!(
+            seen.decisions.iter().any(|line| line.text.contains("not sent: stopping")),
+            "{seen:#?}"
+        );
     });
 }
 
@@ -200,5 +204,40 @@ fn cash_that_nothing_explains_stops_entries_until_a_person_names_it() {
         live.until("the mismatch", |glance| blocked(glance, "cash_mismatch")).await;
         let clob = desk.clob();
         assert!(clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_kill_cancels_everything_stops_exits_too_and_outlives_the_process() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        for cents in [30, 35, 40] {
+            ask(&desk, &mut live, bid(cents, 20)).await;
+        }
+        live.until("resting orders", |glance| glance.risk.open_orders == 3).await;
+        let began = desk.world.exchange.now();
+        live.killer.kill("ada", polydesk_runtime::kill::Via::Http, "a test");
+        while !desk.open().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        let took = began.until(desk.world.exchange.now());
+        assert!(took.as_millis() <= 2_000, "{took:?}");
+        live.until("the kill", |glance| blocked(glance, "killed")).await;
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        pass(20).await;
+        assert_eq!(desk.orders(), 3, "nothing leaves");
+        drop(live);
+        // A person places an order while no process runs: the next start cancels it before anything else.
+        let market = desk.world.market(MARKET);
+        desk.person(&market, Outcome::Yes, Side::Buy, 40, 20).await;
+        let mut live = desk.start().await.unwrap();
+        live.until("the latch", |glance| blocked(glance, "killed")).await;
+        pass(30).await;
+        assert!(desk.open().is_empty());
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        pass(20).await;
+        assert_eq!(desk.orders(), 4, "it never arms itself");
     });
 }

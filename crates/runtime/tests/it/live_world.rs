@@ -1,16 +1,16 @@
 //! A live process on the exchange, in virtual time: the shipped client, gateway, lanes and journal.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polydesk_domain::{Action, TradeIntent, Urgency};
 use polydesk_domain::{
-    Cash, CashKind, Code, Conversion, Market, MarketKey, OrderHash, Outcome, Price, Reason, Shares,
-    Side, Signal, SignalId, Size, Span, StrategyId, Time, Token, TokenId, TradeStatus, Usdc,
-    WorldEvent,
+    Cash, CashKind, Conversion, Market, MarketKey, OrderHash, Outcome, Price, Reason, Shares, Side,
+    Signal, SignalId, Size, Span, StrategyId, Time, Token, TokenId, TradeStatus, Usdc, WorldEvent,
 };
 use polydesk_gateway::{Account, BuilderFees, ChainRead, FilledLog};
+use polydesk_journal::{Disk, LatchFile, LatchState};
 use polydesk_local_exchange::wallets::TEST_KEYS;
 use polydesk_local_exchange::{Running as Exchange, Setup};
 use polydesk_polymarket_api::clob::Clob;
@@ -22,11 +22,15 @@ use polydesk_runtime::assembly::{Host, Running, StartError, StartOptions, check}
 use polydesk_runtime::glance::Glance;
 use polydesk_runtime::inbox::Request;
 use polydesk_runtime::keeping::Storage;
+use polydesk_runtime::kill::{Killer, LatchWriter, Writing, thread};
 use polydesk_runtime::live::assembly::{LiveParts, begin};
 use polydesk_runtime::live::bot::LiveEnded;
 use polydesk_runtime::live::chain::{Answer, ChainLane, ConversionJob, Converted};
+use polydesk_runtime::live::guarding::Guarding;
 use polydesk_runtime::live::orders::MaxAges;
 use polydesk_runtime::live::stops::Stops;
+
+use tokio::sync::oneshot;
 
 use crate::world::World;
 
@@ -149,14 +153,29 @@ impl ChainLane for TruthChain {
     }
 }
 
+/// Writes the latch to the journal's disk at once.
+struct DiskLatch(Arc<dyn Disk>);
+
+impl LatchWriter for DiskLatch {
+    fn write(&self, state: LatchState) -> Writing {
+        let ((written, is_written), (synced, is_synced)) = (oneshot::channel(), oneshot::channel());
+        let disk = &*self.0;
+        let done =
+            LatchFile::read(disk).map_err(|error| error.to_string()).and_then(|(latch, _)| {
+                let mut latch = latch;
+                latch.write(disk, &state).map_err(|error| error.to_string())?;
+                latch.sync(disk).map_err(|error| error.to_string())
+            });
+        let _ = written.send(done.clone());
+        let _ = synced.send(done);
+        Writing { written: is_written, synced: is_synced }
+    }
+}
+
 /// What live trading needs besides the world.
 pub struct Desk {
     pub world: World,
     pub chain: Arc<TruthChain>,
-    /// Why the kill ladder was started, each time.
-    pub halts: Arc<Mutex<Vec<String>>>,
-    /// Nothing may leave while it is set.
-    pub stop: Arc<AtomicBool>,
     pub max_ages: MaxAges,
     pub cancel_external: bool,
     pub signs_per_second: u32,
@@ -175,8 +194,6 @@ impl Desk {
         Desk {
             world,
             chain,
-            halts: Arc::default(),
-            stop: Arc::default(),
             max_ages: MaxAges { decision: Span::secs(3), data: Span::secs(60) },
             cancel_external: false,
             signs_per_second: 1_000,
@@ -234,8 +251,10 @@ impl Desk {
             kill: None,
             give_up: None,
         };
-        let halts = Arc::clone(&self.halts);
-        let (stop, clob) = (Arc::clone(&self.stop), self.clob());
+        let clob = self.clob();
+        let (killer, waiting) = thread::pair(venue.clock.server().clone());
+        tokio::spawn(thread::body(waiting, None));
+        let latch = DiskLatch(self.world.disk.clone().unwrap().disk);
         let credentials = self.credentials();
         let parts = LiveParts {
             signer: self.signer(),
@@ -248,16 +267,17 @@ impl Desk {
             connect: Box::new(move || Ok(clob.clone())),
             credentials,
             ws_user: self.world.exchange.urls().user_socket.clone(),
-            checks: vec![Arc::new(move || {
-                stop.load(Ordering::Relaxed).then_some(Code::literal("killed"))
-            })],
-            halt: Box::new(move |why| halts.lock().unwrap().push(why.to_owned())),
+            guarding: Guarding {
+                killer: killer.clone(),
+                latch: Arc::new(latch),
+                cancels_per_second: 80,
+            },
             max_ages: self.max_ages,
             stops: Stops::default(),
             cancel_external: self.cancel_external,
         };
         let running = begin(&settings, venue, options, checks, parts).await?;
-        Ok(Live { running, signals: 0 })
+        Ok(Live { running, killer, signals: 0 })
     }
 
     /// Adds fault rules to the exchange.
@@ -328,6 +348,7 @@ impl Desk {
 /// A live process.
 pub struct Live {
     pub running: Running<LiveEnded>,
+    pub killer: Killer,
     signals: u64,
 }
 

@@ -104,7 +104,8 @@ impl Bot<'_> {
             exchange,
         };
         let (decided_at, data_at, expires) = (at, order.data_at, order.expires);
-        Ok(Approved { id: order.id, args, decided_at, data_at, expires })
+        let condition = market.condition;
+        Ok(Approved { id: order.id, args, condition, decided_at, data_at, expires })
     }
 
     pub(super) fn not_sent(&mut self, orders: &[PlaceOrder], why: Code) {

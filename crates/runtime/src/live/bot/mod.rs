@@ -27,6 +27,7 @@ use crate::common::{Decisions, FeedCounts, TAKEN, Unanswered, first_time, take};
 use crate::durable::{JournalError, Journaling};
 use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::Request;
+use crate::kill::Switch;
 use view::view_of;
 
 mod commands;
@@ -107,6 +108,8 @@ pub struct LivePlan {
     pub cancel_external: bool,
     /// Called once with the reason when nothing may leave any more: starts the kill ladder.
     pub halt: Box<dyn Fn(&str) + Send>,
+    /// Lists the orders that may be at the venue, for the kill path.
+    pub switch: Arc<Switch>,
     /// For rehearsals.
     pub stops: Stops,
     /// Whether the venue is in its normal mode.

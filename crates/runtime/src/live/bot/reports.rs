@@ -190,9 +190,26 @@ impl Bot<'_> {
         }
     }
 
+    /// Keeps the kill path's list of orders that may be at the venue.
+    fn list(&self, key: &[u8]) {
+        let hash = core::str::from_utf8(key).ok().and_then(|text| text.parse::<OrderHash>().ok());
+        let Some(hash) = hash else { return };
+        match self.plan.gateway.orders().get(&hash) {
+            Some(order) if order.ended.is_some() || order.withdrawn => {
+                self.plan.switch.delist(&hash);
+            }
+            Some(order) if order.acknowledged => self.plan.switch.rests(&hash),
+            Some(_) => {}
+            None => self.plan.switch.delist(&hash),
+        }
+    }
+
     /// Appends the gateway's rows that changed.
     pub(super) fn wire_rows(&mut self) -> Result<(), LiveError> {
         let rows = self.plan.gateway.orders_mut().take_changed();
+        for row in &rows {
+            self.list(&row.key);
+        }
         if !rows.is_empty() {
             let rows = rows.iter().map(|row| (row.key.as_slice(), row.value.as_deref()));
             self.plan.journal.rows(WireRow::TABLE, rows)?;
