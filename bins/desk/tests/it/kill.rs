@@ -129,11 +129,12 @@ fn shell(script: &str) -> Child {
 fn the_process_that_holds_the_folder_is_signalled_where_it_takes_the_signal() {
     let data = folder();
     let mut child = shell("trap 'exit 9' USR1;");
-    let _lock = held_by(data.path(), &child);
+    let lock = held_by(data.path(), &child);
     let (code, out, error) = desk(data.path(), &["kill"]);
     assert_eq!(code, Some(7), "{out}{error}");
     assert!(out.contains("was signalled"), "{out}{error}");
     assert_eq!(child.wait().unwrap().code(), Some(9));
+    drop(lock);
 
     let mut child = shell("");
     let _lock = held_by(data.path(), &child);

@@ -12,10 +12,10 @@ use std::time::Duration;
 use polydesk_journal::{FileDisk, Kill, Latch, LatchFile, OpenError};
 use tokio::time::timeout;
 
+use super::ladder::Plan;
 use super::latch;
 use super::stop_file;
 use super::switch::{Switch, Trigger, Via};
-use super::thread::Arms;
 
 /// What a person types to lift a kill.
 pub const PHRASE: &str = "orders may leave again";
@@ -75,11 +75,18 @@ pub enum LiftError {
     Ended,
 }
 
+/// What a lift in a running process works with.
+pub(crate) struct Parts<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) data: &'a Path,
+    pub(crate) engine: &'a dyn Lifting,
+}
+
 /// Lifts the kill of a running process: pause, latch, engine, flag, in this order. Where it stops in between, the next
 /// start is killed or paused.
 pub(crate) async fn running(
     switch: &Arc<Switch>,
-    arms: &Arms,
+    parts: &Parts<'_>,
     by: &str,
     why: &str,
 ) -> Result<(), LiftError> {
@@ -87,12 +94,12 @@ pub(crate) async fn running(
         return Err(LiftError::NoReason);
     }
     let trigger = switch.triggered().ok_or(LiftError::NotKilled)?;
-    if stop_file::is_there(&arms.data) {
+    if stop_file::is_there(parts.data) {
         return Err(LiftError::StopFile);
     }
-    arms.lifting.pause(by, why).await.map_err(LiftError::Engine)?;
-    change(arms, Latch::Clear, by, "unkill", why).await.map_err(LiftError::Latch)?;
-    let rearmed = arms.lifting.rearm(by, why).await.map_err(LiftError::Engine);
+    parts.engine.pause(by, why).await.map_err(LiftError::Engine)?;
+    change(parts.plan, Latch::Clear, by, "unkill", why).await.map_err(LiftError::Latch)?;
+    let rearmed = parts.engine.rearm(by, why).await.map_err(LiftError::Engine);
     let lifted = match rearmed {
         Ok(()) if switch.lift(trigger.number) => Ok(()),
         Ok(()) => Err(LiftError::KilledAgain),
@@ -101,7 +108,7 @@ pub(crate) async fn running(
     if let Err(error) = lifted {
         // The file must say again what holds.
         let Trigger { by, via, why, .. } = switch.triggered().unwrap_or(trigger);
-        if let Err(why) = change(arms, Latch::Killed, &by, via.name(), &why).await {
+        if let Err(why) = change(parts.plan, Latch::Killed, &by, via.name(), &why).await {
             tracing::error!(why, "killed, and NOT latched after a lift that failed");
         }
         return Err(error);
@@ -110,10 +117,10 @@ pub(crate) async fn running(
     Ok(())
 }
 
-async fn change(arms: &Arms, to: Latch, by: &str, via: &str, why: &str) -> Result<(), String> {
-    let Some(writer) = &arms.plan.latch else { return Err("there is no latch".to_owned()) };
-    let at_ms = arms.plan.clob.clock().local().millis();
-    let writing = writer.write(latch::state(to, by, via, why, at_ms, arms.plan.run));
+async fn change(plan: &Plan, to: Latch, by: &str, via: &str, why: &str) -> Result<(), String> {
+    let Some(writer) = &plan.latch else { return Err("there is no latch".to_owned()) };
+    let at_ms = plan.clob.clock().local().millis();
+    let writing = writer.write(latch::state(to, by, via, why, at_ms, plan.run));
     match timeout(SYNC, writing.synced).await {
         Ok(Ok(synced)) => synced,
         Ok(Err(_)) => Err("the thread that writes it has ended".to_owned()),

@@ -292,7 +292,11 @@ impl Body {
         let progress = Arc::clone(&self.progress);
         Box::pin(async move {
             let lifted = match &armed {
-                Some(arms) => lift::running(&switch, arms, &by, &why).await,
+                Some(arms) => {
+                    let (plan, engine) = (&arms.plan, arms.lifting.as_ref());
+                    let parts = lift::Parts { plan, data: &arms.data, engine };
+                    lift::running(&switch, &parts, &by, &why).await
+                }
                 None => Err(LiftError::Unarmed),
             };
             if lifted.is_ok() {

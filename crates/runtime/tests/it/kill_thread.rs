@@ -330,3 +330,51 @@ fn a_kill_over_http_needs_the_token_on_tcp_and_nothing_on_the_socket() {
         assert!(door.answer(true, "/v1/other", &none, async { None }).await.is_none());
     });
 }
+
+/// Waits in real time for a trigger of real threads; a hang ends it.
+fn triggered(killer: &Killer) -> polydesk_runtime::kill::Trigger {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wait = async {
+        loop {
+            if let Some(trigger) = killer.switch().triggered() {
+                return trigger;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap() })
+}
+
+#[test]
+fn a_process_that_installed_the_thread_survives_sigusr1_and_is_killed_by_it() {
+    let killer = thread::install(polydesk_polymarket_api::ServerClock::system()).unwrap();
+    assert_eq!(killer.switch().closed(), None);
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::USR1).unwrap();
+    let trigger = triggered(&killer);
+    assert_eq!((trigger.via, killer.switch().closed()), (Via::Signal, Some(Closed::Killed)));
+}
+
+#[test]
+fn the_threads_of_a_program_find_the_stop_file_and_write_the_latch() {
+    let data = tempfile::tempdir().unwrap();
+    let (killer, _waiting) = thread::pair(polydesk_polymarket_api::ServerClock::system());
+    stop_file::watch(data.path(), killer.switch()).unwrap();
+    std::fs::write(data.path().join(stop_file::STOP), "").unwrap();
+    assert_eq!(triggered(&killer).via, Via::File);
+    std::fs::create_dir(data.path().join(polydesk_runtime::durable::FOLDER)).unwrap();
+    let folder = || polydesk_runtime::kill::LatchFolder::of(data.path());
+    let writer = polydesk_runtime::kill::LatchThread::start(folder()).unwrap();
+    let state = polydesk_runtime::kill::latch::state(
+        polydesk_journal::Latch::Killed,
+        "file",
+        "file",
+        "a test",
+        1,
+        1,
+    );
+    let writing = polydesk_runtime::kill::LatchWriter::write(&writer, state.clone());
+    assert_eq!(writing.written.blocking_recv().unwrap(), Ok(()));
+    assert_eq!(writing.synced.blocking_recv().unwrap(), Ok(()));
+    assert_eq!(LatchFile::read(&folder()).unwrap().1, Kill::Killed(state));
+}
