@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use polydesk_domain::{
-    Cause, Channel, Code, ConditionId, ControlEvent, Market, MarketKey, Span, Time,
+    Cause, Channel, Code, ConditionId, ControlEvent, Market, MarketKey, Span, StrategyId, Time,
 };
 use polydesk_engine::{Engine, Setup};
 use polydesk_execution::RawRisk;
@@ -720,6 +720,19 @@ pub(crate) fn load(
     let off: Vec<_> = engine.manager().state().off.keys().copied().collect();
     for id in off.into_iter().filter(|id| settings.strategies.iter().any(|(of, _)| of == id)) {
         first.push(ControlEvent::Strategy { id, run: true });
+    }
+    // What an earlier run traded and this one does not: its quotes end and nothing of it is entered again; its exits go
+    // on, for what is held has to be left.
+    let state = engine.manager().state();
+    let mut gone: BTreeSet<StrategyId> = state.quotes.keys().map(|(of, _)| *of).collect();
+    gone.extend(state.orders.open().map(|order| order.strategy));
+    gone.extend(state.positions.all().map(|(of, _, _)| of));
+    for id in gone {
+        let named = settings.strategies.iter().any(|(of, _)| *of == id);
+        if !named && id != StrategyId::EXTERNAL && !state.off.contains_key(&id) {
+            tracing::warn!(strategy = %id, "it has positions or orders and the configuration does not name it: only its exits go on");
+            first.push(ControlEvent::Strategy { id, run: false });
+        }
     }
     let in_force = engine.manager().limits().raw().clone();
     let limits = in_force.tightened_by(wanted);

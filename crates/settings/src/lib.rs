@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 
 use figment::Figment;
 use keys::Known;
-use polydesk_domain::StrategyId;
+use polydesk_domain::{StrategyId, Usdc};
 use polydesk_execution::{RawRisk, RiskLimits};
 use polydesk_sim::SimConfig;
 use polydesk_strategies::{CATALOGUE, Strategy};
@@ -145,6 +145,10 @@ impl Settings {
     pub fn capped(mut self) -> Result<Settings, Problem> {
         let mut raw = self.limits.raw().clone();
         let cap = self.runtime.live.capital_cap_usd;
+        if cap == Usdc::ZERO {
+            // Nothing starts with it, and its own message says so.
+            return Ok(self);
+        }
         for limit in [&mut raw.max_account_usd, &mut raw.max_unsettled_usd] {
             *limit = (*limit).min(cap);
         }

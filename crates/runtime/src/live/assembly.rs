@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polydesk_domain::{Cause, Channel, Code, Span, Time};
+use polydesk_domain::{Cause, Channel, Code, OperatorCommand, Span, Time};
 use polydesk_gateway::{Gateway, Orders, WireRow};
 use polydesk_polymarket_api::clob::{Clob, VenueMode};
 use polydesk_polymarket_api::ws::UserFeed;
@@ -26,7 +26,7 @@ use crate::assembly::{
 use crate::beat::{self, Acknowledged};
 use crate::clock::EngineClock;
 use crate::durable::{self, Journaling};
-use crate::kill::Via;
+use crate::kill::{Via, lift};
 use crate::start::Check;
 use crate::supervise::Needed;
 
@@ -86,7 +86,10 @@ pub async fn begin(
     let mut ground = Ground::open(settings, &venue, &options).await?;
     let who = Who { wallet: &parts.account.wallet, mode: "live" };
     let facts = facts(&venue, &options, &who);
-    let begun = durable::begin(storage, &options.data, &settings.runtime.journal, &facts)?;
+    let mut begun = durable::begin(storage, &options.data, &settings.runtime.journal, &facts)?;
+    if !settings.runtime.rehearsal.crash_loop {
+        begun.recovered.crash_loop = false;
+    }
     checks.push(found(&begun.recovered));
     let mut blockers = blockers(&checks, &begun.recovered);
     blockers.push((Cause::Link(Channel::User), "the user channel is not up yet".to_owned()));
@@ -102,7 +105,14 @@ pub async fn begin(
         .and_then(|entry| core::str::from_utf8(&entry.value).ok()?.parse().ok())
         .map(Time::from_nanos);
     let lost_tail = begun.recovered.lost_tail;
-    let Loaded { engine, listed, limits, first, fresh } = load(settings, &blockers, &begun)?;
+    let loaded = load(settings, &blockers, &begun)?;
+    let Loaded { engine, listed, limits, mut first, fresh } = loaded;
+    // A kill that was lifted while no process ran leaves a pause for a person to end.
+    let lifted = lift::paused(&options.data)
+        .unwrap_or_else(|error| Some(format!("the file of a lifted kill cannot be read: {error}")));
+    if let Some(why) = &lifted {
+        first.push(guarding::operator("desk", why, OperatorCommand::Pause));
+    }
     // A kill outlives every start: the first request to the venue is a cancel.
     let killed = begun.recovered.kill.is_killed();
     let (recovered, keeper) = begun.start(&venue.clock)?;
@@ -224,6 +234,16 @@ pub async fn begin(
         ended.map_err(Stopped::from)
     };
     let finished = host(options.host, Arc::clone(&ground.shared), work)?;
+    if let Some(why) = lifted {
+        // In force since the first event; forgotten only when the journal keeps it.
+        let pause = guarding::operator("desk", &why, OperatorCommand::Pause);
+        let kept = ground.inbox.operate(pause).await;
+        if let Err(error) =
+            kept.and_then(|()| lift::forget_paused(&options.data).map_err(|e| e.to_string()))
+        {
+            tracing::warn!(%error, "the pause of a lifted kill is in force and stays written down");
+        }
+    }
     let tasks = tasks.started;
     let started = Started { checks, keeper, listed, limits, finished, tasks };
     ground.follow(settings, venue, options, started).await

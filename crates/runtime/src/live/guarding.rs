@@ -74,7 +74,7 @@ pub fn arm(
     });
 }
 
-fn operator(by: &str, why: &str, command: OperatorCommand) -> ControlEvent {
+pub(super) fn operator(by: &str, why: &str, command: OperatorCommand) -> ControlEvent {
     let (by, why, key) = (by.to_owned(), why.to_owned(), String::new());
     ControlEvent::Operator(Operator { by, why, key, command })
 }
