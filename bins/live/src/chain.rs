@@ -56,7 +56,11 @@ impl WalletChain {
         for token in tokens.iter().copied() {
             let snapshot = &snapshot;
             reads.push(async move {
-                let held = snapshot.shares(token, self.wallet).await.map_err(text)?;
+                // A token id is of one generation of contracts; the other holds nothing of it.
+                let mut held = snapshot.shares(token, self.wallet).await.map_err(text)?;
+                if held.is_zero() {
+                    held = snapshot.shares_v2(token, self.wallet).await.map_err(text)?;
+                }
                 Ok::<_, String>((token, shares(held)?))
             });
         }
