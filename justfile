@@ -8,6 +8,10 @@ backtest *ARGS:
 paper *ARGS:
     cargo run --release --bin paper -- {{ARGS}}
 
+# Live trading: real money. `just live --config my.toml --check` first.
+live *ARGS:
+    cargo run --release --bin live -- {{ARGS}}
+
 # The operator's tool.
 desk *ARGS:
     cargo run --release --bin desk -- {{ARGS}}

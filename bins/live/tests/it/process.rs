@@ -140,6 +140,14 @@ pub struct Process {
     pub seen: Vec<String>,
 }
 
+/// A test that fails leaves no program behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Process {
     pub fn start(mut command: Command) -> Process {
         let mut child = command.spawn().unwrap();
