@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use polydesk_domain::{Cause, Channel, Code, OperatorCommand, Span, Time};
 use polydesk_gateway::{Gateway, Orders, WireRow};
+use polydesk_journal::Entry;
 use polydesk_polymarket_api::clob::{Clob, VenueMode};
 use polydesk_polymarket_api::ws::UserFeed;
 use polydesk_polymarket_api::{Credentials, FeedConfig, SignOrders};
 use polydesk_settings::Settings;
 use tokio::sync::{Mutex, mpsc};
 
-use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, run};
+use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, TAKEN_UP, run};
 use super::chain::ChainLane;
 use super::guarding::{self, Guarding};
 use super::orders::{MaxAges, OrderLane};
@@ -101,12 +102,14 @@ pub async fn begin(
         .recovered
         .entries
         .iter()
-        .find(|entry| entry.table == RECONCILED)
+        .find(|entry| entry.table == RECONCILED && entry.key == b"at")
         .and_then(|entry| core::str::from_utf8(&entry.value).ok()?.parse().ok())
         .map(Time::from_nanos);
     let lost_tail = begun.recovered.lost_tail;
     let loaded = load(settings, &blockers, &begun)?;
-    let Loaded { engine, listed, limits, mut first, fresh } = loaded;
+    let Loaded { engine, listed, limits, mut first, .. } = loaded;
+    let taken_up = |entry: &Entry| entry.table == RECONCILED && entry.key == TAKEN_UP;
+    let fresh = !begun.recovered.entries.iter().any(taken_up);
     // A kill that was lifted while no process ran leaves a pause for a person to end.
     let lifted = lift::paused(&options.data)
         .unwrap_or_else(|error| Some(format!("the file of a lifted kill cannot be read: {error}")));

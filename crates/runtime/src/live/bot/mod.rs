@@ -48,6 +48,8 @@ const CHAIN: Span = Span::secs(60);
 const OVERLAP: Span = Span::secs(600);
 /// Table of the journal: when a pass of reads last agreed.
 pub(crate) const RECONCILED: &str = "reconciled";
+/// Its row that says that what the wallet held before the first run is in the books.
+pub(crate) const TAKEN_UP: &[u8] = b"taken_up";
 
 /// The sending ends of the lanes.
 pub struct Lanes {
@@ -86,7 +88,7 @@ pub struct LivePlan {
     pub first: Vec<ControlEvent>,
     /// Markets that an earlier run held or had orders in.
     pub listed: Vec<(MarketKey, Arc<Market>)>,
-    /// No earlier run has booked what the wallet holds.
+    /// What the wallet holds is not, or not wholly, in the books: no order has left yet.
     pub fresh: bool,
     /// Orders of the wallet, and whose it is.
     pub gateway: Gateway,

@@ -1,14 +1,16 @@
 //! Passes of reads, and what they prove.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    AccountEvent, Cash, CashKind, Cause, Code, Event, Finding, OrderHash, Span, Time, Token,
+    AccountEvent, Cash, CashKind, Cause, Code, Event, Finding, OrderHash, Shares, Span, Time,
+    Token, Usdc,
 };
+use polydesk_execution::LedgerAccount;
 use polydesk_gateway::Reads;
 
 use super::view::{Settled, view_of};
-use super::{Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED};
+use super::{Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED, TAKEN_UP};
 use crate::live::passes::PassRequest;
 
 impl Bot<'_> {
@@ -117,29 +119,45 @@ impl Bot<'_> {
         Ok(())
     }
 
-    /// What the wallet holds when the first run begins: money that came in, and shares that are no strategy's.
+    /// What the wallet holds when it is first taken up: money that came in, and shares that are no strategy's. A run that
+    /// was killed in the middle of it is gone on with: what is booked is not booked again.
     pub(super) fn first_holdings(&mut self, reads: &Reads, now: Time) -> Result<(), LiveError> {
         let Some(chain) = &reads.chain else { return Ok(()) };
         self.fresh = false;
-        let cash = Cash {
-            kind: CashKind::Deposit,
-            conversion: None,
-            strategy: None,
-            market: None,
-            amount: chain.cash,
-            shares: Default::default(),
-        };
-        self.deliver(now, Event::cash(cash))?;
-        self.start = self.engine.manager().equity().now;
+        let manager = self.engine.manager();
+        let mut held: BTreeMap<Token, i64> = BTreeMap::new();
+        for (_, token, holding) in manager.positions().all() {
+            *held.entry(token).or_default() += micros(holding.confirmed());
+        }
+        let amount = chain.cash - manager.ledger().balance(LedgerAccount::Cash);
+        let kind = if amount < Usdc::ZERO { CashKind::Withdrawal } else { CashKind::Deposit };
         for (id, shares) in &chain.shares {
             let Some(token) = self.engine.universe().token(id) else { continue };
-            let Ok(micros) = i64::try_from(shares.micros()) else { continue };
-            if micros > 0 {
+            let micros = micros(*shares) - held.get(&token).copied().unwrap_or_default();
+            if micros != 0 {
                 let code = Code::literal("held_at_first_start");
                 let finding = Finding::Shares { token, micros, code };
                 self.deliver(now, AccountEvent::Finding(finding).into())?;
             }
         }
+        if amount != Usdc::ZERO {
+            let cash = Cash {
+                kind,
+                conversion: None,
+                strategy: None,
+                market: None,
+                amount,
+                shares: Default::default(),
+            };
+            self.deliver(now, Event::cash(cash))?;
+        }
+        self.start = self.engine.manager().equity().now;
+        let row = (TAKEN_UP, Some(b"yes".as_slice()));
+        self.plan.journal.rows(RECONCILED, [row].into_iter())?;
         Ok(())
     }
+}
+
+fn micros(shares: Shares) -> i64 {
+    i64::try_from(shares.micros()).unwrap_or(i64::MAX)
 }
