@@ -184,6 +184,15 @@ impl Gateway {
         let role = known.role;
         let (id, filled) = (order.id, order.filled());
         order.matched = order.matched.max(filled);
+        if id.is_external() && filled > order.facts.shares() {
+            // Its first fill was all that was known of its size.
+            order.facts.size = polydesk_domain::Size::Shares(filled);
+            let (hash, side, price) = (leg.order, order.facts.side, order.facts.price);
+            let open = order.ended.is_none();
+            let external =
+                polydesk_domain::ExternalOrder { id, hash, token, side, price, size: filled, open };
+            out.push(Output::Event(AccountEvent::External(external)));
+        }
         let (trade, side, status) = (row.id, leg.side, row.status);
         out.push(Output::trade(OwnTrade { trade, order: id, token, side, role, fill, status }));
     }

@@ -154,7 +154,16 @@ impl Manager {
     /// Takes up an order that this bot did not place: it counts in the account's limits, no strategy sells
     /// what it buys, and it can be cancelled.
     pub fn on_external(&mut self, ctx: &Context<'_>, external: &ExternalOrder, out: &mut Outbox) {
-        if !external.id.is_external() || self.state.orders.get(external.id).is_some() {
+        let known = self.state.orders.get(external.id);
+        if let Some(order) = known
+            && order.purpose == Purpose::External
+            && order.hash == Some(external.hash)
+            && external.size <= Shares::SANE_MAX
+        {
+            // More of it has become known.
+            return self.state.orders.grow(external.id, external.size);
+        }
+        if !external.id.is_external() || known.is_some() {
             let text = format!("external order {} has a name that is taken", external.id);
             return self.anomaly("external_name", text, out);
         }

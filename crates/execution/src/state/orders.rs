@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Shares, Side, Span, StrategyId,
-    Time, TradeId, TradeStatus, Usdc,
+    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Shares, Side, Size, Span,
+    StrategyId, Time, TradeId, TradeStatus, Usdc,
 };
 
 use super::order::{Illegal, IllegalTrade, Order, next_state, next_status};
@@ -289,6 +289,18 @@ impl Orders {
             && let Some(order) = self.all.get_mut(&id)
         {
             order.expires = expires;
+        }
+    }
+
+    /// An order that this bot did not place is larger than was known.
+    pub(crate) fn grow(&mut self, id: ClientOrderId, size: Shares) {
+        let grows = |order: &Order| matches!(order.size, Size::Shares(known) if known < size);
+        if self.all.get(&id).is_some_and(grows)
+            && let Some(order) = self.all.get_mut(&id)
+        {
+            order.size = Size::Shares(size);
+            let now = order.updated_at;
+            self.refresh(id, now);
         }
     }
 

@@ -232,6 +232,22 @@ fn fills_of_unknown_orders_are_external_and_never_dropped() {
 }
 
 #[test]
+fn an_order_that_no_entry_names_grows_with_each_of_its_fills() {
+    let mut bench = Bench::new();
+    let first = taker_trade(&bench, 9, "10", "MATCHED");
+    bench.frame(&first, at(111));
+    let second = first.replace(TRADE, "28c4d2eb-bbea-40e7-a9f0-b2fdb56b2c2f");
+    let seen = text(&bench.frame(&second, at(112)));
+    expect![[r#"
+        external #3.2147483649 0x0909 buy 20 at 0.4000 over
+        #3.2147483649 buy Taker of 10 yes 54191087998461310817532243049515265071 for 4.00 fee 0.00 Matched Estimated"#]]
+    .assert_eq(&seen);
+    // The same again adds nothing.
+    let again = text(&bench.frame(&second, at(113)));
+    assert!(!again.contains("external"), "{again}");
+}
+
+#[test]
 fn a_fill_on_another_side_than_the_orders_is_external_and_freezes_the_token() {
     let mut bench = Bench::with_order();
     let makers = [Maker(1, Outcome::Yes, "SELL", "20")];

@@ -1,6 +1,8 @@
 //! Reports of the lanes and of the user channel become events.
 
-use polydesk_domain::{AccountEvent, Basis, Cash, OrderHash, OrderUpdate, TradeStatus};
+use polydesk_domain::{
+    AccountEvent, Basis, Cash, Cause, ControlEvent, OrderHash, OrderUpdate, TradeStatus,
+};
 use polydesk_gateway::{Output, WireRow};
 use polydesk_polymarket_api::ws::UserItem;
 
@@ -159,6 +161,7 @@ impl Bot<'_> {
                 output => {
                     if let Output::Event(AccountEvent::Trade(trade)) = &output {
                         self.settle(trade);
+                        self.lost_tail_fill(trade)?;
                     }
                     if let Some(event) = output.event() {
                         let at = self.now();
@@ -168,6 +171,22 @@ impl Bot<'_> {
             }
         }
         Ok(())
+    }
+
+    /// After a lost tail a fill that no entry names may be of an order that this bot sent: a person has to look.
+    fn lost_tail_fill(&mut self, trade: &polydesk_domain::OwnTrade) -> Result<(), LiveError> {
+        let blockers = &self.engine.manager().state().blockers;
+        if !self.plan.lost_tail
+            || !trade.order.is_external()
+            || blockers.contains_key(&Cause::LostTail)
+        {
+            return Ok(());
+        }
+        let detail =
+            format!("the end of the journal was lost, and order {} has a fill", trade.order);
+        let event = ControlEvent::Blocker { cause: Cause::LostTail, on: true, detail };
+        let at = self.now();
+        self.deliver(at, event.into())
     }
 
     /// The exact amounts of a fill that is in a block are in its transaction.
