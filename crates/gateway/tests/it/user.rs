@@ -240,7 +240,7 @@ fn an_order_that_no_entry_names_grows_with_each_of_its_fills() {
     let seen = text(&bench.frame(&second, at(112)));
     expect![[r#"
         external #3.2147483649 0x0909 buy 20 at 0.4000 over
-        #3.2147483649 buy Taker of 10 yes 54191087998461310817532243049515265071 for 4.00 fee 0.00 Matched Estimated"#]]
+        #3.2147483649 buy Taker of 10 yes 54191087998461310817532243049515265071 for 4.00 fee 0.12 Matched Estimated"#]]
     .assert_eq(&seen);
     // The same again adds nothing.
     let again = text(&bench.frame(&second, at(113)));
