@@ -40,6 +40,8 @@ Examples:
   desk limits confirm               looser limits of a changed configuration apply from now on
   desk release crash_loop           a person has looked: trading may go on
   desk release market/rain-tomorrow the changed rules of a market were read: it may be traded again
+  desk pause                        no new exposure; desk resume ends it
+  desk cancel 3.17                  one order; desk cancel --all every order
   desk kill --why 'prices are wrong' cancel every order of the account; nothing leaves until unkill
   desk unkill --why 'they are right' asks for a phrase; trading is paused afterwards
   desk tape --out my/tape           what the bot saw, as a tape for `backtest`
@@ -68,6 +70,22 @@ enum Verb {
     Release {
         /// Its code, as `status` shows it.
         code: String,
+    },
+    /// No new exposure until `resume`; resting orders stay, exits go on.
+    Pause,
+    /// Only orders that make a position smaller, until `resume`.
+    ReduceOnly,
+    /// End a pause, reduce-only, a halt or a latched loss; losses count from now on.
+    Resume,
+    /// Cancel one open order, or with `--all` every order that this bot has open. Its strategy may place it again: pause
+    /// first, or kill.
+    Cancel {
+        /// RUN.NUMBER, as `orders` shows it.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        order: Option<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
     },
     /// Cancel every order of the account and let none leave until `unkill`. Asks nothing; needs no process.
     Kill(kill::Kill),
@@ -99,6 +117,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn post(cli: &Cli, path: &str) -> anyhow::Result<ExitCode> {
+    show::answer(client::ask(&cli.data, "POST", path)?)
+}
+
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
         Verb::Kill(args) => return kill::run(&cli.data, args),
@@ -108,6 +130,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Limits { verb: LimitsVerb::Confirm } => {
             let answer = client::ask(&cli.data, "POST", "/v1/limits/confirm")?;
             return show::answer(answer);
+        }
+        Verb::Pause => return post(cli, "/v1/pause"),
+        Verb::ReduceOnly => return post(cli, "/v1/reduce-only"),
+        Verb::Resume => return post(cli, "/v1/resume"),
+        Verb::Cancel { order: None, .. } => return post(cli, "/v1/cancel"),
+        Verb::Cancel { order: Some(order), .. } => {
+            return post(cli, &format!("/v1/cancel/{}", order.trim_start_matches('#')));
         }
         Verb::Release { code } => {
             let answer = client::ask(&cli.data, "POST", &format!("/v1/release/{code}"))?;

@@ -284,6 +284,15 @@ impl ClientOrderId {
     pub const fn external(run: u32, n: u32) -> ClientOrderId {
         ClientOrderId::of_run(run, n | ClientOrderId::EXTERNAL)
     }
+    /// Reads `RUN.NUMBER`, as it is shown, with or without the `#` before it.
+    pub fn parse(text: &str) -> Option<ClientOrderId> {
+        let (run, number) = text.strip_prefix('#').unwrap_or(text).split_once('.')?;
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(run) || !digits(number) {
+            return None;
+        }
+        Some(ClientOrderId::of_run(run.parse().ok()?, number.parse().ok()?))
+    }
     /// Whether it names an external order.
     pub const fn is_external(self) -> bool {
         self.number() & ClientOrderId::EXTERNAL != 0

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use polydesk_domain::{Cause, ControlEvent, Operator, OperatorCommand};
+use polydesk_domain::{Cause, ClientOrderId, ControlEvent, Operator, OperatorCommand};
 use polydesk_polymarket_api::ServerClock;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -155,12 +155,52 @@ pub async fn command(view: &View, door: Door, path: &str) -> Answer {
                 Err(_) => Answer::error(503, "the process is ending"),
             }
         }
-        (path, Door::Owner) => match path.strip_prefix("/v1/release/") {
-            Some(code) => release(view, code).await,
-            None => Answer::error(404, "there is nothing here"),
+        ("/v1/pause", Door::Owner) => operate(view, OperatorCommand::Pause).await,
+        ("/v1/reduce-only", Door::Owner) => operate(view, OperatorCommand::ReduceOnly).await,
+        ("/v1/resume", Door::Owner) => operate(view, OperatorCommand::Resume).await,
+        ("/v1/cancel", Door::Owner) => operate(view, OperatorCommand::CancelMarket(None)).await,
+        (path, Door::Owner) => match path.strip_prefix("/v1/cancel/") {
+            Some(order) => cancel(view, order).await,
+            None => match path.strip_prefix("/v1/release/") {
+                Some(code) => release(view, code).await,
+                None => Answer::error(404, "there is nothing here"),
+            },
         },
         _ => Answer::error(404, "there is nothing here"),
     }
+}
+
+/// Executes a command of the person at the socket; answered when it survives the loss of power.
+async fn operate(view: &View, command: OperatorCommand) -> Answer {
+    let (by, why, key) = ("desk".to_owned(), String::new(), String::new());
+    let name = command.name();
+    let resume = matches!(command, OperatorCommand::Resume);
+    let killed = |glance: &Glance| glance.blockers.iter().any(|blocker| blocker.code == "killed");
+    if resume && (*view.shared.glance()).as_ref().is_some_and(killed) {
+        return Answer::error(409, "it is killed: desk unkill first, then resume");
+    }
+    let operator = Operator { by, why, key, command };
+    match view.inbox.operate(ControlEvent::Operator(operator)).await {
+        Ok(()) => Answer::json(200, &json!({ "in_force": name })),
+        Err(why) => Answer::error(503, &why),
+    }
+}
+
+/// Cancels one open order, named as `desk orders` shows it.
+async fn cancel(view: &View, name: &str) -> Answer {
+    let open = |glance: &Glance| {
+        glance.orders.iter().any(|order| order.id.trim_start_matches('#') == name)
+    };
+    let Some(id) = ClientOrderId::parse(name) else {
+        return Answer::error(
+            400,
+            "an order's name is RUN.NUMBER, as `desk orders` shows it without the #",
+        );
+    };
+    if !(*view.shared.glance()).as_ref().is_some_and(open) {
+        return Answer::error(409, &format!("no order #{name} is open"));
+    }
+    operate(view, OperatorCommand::CancelOrder(id)).await
 }
 
 /// Clears a blocker that waits for a person.
