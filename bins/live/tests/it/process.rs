@@ -175,6 +175,13 @@ impl Process {
         panic!("no line begins with {begins:?}:\n{}", self.seen.join("\n"));
     }
 
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// As `kill -9` ends it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -184,15 +191,27 @@ impl Process {
     /// Exit code and everything on standard error.
     pub fn ended(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
-        self.seen.extend(self.lines.iter());
+        let rest: Vec<String> = self.lines.iter().collect();
+        self.seen.extend(rest);
         (code, self.seen.join("\n"))
     }
 }
 
 /// The answer of the process that runs on a data folder.
 pub fn ask(data: &Path, path: &str) -> Option<Value> {
+    request(data, "GET", path)
+}
+
+/// The answer to a command.
+pub fn post(data: &Path, path: &str) -> Option<Value> {
+    request(data, "POST", path)
+}
+
+fn request(data: &Path, method: &str, path: &str) -> Option<Value> {
     let mut socket = UnixStream::connect(data.join("desk.sock")).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     socket.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).ok()?;
