@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ::live::chain::WalletChain;
+use ::live::conversions::Book;
 use anyhow::{Context as _, anyhow};
 use polydesk_domain::{Shares, Span};
 use polydesk_gateway::{Account, BuilderFees};
@@ -15,13 +17,13 @@ use polydesk_polymarket_wallet::signing::{
 use polydesk_program::{Done, Failure, Folder};
 use polydesk_runtime::assembly::{StartError, Venue};
 use polydesk_runtime::live::assembly::LiveParts;
+use polydesk_runtime::live::chain::{ChainLane, Rows};
 use polydesk_runtime::live::orders::MaxAges;
 use polydesk_runtime::live::stops::{StopAt, Stops};
 use polydesk_runtime::start::Check;
 use polydesk_settings::Settings;
 
 use crate::access::{self, Stage};
-use crate::chain::WalletChain;
 use crate::checks;
 
 /// What a start begins with.
@@ -81,7 +83,15 @@ pub async fn make(
     let stamps = OrderStamps::from_os().context("the system gives no random numbers")?;
     let scoped = ScopedSigner::new(signer.with_form(form), stamps, credentials.key.clone(), scope);
     let sender = sender(&venue.http, &endpoints, &key, wallet, &chain, &rpc, &clock, &auth)?;
-    let lane = WalletChain::new(rpc, chain, funder, clob.clone(), clock.clone(), Arc::new(sender));
+    let (lane_clob, lane_clock) = (clob.clone(), clock.clone());
+    // The lane begins with what the journal has of earlier processes.
+    let make_chain = move |store, rows: Rows| {
+        let book = Arc::new(Book::load(store, lane_clock.clone(), &rows)?);
+        let sender = Arc::new(sender.with_keep(book.clone()));
+        let own = (sender, book);
+        let lane = WalletChain::new(rpc, chain, funder, lane_clob, lane_clock, own);
+        Ok(Arc::new(lane) as Arc<dyn ChainLane>)
+    };
     let (base, kind) = (endpoints.clone(), wallet.signature_type());
     let (limits, clock) = (venue.limits.clone(), clock);
     let connect = move || {
@@ -97,7 +107,7 @@ pub async fn make(
     };
     let parts = LiveParts {
         signer: Box::new(scoped),
-        chain: Arc::new(lane),
+        chain: Box::new(make_chain),
         account: Account {
             owner: credentials.key.clone(),
             wallet: funder.to_string(),

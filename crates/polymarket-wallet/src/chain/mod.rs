@@ -55,7 +55,7 @@ pub use keep::{Keep, KeepNothing, Keeping, Leaving, RelayedCalls, SignedTransact
 pub use moves::{Asset, Movement};
 pub use reads::{ChainSnapshot, ReportedPayout};
 pub use relayer::{
-    RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
+    Followed, RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
 };
 pub use rpc::{Head, Receipt, Rpc, RpcConfig};
 pub use wallets::{ExecuteError, Executed, Wallets};
