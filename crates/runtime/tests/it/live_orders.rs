@@ -62,7 +62,9 @@ fn a_wallet_is_taken_over_as_it_is_and_an_order_is_filled_and_settled_to_the_mic
 fn an_order_whose_answer_is_lost_is_found_resting_and_never_sent_again() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"",
+        );
         let mut live = desk.start().await.unwrap();
         live.ready().await;
         ask(&desk, &mut live, bid(40, 20)).await;
@@ -82,7 +84,9 @@ fn an_order_whose_answer_is_lost_is_found_resting_and_never_sent_again() {
 fn a_fill_whose_answer_is_lost_is_booked_once() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_answer\"",
+        );
         let mut live = desk.start().await.unwrap();
         let ready = live.ready().await;
         ask(&desk, &mut live, buy_now(56, 10)).await;
@@ -97,7 +101,9 @@ fn a_fill_whose_answer_is_lost_is_booked_once() {
 fn an_order_that_never_arrived_stays_reserved_for_a_minute_and_is_then_proven_absent() {
     simulated(async {
         let desk = Desk::new(still());
-        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_request\"");
+        desk.inject(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nact = \"lose_request\"",
+        );
         let mut live = desk.start().await.unwrap();
         live.ready().await;
         ask(&desk, &mut live, bid(40, 20)).await;
@@ -182,7 +188,10 @@ fn nothing_leaves_while_something_stops_it_and_the_order_ends_as_not_sent() {
         assert_eq!(desk.orders(), 0);
         let seen = live.glance().unwrap();
         assert_eq!(seen.risk.open_orders, 0);
-        assert!(seen.decisions.iter().any(|line| line.text.contains("not sent: killed")), "{seen:#?}");
+        assert!(
+            seen.decisions.iter().any(|line| line.text.contains("not sent: killed")),
+            "{seen:#?}"
+        );
         desk.stop.store(false, Ordering::Relaxed);
         ask(&desk, &mut live, buy_now(56, 10)).await;
         pass(10).await;
