@@ -3,3 +3,4 @@
 
 pub mod chain;
 pub mod conversions;
+pub mod relayer_key;

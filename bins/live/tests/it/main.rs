@@ -2,4 +2,5 @@
 
 mod conversions;
 mod moves;
+mod relayer_key;
 mod world;
