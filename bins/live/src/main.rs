@@ -1,7 +1,6 @@
 //! `live`: trades real orders.
 
 mod access;
-mod chain;
 mod checks;
 mod cli;
 mod parts;

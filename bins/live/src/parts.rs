@@ -1,10 +1,15 @@
 //! What live trading plugs in: the wallet's signer, the chain behind it, and clients with the account's credentials.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use ::live::chain::WalletChain;
+use ::live::conversions::Book;
+use ::live::relayer_key::{self, RelayerKeyError};
 use anyhow::{Context as _, anyhow};
 use polydesk_domain::{Shares, Span};
 use polydesk_gateway::{Account, BuilderFees};
+use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::{Credentials, Endpoints, Http, HttpConfig, L2Auth, LimitsConfig};
 use polydesk_polymarket_wallet::chain::{
     EoaConfig, EoaSender, Relayer, RelayerAuth, RelayerConfig, Rpc, RpcConfig, Wallets,
@@ -17,14 +22,14 @@ use polydesk_runtime::assembly::{StartError, Venue};
 use polydesk_runtime::credentials::{self, AccountCredentials};
 use polydesk_runtime::kill::{Killer, LatchFolder, LatchThread};
 use polydesk_runtime::live::assembly::LiveParts;
+use polydesk_runtime::live::chain::{ChainLane, Rows};
 use polydesk_runtime::live::guarding::Guarding;
 use polydesk_runtime::live::orders::MaxAges;
 use polydesk_runtime::live::stops::{StopAt, Stops};
 use polydesk_runtime::start::Check;
-use polydesk_settings::Settings;
+use polydesk_settings::{LiveSettings, Settings};
 
 use crate::access::{self, Stage};
-use crate::chain::WalletChain;
 use crate::checks;
 
 /// What a start begins with.
@@ -96,24 +101,31 @@ pub async fn make(
     };
     let stamps = OrderStamps::from_os().context("the system gives no random numbers")?;
     let scoped = ScopedSigner::new(signer.with_form(form), stamps, credentials.key.clone(), scope);
-    let sender = sender(&venue.http, &endpoints, &key, wallet, &chain, &rpc, &clock, &auth)?;
-    let lane = WalletChain::new(rpc, chain, funder, clob.clone(), clock.clone(), Arc::new(sender));
+    let relayer_auth = match wallet {
+        Wallet::Eoa => None,
+        _ => Some(relayer_auth(live, folder, &clob).await?),
+    };
+    let sender = sender(&venue.http, &endpoints, &key, wallet, &chain, &rpc, &clock, relayer_auth)?;
+    let (lane_clob, lane_clock) = (clob.clone(), clock.clone());
+    // The lane begins with what the journal has of earlier processes.
+    let make_chain = move |store, rows: Rows| {
+        let book = Arc::new(Book::load(store, lane_clock.clone(), &rows)?);
+        let sender = Arc::new(sender.with_keep(book.clone()));
+        let own = (sender, book);
+        let lane = WalletChain::new(rpc, chain, funder, lane_clob, lane_clock, own);
+        Ok(Arc::new(lane) as Arc<dyn ChainLane>)
+    };
     let (base, kind) = (endpoints.clone(), wallet.signature_type());
     let (limits, clock) = (venue.limits.clone(), clock);
     let connect = move || {
         // Lanes share budgets and clock, and no connection.
         let http = Http::new(HttpConfig::default(), &base)?;
-        let clob = polydesk_polymarket_api::clob::Clob::new(
-            http,
-            &base.clob,
-            Arc::clone(&limits),
-            clock.clone(),
-        );
+        let clob = Clob::new(http, &base.clob, Arc::clone(&limits), clock.clone());
         Ok::<_, StartError>(clob.with_auth(auth.clone(), kind))
     };
     let parts = LiveParts {
         signer: Box::new(scoped),
-        chain: Arc::new(lane),
+        chain: Box::new(make_chain),
         account: Account {
             owner: credentials.key.clone(),
             wallet: funder.to_string(),
@@ -154,6 +166,25 @@ fn stops(settings: &Settings, stage: Stage) -> Done<Stops> {
     }
 }
 
+/// The relayer's credentials: of the file that the settings name, or of the one in the data folder, which a builder key
+/// of the account is put into at first use.
+async fn relayer_auth(live: &LiveSettings, folder: &Folder, clob: &Clob) -> Done<RelayerAuth> {
+    let wrong = |error: RelayerKeyError| Failure::Key(error.into());
+    if !live.relayer_key_file.is_empty() {
+        return relayer_key::read(Path::new(&live.relayer_key_file)).map_err(wrong);
+    }
+    let path = folder.path().join(relayer_key::FILE);
+    if !relayer_key::exists(&path).map_err(wrong)? {
+        let made = clob.create_builder_key().await.map_err(|error| {
+            Failure::Key(anyhow!(
+                "the venue gives no builder key, which the relayer wants for wallets that are contracts: {error}; make one in the account's settings and name its file in live.relayer_key_file"
+            ))
+        })?;
+        relayer_key::write(&path, &made).map_err(wrong)?;
+    }
+    relayer_key::read(&path).map_err(wrong)
+}
+
 #[expect(clippy::too_many_arguments, reason = "made once, from parts that are made apart")]
 fn sender(
     http: &Http,
@@ -163,18 +194,18 @@ fn sender(
     chain: &Chain,
     rpc: &Arc<Rpc>,
     clock: &polydesk_polymarket_api::ServerClock,
-    auth: &L2Auth,
+    auth: Option<RelayerAuth>,
 ) -> Done<Wallets> {
     let wrong =
         |error: polydesk_polymarket_wallet::chain::ChainError| Failure::Failed(error.into());
-    if wallet == Wallet::Eoa {
+    let Some(auth) = auth else {
         let sender = EoaSender::new(Arc::clone(rpc), key, EoaConfig::default()).map_err(wrong)?;
         return Ok(sender.into());
-    }
+    };
     let relayer = Relayer::new(
         http.clone(),
         &endpoints.relayer,
-        RelayerAuth::Builder(Box::new(auth.clone())),
+        auth,
         clock.clone(),
         RelayerConfig::default(),
         chain.clone(),

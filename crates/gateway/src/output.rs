@@ -2,7 +2,7 @@
 
 use polydesk_domain::{
     AccountEvent, Cause, ClientOrderId, ControlEvent, Event, OrderHash, OrderUpdate, OwnTrade,
-    TokenId,
+    Time, TokenId,
 };
 
 /// One thing that follows from an answer, a message or a pass of reads.
@@ -12,8 +12,12 @@ pub enum Output {
     Event(AccountEvent),
     /// Something of ours may have been missed or could not be read: the engine trades again only after a later pass.
     NotReconciled(String),
+    /// The same, of something that happened at this earlier time.
+    Past(Time, AccountEvent),
     /// The runtime reads or cancels this, on its own lanes.
     Ask(Ask),
+    /// The books have everything that moved up to this block. It comes after the events that made it so.
+    Agreed(u64),
 }
 
 /// A read or a cancel that is due.
@@ -42,15 +46,16 @@ impl Output {
         Output::Event(AccountEvent::Trade(trade))
     }
 
-    /// The event of the inbox that it becomes; an [`Ask`] becomes none.
+    /// The event of the inbox that it becomes; an [`Ask`] and [`Output::Agreed`] become
+    /// none.
     pub fn event(self) -> Option<Event> {
         match self {
-            Output::Event(event) => Some(event.into()),
+            Output::Event(event) | Output::Past(_, event) => Some(event.into()),
             Output::NotReconciled(detail) => {
                 let cause = Cause::NotReconciled;
                 Some(ControlEvent::Blocker { cause, on: true, detail }.into())
             }
-            Output::Ask(_) => None,
+            Output::Ask(_) | Output::Agreed(_) => None,
         }
     }
 }

@@ -36,25 +36,48 @@ pub struct Reads {
 pub struct ChainRead {
     /// Two endpoints answered alike for one block.
     pub agreed: bool,
-    /// How old that block was.
+    /// That block.
+    pub block: u64,
+    /// How old it was.
     pub age: Span,
     /// pUSD.
     pub cash: Usdc,
     /// Shares by token; a token that was asked for and is not held has zero.
     pub shares: BTreeMap<TokenId, Shares>,
-    /// Movements in the logs that the books do not have yet.
+    /// What moved since the last block at which books and chain agreed, without own fills and conversions, in the order
+    /// of the chain.
     pub moves: Vec<ChainMove>,
+    /// An operation of the wallet may still run: cash and shares may move at any time.
+    pub unsettled: bool,
 }
 
-/// A movement that a log names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What one transaction moved that no order and no conversion of ours explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainMove {
-    /// Kind of the log entry.
+    /// What it looks like.
     pub code: Code,
+    /// Its block.
+    pub block: u64,
+    /// When that was made.
+    pub at: Time,
     /// pUSD that came in; negative went.
     pub cash: Usdc,
-    /// Millionths of shares of a token that came in; negative went.
-    pub shares: Option<(TokenId, i64)>,
+    /// Millionths of shares that came in; negative went. Each token once.
+    pub shares: Vec<(TokenId, i64)>,
+}
+
+impl ChainMove {
+    /// Shares became what they pay, for instance by the venue's automatic redemption.
+    pub const REDEMPTION: Code = Code::literal("redemption");
+
+    /// As many shares of both outcomes became their face value. A redemption of equal holdings looks the same: it is one
+    /// where the market is resolved.
+    pub const MERGE: Code = Code::literal("merge_outside");
+
+    /// Millionths of a token's shares.
+    pub fn shares_of(&self, token: &TokenId) -> i64 {
+        self.shares.iter().find(|(of, _)| of == token).map_or(0, |(_, micros)| *micros)
+    }
 }
 
 impl ChainRead {

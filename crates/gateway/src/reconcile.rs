@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    AccountEvent, CancelReason, ClientOrderId, Finding, OrderHash, OrderState, OrderUpdate, Shares,
-    Span, Tif, Time, Token, TradeId, TradeStatus, Universe, Usdc,
+    AccountEvent, CancelReason, Cash, CashKind, ClientOrderId, Finding, MarketKey, OrderHash,
+    OrderState, OrderUpdate, Shares, Span, Tif, Time, Token, TokenId, TradeId, TradeStatus,
+    Universe, Usdc,
 };
 use polydesk_polymarket_api::clob::OpenOrder;
 
 use crate::gateway::Gateway;
+use crate::logs::DEPTH;
 use crate::orders::{OrderEnd, WireOrder};
 use crate::output::{Ask, Output};
-use crate::reads::{ChainRead, Reads};
+use crate::reads::{ChainMove, ChainRead, Reads};
 use crate::states::finish;
 
 /// What the engine has, as far as reconciliation needs it.
@@ -42,6 +44,8 @@ pub struct View<'a> {
     pub shares: BTreeMap<Token, Shares>,
     /// Tokens with fills or conversions under way.
     pub moving: BTreeSet<Token>,
+    /// Markets whose payout is known.
+    pub resolved: BTreeSet<MarketKey>,
     /// When something last moved in a token; missing: not in this run.
     pub moved_at: BTreeMap<Token, Time>,
 }
@@ -117,8 +121,7 @@ impl Gateway {
         }
         match &reads.chain {
             Some(chain) if chain.proves() => {
-                shares(view, chain, asked_at, &mut out);
-                cash(view, chain, &mut out);
+                on_chain(view, chain, asked_at, &mut out);
             }
             // The venue's balance corrects nothing.
             _ if reads.balance.is_some_and(|there| there != view.cash) => {
@@ -364,58 +367,153 @@ fn advances(booked: TradeStatus, there: TradeStatus) -> bool {
     }
 }
 
-/// Shares on the chain against the books, for tokens in which nothing moves.
-fn shares(view: &View<'_>, chain: &ChainRead, at: Time, out: &mut Vec<Output>) {
+/// What the books miss of one asset.
+enum Missing {
+    /// Nothing can be said while something of it moves.
+    Moves,
+    /// The movements from this one on; at the end: nothing.
+    From(usize),
+    /// No movements explain it.
+    Unexplained,
+}
+
+/// Cash and shares on the chain against the books. What the logs explain is booked, all of it or nothing: movements are
+/// booked in the order of the chain, so that after a stop in between those that are missing are the last ones.
+fn on_chain(view: &View<'_>, chain: &ChainRead, at: Time, out: &mut Vec<Output>) {
+    // A reorganisation can take back what is not deep enough: it counts and is not booked.
+    let deep = chain.moves.partition_point(|step| chain.block.saturating_sub(step.block) >= DEPTH);
+    let (moves, young) = chain.moves.split_at(deep);
+    let mut missing = Vec::new();
+    let cash = {
+        let difference = i128::from(chain.cash.micros()) - i128::from(view.cash.micros());
+        let of = |step: &ChainMove| i128::from(step.cash.micros());
+        let tolerance = i128::from(view.cash_tolerance.micros());
+        match view.cash_moving || chain.unsettled {
+            true => Missing::Moves,
+            false => explain(difference, moves, young, tolerance, of),
+        }
+    };
+    let mut findings = Vec::new();
+    if let Missing::Unexplained = cash {
+        findings.push(Finding::CashMismatch { difference: view.cash - chain.cash });
+    }
+    let mut agreed = true;
     for (id, there) in &chain.shares {
         let Some(token) = view.ids.token(id) else {
             if !there.is_zero() {
                 let text = format!("{there} shares of token {id} are held, and it is not listed");
                 out.extend([Output::NotReconciled(text), Output::Ask(Ask::Market(*id))]);
+                agreed = false;
             }
             continue;
         };
         let here = view.shares.get(&token).copied().unwrap_or_default();
         let quiet = view.moved_at.get(&token).is_none_or(|moved| moved.until(at) >= QUIET);
-        if *there == here || view.moving.contains(&token) || !quiet {
-            continue;
-        }
+        let moving = view.moving.contains(&token) || chain.unsettled;
         let difference = i128::from(there.micros()) - i128::from(here.micros());
-        let moves: Vec<(i64, polydesk_domain::Code)> = chain
-            .moves
-            .iter()
-            .filter_map(|step| step.shares.map(|(of, micros)| (of, micros, step.code)))
-            .filter(|(of, _, _)| of == id)
-            .map(|(_, micros, code)| (micros, code))
-            .collect();
-        let explained: i128 = moves.iter().map(|(micros, _)| i128::from(*micros)).sum();
-        let finding = |finding| Output::Event(AccountEvent::Finding(finding));
-        if explained == difference {
-            let steps = moves.into_iter();
-            out.extend(
-                steps.map(|(micros, code)| finding(Finding::Shares { token, micros, code })),
-            );
-        } else {
+        let touched = chain.moves.iter().any(|step| step.shares_of(id) != 0);
+        let of = |step: &ChainMove| i128::from(step.shares_of(id));
+        let shares = match moving || (!quiet && (difference != 0 || touched)) {
+            true => Missing::Moves,
+            false => explain(difference, moves, young, 0, of),
+        };
+        if let Missing::Unexplained = shares {
             let detail = format!("{there} shares on the chain, {here} in the books");
-            out.push(finding(Finding::Freeze { token, detail }));
+            findings.push(Finding::Freeze { token, detail });
         }
+        agreed &= touched || !matches!(shares, Missing::Moves);
+        if touched {
+            missing.push((*id, shares));
+        }
+    }
+    agreed &= findings.is_empty();
+    out.extend(findings.into_iter().map(|found| Output::Event(AccountEvent::Finding(found))));
+    let waits = matches!(cash, Missing::Moves)
+        || missing.iter().any(|(_, shares)| matches!(shares, Missing::Moves));
+    if !agreed || waits {
+        return;
+    }
+    let due =
+        |missing: &Missing, index: usize| matches!(missing, Missing::From(from) if index >= *from);
+    for (index, step) in moves.iter().enumerate() {
+        let cash = !step.cash.is_zero() && due(&cash, index);
+        let shares: Vec<(TokenId, i64)> = step
+            .shares
+            .iter()
+            .filter(|(id, _)| missing.iter().any(|(of, from)| of == id && due(from, index)))
+            .copied()
+            .collect();
+        if cash || !shares.is_empty() {
+            book(view, step, cash, &shares, out);
+        }
+    }
+    // Within a tolerance a small movement can be missing unseen: it is read again until all amounts are exact.
+    let exact = view.cash_tolerance.is_zero() || moves.iter().all(|step| step.cash.is_zero());
+    if exact {
+        out.push(Output::Agreed(chain.block.saturating_sub(DEPTH)));
     }
 }
 
-/// Cash on the chain against the ledger.
-fn cash(view: &View<'_>, chain: &ChainRead, out: &mut Vec<Output>) {
-    let difference = view.cash - chain.cash;
-    if difference.abs() <= view.cash_tolerance || view.cash_moving {
-        return;
+/// From which movement on the books miss an asset, if that is the whole difference (chain minus books).
+fn explain(
+    difference: i128,
+    moves: &[ChainMove],
+    young: &[ChainMove],
+    tolerance: i128,
+    of: impl Fn(&ChainMove) -> i128,
+) -> Missing {
+    let mut left = difference - young.iter().map(&of).sum::<i128>();
+    for from in (0..=moves.len()).rev() {
+        if left.abs() <= tolerance {
+            return Missing::From(from);
+        }
+        let Some(step) = from.checked_sub(1).and_then(|before| moves.get(before)) else { break };
+        left -= of(step);
     }
-    let finding = |finding| Output::Event(AccountEvent::Finding(finding));
-    let moves: Vec<_> = chain.moves.iter().filter(|step| !step.cash.is_zero()).collect();
-    let explained: Usdc = moves.iter().map(|step| step.cash).sum();
-    if !moves.is_empty() && (difference + explained).abs() <= view.cash_tolerance {
-        let step =
-            |step: &crate::reads::ChainMove| Finding::Cash { amount: step.cash, code: step.code };
-        out.extend(moves.into_iter().map(|one| finding(step(one))));
-    } else {
-        out.push(finding(Finding::CashMismatch { difference }));
+    Missing::Unexplained
+}
+
+/// Books what a movement did, dated by its block.
+fn book(
+    view: &View<'_>,
+    step: &ChainMove,
+    cash: bool,
+    shares: &[(TokenId, i64)],
+    out: &mut Vec<Output>,
+) {
+    let tokens: Vec<(Token, i64)> = shares
+        .iter()
+        .filter_map(|(id, micros)| view.ids.token(id).map(|token| (token, *micros)))
+        .collect();
+    let market = tokens.first().map(|(token, _)| token.market());
+    let redeems = |market: &MarketKey| {
+        step.code == ChainMove::REDEMPTION
+            || (step.code == ChainMove::MERGE && view.resolved.contains(market))
+    };
+    if let Some(market) = market.filter(redeems)
+        && tokens.len() == step.shares.len()
+        && tokens.iter().all(|(token, micros)| token.market() == market && *micros < 0)
+    {
+        let mut gone = [Shares::ZERO; 2];
+        for (token, micros) in &tokens {
+            gone[token.outcome().index()] = Shares::new(micros.unsigned_abs());
+        }
+        let redeemed = Cash {
+            kind: CashKind::Redeem,
+            conversion: None,
+            strategy: None,
+            market: Some(market),
+            amount: step.cash,
+            shares: gone,
+        };
+        return out.push(Output::Past(step.at, AccountEvent::Cash(redeemed)));
+    }
+    let mut found = |finding| out.push(Output::Past(step.at, AccountEvent::Finding(finding)));
+    if cash {
+        found(Finding::Cash { amount: step.cash, code: step.code });
+    }
+    for (token, micros) in tokens {
+        found(Finding::Shares { token, micros, code: step.code });
     }
 }
 

@@ -18,6 +18,12 @@ pub struct Screen {
 /// Between two plain lines, in seconds of engine time.
 const PLAIN: i64 = 10;
 
+impl Default for Screen {
+    fn default() -> Screen {
+        Screen::new()
+    }
+}
+
 impl Screen {
     /// On standard error: reports go to standard output.
     pub fn new() -> Screen {

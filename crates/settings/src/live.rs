@@ -43,6 +43,8 @@ pub struct LiveSettings {
     pub ws_user: String,
     /// The relayer, for wallets that are contracts.
     pub relayer: String,
+    /// A file of mode 0600 with the relayer's credentials; empty: one in the data folder, made at first use.
+    pub relayer_key_file: String,
     /// Where the venue says whether it may be used from here.
     pub geoblock: String,
 }

@@ -1,6 +1,11 @@
-//! The program as people run it: as a process, over real sockets, against a local exchange.
+//! The program as people run it, as a process over real sockets against a local exchange; and the wallet's lane on the
+//! chain, against the exchange's nodes and relayer in virtual time.
 
 mod bad_input;
+mod conversions;
 mod crash;
+mod moves;
 mod operator;
 mod process;
+mod relayer_key;
+mod world;

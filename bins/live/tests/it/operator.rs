@@ -35,7 +35,11 @@ fn rest(world: &World, count: u16) {
 /// How long it takes until the exchange has no open order of the account.
 fn zero(world: &World, since: Time) -> Span {
     while world.orders().1 > 0 {
-        assert!(since.until(world.exchange.now()) < Span::secs(30), "{} are open", world.orders().1);
+        assert!(
+            since.until(world.exchange.now()) < Span::secs(30),
+            "{} are open",
+            world.orders().1
+        );
         std::thread::yield_now();
     }
     since.until(world.exchange.now())

@@ -100,6 +100,10 @@ impl Bench {
 pub fn text(outputs: &[Output]) -> String {
     let line = |output: &Output| match output {
         Output::Event(event) => event_text(event),
+        Output::Past(at, event) => {
+            format!("at {} {}", at.nanos() / 1_000_000_000, event_text(event))
+        }
+        Output::Agreed(block) => format!("agreed {block}"),
         Output::NotReconciled(why) => format!("not reconciled: {why}"),
         Output::Ask(Ask::Order(hash)) => format!("ask order {}", short(hash)),
         Output::Ask(Ask::Trades(hash)) => format!("ask trades of {}", short(hash)),

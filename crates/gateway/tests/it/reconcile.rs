@@ -320,6 +320,7 @@ fn view_of<'a>(ids: &'a polydesk_domain::Universe, case: &Traceless) -> View<'a>
         cash_moving: false,
         shares: BTreeMap::new(),
         moving: BTreeSet::new(),
+        resolved: BTreeSet::new(),
         moved_at: BTreeMap::new(),
     }
 }
@@ -445,7 +446,8 @@ fn chain(bench: &Bench, cash: i64, yes: &str, moves: Vec<ChainMove>) -> Reads {
     let held = [(bench.token(Outcome::Yes), shares(yes))].into();
     let age = Span::secs(2);
     let cash = Usdc::new(cash);
-    let chain = ChainRead { agreed: true, age, cash, shares: held, moves };
+    let (agreed, block, unsettled) = (true, 100, false);
+    let chain = ChainRead { agreed, block, age, cash, shares: held, moves, unsettled };
     Reads { chain: Some(chain), ..nothing() }
 }
 
@@ -454,13 +456,15 @@ fn shares_on_the_chain_correct_only_what_a_log_explains_in_a_quiet_token() {
     let bench = Bench::new();
     let redeemed = ChainMove {
         code: Code::literal("transfer_log"),
+        block: 90,
+        at: at(150),
         cash: Usdc::ZERO,
-        shares: Some((bench.token(Outcome::Yes), -3_000_000)),
+        shares: vec![(bench.token(Outcome::Yes), -3_000_000)],
     };
     let base = View { orders: BTreeMap::new(), ..view(&bench, OrderState::Live, "0") };
     let held = View { shares: [(bench.yes(), shares("10"))].into(), ..base };
     let less = chain(&bench, 1_000_000_000, "7", Vec::new());
-    let named = chain(&bench, 1_000_000_000, "7", vec![redeemed]);
+    let named = chain(&bench, 1_000_000_000, "7", vec![redeemed.clone()]);
     let other = chain(&bench, 1_000_000_000, "6", vec![redeemed]);
     check(
         "unexplained",
@@ -477,7 +481,7 @@ fn shares_on_the_chain_correct_only_what_a_log_explains_in_a_quiet_token() {
         &named,
         200,
         expect![[
-            r#"explained: Finding(Shares { token: Token(0), micros: -3000000, code: "transfer_log" })"#
+            r#"explained: at 150 Finding(Shares { token: Token(0), micros: -3000000, code: "transfer_log" }); agreed 97"#
         ]],
     );
     check(
@@ -503,8 +507,13 @@ fn shares_on_the_chain_correct_only_what_a_log_explains_in_a_quiet_token() {
 #[test]
 fn cash_on_the_chain_corrects_only_what_a_log_explains_beyond_the_tolerance() {
     let bench = Bench::new();
-    let deposit =
-        ChainMove { code: Code::literal("deposit_log"), cash: Usdc::new(370_000), shares: None };
+    let deposit = ChainMove {
+        code: Code::literal("deposit_log"),
+        block: 90,
+        at: at(150),
+        cash: Usdc::new(370_000),
+        shares: Vec::new(),
+    };
     let base = View { orders: BTreeMap::new(), ..view(&bench, OrderState::Live, "0") };
     let estimated = View { cash_tolerance: Usdc::new(10), ..base.clone() };
     let moving = View { cash_moving: true, ..base.clone() };
@@ -518,7 +527,14 @@ fn cash_on_the_chain_corrects_only_what_a_log_explains_beyond_the_tolerance() {
         expect!["a micro-dollar: Finding(CashMismatch { difference: 0.000001 })"],
     );
     let ten = chain(&bench, 999_999_990, "0", Vec::new());
-    check("within one estimate", &bench, &estimated, &ten, 200, expect!["within one estimate: "]);
+    check(
+        "within one estimate",
+        &bench,
+        &estimated,
+        &ten,
+        200,
+        expect!["within one estimate: agreed 97"],
+    );
     let eleven = chain(&bench, 999_999_989, "0", Vec::new());
     check(
         "beyond it",
@@ -529,14 +545,16 @@ fn cash_on_the_chain_corrects_only_what_a_log_explains_beyond_the_tolerance() {
         expect!["beyond it: Finding(CashMismatch { difference: 0.000011 })"],
     );
     check("moving", &bench, &moving, &less, 200, expect!["moving: "]);
-    let named = chain(&bench, 1_000_370_000, "0", vec![deposit]);
+    let named = chain(&bench, 1_000_370_000, "0", vec![deposit.clone()]);
     check(
         "explained",
         &bench,
         &base,
         &named,
         200,
-        expect![[r#"explained: Finding(Cash { amount: 0.37, code: "deposit_log" })"#]],
+        expect![[
+            r#"explained: at 150 Finding(Cash { amount: 0.37, code: "deposit_log" }); agreed 97"#
+        ]],
     );
     let part = chain(&bench, 1_000_370_001, "0", vec![deposit]);
     check(
@@ -771,4 +789,145 @@ proptest! {
         prop_assert_eq!(view.fills.len(), 1);
         prop_assert_eq!(text(&bench.gateway.reconciled(&view, &reads, at(201))), "");
     }
+}
+
+#[test]
+fn what_moved_is_booked_from_the_first_missing_movement_on_and_only_when_it_is_deep() {
+    let bench = Bench::new();
+    let (yes, no) = (bench.token(Outcome::Yes), bench.token(Outcome::No));
+    let cash = |block: u64, micros: i64| ChainMove {
+        code: Code::literal("deposit"),
+        block,
+        at: at(150),
+        cash: Usdc::new(micros),
+        shares: Vec::new(),
+    };
+    let redeemed = ChainMove {
+        code: ChainMove::REDEMPTION,
+        block: 91,
+        at: at(152),
+        cash: Usdc::new(10_000_000),
+        shares: vec![(yes, -10_000_000), (no, -4_000_000)],
+    };
+    let base = View { orders: BTreeMap::new(), ..view(&bench, OrderState::Live, "0") };
+    let held =
+        [(bench.yes(), shares("10")), (bench.yes().market().token(Outcome::No), shares("4"))];
+    let held = View { shares: held.into(), ..base.clone() };
+    let whole = |cash: i64, moves: Vec<ChainMove>, left: bool| {
+        let mut reads = chain(&bench, 1_000_000_000 + cash, if left { "10" } else { "0" }, moves);
+        let read = reads.chain.as_mut().unwrap();
+        read.shares.insert(no, shares(if left { "4" } else { "0" }));
+        reads
+    };
+    let moves = vec![cash(90, 5), redeemed.clone(), cash(92, 7)];
+    check(
+        "all of it",
+        &bench,
+        &held,
+        &whole(10_000_012, moves.clone(), false),
+        200,
+        expect![[
+            r#"all of it: at 150 Finding(Cash { amount: 0.000005, code: "deposit" }); at 152 Cash(Cash { kind: Redeem, conversion: None, strategy: None, market: Some(MarketKey(0)), amount: 10.00, shares: [10, 4] }); at 150 Finding(Cash { amount: 0.000007, code: "deposit" }); agreed 97"#
+        ]],
+    );
+    // A stop came after the first, or after the second was booked.
+    let first = View { cash: base.cash + Usdc::new(5), ..held.clone() };
+    check(
+        "the first is booked",
+        &bench,
+        &first,
+        &whole(10_000_012, moves.clone(), false),
+        200,
+        expect![[
+            r#"the first is booked: at 152 Cash(Cash { kind: Redeem, conversion: None, strategy: None, market: Some(MarketKey(0)), amount: 10.00, shares: [10, 4] }); at 150 Finding(Cash { amount: 0.000007, code: "deposit" }); agreed 97"#
+        ]],
+    );
+    let second = View { cash: base.cash + Usdc::new(10_000_005), ..base.clone() };
+    check(
+        "only the last is missing",
+        &bench,
+        &second,
+        &whole(10_000_012, moves.clone(), false),
+        200,
+        expect![[
+            r#"only the last is missing: at 150 Finding(Cash { amount: 0.000007, code: "deposit" }); agreed 97"#
+        ]],
+    );
+    let all = View { cash: base.cash + Usdc::new(10_000_012), ..base.clone() };
+    check(
+        "nothing is missing",
+        &bench,
+        &all,
+        &whole(10_000_012, moves.clone(), false),
+        200,
+        expect!["nothing is missing: agreed 97"],
+    );
+    check(
+        "a redemption that pays something else",
+        &bench,
+        &held,
+        &whole(10_000_013, moves.clone(), false),
+        200,
+        expect![
+            "a redemption that pays something else: Finding(CashMismatch { difference: -10.000013 })"
+        ],
+    );
+    // Equal holdings are redeemed like a merge: the state of the market tells them apart.
+    let equal =
+        [(bench.yes(), shares("4")), (bench.yes().market().token(Outcome::No), shares("4"))];
+    let open = View { shares: equal.into(), ..base.clone() };
+    let resolved = View { resolved: [bench.yes().market()].into(), ..open.clone() };
+    let merged = ChainMove {
+        code: ChainMove::MERGE,
+        cash: Usdc::new(4_000_000),
+        shares: vec![(yes, -4_000_000), (no, -4_000_000)],
+        ..redeemed.clone()
+    };
+    let reads = whole(4_000_000, vec![merged], false);
+    check(
+        "both of an open market",
+        &bench,
+        &open,
+        &reads,
+        200,
+        expect![[
+            r#"both of an open market: at 152 Finding(Cash { amount: 4.00, code: "merge_outside" }); at 152 Finding(Shares { token: Token(0), micros: -4000000, code: "merge_outside" }); at 152 Finding(Shares { token: Token(1), micros: -4000000, code: "merge_outside" }); agreed 97"#
+        ]],
+    );
+    check(
+        "both of a resolved one",
+        &bench,
+        &resolved,
+        &reads,
+        200,
+        expect![
+            "both of a resolved one: at 152 Cash(Cash { kind: Redeem, conversion: None, strategy: None, market: Some(MarketKey(0)), amount: 4.00, shares: [4, 4] }); agreed 97"
+        ],
+    );
+    let young = vec![cash(90, 5), cash(98, 7)];
+    check(
+        "the second is not deep enough",
+        &bench,
+        &held,
+        &whole(12, young.clone(), true),
+        200,
+        expect![[
+            r#"the second is not deep enough: at 150 Finding(Cash { amount: 0.000005, code: "deposit" }); agreed 97"#
+        ]],
+    );
+    for (what, view) in [
+        ("cash moves", View { cash_moving: true, ..held.clone() }),
+        ("a token of it moves", View { moving: [bench.yes()].into(), ..held.clone() }),
+        (
+            "a token of it moved lately",
+            View { moved_at: [(bench.yes(), at(190))].into(), ..held.clone() },
+        ),
+    ] {
+        let reads = whole(10_000_012, moves.clone(), false);
+        let out = reconcile(&bench.gateway, &view, &reads, at(200));
+        assert_eq!(out, [], "{what}");
+    }
+    let mut unsettled = whole(10_000_012, moves, false);
+    unsettled.chain.as_mut().unwrap().unsettled = true;
+    assert_eq!(reconcile(&bench.gateway, &held, &unsettled, at(200)), []);
 }

@@ -302,6 +302,26 @@ impl EoaSender {
         }
     }
 
+    /// Follows one transaction that was signed before to its end, with a deadline, and returns what came of it; `None`
+    /// where nothing of this nonce is under way, or another caller follows it.
+    pub async fn follow_up(&self, nonce: u64) -> Option<Result<Mined, ChainError>> {
+        let following = {
+            let mut state = self.state();
+            let sent = state.sent.get_mut(&nonce).filter(|sent| !sent.followed)?;
+            sent.followed = true;
+            Following { sender: self, nonce }
+        };
+        let what = self.state().sent.get(&nonce).map(|sent| sent.call.words.clone());
+        Some(match self.follow(&following).await {
+            Ok(mined) => Ok(mined),
+            Err(Ended::Error(error)) => Err(error),
+            Err(Ended::NonceTaken) => Err(ChainError::refused(
+                &what.unwrap_or_default(),
+                "its nonce is used and its bytes reached no node; it did not happen",
+            )),
+        })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held; if something did, the state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,7 @@
 //! - [`Relayer`]: gasless transactions of proxy, Safe and deposit wallets;
 //! - [`Wallets`]: one way in for both;
 //! - [`Rpc::order_fills`]: what a wallet's orders really moved;
+//! - [`Rpc::movements`]: everything that moved a wallet's money and shares;
 //! - [`Keep`]: what is signed is written down before it leaves, and `resume` takes it up in a later process;
 //! - [`bridge`]: money from and to other chains.
 //!
@@ -38,6 +39,7 @@ mod eoa;
 mod error;
 mod fills;
 mod keep;
+mod moves;
 mod nonces;
 mod reads;
 mod relayer;
@@ -50,9 +52,10 @@ pub use eoa::{EoaConfig, EoaSender, Mined};
 pub use error::ChainError;
 pub use fills::OrderFilled;
 pub use keep::{Keep, KeepNothing, Keeping, Leaving, RelayedCalls, SignedTransaction};
+pub use moves::{Asset, Movement};
 pub use reads::{ChainSnapshot, ReportedPayout};
 pub use relayer::{
-    RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
+    Followed, RelayState, Relayed, Relayer, RelayerAuth, RelayerConfig, Revocation, SessionScope,
 };
 pub use rpc::{Head, Receipt, Rpc, RpcConfig};
 pub use wallets::{ExecuteError, Executed, Wallets};

@@ -14,6 +14,7 @@ use alloy::rpc::json_rpc::{RequestPacket, ResponsePacket, RpcError, RpcRecv, Rpc
 use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
 use futures_util::future::join_all;
 use http::{HeaderMap, Method};
+use polydesk_domain::Time;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use tower::Service;
@@ -174,6 +175,17 @@ impl Rpc {
         let what = format!("block {}", lowest.number);
         let number = lowest.number;
         self.agree(&what, async |endpoint| endpoint.block(number, &what).await).await
+    }
+
+    /// When a block was made, by every endpoint.
+    ///
+    /// # Errors
+    /// As for every read; [`ChainError::Malformed`] where an endpoint does not have it.
+    pub async fn time_of(&self, number: u64) -> Result<Time, ChainError> {
+        let what = format!("block {number}");
+        let number = U64::from(number);
+        let block = self.agree(&what, async |endpoint| endpoint.block(number, &what).await).await?;
+        Ok(Time::from_secs(i64::try_from(block.timestamp.to::<u64>()).unwrap_or(i64::MAX)))
     }
 
     async fn head_of(&self, endpoint: &Endpoint) -> Result<Head, ChainError> {

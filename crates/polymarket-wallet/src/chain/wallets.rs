@@ -1,6 +1,8 @@
 //! One way in for the bot: run these calls, whatever kind of wallet holds the funds.
 
-use super::{Call, ChainError, EoaSender, Mined, Relayed, Relayer};
+use std::sync::Arc;
+
+use super::{Call, ChainError, EoaSender, Keep, Mined, Relayed, Relayer};
 use crate::signing::Address;
 
 /// How calls of a wallet reach the chain.
@@ -49,6 +51,14 @@ impl From<Relayer> for Wallets {
 }
 
 impl Wallets {
+    /// Writes down what is signed before it leaves.
+    pub fn with_keep(self, keep: Arc<dyn Keep>) -> Wallets {
+        match self {
+            Wallets::Own(sender) => Wallets::Own(Box::new(sender.with_keep(keep))),
+            Wallets::Relayed(relayer) => Wallets::Relayed(Box::new(relayer.with_keep(keep))),
+        }
+    }
+
     /// The address whose calls they are.
     pub fn address(&self) -> Address {
         match self {

@@ -12,8 +12,10 @@ use polydesk_polymarket_api::{Credentials, FeedConfig, SignOrders};
 use polydesk_settings::Settings;
 use tokio::sync::{Mutex, mpsc};
 
-use super::bot::{Lanes, LiveEnded, LivePlan, RECONCILED, TAKEN_UP, run};
-use super::chain::ChainLane;
+use super::bot::{
+    Lanes, LiveEnded, LivePlan, RECONCILED, RECONCILED_AT, RECONCILED_BLOCK, TAKEN_UP, run,
+};
+use super::chain::{CHAIN_TABLE, JournalStore, MakeChain, Rows};
 use super::guarding::{self, Guarding};
 use super::orders::{MaxAges, OrderLane};
 use super::permit::Permit;
@@ -44,7 +46,7 @@ pub struct LiveParts {
     /// Signs orders.
     pub signer: Box<dyn SignOrders>,
     /// The chain and the wallet's own transactions.
-    pub chain: Arc<dyn ChainLane>,
+    pub chain: MakeChain,
     /// Whose rows are ours.
     pub account: polydesk_gateway::Account,
     /// Clients with credentials.
@@ -98,13 +100,17 @@ pub async fn begin(
     let gateway_rows = begun.recovered.entries.iter().filter(|entry| entry.table == WireRow::TABLE);
     let rows = gateway_rows.map(|entry| (entry.key.as_slice(), entry.value.as_slice()));
     let orders = Orders::load(rows).map_err(|error| StartError::Settings(error.to_string()))?;
-    let reconciled = begun
-        .recovered
-        .entries
-        .iter()
-        .find(|entry| entry.table == RECONCILED && entry.key == b"at")
-        .and_then(|entry| core::str::from_utf8(&entry.value).ok()?.parse().ok())
-        .map(Time::from_nanos);
+    let reconciled = |key: &[u8]| -> Option<&str> {
+        let mut rows = begun.recovered.entries.iter().filter(|entry| entry.table == RECONCILED);
+        let row = rows.find(|entry| entry.key == key)?;
+        core::str::from_utf8(&row.value).ok()
+    };
+    let agreed_block = reconciled(RECONCILED_BLOCK).and_then(|text| text.parse().ok());
+    let reconciled =
+        reconciled(RECONCILED_AT).and_then(|text| text.parse().ok()).map(Time::from_nanos);
+    let chain_rows = begun.recovered.entries.iter().filter(|entry| entry.table == CHAIN_TABLE);
+    let chain_rows: Rows =
+        chain_rows.map(|entry| (entry.key.clone(), entry.value.clone())).collect();
     let lost_tail = begun.recovered.lost_tail;
     let loaded = load(settings, &blockers, &begun)?;
     let Loaded { engine, listed, limits, mut first, .. } = loaded;
@@ -195,9 +201,10 @@ pub async fn begin(
     tasks.start("heartbeat", Needed::ForTrading(Code::literal("heartbeat_task")), make);
     side.start(&mut tasks, "cancels", connect()?, of_cancels, lanes::cancels);
     side.start(&mut tasks, "reads", reading.clone(), of_reads, lanes::reads);
-    let chain = Arc::clone(&parts.chain);
-    side.start(&mut tasks, "passes", (reading, chain), of_passes, passes::passes);
-    side.start(&mut tasks, "chain", parts.chain, of_chain, lanes::chain);
+    let store = Arc::new(JournalStore(keeper.appender()));
+    let chain = (parts.chain)(store, chain_rows).map_err(StartError::Settings)?;
+    side.start(&mut tasks, "passes", (reading, Arc::clone(&chain)), of_passes, passes::passes);
+    side.start(&mut tasks, "chain", chain, of_chain, lanes::chain);
     let plan = LivePlan {
         identity: identity.clone(),
         clock: venue.clock.clone(),
@@ -223,6 +230,7 @@ pub async fn begin(
         user_feed,
         permit,
         reconciled,
+        agreed_block,
         lost_tail,
         cancel_external: parts.cancel_external || lost_tail,
         halt: Box::new(over),

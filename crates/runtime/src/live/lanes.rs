@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use polydesk_domain::{Code, ConditionId, OrderHash, Span, Time, TokenId};
+use polydesk_domain::{Code, ConditionId, ConversionId, OrderHash, Span, Time, TokenId};
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::TradeFilter;
 
@@ -177,6 +177,10 @@ pub enum ChainJob {
     Settle(String),
     /// A split, merge or redemption.
     Convert(ConversionJob),
+    /// What became of one that may have been begun before.
+    Resume(ConversionJob),
+    /// The conversions whose outcome the engine still waits for.
+    Pending(BTreeSet<ConversionId>),
 }
 
 /// How long amounts of a transaction are asked for: after that the estimate stands.
@@ -198,24 +202,42 @@ pub async fn chain(
     let one_by_one = tokio::sync::Mutex::new(());
     let mut from = from.lock().await;
     let mut under = FuturesUnordered::new();
-    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut known: BTreeSet<Working> = BTreeSet::new();
     let mut open = true;
     while open || !under.is_empty() {
         tokio::select! {
             biased;
             job = from.recv(), if open && under.len() < JOBS_AT_ONCE => match job {
-                Some(ChainJob::Settle(transaction)) if !known.insert(transaction.clone()) => {}
-                Some(job) => under.push(work(&*lane, &clock, &reports, &one_by_one, job)),
+                // What is under way reports by itself: a question about it begins nothing beside it.
+                Some(job) => match working(&job) {
+                    Some(work) if !known.insert(work.clone()) => {}
+                    _ => under.push(work(&*lane, &clock, &reports, &one_by_one, job)),
+                },
                 None => open = false,
             },
             Some(done) = under.next() => {
-                if let Some(transaction) = done {
-                    known.remove(&transaction);
+                if let Some(done) = done {
+                    known.remove(&done);
                 }
             }
         }
     }
     ended().await
+}
+
+/// What is done once at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Working {
+    Transaction(String),
+    Conversion(ConversionId),
+}
+
+fn working(job: &ChainJob) -> Option<Working> {
+    match job {
+        ChainJob::Settle(transaction) => Some(Working::Transaction(transaction.clone())),
+        ChainJob::Convert(job) | ChainJob::Resume(job) => Some(Working::Conversion(job.id)),
+        ChainJob::Pending(_) => None,
+    }
 }
 
 async fn work(
@@ -224,37 +246,43 @@ async fn work(
     reports: &Reports,
     one_by_one: &tokio::sync::Mutex<()>,
     job: ChainJob,
-) -> Option<String> {
+) -> Option<Working> {
+    let done = working(&job);
     match job {
-        ChainJob::Settle(transaction) => {
-            settle(lane, clock, reports, &transaction).await;
-            Some(transaction)
-        }
-        ChainJob::Convert(job) => {
-            // Two transactions of one wallet beside each other would use one nonce.
-            let _turn = one_by_one.lock().await;
-            loop {
-                match lane.convert(&job).await {
-                    Ok(Converted::Moved(cash)) => {
-                        return done(reports, cash);
-                    }
-                    Ok(Converted::Failed) => {
-                        return done(reports, failed(&job));
-                    }
-                    Ok(Converted::Unknown) => {}
-                    Err(error) => {
-                        tracing::warn!(id = %job.id, %error, "a conversion is not known yet")
-                    }
-                }
-                tokio::time::sleep(CONVERT_EVERY).await;
+        ChainJob::Settle(transaction) => settle(lane, clock, reports, &transaction).await,
+        ChainJob::Convert(job) => convert(lane, reports, one_by_one, &job, false).await,
+        ChainJob::Resume(job) => convert(lane, reports, one_by_one, &job, true).await,
+        ChainJob::Pending(pending) => {
+            if let Err(error) = lane.pending(&pending).await {
+                tracing::warn!(%error, "booked conversions are not struck off; the next booking does it");
             }
         }
     }
+    done
 }
 
-fn done(reports: &Reports, cash: Cash) -> Option<String> {
-    reports.send(Report::Converted(cash));
-    None
+/// Works on a conversion until its outcome is known.
+async fn convert(
+    lane: &dyn ChainLane,
+    reports: &Reports,
+    one_by_one: &tokio::sync::Mutex<()>,
+    job: &ConversionJob,
+    resume: bool,
+) {
+    loop {
+        let converted = {
+            // Two transactions of one wallet beside each other would use one nonce.
+            let _turn = one_by_one.lock().await;
+            if resume { lane.resume(job).await } else { lane.convert(job).await }
+        };
+        match converted {
+            Ok(Converted::Moved(cash)) => return reports.send(Report::Converted(cash)),
+            Ok(Converted::Failed) => return reports.send(Report::Converted(failed(job))),
+            Ok(Converted::Unknown) => {}
+            Err(error) => tracing::warn!(id = %job.id, %error, "a conversion is not known yet"),
+        }
+        tokio::time::sleep(CONVERT_EVERY).await;
+    }
 }
 
 fn failed(job: &ConversionJob) -> Cash {

@@ -29,6 +29,8 @@ pub struct PassRequest {
     pub tokens: Vec<TokenId>,
     /// Whether the chain is read.
     pub chain: bool,
+    /// The last block at which chain and ledger agreed; movements are read from the next one on.
+    pub moves_since: Option<u64>,
 }
 
 /// Single orders of one pass; the next pass reads further ones.
@@ -68,7 +70,7 @@ async fn pass(clob: &Clob, chain: &dyn ChainLane, request: PassRequest) -> Resul
     let trades = clob.trades(&filter).await?;
     let balance = clob.balance_allowance(Asset::Collateral).await?.balance;
     let chain = match request.chain {
-        true => match chain.read(&request.tokens).await {
+        true => match chain.read(&request.tokens, request.moves_since).await {
             Ok(read) => Some(read),
             Err(error) => {
                 tracing::warn!(%error, "the chain could not be read: no money fact follows from this pass");

@@ -1,15 +1,17 @@
 //! A live process on the exchange, in virtual time: the shipped client, gateway, lanes and journal.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polydesk_domain::{Action, TradeIntent, Urgency};
 use polydesk_domain::{
-    Cash, CashKind, Conversion, Market, MarketKey, OrderHash, Outcome, Price, Reason, Shares, Side,
-    Signal, SignalId, Size, Span, StrategyId, Time, Token, TokenId, TradeStatus, Usdc, WorldEvent,
+    Cash, CashKind, Code, Conversion, ConversionId, Market, MarketKey, OrderHash, Outcome, Price,
+    Reason, Shares, Side, Signal, SignalId, Size, Span, StrategyId, Time, Token, TokenId,
+    TradeStatus, Usdc, WorldEvent,
 };
-use polydesk_gateway::{Account, BuilderFees, ChainRead, FilledLog};
+use polydesk_gateway::{Account, BuilderFees, ChainMove, ChainRead, FilledLog};
 use polydesk_journal::{Disk, LatchFile, LatchState};
 use polydesk_local_exchange::wallets::TEST_KEYS;
 use polydesk_local_exchange::{Running as Exchange, Setup};
@@ -46,16 +48,23 @@ pub struct TruthChain {
     pub down: AtomicBool,
     /// Added to the cash that is read, in micro-dollars.
     pub lie: AtomicI64,
+    /// What moved without an order and a conversion of ours.
+    pub moves: Mutex<Vec<ChainMove>>,
 }
 
 impl ChainLane for TruthChain {
-    fn read<'a>(&'a self, tokens: &'a [TokenId]) -> Answer<'a, ChainRead> {
+    fn read<'a>(&'a self, tokens: &'a [TokenId], since: Option<u64>) -> Answer<'a, ChainRead> {
         Box::pin(async move {
             if self.down.load(Ordering::Relaxed) {
                 return Err("no endpoint answers".to_owned());
             }
             let owner = wallet(&self.exchange);
             let lie = Usdc::new(self.lie.load(Ordering::Relaxed));
+            let moves = self.moves.lock().unwrap();
+            let later = |one: &&ChainMove| since.is_some_and(|since| one.block > since);
+            let moves: Vec<ChainMove> = moves.iter().filter(later).cloned().collect();
+            let moved = moves.iter().flat_map(|one| one.shares.iter().map(|(id, _)| *id));
+            let tokens: BTreeSet<TokenId> = tokens.iter().copied().chain(moved).collect();
             Ok(self.exchange.venue(|venue| {
                 let wallet = venue.ledger().wallet(&owner).unwrap();
                 let shares = |id: &TokenId| {
@@ -64,10 +73,12 @@ impl ChainLane for TruthChain {
                 };
                 ChainRead {
                     agreed: true,
+                    block: venue.head_block(),
                     age: Span::secs(2),
                     cash: wallet.cash + lie,
                     shares: tokens.iter().map(|id| (*id, shares(id))).collect(),
-                    moves: Vec::new(),
+                    moves,
+                    unsettled: false,
                 }
             }))
         })
@@ -114,6 +125,15 @@ impl ChainLane for TruthChain {
                 depth.map(|depth| (fills, depth))
             }))
         })
+    }
+
+    fn resume<'a>(&'a self, _: &'a ConversionJob) -> Answer<'a, Converted> {
+        // A conversion is one step here: what was not reported never began.
+        Box::pin(async { Ok(Converted::Failed) })
+    }
+
+    fn pending<'a>(&'a self, _: &'a BTreeSet<ConversionId>) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn convert<'a>(&'a self, job: &'a ConversionJob) -> Answer<'a, Converted> {
@@ -190,6 +210,7 @@ impl Desk {
             exchange: world.exchange.clone(),
             down: AtomicBool::new(false),
             lie: AtomicI64::new(0),
+            moves: Mutex::default(),
         });
         Desk {
             world,
@@ -256,9 +277,10 @@ impl Desk {
         tokio::spawn(thread::body(waiting, None));
         let latch = DiskLatch(self.world.disk.clone().unwrap().disk);
         let credentials = self.credentials();
+        let chain = self.chain.clone();
         let parts = LiveParts {
             signer: self.signer(),
-            chain: self.chain.clone(),
+            chain: Box::new(move |_, _| Ok(chain)),
             account: Account {
                 owner: credentials.key.clone(),
                 wallet: wallet(&self.world.exchange).to_string(),
@@ -278,6 +300,36 @@ impl Desk {
         };
         let running = begin(&settings, venue, options, checks, parts).await?;
         Ok(Live { running, killer, signals: 0 })
+    }
+
+    /// Money comes from outside, or goes there.
+    pub fn fund(&self, amount: Usdc) {
+        let owner = wallet(&self.world.exchange);
+        self.world.exchange.venue(|venue| venue.fund(owner, amount));
+        self.outside(Code::literal("deposit"), amount, Vec::new());
+    }
+
+    /// The venue resolves a market and redeems what the wallet holds of it.
+    pub fn auto_redeem(&self, slug: &str, payout: polydesk_domain::Payout) {
+        let owner = wallet(&self.world.exchange);
+        let tokens = self.world.market(slug).tokens;
+        let held = Outcome::BOTH.map(|outcome| self.shares(slug, outcome));
+        let paid = self.world.exchange.venue(|venue| {
+            let mut keys = venue.universe().keys();
+            let key = keys.find(|key| venue.universe().market(*key).slug == slug).unwrap();
+            drop(keys);
+            venue.resolve(key, payout);
+            venue.redeem(&owner, key).unwrap()
+        });
+        let gone = tokens.into_iter().zip(held.map(|held| -(held.micros() as i64)));
+        self.outside(ChainMove::REDEMPTION, paid, gone.collect());
+    }
+
+    fn outside(&self, code: Code, cash: Usdc, shares: Vec<(TokenId, i64)>) {
+        let block = self.world.exchange.venue(|venue| venue.head_block()) + 1;
+        let at = self.world.exchange.now();
+        let one = ChainMove { code, block, at, cash, shares };
+        self.chain.moves.lock().unwrap().push(one);
     }
 
     /// Adds fault rules to the exchange.

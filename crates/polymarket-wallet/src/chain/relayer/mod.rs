@@ -172,6 +172,17 @@ pub struct Relayed {
     pub error: String,
 }
 
+/// What became of relayed calls that were signed before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Followed {
+    /// They ran in this transaction.
+    Confirmed(B256),
+    /// They did not run and never will; why.
+    Never(String),
+    /// Their nonce is used, and the relayer does not say by what: the wallet's logs do.
+    NonceUsed,
+}
+
 /// Both spellings of its keys, which may come together.
 #[derive(Deserialize)]
 struct RawRelayed {
@@ -408,6 +419,53 @@ impl Relayer {
     pub async fn settle(&self) -> Result<(), ChainError> {
         let mut open = self.open.lock().await;
         self.settle_open(&mut open).await
+    }
+
+    /// Follows calls that were signed before, by this process or an earlier one, to what became of them.
+    ///
+    /// # Errors
+    /// [`ChainError::Unknown`] while they may still run; others where nothing could be asked.
+    pub async fn follow_up(&self, calls: &RelayedCalls) -> Result<Followed, ChainError> {
+        let mut open = self.open.lock().await;
+        let followed = self.followed(calls).await?;
+        // It is decided, or something else used its nonce up: it does not hold up the next.
+        *open = None;
+        Ok(followed)
+    }
+
+    async fn followed(&self, calls: &RelayedCalls) -> Result<Followed, ChainError> {
+        let unknown = |reason: &str| ChainError::Unknown {
+            what: calls.what.clone(),
+            reason: reason.to_owned(),
+            look_for: calls.look_for.clone(),
+        };
+        if let Some(id) = &calls.id {
+            let seen = match self.transaction(id).await {
+                Ok(seen) => Some(seen),
+                // It knows the id no more: nonce and deadline decide.
+                Err(ChainError::Refused { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if let Some(seen) = seen {
+                return match self.wait(seen, &calls.what).await {
+                    Ok(Relayed { hash: Some(hash), .. }) => Ok(Followed::Confirmed(hash)),
+                    Ok(_) => Err(unknown("the relayer names no transaction")),
+                    Err(error @ (ChainError::Reverted { .. } | ChainError::Refused { .. })) => {
+                        Ok(Followed::Never(error.to_string()))
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+        }
+        let Some(signed) = calls.nonce else { return Err(unknown("it has no nonce")) };
+        if self.params().await?.1 > signed {
+            return Ok(Followed::NonceUsed);
+        }
+        // A batch that did not run by its deadline never will. The clocks may differ a little.
+        if calls.deadline.is_some_and(|end| self.clock.secs() > end + 60) {
+            return Ok(Followed::Never("its deadline has passed and its nonce is not used".into()));
+        }
+        Err(unknown("its answer was lost and its nonce is not used yet"))
     }
 
     async fn settle_open(&self, slot: &mut Option<RelayedCalls>) -> Result<(), ChainError> {

@@ -9,7 +9,7 @@ use polydesk_local_exchange::venue::{OrderSpec, Trade};
 use polydesk_local_exchange::wallets::{TEST_ADDRESSES, TEST_KEYS, WalletKind};
 use polydesk_polymarket_api::{Exchange, HttpConfig};
 use polydesk_polymarket_wallet::chain::{
-    Allowance, ApprovalPlan, ChainError, OrderFilled, Rpc, RpcConfig, Scope,
+    Allowance, ApprovalPlan, Asset, ChainError, OrderFilled, Rpc, RpcConfig, Scope,
 };
 use polydesk_polymarket_wallet::signing::{Chain, Key, OrderSigner, SignatureForm, Wallet};
 
@@ -215,6 +215,51 @@ fn sets_and_redemptions_move_what_the_wallet_has_on_the_chain() {
         assert_eq!(on.cash(ALICE).await.micros(), 1_000_000_000 + 200_000_000);
         assert_eq!((on.shares(ALICE, yes).await, on.shares(ALICE, no).await), Default::default());
         assert_eq!(on.fills(ALICE).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn the_sum_of_the_movements_is_the_difference_of_the_balances() {
+    simulated(async {
+        let on = OnChain::new();
+        let (yes, no) = (on.world.token("ada-wins", 0), on.world.token("ada-wins", 1));
+        let before = [on.cash(ALICE).await.micros()];
+        let held = async || {
+            let (yes, no) = (on.shares(ALICE, yes).await, on.shares(ALICE, no).await);
+            [yes.micros() as i64, no.micros() as i64]
+        };
+        let had = held().await;
+        let market = yes.market();
+        // A fill with a fee, a deposit and a withdrawal, a split, a merge and a redemption.
+        on.place(1, yes, Side::Sell, 40, 30_000_000);
+        on.place(0, yes, Side::Buy, 40, 20_000_001);
+        pass(Span::secs(30)).await;
+        on.world.exchange.venue(|venue| {
+            venue.fund(ALICE, Usdc::new(7_000_001));
+            venue.fund(ALICE, Usdc::new(-1_000_000));
+            assert!(venue.split(&ALICE, market, Shares::new(12_345_678)));
+            assert!(venue.merge(&ALICE, market, Shares::new(2_000_001)));
+            venue.resolve(market, Payout::NO);
+        });
+        pass(Span::secs(2)).await;
+        on.world.exchange.venue(|venue| venue.redeem(&ALICE, market)).unwrap();
+        pass(Span::secs(4)).await;
+        let head: u64 = on.rpc.head().await.unwrap().number.to();
+        let read = || on.rpc.movements(&on.chain, ALICE, on.start + 1, head);
+        let moves = read().await.unwrap();
+        let sum = |asset: Asset| -> i64 {
+            moves.iter().filter(|one| one.asset == asset).map(|one| one.amount).sum()
+        };
+        let of = |token| Asset::Shares(on.world.token_id(token));
+        assert_eq!(sum(Asset::Collateral), on.cash(ALICE).await.micros() - before[0]);
+        let have = held().await;
+        assert_eq!([sum(of(yes)), sum(of(no))], [have[0] - had[0], have[1] - had[1]]);
+        assert!(moves.len() >= 12, "{moves:#?}");
+        assert!(moves.is_sorted_by_key(|one| (one.block, one.index, one.part)));
+        // A node that hides logs proves nothing.
+        on.inject("[[rpc]]\nnode = 1\nact = \"hide_logs\"\n");
+        let error = read().await.unwrap_err();
+        assert!(matches!(error, ChainError::Disagreement { .. }), "{error}");
     });
 }
 

@@ -1,6 +1,11 @@
 //! Commands of the engine go to their lanes.
 
-use polydesk_domain::{Code, Command, Event, OrderUpdate, PlaceOrder, Query, Time};
+use std::collections::BTreeSet;
+
+use polydesk_domain::{
+    Code, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate, PlaceOrder, Query,
+    StrategyId, Time,
+};
 use polydesk_gateway::Ask;
 use polydesk_polymarket_api::{Exchange, OrderArgs};
 
@@ -43,25 +48,69 @@ impl Bot<'_> {
                     self.ask(Ask::Trades(hash));
                 }
             }
-            // The lane of the chain asks by itself until it knows.
-            Command::Query(Query::Conversion(_)) => {}
+            // One that is under way in the lane goes on there; one that was lost with the lane is taken up.
+            Command::Query(Query::Conversion(id)) => {
+                if let Some(job) = self.pending_job(*id) {
+                    self.chain_job(ChainJob::Resume(job));
+                }
+            }
             Command::Convert { id, strategy, market, action } => {
-                let Some(facts) = self.engine.universe().get(*market) else { return };
-                let job = ConversionJob {
-                    id: *id,
-                    strategy: *strategy,
-                    condition: facts.condition,
-                    tokens: facts.tokens,
-                    neg_risk: facts.neg_risk.is_some(),
-                    action: *action,
-                };
-                if self.plan.lanes.chain.try_send(ChainJob::Convert(job)).is_err() {
-                    self.full("chain");
+                match self.job(*id, *strategy, *market, *action) {
+                    Some(job) => self.chain_job(ChainJob::Convert(job)),
+                    // Its query asks again: nothing of it has left.
+                    None => tracing::error!(%id, "a conversion in a market that is not listed"),
                 }
             }
             // No model is asked by live trading yet.
             Command::Ask { .. } => {}
         }
+    }
+
+    fn job(
+        &self,
+        id: ConversionId,
+        strategy: StrategyId,
+        market: MarketKey,
+        action: Conversion,
+    ) -> Option<ConversionJob> {
+        let facts = self.engine.universe().get(market)?;
+        Some(ConversionJob {
+            id,
+            strategy,
+            condition: facts.condition,
+            tokens: facts.tokens,
+            neg_risk: facts.neg_risk.is_some(),
+            action,
+        })
+    }
+
+    fn pending_job(&self, id: ConversionId) -> Option<ConversionJob> {
+        let pending = self.engine.manager().state().conversions.get(&id)?;
+        self.job(id, pending.strategy, pending.market, pending.action)
+    }
+
+    fn chain_job(&mut self, job: ChainJob) {
+        if self.plan.lanes.chain.try_send(job).is_err() {
+            self.full("chain");
+        }
+    }
+
+    /// Conversions of an earlier run whose outcome is not booked: the lane finds out what became of each.
+    pub(super) fn resume_conversions(&mut self) {
+        let pending = self.pending_conversions();
+        for id in pending {
+            if let Some(job) = self.pending_job(id) {
+                self.chain_job(ChainJob::Resume(job));
+            }
+        }
+    }
+
+    /// Tells the lane which conversions the engine still waits for: what is not among them is booked.
+    pub(super) fn pending_conversions(&mut self) -> BTreeSet<ConversionId> {
+        let conversions = self.engine.manager().state().conversions.iter();
+        let pending: BTreeSet<ConversionId> = conversions.map(|(id, _)| *id).collect();
+        self.chain_job(ChainJob::Pending(pending.clone()));
+        pending
     }
 
     pub(super) fn place(&mut self, at: Time, orders: &[PlaceOrder]) {

@@ -50,6 +50,10 @@ const OVERLAP: Span = Span::secs(600);
 pub(crate) const RECONCILED: &str = "reconciled";
 /// Its row that says that what the wallet held before the first run is in the books.
 pub(crate) const TAKEN_UP: &[u8] = b"taken_up";
+/// Its key of the time, in nanoseconds.
+pub(crate) const RECONCILED_AT: &[u8] = b"at";
+/// Its key of the last block at which chain and ledger agreed.
+pub(crate) const RECONCILED_BLOCK: &[u8] = b"block";
 
 /// The sending ends of the lanes.
 pub struct Lanes {
@@ -104,6 +108,8 @@ pub struct LivePlan {
     pub permit: Permit,
     /// When a pass of an earlier run last agreed.
     pub reconciled: Option<Time>,
+    /// The last block at which chain and ledger agreed.
+    pub agreed_block: Option<u64>,
     /// The end of the journal may be missing: nothing that is not in it is known to be nothing.
     pub lost_tail: bool,
     /// Orders that this bot did not place are cancelled.
@@ -285,6 +291,7 @@ impl Bot<'_> {
         if killed || self.plan.lost_tail {
             self.cancel(Cancel::All);
         }
+        self.resume_conversions();
         self.start = self.engine.manager().equity().now;
         Ok(())
     }
@@ -302,7 +309,12 @@ impl Bot<'_> {
 
     /// The engine takes an event, and everything that follows from it at once.
     fn deliver(&mut self, at: Time, event: Event) -> Result<(), LiveError> {
-        self.handle(at, at, event)?;
+        self.deliver_dated(at, at, event)
+    }
+
+    /// The same, of something that happened earlier.
+    fn deliver_dated(&mut self, at: Time, then: Time, event: Event) -> Result<(), LiveError> {
+        self.handle(at, then, event)?;
         while let Some(event) = self.queue.pop_front() {
             self.handle(at, at, event)?;
         }

@@ -10,7 +10,10 @@ use polydesk_execution::LedgerAccount;
 use polydesk_gateway::Reads;
 
 use super::view::{Settled, view_of};
-use super::{Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED, TAKEN_UP};
+use super::{
+    Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED, RECONCILED_AT,
+    RECONCILED_BLOCK, TAKEN_UP,
+};
 use crate::live::passes::PassRequest;
 
 impl Bot<'_> {
@@ -71,6 +74,7 @@ impl Bot<'_> {
             trades_since: since,
             tokens,
             chain,
+            moves_since: self.plan.agreed_block,
         };
         if self.plan.lanes.passes.try_send(request).is_ok() {
             self.pass.under = Some(now);
@@ -113,10 +117,21 @@ impl Bot<'_> {
         if self.epoch().is_none() && reads.trades.complete && reads.open_complete() {
             self.plan.reconciled = Some(asked_at);
             let value = asked_at.nanos().to_string();
-            let row = (b"at".as_slice(), Some(value.as_bytes()));
+            let row = (RECONCILED_AT, Some(value.as_bytes()));
             self.plan.journal.rows(RECONCILED, [row].into_iter())?;
         }
         Ok(())
+    }
+
+    /// Chain and ledger agree at a block: what moved until then is booked, and is not read again.
+    pub(super) fn agreed(&mut self, block: u64) -> Result<(), LiveError> {
+        if self.plan.agreed_block.is_some_and(|known| known >= block) {
+            return Ok(());
+        }
+        self.plan.agreed_block = Some(block);
+        let value = block.to_string();
+        let row = (RECONCILED_BLOCK, Some(value.as_bytes()));
+        Ok(self.plan.journal.rows(RECONCILED, [row].into_iter())?)
     }
 
     /// What the wallet holds when it is first taken up: money that came in, and shares that are no strategy's. A run that

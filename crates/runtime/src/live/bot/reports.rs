@@ -110,6 +110,7 @@ impl Bot<'_> {
                 });
                 let cash = Cash { market: cash.market.or(market), ..cash };
                 self.deliver(now, AccountEvent::Cash(cash).into())?;
+                self.pending_conversions();
             }
         }
         self.wire_rows()
@@ -158,6 +159,11 @@ impl Bot<'_> {
         for output in outputs {
             match output {
                 Output::Ask(ask) => self.ask(ask),
+                Output::Agreed(block) => self.agreed(block)?,
+                Output::Past(at, event) => {
+                    let now = self.now();
+                    self.deliver_dated(now, at.min(now), event.into())?;
+                }
                 output => {
                     if let Output::Event(AccountEvent::Trade(trade)) = &output {
                         self.settle(trade);

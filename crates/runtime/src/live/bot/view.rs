@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polydesk_domain::{Basis, OrderState, Time, Token, TradeStatus, Usdc};
+use polydesk_domain::{Basis, MarketKey, MarketState, OrderState, Time, Token, TradeStatus, Usdc};
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_gateway::{View, ViewOrder};
@@ -35,8 +35,13 @@ pub(super) fn view_of<'a>(
         cash_moving: unsettled || !manager.state().conversions.is_empty(),
         shares: BTreeMap::new(),
         moving: BTreeSet::new(),
+        resolved: BTreeSet::new(),
         moved_at: moved_at.clone(),
     };
+    let states = engine.states();
+    let resolved =
+        |market: &MarketKey| matches!(states.get(market.index()), Some(MarketState::Resolved(_)));
+    view.resolved = engine.universe().keys().filter(resolved).collect();
     let mut estimated = 0;
     for order in orders.iter() {
         let matched = order.matched + order.failed;

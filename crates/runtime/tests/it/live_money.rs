@@ -1,0 +1,68 @@
+//! Money and shares that no order of ours moved: booked once, to the micro-dollar, and over a restart.
+
+use polydesk_domain::{Outcome, Payout, Usdc};
+
+use crate::live_world::{Desk, Live};
+use crate::world::{pass, simulated, still};
+
+const MARKET: &str = "rain-tomorrow";
+
+fn exact(desk: &Desk, live: &Live) {
+    let end = live.glance().unwrap();
+    assert!(end.blockers.is_empty(), "{:?}", end.blockers);
+    assert_eq!(end.money.cash, desk.cash());
+}
+
+#[test]
+fn deposits_and_withdrawals_are_booked_once_while_running_and_over_a_restart() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        pass(130).await;
+        desk.fund(Usdc::new(5_000_001));
+        pass(1).await;
+        desk.fund(Usdc::new(-2_000_000));
+        pass(150).await;
+        exact(&desk, &live);
+        let now = live.glance().unwrap();
+        assert_eq!(now.money.cash, ready.money.cash + Usdc::new(3_000_001));
+        assert_eq!(now.money.day, Usdc::ZERO, "a deposit is no profit");
+        live.stop().await;
+        // While it is down, and once more with nothing new.
+        desk.fund(Usdc::new(7));
+        for _ in 0..2 {
+            pass(600).await;
+            let live = desk.start().await.unwrap();
+            live.ready().await;
+            pass(130).await;
+            exact(&desk, &live);
+            live.stop().await;
+        }
+    });
+}
+
+#[test]
+fn an_automatic_redemption_during_downtime_is_booked_once() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(130).await;
+        live.stop().await;
+        let before = desk.cash();
+        let won = desk.shares(MARKET, Outcome::Yes);
+        desk.auto_redeem(MARKET, Payout::YES);
+        assert_eq!(desk.cash(), before + won.face_value());
+        pass(600).await;
+        for _ in 0..2 {
+            let live = desk.start().await.unwrap();
+            live.ready().await;
+            pass(130).await;
+            exact(&desk, &live);
+            let held = live.glance().unwrap().positions;
+            assert!(held.iter().all(|position| position.market != MARKET), "{held:?}");
+            live.stop().await;
+        }
+    });
+}
