@@ -49,6 +49,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gateway",
         ],
     ),
+    // What a program with a key adds to it.
+    (
+        "account",
+        &[
+            "domain",
+            "gateway",
+            "polymarket-api",
+            "polymarket-wallet",
+            "program",
+            "runtime",
+            "settings",
+        ],
+    ),
     // Around the mains of programs that trade.
     ("program", &["domain", "runtime", "settings"]),
     // Its own wire types: sharing the client's would hide a shared mistake.
@@ -131,7 +144,7 @@ fn arrows() -> Result<Vec<String>, String> {
             ));
         }
     }
-    for program in ["paper", "desk"] {
+    for program in ["paper"] {
         for used in tree(program, &[])? {
             if SIGNING.contains(&used.as_str()) {
                 broken.push(format!(

@@ -1,7 +1,5 @@
 //! `live`: trades real orders.
 
-mod access;
-mod checks;
 mod cli;
 mod parts;
 
@@ -9,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::Stage;
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use cli::Cli;
+use polydesk_account::{Stage, access};
 use polydesk_polymarket_api::ServerClock;
 use polydesk_program::terminal::Screen;
 use polydesk_program::{Done, Failure, Folder, Signals, layers, say};

@@ -1,25 +1,18 @@
 //! What live trading plugs in: the wallet's signer, the chain behind it, and clients with the account's credentials.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use ::live::chain::WalletChain;
-use ::live::conversions::Book;
-use ::live::relayer_key::{self, RelayerKeyError};
 use anyhow::{Context as _, anyhow};
+use polydesk_account::chain::WalletChain;
+use polydesk_account::conversions::Book;
+use polydesk_account::{Opened, Stage, opened};
 use polydesk_domain::{Shares, Span};
 use polydesk_gateway::{Account, BuilderFees};
 use polydesk_polymarket_api::clob::Clob;
-use polydesk_polymarket_api::{Credentials, Endpoints, Http, HttpConfig, L2Auth, LimitsConfig};
-use polydesk_polymarket_wallet::chain::{
-    EoaConfig, EoaSender, Relayer, RelayerAuth, RelayerConfig, Rpc, RpcConfig, Wallets,
-};
-use polydesk_polymarket_wallet::signing::{
-    Chain, Key, OrderSigner, OrderStamps, Scope, ScopedSigner, Wallet, derive_or_create_api_key,
-};
+use polydesk_polymarket_api::{Endpoints, Http, HttpConfig, LimitsConfig};
+use polydesk_polymarket_wallet::signing::{Key, OrderStamps, Scope, ScopedSigner};
 use polydesk_program::{Done, Failure, Folder};
 use polydesk_runtime::assembly::{StartError, Venue};
-use polydesk_runtime::credentials::{self, AccountCredentials};
 use polydesk_runtime::kill::{Killer, LatchFolder, LatchThread};
 use polydesk_runtime::live::assembly::LiveParts;
 use polydesk_runtime::live::chain::{ChainLane, Rows};
@@ -27,10 +20,7 @@ use polydesk_runtime::live::guarding::Guarding;
 use polydesk_runtime::live::orders::MaxAges;
 use polydesk_runtime::live::stops::{StopAt, Stops};
 use polydesk_runtime::start::Check;
-use polydesk_settings::{LiveSettings, Settings};
-
-use crate::access::{self, Stage};
-use crate::checks;
+use polydesk_settings::Settings;
 
 /// What a start begins with.
 pub struct Begun<'a> {
@@ -56,42 +46,11 @@ pub async fn make(
     let latch = LatchThread::start(LatchFolder::of(folder.path()))
         .context("the thread of the latch cannot be started")?;
     let live = &settings.runtime.live;
-    let reach = settings.runtime.start.reach_secs;
     let stops = stops(settings, stage)?;
-    let chain = Chain::polygon();
-    let wallet = access::wallet(live, &key, &chain)?;
-    let funder = wallet.funder(key.address());
+    let opened = opened::open(settings, venue, folder.path(), &endpoints, key).await?;
+    let sender = opened.sender(live, folder.path()).await?;
+    let Opened { wallet, funder, chain, rpc, credentials, auth, clob, signer, checks, .. } = opened;
     let clock = venue.clock.server().clone();
-    let rpc = Rpc::new(&venue.http, &endpoints.rpc, &chain, clock.clone(), RpcConfig::default());
-    let rpc = Arc::new(rpc.map_err(|error| Failure::Failed(error.into()))?);
-    let credentials = checks::patient(reach, async || {
-        derive_or_create_api_key(&venue.clob, &key, chain.id(), 0).await
-    });
-    let credentials: Credentials = credentials.await.map_err(|error| {
-        Failure::Key(anyhow!("the venue gives no API credentials for {}: {error}", key.address()))
-    })?;
-    let auth = L2Auth::new(key.address().to_checksum(None), credentials.clone())
-        .map_err(|error| Failure::Key(error.into()))?;
-    // From here on a kill needs neither key nor password.
-    let kept = AccountCredentials {
-        address: key.address().to_checksum(None),
-        funder: funder.to_checksum(None),
-        wallet: wallet.signature_type(),
-        api: credentials.clone(),
-    };
-    credentials::write(folder.path(), &kept)
-        .map_err(|error| Failure::Failed(anyhow::Error::from(error)))?;
-    let clob = venue.clob.with_auth(auth.clone(), wallet.signature_type());
-    let signer = OrderSigner::new(Arc::clone(&key), wallet, &chain);
-    let (signed, form) = checks::signature(&rpc, &chain, &signer).await;
-    let list = vec![
-        checks::place(&venue.http, &endpoints.geoblock).await,
-        checks::account(&clob).await,
-        checks::chain(&rpc, &clock).await,
-        signed,
-        checks::balance(&clob, &rpc, &chain, funder, live.capital_cap_usd).await,
-        checks::approvals(&rpc, &chain, funder).await,
-    ];
     let limits = settings.limits.raw();
     let scope = Scope {
         // An exit may cost nothing and an entry never more than the gate lets pass.
@@ -100,12 +59,7 @@ pub async fn make(
         orders_per_second: limits.orders_per_second.saturating_add(limits.order_burst),
     };
     let stamps = OrderStamps::from_os().context("the system gives no random numbers")?;
-    let scoped = ScopedSigner::new(signer.with_form(form), stamps, credentials.key.clone(), scope);
-    let relayer_auth = match wallet {
-        Wallet::Eoa => None,
-        _ => Some(relayer_auth(live, folder, &clob).await?),
-    };
-    let sender = sender(&venue.http, &endpoints, &key, wallet, &chain, &rpc, &clock, relayer_auth)?;
+    let scoped = ScopedSigner::new(signer, stamps, credentials.key.clone(), scope);
     let (lane_clob, lane_clock) = (clob.clone(), clock.clone());
     // The lane begins with what the journal has of earlier processes.
     let make_chain = move |store, rows: Rows| {
@@ -146,7 +100,7 @@ pub async fn make(
         stops,
         cancel_external: live.cancel_external,
     };
-    Ok((list, parts))
+    Ok((checks, parts))
 }
 
 fn stops(settings: &Settings, stage: Stage) -> Done<Stops> {
@@ -164,54 +118,4 @@ fn stops(settings: &Settings, stage: Stage) -> Done<Stops> {
             Ok(Stops::new(Some(at)))
         }
     }
-}
-
-/// The relayer's credentials: of the file that the settings name, or of the one in the data folder, which a builder key
-/// of the account is put into at first use.
-async fn relayer_auth(live: &LiveSettings, folder: &Folder, clob: &Clob) -> Done<RelayerAuth> {
-    let wrong = |error: RelayerKeyError| Failure::Key(error.into());
-    if !live.relayer_key_file.is_empty() {
-        return relayer_key::read(Path::new(&live.relayer_key_file)).map_err(wrong);
-    }
-    let path = folder.path().join(relayer_key::FILE);
-    if !relayer_key::exists(&path).map_err(wrong)? {
-        let made = clob.create_builder_key().await.map_err(|error| {
-            Failure::Key(anyhow!(
-                "the venue gives no builder key, which the relayer wants for wallets that are contracts: {error}; make one in the account's settings and name its file in live.relayer_key_file"
-            ))
-        })?;
-        relayer_key::write(&path, &made).map_err(wrong)?;
-    }
-    relayer_key::read(&path).map_err(wrong)
-}
-
-#[expect(clippy::too_many_arguments, reason = "made once, from parts that are made apart")]
-fn sender(
-    http: &Http,
-    endpoints: &Endpoints,
-    key: &Arc<Key>,
-    wallet: Wallet,
-    chain: &Chain,
-    rpc: &Arc<Rpc>,
-    clock: &polydesk_polymarket_api::ServerClock,
-    auth: Option<RelayerAuth>,
-) -> Done<Wallets> {
-    let wrong =
-        |error: polydesk_polymarket_wallet::chain::ChainError| Failure::Failed(error.into());
-    let Some(auth) = auth else {
-        let sender = EoaSender::new(Arc::clone(rpc), key, EoaConfig::default()).map_err(wrong)?;
-        return Ok(sender.into());
-    };
-    let relayer = Relayer::new(
-        http.clone(),
-        &endpoints.relayer,
-        auth,
-        clock.clone(),
-        RelayerConfig::default(),
-        chain.clone(),
-        Arc::clone(key),
-        wallet,
-        Some(Arc::clone(rpc)),
-    );
-    Ok(relayer.map_err(wrong)?.into())
 }

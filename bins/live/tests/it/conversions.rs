@@ -163,7 +163,8 @@ fn an_entry_that_cannot_be_read_stops_the_start() {
         until_known(&lane, &job, false).await;
         let rows: Vec<_> = pages.rows.lock().unwrap().clone().into_iter().collect();
         let load = |rows: &[(Vec<u8>, Vec<u8>)]| {
-            let book = live::conversions::Book::load(pages.clone(), world.clock.clone(), rows);
+            let book =
+                polydesk_account::conversions::Book::load(pages.clone(), world.clock.clone(), rows);
             book.err().unwrap_or_default()
         };
         assert_eq!(load(&rows), "");

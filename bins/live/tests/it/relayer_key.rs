@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use live::relayer_key::{read, write};
+use polydesk_account::relayer_key::{read, write};
 use polydesk_polymarket_api::{Credentials, Secret};
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use live::chain::WalletChain;
-use live::conversions::Book;
+use polydesk_account::chain::WalletChain;
+use polydesk_account::conversions::Book;
 use polydesk_domain::{
     Conversion, ConversionId, Market, MarketKey, Outcome, Shares, StrategyId, TokenId, Usdc,
 };
