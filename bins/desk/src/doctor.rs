@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use polydesk_runtime::start::{Check, Found as Result_};
 
+use crate::account::{self, Configured};
 use crate::found::{Found, find};
 use crate::say::say;
 
@@ -13,8 +14,11 @@ use crate::say::say;
 ///
 /// # Errors
 /// Nothing could be checked.
-pub fn run(data: &Path) -> anyhow::Result<ExitCode> {
-    let checks = checks(data);
+pub fn run(data: &Path, configured: &Configured) -> anyhow::Result<ExitCode> {
+    let mut checks = checks(data);
+    if configured.is_given() {
+        checks.extend(account::checks(data, configured));
+    }
     for check in &checks {
         say(&check.to_string())?;
     }
@@ -123,6 +127,14 @@ fn fix(code: &str) -> &'static str {
         "flattened" => "it ends when nothing is held there, or with `desk release market/SLUG`",
         "daily_loss" | "drawdown" => "a loss limit holds: it ends as the section risk says",
         "version" => "update polydesk",
+        "killed" => "find out why, then `desk unkill --why TEXT`, then `desk resume`",
+        "paused" | "reduce_only" => "`desk resume` when you are ready",
+        "user_link_down" => "check the network and the credentials; it clears by itself",
+        "heartbeat" => "check the network; it clears by itself",
+        "cash_mismatch" => "find the transfer on the chain, then `desk release cash_mismatch`",
+        "lost_tail" => {
+            "compare the venue's orders and fills with yours, then `desk release lost_tail`"
+        }
         _ => "read the log",
     }
 }

@@ -1,6 +1,7 @@
 //! `desk`: the operator's tool. It asks the running process over the socket in its data folder; without one it reads
 //! the newest state of the journal.
 
+mod account;
 mod client;
 mod doctor;
 mod found;
@@ -59,8 +60,12 @@ enum Verb {
     Orders,
     /// What is held.
     Positions,
-    /// Every check with its result and what to do.
-    Doctor,
+    /// Every check with its result and what to do; with `--config` those of the account too (key, wallet, chain, approvals).
+    Doctor(account::Configured),
+    /// What the wallet holds on the chain, and what the venue has in its copy.
+    Balance(account::Configured),
+    /// Let the venue's contracts move pUSD and outcome tokens: shows what is missing, and sends it with `--yes`.
+    Approve(account::Approve),
     /// Limits that wait for a confirmation.
     Limits {
         #[command(subcommand)]
@@ -125,7 +130,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
         Verb::Kill(args) => return kill::run(&cli.data, args),
         Verb::Unkill(args) => return unkill::run(&cli.data, args),
-        Verb::Doctor => return doctor::run(&cli.data),
+        Verb::Doctor(configured) => return doctor::run(&cli.data, configured),
+        Verb::Balance(configured) => return account::balance(&cli.data, configured),
+        Verb::Approve(args) => return account::approve(&cli.data, args),
         Verb::Tape { out } => return tape::write(&cli.data, out).map(|()| ExitCode::SUCCESS),
         Verb::Limits { verb: LimitsVerb::Confirm } => {
             let answer = client::ask(&cli.data, "POST", "/v1/limits/confirm")?;

@@ -1,5 +1,6 @@
 //! `desk` without a running process.
 
+mod account;
 mod kill;
 mod process;
 
