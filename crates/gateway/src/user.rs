@@ -188,7 +188,8 @@ impl Gateway {
             // Its first fill was all that was known of its size.
             order.facts.size = polydesk_domain::Size::Shares(filled);
             let (hash, side, price) = (leg.order, order.facts.side, order.facts.price);
-            let open = order.ended.is_none();
+            // What is left of it shows only in a read of it.
+            let open = false;
             let external =
                 polydesk_domain::ExternalOrder { id, hash, token, side, price, size: filled, open };
             out.push(Output::Event(AccountEvent::External(external)));
