@@ -142,3 +142,49 @@ fn the_file_stop_kills_and_sigterm_ends_with_an_empty_list() {
     assert!(said.contains("no order is open; the venue's own list is empty"), "{said}");
     assert_eq!(world.orders().1, 0);
 }
+
+/// `cargo test -p live --test it -- --ignored --nocapture start_to_ready`.
+#[test]
+#[ignore = "a measurement: from the start of the program to an open gate"]
+fn start_to_ready_with_two_hundred_open_orders_and_five_thousand_trades() {
+    let world = World::new(9);
+    let data = world.data();
+    let accounts = world.exchange.accounts().to_vec();
+    let of = |index: usize| {
+        let account = &accounts[index];
+        let key = account.credentials.clone().unwrap().key;
+        (key, account.wallets[&WalletKind::Deposit])
+    };
+    let (ours, theirs) = (of(0), of(1));
+    world.exchange.venue(|venue| {
+        for wallet in [ours.1, theirs.1] {
+            venue.fund(wallet, polydesk_domain::Usdc::whole(1_000_000));
+            venue.give_sets(wallet, Shares::whole(100_000));
+        }
+    });
+    world.exchange.venue(|venue| {
+        let token = venue.universe().keys().next().unwrap().token(polydesk_domain::Outcome::Yes);
+        for _ in 0..5_000 {
+            let (price, shares) = (Price::cents(50), Shares::whole(5));
+            let sell = OrderSpec::limit(token, Side::Sell, price, shares);
+            let buy = OrderSpec::limit(token, Side::Buy, price, shares);
+            let _ = venue.place_as(theirs.0, theirs.1, &sell);
+            let _ = venue.place_as(ours.0, ours.1, &buy);
+        }
+    });
+    rest(&world, 200);
+    let trades = world
+        .exchange
+        .venue(|venue| venue.trades().filter(|trade| trade.concerns(&accounts[0].owner)).count());
+    while world.moving() {
+        std::thread::yield_now();
+    }
+    let began = std::time::Instant::now();
+    let mut process = Process::start(world.live(QUIET));
+    until(&data, &mut process, "an open gate", ready);
+    println!(
+        "{trades} trades, {} open orders: ready after {:?}",
+        world.orders().1,
+        began.elapsed()
+    );
+}

@@ -244,13 +244,18 @@ impl Manager {
     pub(super) fn external_money(&mut self, ctx: &Context<'_>, amount: Usdc, out: &mut Outbox) {
         let (from, to) = (LedgerAccount::External, LedgerAccount::Cash);
         self.state.ledger.post(LedgerEntry { at: ctx.now, from, to, amount });
+        self.shift_marks(amount);
+        self.mark(ctx, out);
+    }
+
+    /// What losses are measured from moves with what is neither a profit nor a loss.
+    pub(super) fn shift_marks(&mut self, amount: Usdc) {
         let marks = self.state.equity.get_mut();
         marks.high += amount;
         marks.day_open += amount;
         for minute in self.state.window.keys().copied().collect::<Vec<_>>() {
             *self.state.window.entry(minute) += amount;
         }
-        self.mark(ctx, out);
     }
 
     fn external_shares(

@@ -3,7 +3,7 @@
 use polydesk_domain::{
     Cause, ClientOrderId, Code, CorrectionRecord, ExitReason, Fill, FillRecord, NoteLevel,
     OrderState, OrderUpdate, Outbox, OwnTrade, Purpose, Record, RejectReason, Shares, Side,
-    StrategyId, TradeStatus,
+    StrategyId, TradeStatus, Usdc,
 };
 
 use super::loops::FAILING_SETTLEMENTS;
@@ -270,6 +270,12 @@ impl Manager {
             Some(before) => self.correct(ctx, trade, strategy, before, out),
             None => {}
         }
+        let external = strategy == StrategyId::EXTERNAL && side == Side::Sell;
+        let cost_of = |manager: &Manager| {
+            let holding = manager.state.positions.get(StrategyId::EXTERNAL, token);
+            holding.map_or(Usdc::ZERO, |holding| holding.cost())
+        };
+        let cost_before = cost_of(self);
         let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
         let mut invariant = Ok(());
         if change.trade == TradeChange::New {
@@ -283,6 +289,11 @@ impl Manager {
                     invariant =
                         positions.sell(ledger, now, strategy, token, key, fill, role, reason);
                 }
+            }
+            if external {
+                // A sale of what the bot did not buy is no profit or loss of the bot's.
+                let gone = cost_before - cost_of(self);
+                self.shift_marks(fill.notional - fill.fee - gone);
             }
             if side == Side::Buy && strategy != StrategyId::EXTERNAL {
                 self.bought_while_flattened(strategy, token, fill.shares);

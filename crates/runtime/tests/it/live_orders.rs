@@ -256,3 +256,27 @@ fn a_kill_cancels_everything_stops_exits_too_and_outlives_the_process() {
         assert_eq!(desk.orders(), 4, "it never arms itself");
     });
 }
+
+#[test]
+fn a_wallet_that_traded_minutes_before_the_first_start_is_taken_up_once() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let market = desk.world.market(MARKET);
+        desk.person(&market, Outcome::Yes, Side::Buy, 56, 10).await;
+        desk.person(&market, Outcome::Yes, Side::Sell, 40, 30).await;
+        desk.person(&market, Outcome::Yes, Side::Buy, 30, 20).await;
+        pass(60).await;
+        // One match has not settled yet when the process starts.
+        desk.person(&market, Outcome::Yes, Side::Buy, 56, 5).await;
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(60).await;
+        agrees(&desk, &live);
+        let seen = live.glance().unwrap();
+        assert_eq!(seen.risk.open_orders, 1);
+        assert!(seen.money.day.abs() < Usdc::whole(1), "{}", seen.money.day);
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        pass(60).await;
+        agrees(&desk, &live);
+    });
+}

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    AccountEvent, Cash, CashKind, Cause, Code, Event, Finding, OrderHash, Shares, Span, Time,
-    Token, Usdc,
+    AccountEvent, Cash, CashKind, Cause, Code, Event, Finding, OrderHash, Shares, Side, Span, Time,
+    Token, TradeStatus, Usdc,
 };
-use polydesk_execution::LedgerAccount;
-use polydesk_gateway::Reads;
+use polydesk_execution::{LedgerAccount, Order};
+use polydesk_gateway::{Output, Reads};
 
 use super::view::{Settled, view_of};
 use super::{
@@ -94,7 +94,9 @@ impl Bot<'_> {
             self.pass.chain_at = asked_at;
             self.pass.chain_due = false;
             if self.fresh && chain.proves() {
-                self.first_holdings(reads, now)?;
+                // As it was before the fills that this pass books.
+                let undone = self.undone(reads, asked_at);
+                self.take_up(reads, &undone, now)?;
             }
         }
         let settled = self.settled();
@@ -102,6 +104,7 @@ impl Bot<'_> {
         let outputs = self.plan.gateway.reconciled(&view, reads, asked_at);
         self.outputs(outputs)?;
         self.wire_rows()?;
+        self.taken_up(reads, now)?;
         if reads.open_complete() && reads.open_again.is_empty() && reads.open.is_empty() {
             self.pass.empty_asked_at = Some(asked_at);
         }
@@ -134,21 +137,74 @@ impl Bot<'_> {
         Ok(self.plan.journal.rows(RECONCILED, [row].into_iter())?)
     }
 
-    /// What the wallet holds when it is first taken up: money that came in, and shares that are no strategy's. A run that
-    /// was killed in the middle of it is gone on with: what is booked is not booked again.
-    pub(super) fn first_holdings(&mut self, reads: &Reads, now: Time) -> Result<(), LiveError> {
-        let Some(chain) = &reads.chain else { return Ok(()) };
+    /// What cash and shares were before the fills of a pass that are not booked yet, less what they are now.
+    fn undone(&self, reads: &Reads, asked_at: Time) -> (Usdc, BTreeMap<Token, i64>) {
+        let mut gateway = self.plan.gateway.clone();
+        let (ids, orders) = (self.engine.universe(), self.engine.manager().orders());
+        let (mut cash, mut shares) = (Usdc::ZERO, BTreeMap::<Token, i64>::new());
+        for output in reads.trades.iter().flat_map(|trade| gateway.trade(ids, trade, asked_at)) {
+            let Output::Event(AccountEvent::Trade(trade)) = output else { continue };
+            let known = orders.get(trade.order);
+            let booked = |order: &Order| order.all_fills().any(|(id, _)| id == trade.trade);
+            let moved = matches!(trade.status, TradeStatus::Mined | TradeStatus::Confirmed);
+            if known.is_some_and(booked) || !moved {
+                continue;
+            }
+            let change = shares.entry(trade.token).or_default();
+            match trade.side {
+                Side::Buy => {
+                    cash += trade.fill.notional + trade.fill.fee;
+                    *change -= micros(trade.fill.shares);
+                }
+                Side::Sell => {
+                    cash += trade.fill.fee - trade.fill.notional;
+                    *change += micros(trade.fill.shares);
+                }
+            }
+        }
+        (cash, shares)
+    }
+
+    /// The wallet is in the books once every trade that the first passes read is final and booked, and what is left of a
+    /// difference to the chain is money and shares from before.
+    fn taken_up(&mut self, reads: &Reads, now: Time) -> Result<(), LiveError> {
+        let proven = reads.chain.as_ref().is_some_and(|chain| chain.proves());
+        if !self.fresh || !proven || !reads.trades.complete {
+            return Ok(());
+        }
+        let settled = self.settled();
+        let view = view_of(self.engine, &settled, &self.moved_at, false);
+        if view.cash_moving || !view.moving.is_empty() {
+            return Ok(());
+        }
+        self.take_up(reads, &(Usdc::ZERO, BTreeMap::new()), now)?;
         self.fresh = false;
+        self.start = self.engine.manager().equity().now;
+        let row = (TAKEN_UP, Some(b"yes".as_slice()));
+        Ok(self.plan.journal.rows(RECONCILED, [row].into_iter())?)
+    }
+
+    /// Books the difference between what the wallet held before the fills that are `undone` and the books: money from before, and shares that are no strategy's. A run that was killed in the middle of it is gone on with: what is
+    /// booked is not booked again.
+    fn take_up(
+        &mut self,
+        reads: &Reads,
+        (undone, undone_shares): &(Usdc, BTreeMap<Token, i64>),
+        now: Time,
+    ) -> Result<(), LiveError> {
+        let Some(chain) = &reads.chain else { return Ok(()) };
         let manager = self.engine.manager();
         let mut held: BTreeMap<Token, i64> = BTreeMap::new();
         for (_, token, holding) in manager.positions().all() {
             *held.entry(token).or_default() += micros(holding.confirmed());
         }
-        let amount = chain.cash - manager.ledger().balance(LedgerAccount::Cash);
+        let before = (chain.cash + *undone).max(Usdc::ZERO);
+        let amount = before - manager.ledger().balance(LedgerAccount::Cash);
         let kind = if amount < Usdc::ZERO { CashKind::Withdrawal } else { CashKind::Deposit };
         for (id, shares) in &chain.shares {
             let Some(token) = self.engine.universe().token(id) else { continue };
-            let micros = micros(*shares) - held.get(&token).copied().unwrap_or_default();
+            let before = micros(*shares) + undone_shares.get(&token).copied().unwrap_or_default();
+            let micros = before.max(0) - held.get(&token).copied().unwrap_or_default();
             if micros != 0 {
                 let code = Code::literal("held_at_first_start");
                 let finding = Finding::Shares { token, micros, code };
@@ -166,9 +222,6 @@ impl Bot<'_> {
             };
             self.deliver(now, Event::cash(cash))?;
         }
-        self.start = self.engine.manager().equity().now;
-        let row = (TAKEN_UP, Some(b"yes".as_slice()));
-        self.plan.journal.rows(RECONCILED, [row].into_iter())?;
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polydesk_domain::{Basis, MarketKey, MarketState, OrderState, Time, Token, TradeStatus, Usdc};
+use polydesk_domain::{
+    Basis, MarketKey, MarketState, OrderState, Outcome, Time, Token, TradeStatus, Usdc,
+};
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
 use polydesk_gateway::{View, ViewOrder};
@@ -59,6 +61,11 @@ pub(super) fn view_of<'a>(
             view.cash_moving = true;
         }
     }
+    if unsettled {
+        // The wallet is not in the books yet: a difference says nothing.
+        let tokens = engine.universe().keys().flat_map(|key| Outcome::BOTH.map(|of| key.token(of)));
+        view.moving.extend(tokens);
+    }
     view.cash_tolerance = Usdc::new(10 * estimated);
     for (_, token, holding) in positions.all() {
         *view.shares.entry(token).or_default() += holding.confirmed();
@@ -69,7 +76,7 @@ pub(super) fn view_of<'a>(
     }
     let converting = manager.state().conversions.iter().map(|(_, pending)| pending.market);
     for market in converting {
-        view.moving.extend(polydesk_domain::Outcome::BOTH.map(|of| market.token(of)));
+        view.moving.extend(Outcome::BOTH.map(|of| market.token(of)));
     }
     view
 }
