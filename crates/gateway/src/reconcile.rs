@@ -115,10 +115,20 @@ impl Gateway {
         for hash in &absent {
             self.not_listed(view, reads, hash, asked_at, &mut out);
         }
+        // What this pass itself found is on the chain, perhaps, and not in the view yet: a later pass compares it.
+        let found: BTreeSet<Token> = out
+            .iter()
+            .filter_map(|output| match output {
+                Output::Event(AccountEvent::Trade(trade)) => Some(trade.token),
+                _ => None,
+            })
+            .collect();
         match &reads.chain {
             Some(chain) if chain.proves() => {
-                shares(view, chain, asked_at, &mut out);
-                cash(view, chain, &mut out);
+                shares(view, chain, (&found, asked_at), &mut out);
+                if found.is_empty() {
+                    cash(view, chain, &mut out);
+                }
             }
             // The venue's balance corrects nothing.
             _ if reads.balance.is_some_and(|there| there != view.cash) => {
@@ -364,8 +374,13 @@ fn advances(booked: TradeStatus, there: TradeStatus) -> bool {
     }
 }
 
-/// Shares on the chain against the books, for tokens in which nothing moves.
-fn shares(view: &View<'_>, chain: &ChainRead, at: Time, out: &mut Vec<Output>) {
+/// Shares on the chain against the books, for tokens in which nothing moves and nothing was found just now.
+fn shares(
+    view: &View<'_>,
+    chain: &ChainRead,
+    (found, at): (&BTreeSet<Token>, Time),
+    out: &mut Vec<Output>,
+) {
     for (id, there) in &chain.shares {
         let Some(token) = view.ids.token(id) else {
             if !there.is_zero() {
@@ -376,7 +391,8 @@ fn shares(view: &View<'_>, chain: &ChainRead, at: Time, out: &mut Vec<Output>) {
         };
         let here = view.shares.get(&token).copied().unwrap_or_default();
         let quiet = view.moved_at.get(&token).is_none_or(|moved| moved.until(at) >= QUIET);
-        if *there == here || view.moving.contains(&token) || !quiet {
+        let moving = view.moving.contains(&token) || found.contains(&token);
+        if *there == here || moving || !quiet {
             continue;
         }
         let difference = i128::from(there.micros()) - i128::from(here.micros());
