@@ -47,7 +47,7 @@ async fn closed(scene: &Scene, live: &Live) {
 #[test]
 fn e1_e3_a_leg_that_finds_nothing_leaves_no_naked_position() {
     scenario(|seed| async move {
-        for index in 0..3 {
+        for slug in ELECTION {
             let mut scene = Scene::new(seed);
             let held_ms = scene.draw(200, 1_500);
             let left = scene.draw(0, 15);
@@ -56,7 +56,6 @@ fn e1_e3_a_leg_that_finds_nothing_leaves_no_naked_position() {
             ));
             let live = scene.ready().await;
             // Only so much is offered of one leg by the time at which the order is there.
-            let slug = ELECTION[index];
             let limit = scene.ask(slug, Outcome::No) + 2;
             buy_all_no(&mut scene, &live, 20).await;
             scene.posted(1).await;
