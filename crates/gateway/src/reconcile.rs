@@ -119,9 +119,14 @@ impl Gateway {
         for hash in &absent {
             self.not_listed(view, reads, hash, asked_at, &mut out);
         }
+        // What this pass itself found is on the chain, perhaps, and not in the view yet: a later pass compares it.
+        let is_fill = |output: &Output| matches!(output, Output::Event(AccountEvent::Trade(_)));
+        let found = out.iter().any(is_fill);
         match &reads.chain {
             Some(chain) if chain.proves() => {
-                on_chain(view, chain, asked_at, &mut out);
+                if !found {
+                    on_chain(view, chain, asked_at, &mut out);
+                }
             }
             // The venue's balance corrects nothing.
             _ if reads.balance.is_some_and(|there| there != view.cash) => {

@@ -8,6 +8,8 @@ use polydesk_domain::{
 use super::{Context, Manager};
 use crate::state::{Desired, Draft};
 
+/// A cancel without effect for so long has perhaps failed: what replaces its order waits until it is over.
+const CANCEL_LATE: Span = Span::secs(1);
 /// Pause before a denied quote is tried again.
 const RETRY: Span = Span::secs(5);
 
@@ -32,11 +34,16 @@ impl Manager {
         let wanted = self.not_owed(ctx, key, wanted);
         let mut served = vec![false; wanted.len()];
         let mut surplus: Vec<ClientOrderId> = Vec::new();
+        let mut stuck: Vec<(Token, Side)> = Vec::new();
         let mut kept: Vec<ClientOrderId> = Vec::new();
         for order in self.state.orders.open_in(market) {
             if order.strategy != strategy || order.purpose != Purpose::Quote || order.state.ended()
             {
                 continue;
+            }
+            let late = order.cancel_at.is_some_and(|at| at.until(ctx.now) >= CANCEL_LATE);
+            if late || order.cancels > 1 {
+                stuck.push((order.token, order.side));
             }
             let left = order.left();
             let fits = |quote: &Quote| {
@@ -70,6 +77,11 @@ impl Manager {
             let mut admitted = Vec::new();
             for (quote, served) in wanted.iter().zip(served) {
                 if served {
+                    continue;
+                }
+                // A cancel that failed leaves its order live: another quote beside it would be one too many.
+                if stuck.contains(&(quote.token, quote.side)) {
+                    waiting = true;
                     continue;
                 }
                 match self.admit_quote(ctx, strategy, &desired, quote, out) {

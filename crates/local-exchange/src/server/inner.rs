@@ -531,6 +531,22 @@ impl Shared {
     /// Serves a request; an error if no response is sent.
     pub(crate) async fn serve(&self, req: Req) -> Result<(Answer, RequestOutcome), Broken> {
         let (number, outcome, edge) = self.with(|inner| inner.receive(&req));
+        let held = outcome.before > Span::ZERO;
+        let work = self.clone().process(req, number, outcome, edge);
+        if !held {
+            return work.await;
+        }
+        // What has arrived is processed, also if the client hangs up meanwhile.
+        tokio::spawn(work).await.unwrap_or(Err(Broken { reset: false }))
+    }
+
+    async fn process(
+        self,
+        req: Req,
+        number: usize,
+        outcome: RequestOutcome,
+        edge: Option<Answer>,
+    ) -> Result<(Answer, RequestOutcome), Broken> {
         let now = self.look(|inner| inner.venue.now());
         self.wait_until(now + outcome.before).await;
         if outcome.lose_request {

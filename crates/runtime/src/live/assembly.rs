@@ -21,7 +21,7 @@ use super::orders::{MaxAges, OrderLane};
 use super::permit::Permit;
 use super::report::{Reports, Waiting};
 use super::stops::Stops;
-use super::{lanes, passes};
+use super::{lanes, passes, version};
 use crate::assembly::{
     Ground, Host, Left, Loaded, Running, StartError, StartOptions, Started, Stopped, Tasks, Venue,
     Who, blockers, connections, facts, found, host, identity, load,
@@ -179,6 +179,7 @@ pub async fn begin(
         max_ages: parts.max_ages,
         stops: parts.stops.clone(),
         shared: Arc::clone(&ground.shared),
+        silence: Arc::default(),
     };
     let killer = parts.guarding.killer.clone();
     let over = move |why: &str| drop(killer.kill("the engine", Via::Engine, why));
@@ -199,6 +200,9 @@ pub async fn begin(
         async move { beat::run(&beats).await }
     };
     tasks.start("heartbeat", Needed::ForTrading(Code::literal("heartbeat_task")), make);
+    let (asked, told) = (connect()?, ground.inbox.clone());
+    let make = move || version::watch(asked.clone(), told.clone());
+    tasks.start("version", Needed::ForTrading(Code::literal("version_task")), make);
     side.start(&mut tasks, "cancels", connect()?, of_cancels, lanes::cancels);
     side.start(&mut tasks, "reads", reading.clone(), of_reads, lanes::reads);
     let store = Arc::new(JournalStore(keeper.appender()));

@@ -6,6 +6,8 @@
 //! - [`chain`]: what is asked of the chain and of the wallet behind it;
 //! - [`bot`]: the engine's thread: events in, commands out to the lanes, reports back through the gateway;
 //! - [`guarding`]: what arms the kill path and the heartbeats, and what they stop;
+//! - [`silence`]: what slows orders down whose outcome stays unknown;
+//! - [`version`]: whether the venue still speaks the version that orders are signed for;
 //! - [`report`]: what the lanes report to that thread.
 //!
 //! The wallet is not known here: orders are signed behind [`SignOrders`](polydesk_polymarket_api::SignOrders), the chain is behind
@@ -20,4 +22,6 @@ pub mod orders;
 pub mod passes;
 pub mod permit;
 pub mod report;
+pub mod silence;
 pub mod stops;
+pub mod version;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::permit::Permit;
 use super::report::{Answers, Report, Reports};
+use super::silence::Silence;
 use super::stops::{Step, Stops};
 use crate::clock::EngineClock;
 use crate::glance::Shared;
@@ -75,6 +76,8 @@ pub struct OrderLane {
     pub stops: Stops,
     /// Latencies.
     pub shared: Arc<Shared>,
+    /// Slows down what stays unanswered.
+    pub silence: Arc<Silence>,
 }
 
 /// A request that is signed and appended.
@@ -123,6 +126,7 @@ impl OrderLane {
             max_ages: self.max_ages,
             stops: self.stops.clone(),
             shared: Arc::clone(&self.shared),
+            silence: Arc::clone(&self.silence),
         }
     }
 
@@ -137,7 +141,8 @@ impl OrderLane {
         let stopped = orders.iter().find_map(|order| {
             self.permit.stopped(order.id).or_else(|| too_old(order, self.max_ages, now))
         });
-        if let Some(why) = stopped {
+        let silent = self.silence.waits(now).then_some(Code::literal("venue_silent"));
+        if let Some(why) = stopped.or(silent) {
             self.withheld(&orders, None, why);
             return Ok(None);
         }
@@ -212,6 +217,7 @@ struct Way {
     max_ages: MaxAges,
     stops: Stops,
     shared: Arc<Shared>,
+    silence: Arc<Silence>,
 }
 
 impl Way {
@@ -225,9 +231,11 @@ impl Way {
         self.shared.metrics.decision_to_durable.observe(decided_at.until(self.clock.now()));
         self.stops.reached(Step::W6, signed.len());
         // Listed before the flag is read: a kill either stops these orders or finds them.
-        let listed = approved.iter().zip(&hashes);
-        let open = listed.map(|(order, hash)| self.switch.enlist(*hash, order.condition));
-        if !open.fold(true, |all, open| all && open) {
+        let mut open = true;
+        for (order, hash) in approved.iter().zip(&hashes) {
+            open &= self.switch.enlist(*hash, order.condition);
+        }
+        if !open {
             return self.withheld(&approved, Some(&signed), Code::literal("killed"));
         }
         let why = Arc::new(OnceLock::new());
@@ -247,6 +255,16 @@ impl Way {
             return self.withheld(&approved, Some(&signed), why);
         }
         let at = self.clock.now();
+        let unknown = |error: &ApiError| matches!(error, ApiError::Unknown(_));
+        let silent = match &answers {
+            Err(error) => unknown(error),
+            Ok(rows) => rows.iter().all(|row| row.as_ref().is_err_and(unknown)),
+        };
+        if silent {
+            self.silence.unknown(at)
+        } else {
+            self.silence.answered()
+        }
         self.shared.metrics.decision_to_answer.observe(decided_at.until(at));
         self.stops.reached(Step::W9, hashes.len());
         self.reports.send(Report::Placed { orders: hashes, answers, at });

@@ -5,10 +5,11 @@ use polydesk_domain::{
 };
 use polydesk_gateway::{Output, WireRow};
 use polydesk_polymarket_api::ws::UserItem;
+use polydesk_polymarket_api::{ApiError, Refusal};
 
 use super::{Bot, LiveError, PASS_SOON};
 use crate::live::lanes::{Cancel, ChainJob};
-use crate::live::report::Report;
+use crate::live::report::{Answers, Report};
 
 impl Bot<'_> {
     /// Everything that the lanes have reported so far.
@@ -65,6 +66,7 @@ impl Bot<'_> {
                 }
                 let outputs = self.plan.gateway.batch(&orders, &answers, at);
                 self.outputs(outputs)?;
+                self.other_version(&answers)?;
             }
             Report::Cancelling { orders, at } => {
                 for hash in orders {
@@ -193,6 +195,25 @@ impl Bot<'_> {
         let event = ControlEvent::Blocker { cause: Cause::LostTail, on: true, detail };
         let at = self.now();
         self.deliver(at, event.into())
+    }
+
+    /// The venue refuses what is signed for this version: the next order would be refused as well.
+    fn other_version(&mut self, answers: &Answers) -> Result<(), LiveError> {
+        let refused =
+            |error: &ApiError| matches!(error, ApiError::Refused { why: Refusal::Version, .. });
+        let refused = match answers {
+            Err(error) => refused(error),
+            Ok(answers) => answers.iter().any(|answer| answer.as_ref().is_err_and(refused)),
+        };
+        if !refused || self.engine.manager().state().blockers.contains_key(&Cause::Version) {
+            return Ok(());
+        }
+        let detail = "the venue refuses orders of the version that this program signs: update polydesk and start it again".to_owned();
+        let at = self.now();
+        let event = ControlEvent::Blocker { cause: Cause::Version, on: true, detail };
+        self.deliver(at, event.into())?;
+        self.cancel(Cancel::All);
+        Ok(())
     }
 
     /// The exact amounts of a fill that is in a block are in its transaction.

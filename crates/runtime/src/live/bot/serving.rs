@@ -1,7 +1,8 @@
 //! Market data, requests, time, and the end.
 
 use polydesk_domain::{
-    AccountEvent, Channel, ConditionId, ControlEvent, Event, MarketEvent, MarketState, Span, Time,
+    AccountEvent, Cause, Channel, ConditionId, ControlEvent, Event, MarketEvent, MarketState, Span,
+    Time,
 };
 use polydesk_polymarket_api::ws::FeedItem;
 use tokio::sync::{mpsc, oneshot};
@@ -101,7 +102,13 @@ impl Bot<'_> {
             Request::State { condition, state } => self.state(&condition, state)?,
             Request::Control(event) => {
                 let at = self.now();
+                // What rests was signed for a version that is over.
+                let other =
+                    matches!(&event, ControlEvent::Blocker { cause: Cause::Version, on: true, .. });
                 self.deliver(at, event.into())?;
+                if other {
+                    self.cancel(Cancel::All);
+                }
             }
             Request::World(event) => {
                 let at = self.now();
