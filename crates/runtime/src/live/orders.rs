@@ -225,9 +225,12 @@ impl Way {
         self.shared.metrics.decision_to_durable.observe(decided_at.until(self.clock.now()));
         self.stops.reached(Step::W6, signed.len());
         // Listed before the flag is read: a kill either stops these orders or finds them.
-        let listed = approved.iter().zip(&hashes);
-        let open = listed.map(|(order, hash)| self.switch.enlist(*hash, order.condition));
-        if !open.fold(true, |all, open| all && open) {
+        let mut open = true;
+        for (order, hash) in approved.iter().zip(&hashes) {
+            // Every one is listed, also after one that may not leave.
+            open &= self.switch.enlist(*hash, order.condition);
+        }
+        if !open {
             return self.withheld(&approved, Some(&signed), Code::literal("killed"));
         }
         let why = Arc::new(OnceLock::new());
