@@ -116,11 +116,11 @@ fn an_order_that_became_too_old_while_the_disk_was_slow_is_withdrawn_and_cancels
         live.until("a resting order", |glance| glance.risk.open_orders == 1).await;
         pass(2).await;
         pace[0].store(1_500, Ordering::Relaxed);
-        ask(&desk, &mut live, bid(41, 20)).await;
-        pass(1).await;
         act(&live, OperatorCommand::CancelMarket(None));
+        ask(&desk, &mut live, bid(41, 20)).await;
         empty_within(&desk, 1).await;
         pass(20).await;
+        assert!(says(&live, "not sent: decision_too_old"), "{:#?}", live.glance());
         assert_eq!(desk.orders(), 1, "the second one was not wanted any more when it could leave");
         assert_eq!(live.glance().unwrap().risk.open_orders, 0);
     });
@@ -611,4 +611,92 @@ fn heartbeats_that_are_lost_while_orders_rest_leave_books_that_agree() {
         pass(60).await;
         agrees(&desk, &live);
     });
+}
+
+#[test]
+fn an_order_in_flight_when_the_engine_panics_is_cancelled_before_the_run_ends() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        desk.inject("[[answers]]\nendpoint = \"POST /order\"\nbefore = \"3s\"");
+        ask(&desk, &mut live, bid(40, 20)).await;
+        pass(1).await;
+        assert_eq!(requests(&desk), [1, 0]);
+        live.running.inbox.send(Request::Panic).unwrap();
+        let ended = live.running.ended().await;
+        assert!(matches!(ended, Err(EndError::Panicked(_))), "{ended:?}");
+        assert_eq!((desk.orders(), desk.open()), (1, vec![]), "it arrived, and was cancelled");
+        // Nothing is killed: the next start trades again.
+        drop(live);
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(60).await;
+        agrees(&desk, &live);
+    });
+}
+
+#[test]
+fn answers_that_come_in_another_order_than_the_orders_left_belong_to_their_orders() {
+    simulated(async {
+        let desk = Desk::new(still());
+        desk.inject("[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1\"\nafter = \"4s\"");
+        let mut live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        ask(&desk, &mut live, bid(40, 20)).await;
+        pass(1).await;
+        ask(&desk, &mut live, buy_now(56, 10)).await;
+        live.until("the fill of the second", |glance| glance.money.cash < ready.money.cash).await;
+        pass(120).await;
+        assert_eq!((desk.orders(), desk.open().len()), (2, 1));
+        agrees(&desk, &live);
+        let order = &live.glance().unwrap().orders[0];
+        assert_eq!((order.price, order.matched), (Price::cents(40), Shares::ZERO));
+    });
+}
+
+#[test]
+fn what_a_pass_reads_while_the_user_channel_is_down_does_not_open_the_gate() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        // Twenty seconds without the channel; when it is back the lists of orders are answered late.
+        desk.inject(
+            "[[streams]]\nchannel = \"user\"\nfor = \"20s\"\nact = \"refuse\"\n[[streams]]\nchannel = \"user\"\nact = \"cut\"",
+        );
+        live.until("the gap", |glance| blocked(glance, "user_link_down")).await;
+        let market = desk.world.market(MARKET);
+        desk.person(&market, Outcome::Yes, Side::Buy, 38, 20).await;
+        let known = live.until("it is read meanwhile", |glance| glance.risk.open_orders == 1).await;
+        assert!(blocked(&known, "user_link_down") && blocked(&known, "not_reconciled"));
+        while blocked(&live.glance().unwrap(), "user_link_down") {
+            assert!(blocked(&live.glance().unwrap(), "not_reconciled"));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        live.ready().await;
+        ask(&desk, &mut live, bid(40, 20)).await;
+        live.until("the next order", |glance| glance.risk.open_orders == 2).await;
+    });
+}
+
+#[test]
+fn cancel_all_and_the_cancel_of_a_market_are_one_request_each_and_at_once() {
+    let all: fn(MarketKey) -> OperatorCommand = |_| OperatorCommand::CancelMarket(None);
+    let market: fn(MarketKey) -> OperatorCommand = |key| OperatorCommand::CancelMarket(Some(key));
+    for (command, path) in [(all, "/cancel-all"), (market, "/cancel-market-orders")] {
+        simulated(async {
+            let desk = Desk::new(still());
+            let mut live = desk.start().await.unwrap();
+            live.ready().await;
+            for cents in [38, 39, 40] {
+                ask(&desk, &mut live, bid(cents, 20)).await;
+            }
+            live.until("resting orders", |glance| glance.risk.open_orders == 3).await;
+            let key = live.key(&desk.world.market(MARKET)).await;
+            act(&live, command(key));
+            empty_within(&desk, 1).await;
+            assert_eq!(desk.world.exchange.count("DELETE", path), 1, "{path}");
+        });
+    }
 }
