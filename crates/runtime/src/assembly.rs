@@ -762,15 +762,22 @@ pub(crate) fn host<F: Send + 'static>(
     shared: Arc<Shared>,
     work: impl Future<Output = EngineResult<F>> + Send + 'static,
 ) -> Result<Finish<F>, StartError> {
-    let (done, finished) = oneshot::channel();
+    let (mut done, finished) = oneshot::channel();
     let guarded = async move {
         let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         // The end is reported with its reason; the watchdog must not take it for a deadlock.
         shared.rest();
-        let _ = done.send(result);
+        result
     };
     match host {
-        Host::Task => drop(tokio::spawn(guarded)),
+        // A simulated process that is dropped is killed: nothing of it goes on.
+        Host::Task => drop(tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = done.closed() => {}
+                result = guarded => drop(done.send(result)),
+            }
+        })),
         Host::Thread => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -778,7 +785,7 @@ pub(crate) fn host<F: Send + 'static>(
                 .map_err(StartError::Thread)?;
             std::thread::Builder::new()
                 .name("engine".into())
-                .spawn(move || runtime.block_on(guarded))
+                .spawn(move || drop(done.send(runtime.block_on(guarded))))
                 .map_err(StartError::Thread)?;
         }
     }

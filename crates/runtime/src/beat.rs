@@ -2,7 +2,7 @@
 //! moves and nothing is killed, so that a process that hangs leaves no order behind.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use polydesk_domain::{Span, Time};
@@ -29,13 +29,16 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Acknowledged {
     /// Steady nanoseconds; the least number for never.
     at: AtomicI64,
+    /// Whether the blocker stands. It outlives the task, which may be started again.
+    blocked: AtomicBool,
     clock: ServerClock,
 }
 
 impl Acknowledged {
     /// None yet.
     pub fn new(clock: ServerClock) -> Arc<Acknowledged> {
-        Arc::new(Acknowledged { at: AtomicI64::new(i64::MIN), clock })
+        let (at, blocked) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
+        Arc::new(Acknowledged { at, blocked, clock })
     }
 
     /// Its age; `None`: there was none since the start or since the last kill.
@@ -78,9 +81,9 @@ pub struct Beats {
     pub blocker: Box<Blocker>,
 }
 
-/// Sends heartbeats for ever. The blocker is taken as set at the beginning.
+/// Sends heartbeats for ever. The blocker is taken as set at the beginning of the first run.
 pub async fn run(beats: &Beats) {
-    let mut state = Running { id: String::new(), blocked: true };
+    let mut state = Running { id: String::new() };
     loop {
         if let Some(reason) = beats.forbidden() {
             if beats.switch.ends_heartbeats() {
@@ -133,20 +136,19 @@ impl Beats {
 struct Running {
     /// What the venue wants to hear next.
     id: String,
-    blocked: bool,
 }
 
 impl Running {
     /// Sets or clears the blocker where that changes it.
-    fn judge(&mut self, beats: &Beats, why: &str) {
+    fn judge(&self, beats: &Beats, why: &str) {
         let fresh = beats.acknowledged.is_fresh();
-        if fresh == self.blocked {
-            self.blocked = !fresh;
-            let text = match self.blocked {
+        let blocked = !fresh;
+        if beats.acknowledged.blocked.swap(blocked, Ordering::AcqRel) != blocked {
+            let text = match blocked {
                 true => format!("no heartbeat was acknowledged for 8 s: {why}"),
                 false => "a heartbeat was acknowledged".to_owned(),
             };
-            (beats.blocker)(self.blocked, &text);
+            (beats.blocker)(blocked, &text);
         }
     }
 

@@ -143,6 +143,24 @@ fn the_file_stop_kills_and_sigterm_ends_with_an_empty_list() {
     assert_eq!(world.orders().1, 0);
 }
 
+#[test]
+fn a_file_stop_that_is_there_at_the_start_cancels_what_rests_and_no_order_leaves() {
+    let world = World::new(9);
+    let data = world.data();
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("STOP"), "").unwrap();
+    rest(&world, 5);
+    let mut process = Process::start(world.live(""));
+    until(&data, &mut process, "the kill", |glance| blocked(glance, "killed"));
+    zero(&world, world.exchange.now());
+    // Everything but the kill is good by then.
+    until(&data, &mut process, "the kill alone", |glance| {
+        let codes = glance["blockers"].as_array().unwrap();
+        codes.iter().all(|one| one["code"] == "killed" || one["code"] == "heartbeat")
+    });
+    assert_eq!(world.orders(), (5, 0));
+}
+
 /// `cargo test -p live --test it -- --ignored --nocapture start_to_ready`.
 #[test]
 #[ignore = "a measurement: from the start of the program to an open gate"]

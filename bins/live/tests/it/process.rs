@@ -225,6 +225,7 @@ pub fn until(
     what: &str,
     holds: impl Fn(&Value) -> bool,
 ) -> Value {
+    #[expect(clippy::disallowed_methods, reason = "a test of the real program measures")]
     let began = std::time::Instant::now();
     loop {
         let ended = process.child.try_wait().unwrap();

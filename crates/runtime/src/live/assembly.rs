@@ -1,8 +1,10 @@
 //! Live trading put together: the lanes around the engine's thread, on the ground that paper stands on too.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use polydesk_domain::{Cause, Channel, Code, OperatorCommand, Span, Time};
 use polydesk_gateway::{Gateway, Orders, WireRow};
 use polydesk_journal::Entry;
@@ -243,10 +245,22 @@ pub async fn begin(
         normal_mode: Box::new(move || mode.mode() == VenueMode::Normal),
     };
     let (items, requests) = ground.take()?;
+    let (ender, shared) = (parts.guarding.killer.clone(), Arc::clone(&ground.shared));
     let work = async move {
         let mut engine = engine;
-        let ended = run(&mut engine, plan, items, requests).await;
-        ended.map_err(Stopped::from)
+        let running = AssertUnwindSafe(run(&mut engine, plan, items, requests));
+        let ended = running.catch_unwind().await;
+        if !matches!(ended, Ok(Ok(_))) {
+            // Nothing decides about what rests any more: it is cancelled before the end is reported, on the path that
+            // needs no engine. The watchdog must not cut that short.
+            let _ = ender.switch().stop("the engine has ended");
+            shared.rest();
+            let _ = ender.stop("the engine has ended").await;
+        }
+        match ended {
+            Ok(ended) => ended.map_err(Stopped::from),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     };
     let finished = host(options.host, Arc::clone(&ground.shared), work)?;
     if let Some(why) = lifted {
@@ -300,8 +314,7 @@ fn spawn_orders(
     over: impl Fn(&str) + Send + 'static,
 ) -> Result<(), StartError> {
     let guarded = async move {
-        use futures_util::FutureExt as _;
-        let run = std::panic::AssertUnwindSafe(lane.run(requests)).catch_unwind().await;
+        let run = AssertUnwindSafe(lane.run(requests)).catch_unwind().await;
         match run {
             Ok(Ok(())) => {}
             Ok(Err(why)) => over(&format!("the lane of orders ended: {why}")),

@@ -233,6 +233,7 @@ impl Way {
         // Listed before the flag is read: a kill either stops these orders or finds them.
         let mut open = true;
         for (order, hash) in approved.iter().zip(&hashes) {
+            // Every one is listed, also after one that may not leave.
             open &= self.switch.enlist(*hash, order.condition);
         }
         if !open {

@@ -35,6 +35,8 @@ pub struct PassRequest {
 
 /// Single orders of one pass; the next pass reads further ones.
 const SINGLE_ORDERS: usize = 200;
+/// Single orders of one pass that are not answered: after so many the venue answers no other one either.
+const UNANSWERED: usize = 3;
 
 /// Makes passes as they are asked for, one at a time.
 pub async fn passes(
@@ -62,13 +64,30 @@ async fn pass(clob: &Clob, chain: &dyn ChainLane, request: PassRequest) -> Resul
     let listed: BTreeSet<OrderHash> = open.iter().filter_map(|row| row.hash()).collect();
     let mut single = BTreeMap::new();
     let absent = request.open.iter().filter(|hash| !listed.contains(hash));
+    let mut unanswered = 0;
     for hash in absent.take(SINGLE_ORDERS) {
-        single.insert(*hash, clob.order(hash).await?);
+        match clob.order(hash).await {
+            Ok(order) => drop(single.insert(*hash, order)),
+            // It stays as it is. What the lists show must not wait for it.
+            Err(error) => {
+                tracing::warn!(%hash, %error, "an order could not be read");
+                unanswered += 1;
+                if unanswered >= UNANSWERED {
+                    break;
+                }
+            }
+        }
     }
     let since = request.trades_since;
     let filter = TradeFilter { after: Some(since), ..TradeFilter::default() };
     let trades = clob.trades(&filter).await?;
-    let balance = clob.balance_allowance(Asset::Collateral).await?.balance;
+    let balance = match clob.balance_allowance(Asset::Collateral).await {
+        Ok(read) => Some(read.balance),
+        Err(error) => {
+            tracing::warn!(%error, "the venue's balance could not be read");
+            None
+        }
+    };
     let chain = match request.chain {
         true => match chain.read(&request.tokens, request.moves_since).await {
             Ok(read) => Some(read),
@@ -87,7 +106,7 @@ async fn pass(clob: &Clob, chain: &dyn ChainLane, request: PassRequest) -> Resul
         trades,
         trades_since: since,
         // The venue's balance is a hint: one that is no amount says nothing.
-        balance: balance.trunc().to_i64().map(Usdc::new),
+        balance: balance.and_then(|balance| balance.trunc().to_i64()).map(Usdc::new),
         open_again,
         chain,
     })

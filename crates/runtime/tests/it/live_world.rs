@@ -445,6 +445,8 @@ impl Live {
     /// Sends a signal of another process.
     pub async fn signal(&mut self, market: &Arc<Market>, now: Time, ask: Ask) {
         let key = self.key(market).await;
+        // What another run has numbered is used up.
+        let epoch = self.glance().map_or(1, |glance| glance.run);
         self.signals += 1;
         let producer = StrategyId::literal("outside");
         let token: Token = key.token(ask.outcome);
@@ -458,7 +460,7 @@ impl Live {
             exit: None,
         };
         let signal = Signal {
-            id: SignalId { producer, epoch: 1, counter: self.signals },
+            id: SignalId { producer, epoch, counter: self.signals },
             strategy: producer,
             market: key,
             action: Action::Trade(intent),

@@ -8,6 +8,7 @@ mod kill_ladder;
 mod kill_thread;
 mod kill_world;
 mod life;
+mod live_adversary;
 mod live_faults;
 mod live_money;
 mod live_orders;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use polydesk_domain::{
-    Code, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate, PlaceOrder, Query,
-    StrategyId, Time,
+    ClientOrderId, Code, Command, Conversion, ConversionId, Event, MarketKey, OrderUpdate,
+    PlaceOrder, Query, StrategyId, Time,
 };
 use polydesk_gateway::Ask;
 use polydesk_polymarket_api::{Exchange, OrderArgs};
@@ -20,24 +20,17 @@ impl Bot<'_> {
             Command::Place(orders) => self.place(at, orders),
             Command::Cancel(id) => match self.plan.gateway.orders().hash(*id) {
                 Some(hash) => {
-                    self.plan.permit.withdraw(*id);
+                    self.withdraw(*id);
                     self.cancel(Cancel::Order(hash));
                 }
-                None if self.unbound.remove(&(*id, false)) => {
-                    // It is on its way to be signed: it is stopped there, or cancelled once it has a hash.
-                    self.plan.permit.withdraw(*id);
-                    self.unbound.insert((*id, true));
-                }
-                None => {}
+                None => self.withdraw(*id),
             },
             Command::CancelAll(None) => {
-                for (id, _) in core::mem::take(&mut self.unbound) {
-                    self.plan.permit.withdraw(id);
-                    self.unbound.insert((id, true));
-                }
+                self.withdraw_all(None);
                 self.cancel(Cancel::All);
             }
             Command::CancelAll(Some(market)) => {
+                self.withdraw_all(Some(*market));
                 if let Some(market) = self.engine.universe().get(*market) {
                     self.cancel(Cancel::Market(market.condition));
                 }
@@ -63,6 +56,28 @@ impl Bot<'_> {
             }
             // No model is asked by live trading yet.
             Command::Ask { .. } => {}
+        }
+    }
+
+    /// An order that has not left is not wanted any more: it is stopped on its way, or cancelled once it has a hash.
+    fn withdraw(&mut self, id: ClientOrderId) {
+        let orders = self.plan.gateway.orders();
+        let on_its_way = match orders.hash(id).and_then(|hash| orders.get(&hash)) {
+            Some(order) => order.sent_at.is_none() && order.ended.is_none(),
+            None if self.unbound.remove(&(id, false)) => self.unbound.insert((id, true)),
+            None => false,
+        };
+        if on_its_way {
+            self.plan.permit.withdraw(id);
+        }
+    }
+
+    /// The same for all orders, or those of a market: no list of the venue has them yet.
+    fn withdraw_all(&mut self, market: Option<MarketKey>) {
+        let open = self.engine.manager().orders().open();
+        let here = open.filter(|order| market.is_none_or(|key| key == order.token.market()));
+        for id in here.map(|order| order.id).collect::<Vec<_>>() {
+            self.withdraw(id);
         }
     }
 

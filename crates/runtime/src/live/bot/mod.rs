@@ -181,8 +181,9 @@ pub async fn run(
             chain_at: Time::MIN,
             chain_due: true,
             empty_asked_at: None,
+            begun: false,
         },
-        user_up: false,
+        user_up: None,
         unbound: BTreeSet::new(),
         moved_at: BTreeMap::new(),
         fresh: plan.fresh,
@@ -243,6 +244,8 @@ struct PassState {
     chain_due: bool,
     /// When the last list of open orders that was empty was asked for.
     empty_asked_at: Option<Time>,
+    /// The user channel was up once, or the run ends: passes are made, also while it is down.
+    begun: bool,
 }
 
 /// The loop's own state.
@@ -260,7 +263,8 @@ struct Bot<'a> {
     next_check: Time,
     next_glance: Time,
     pass: PassState,
-    user_up: bool,
+    /// Since when the user channel is up.
+    user_up: Option<Time>,
     /// Orders that are in their lane and have no hash yet, and of those the ones that are to be cancelled.
     unbound: BTreeSet<(ClientOrderId, bool)>,
     /// When something of ours last moved in a token.

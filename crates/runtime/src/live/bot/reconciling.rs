@@ -36,8 +36,7 @@ impl Bot<'_> {
         if self.pass.under.is_some_and(|since| since.until(now) < PASS_LOST) {
             return;
         }
-        // Updates are not repeated: what is read before the user channel is up may be outdated unseen.
-        if !self.user_up || now < self.pass.next {
+        if !self.pass.begun || now < self.pass.next {
             return;
         }
         let epoch = self.epoch();
@@ -108,7 +107,9 @@ impl Bot<'_> {
         if reads.open_complete() && reads.open_again.is_empty() && reads.open.is_empty() {
             self.pass.empty_asked_at = Some(asked_at);
         }
-        if self.epoch().is_some() {
+        // Updates are not repeated: what was read before the user channel was up may be outdated unseen.
+        let heard = self.user_up.is_some_and(|since| asked_at >= since);
+        if self.epoch().is_some() && heard {
             let (snapshot, gaps) = reads.snapshot(self.engine.universe(), asked_at);
             for gap in gaps {
                 tracing::warn!(gap, "a pass is not complete");

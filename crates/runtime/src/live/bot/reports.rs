@@ -59,6 +59,12 @@ impl Bot<'_> {
                 self.outputs(outputs)?;
             }
             Report::Placed { orders, answers, at } => {
+                for hash in &orders {
+                    // A cancel may have come while the first byte left: nothing of it is to be kept.
+                    if let Some(order) = self.plan.gateway.orders().get(hash) {
+                        self.plan.permit.over(order.id);
+                    }
+                }
                 for (hash, answer) in orders.iter().zip(answers.iter().flatten()) {
                     if answer.is_ok() {
                         self.plan.user_feed.placed(*hash);
@@ -122,15 +128,16 @@ impl Bot<'_> {
         let now = self.now();
         match item {
             UserItem::Connected { .. } => {
-                if !self.user_up {
-                    self.user_up = true;
+                if self.user_up.is_none() {
+                    self.user_up = Some(now);
+                    self.pass.begun = true;
                     self.leftovers();
                 }
                 self.pass.next = now;
             }
-            UserItem::Disconnected { .. } => self.user_up = false,
+            UserItem::Disconnected { .. } => self.user_up = None,
             UserItem::Rejected { reason, .. } => {
-                self.user_up = false;
+                self.user_up = None;
                 tracing::error!(reason, "the venue rejects the API credentials: no order leaves");
             }
             _ => {}

@@ -214,7 +214,7 @@ impl Bot<'_> {
         let began = self.now();
         self.deliver(began, ControlEvent::Stop.into())?;
         self.cancel(Cancel::All);
-        self.pass.next = began;
+        (self.pass.next, self.pass.begun) = (began, true);
         let mut ended_at = None;
         let verified = loop {
             let now = self.now();
