@@ -9,7 +9,7 @@ use super::{Context, Manager};
 use crate::state::{Desired, Draft};
 
 /// A cancel without effect for so long has perhaps failed: what replaces its order waits until it is over.
-const CANCEL_LATE: Span = Span::secs(1);
+const CANCEL_LATE: Span = Span::secs(3);
 /// Pause before a denied quote is tried again.
 const RETRY: Span = Span::secs(5);
 
