@@ -123,11 +123,8 @@ impl Gateway {
         let is_fill = |output: &Output| matches!(output, Output::Event(AccountEvent::Trade(_)));
         let found = out.iter().any(is_fill);
         match &reads.chain {
-            Some(chain) if chain.proves() => {
-                if !found {
-                    on_chain(view, chain, asked_at, &mut out);
-                }
-            }
+            Some(chain) if chain.proves() && found => {}
+            Some(chain) if chain.proves() => on_chain(view, chain, asked_at, &mut out),
             // The venue's balance corrects nothing.
             _ if reads.balance.is_some_and(|there| there != view.cash) => {
                 out.push(Output::Ask(Ask::Chain));

@@ -164,6 +164,7 @@ fn a_file_stop_that_is_there_at_the_start_cancels_what_rests_and_no_order_leaves
 /// `cargo test -p live --test it -- --ignored --nocapture start_to_ready`.
 #[test]
 #[ignore = "a measurement: from the start of the program to an open gate"]
+#[expect(clippy::disallowed_methods, reason = "it measures the time that a person waits")]
 fn start_to_ready_with_two_hundred_open_orders_and_five_thousand_trades() {
     let world = World::new(9);
     let data = world.data();
