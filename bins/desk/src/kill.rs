@@ -37,7 +37,7 @@ const SYNC: Duration = Duration::from_secs(5);
 /// Arguments of `desk kill`.
 #[derive(Debug, Args)]
 pub struct Kill {
-    /// Why, for the log and whoever lifts it.
+    /// Why, for the log and for the lift.
     #[arg(long, value_name = "TEXT", default_value = "")]
     why: String,
     /// Also end the process that holds the data folder, with SIGKILL: it does not answer any more.

@@ -470,7 +470,7 @@ fn unbooked(
     Ok(out)
 }
 
-/// What a transaction of somebody else looks like. It names a booking and decides no amount.
+/// What a transaction that this bot did not send looks like. It names a booking and decides no amount.
 fn name(
     contracts: &Contracts,
     moves: &[&Movement],

@@ -87,7 +87,7 @@ pub async fn run(beats: &Beats) {
     loop {
         if let Some(reason) = beats.forbidden() {
             if beats.switch.ends_heartbeats() {
-                // After a lift the venue begins anew.
+                // After a lift the venue gives ids from the beginning again.
                 beats.acknowledged.forget();
                 state.id.clear();
             }

@@ -48,7 +48,7 @@ fn deposits_withdrawals_and_foreign_redemptions_are_named_and_own_conversions_le
         assert_eq!(moves, expected);
         assert!(seen.moves.is_sorted_by_key(|one| (one.block, one.at)));
         assert!(seen.agreed && !seen.unsettled);
-        // Tokens that moved are read although nobody asked for them.
+        // Tokens that moved are read although the pass did not name them.
         assert_eq!(seen.shares.len(), 2);
         // From a later block on there is nothing.
         assert_eq!(read(&lane, &[], Some(seen.block)).await.moves, []);

@@ -7,7 +7,7 @@ use polydesk_polymarket_api::{OrderArgs, SignError, SignOrders, SignedOrder};
 
 use super::{OrderSigner, OrderStamps};
 
-/// What the signer agrees to, whoever asks. Chain, contracts and wallet are fixed in the [`OrderSigner`].
+/// What the signer agrees to, in every call. Chain, contracts and wallet are fixed in the [`OrderSigner`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope {
     /// The most pUSD that one buy may cost before fees.
@@ -76,7 +76,7 @@ impl SignOrders for ScopedSigner {
             return Err(SignError::Scope(format!("more than {most} orders within a second")));
         }
         let order = self.signer.sign(args, self.stamps.next(now_ms), &self.owner)?;
-        // Amounts follow from the arguments; what is beyond the bounds is dropped here and reaches nobody.
+        // Amounts follow from the arguments; what is beyond the bounds is dropped here and never returned.
         self.within(&order)?;
         self.lately.push_back(now_ms);
         Ok(order)

@@ -37,7 +37,7 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 const IN_FLIGHT: Duration = Duration::from_secs(2);
 /// Two reads prove that nothing arrives late only when they are so far apart.
 const APART: Duration = Duration::from_secs(5);
-/// Where nobody lists what is in flight, the last read is asked at least so long after the trigger.
+/// Where what is in flight is not listed, the last read is asked at least so long after the trigger.
 const UNLISTED: Duration = Duration::from_secs(20);
 /// How long the disk may take to sync once everything is cancelled.
 const SYNC_PATIENCE: Duration = Duration::from_secs(2);

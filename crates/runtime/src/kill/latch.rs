@@ -23,7 +23,7 @@ pub struct Writing {
     pub synced: oneshot::Receiver<Result<(), String>>,
 }
 
-/// Writes the latch beside whoever asks.
+/// Writes the latch beside the caller, which does not wait.
 pub trait LatchWriter: Send + Sync + 'static {
     /// Begins a change. Never waits.
     fn write(&self, state: LatchState) -> Writing;

@@ -61,7 +61,7 @@ pub enum LiftError {
     /// The latch was not changed.
     #[error("the latch was not changed ({0}): free the disk, then try again")]
     Latch(String),
-    /// Somebody killed again meanwhile.
+    /// A kill came in the meantime.
     #[error("a kill came in the meantime and is in force")]
     KilledAgain,
     /// A process holds the folder and does not answer.

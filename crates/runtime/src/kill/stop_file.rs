@@ -1,4 +1,4 @@
-//! The file `STOP` in the data folder: whoever can make a file there can kill.
+//! The file `STOP` in the data folder: a user who can make a file there can kill.
 
 use std::io;
 use std::path::{Path, PathBuf};

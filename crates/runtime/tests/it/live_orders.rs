@@ -281,3 +281,46 @@ fn a_wallet_that_traded_minutes_before_the_first_start_is_taken_up_once() {
         agrees(&desk, &live);
     });
 }
+
+#[test]
+fn a_wallet_that_spent_nearly_everything_minutes_before_the_first_start_breaks_no_ledger() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let before = desk.cash();
+        for slug in [MARKET, "ada-wins", "grace-wins", "alan-wins", "hawks-owls", "new-protocol"] {
+            let market = desk.world.market(slug);
+            let free = desk.cash().micros() / 1_000_000;
+            let shares = u64::try_from(free * 100 / 99 - 20).unwrap_or(0).min(2_000);
+            if shares > 20 {
+                desk.person(&market, Outcome::Yes, Side::Buy, 99, shares).await;
+                pass(30).await;
+                desk.clob().cancel_all().await.unwrap();
+            }
+        }
+        let spent = before - desk.cash();
+        assert!(spent > desk.cash(), "{spent} were spent, {} are left", desk.cash());
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(60).await;
+        agrees(&desk, &live);
+    });
+}
+
+#[test]
+fn quotes_of_a_strategy_that_the_configuration_no_longer_names_are_not_placed_again() {
+    simulated(async {
+        let mut desk = Desk::new(still());
+        desk.world.flags.retain(|(key, _)| *key != "run.strategies");
+        desk.world.flags.push(("run.strategies", "[\"stink_bidder\"]"));
+        let live = desk.start().await.unwrap();
+        live.until("quotes", |glance| glance.risk.open_orders >= 4).await;
+        drop(live);
+        desk.world.flags.retain(|(key, _)| *key != "run.strategies");
+        desk.world.flags.push(("run.strategies", "[]"));
+        let placed = desk.orders();
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(60).await;
+        assert_eq!((desk.orders(), desk.open().len()), (placed, 0));
+    });
+}

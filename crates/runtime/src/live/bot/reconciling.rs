@@ -16,6 +16,9 @@ use super::{
 };
 use crate::live::passes::PassRequest;
 
+/// The lane of the chain gives up asking for the amounts of a transaction before this; then the estimates stand.
+const ESTIMATES: Span = Span::secs(660);
+
 impl Bot<'_> {
     pub(super) fn settled(&self) -> Settled {
         Settled {
@@ -175,7 +178,10 @@ impl Bot<'_> {
         }
         let settled = self.settled();
         let view = view_of(self.engine, &settled, &self.moved_at, false);
-        if view.cash_moving || !view.moving.is_empty() {
+        // An estimate that is corrected after this would be a difference that nothing explains.
+        let estimated = view.cash_tolerance != Usdc::ZERO;
+        let waits = estimated && self.plan.identity.started.until(now) < ESTIMATES;
+        if view.cash_moving || !view.moving.is_empty() || waits {
             return Ok(());
         }
         self.take_up(reads, &(Usdc::ZERO, BTreeMap::new()), now)?;
