@@ -90,6 +90,9 @@ pub struct RunArgs {
     /// Threads for the re-runs; the result does not depend on it.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
+    /// End with a line that is this process's peak memory in KiB; `bench --hours` reads it.
+    #[arg(long, hide = true)]
+    pub print_peak: bool,
 }
 
 /// Arguments of `import`.

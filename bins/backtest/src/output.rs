@@ -25,12 +25,12 @@ pub struct Written {
 /// Judges the report and writes its files into the folder.
 pub fn write(report: &Report, seed: u64, folder: &Path) -> Done<Written> {
     let analysis = polydesk_report::analyse(report, &Options { seed, resamples: RESAMPLES });
-    let path = folder.join("report.json");
-    let unwritten = || format!("{} cannot be written", path.display());
-    let mut file = BufWriter::new(File::create(&path).with_context(unwritten)?);
-    polydesk_report::json_to(report, &analysis, &mut file).with_context(unwritten)?;
-    file.flush().with_context(unwritten)?;
-    write_file(&folder.join("report.html"), &polydesk_report::html(report, &analysis))?;
+    write_file(&folder.join("report.json"), |file| {
+        Ok(polydesk_report::json_to(report, &analysis, file)?)
+    })?;
+    write_file(&folder.join("report.html"), |file| {
+        Ok(polydesk_report::html_to(report, &analysis, file)?)
+    })?;
     Ok(Written { analysis })
 }
 
@@ -91,8 +91,11 @@ fn colour(tty: bool, variable: &dyn Fn(&str) -> Option<String>) -> bool {
         && variable("CLICOLOR").is_none_or(|value| value != "0")
 }
 
-fn write_file(path: &Path, text: &str) -> Done {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>) -> Done {
+    let unwritten = || format!("{} cannot be written", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(unwritten)?);
+    write(&mut file).with_context(unwritten)?;
+    file.flush().with_context(unwritten)?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `run`: replays the tapes and reports.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -56,6 +56,10 @@ pub fn run(args: &RunArgs) -> Done {
         .filter(|check| !check.passed)
         .map(|check| format!("{}: {}", check.name, check.detail))
         .collect();
+    if args.print_peak {
+        writeln!(std::io::stdout(), "{}", backtest_bench::peak_kib())
+            .context("the peak memory cannot be printed")?;
+    }
     if broken.is_empty() {
         return Ok(());
     }

@@ -61,8 +61,10 @@ pub fn write(cli: &Cli, settings: &Settings, folder: &Path, finished: Finished) 
     polydesk_report::json_to(&report, &analysis, &mut file).with_context(unwritten)?;
     file.flush().with_context(unwritten)?;
     let html = folder.join("report.html");
-    std::fs::write(&html, polydesk_report::html(&report, &analysis))
-        .with_context(|| format!("{} cannot be written", html.display()))?;
+    let unwritten = || format!("{} cannot be written", html.display());
+    let mut file = BufWriter::new(File::create(&html).with_context(unwritten)?);
+    polydesk_report::html_to(&report, &analysis, &mut file).with_context(unwritten)?;
+    file.flush().with_context(unwritten)?;
     let text = polydesk_report::terminal(&report, &analysis, 100, false);
     let mut text =
         format!("{text}\nHTML          {}\nJSON          {}\n", html.display(), json.display());

@@ -12,7 +12,7 @@ mod terminal;
 mod text;
 
 pub use analysis::{Analysis, Options, analyse, verdict_of};
-pub use html::html;
+pub use html::{html, html_to};
 pub use json::{json, json_to, run_sha256};
 pub use model::*;
 pub use terminal::terminal;

@@ -114,6 +114,10 @@ pub struct BenchArgs {
     /// One million rows only: about a minute.
     #[arg(long)]
     pub quick: bool,
+    /// Instead of the table: the peak memory of whole runs, both strategies at work, over made-up tapes of so many
+    /// hours; each beside the first.
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub hours: Vec<u32>,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@
 //! trades uses it.
 
 mod args;
+mod hours;
 mod maps;
 mod measure;
 mod observer;

@@ -24,6 +24,9 @@ pub fn run(args: &BenchArgs, verb: &[&str]) -> anyhow::Result<()> {
         return one(args);
     }
     let folder = Folder::make()?;
+    if !args.hours.is_empty() {
+        return crate::hours::run(args, verb, &folder.0);
+    }
     let mut done: Vec<Measured> = Vec::new();
     let mut tapes: BTreeMap<(u32, u64), PathBuf> = BTreeMap::new();
     let mut out = std::io::stdout();

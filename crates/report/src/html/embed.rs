@@ -1,5 +1,7 @@
 //! The figures inside the page, for machines: the analysis and a report with long lists shortened.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use crate::analysis::{Analysis, SCHEMA_VERSION};
@@ -17,13 +19,16 @@ struct Embedded<'a> {
     report: Report,
 }
 
-pub(crate) fn data(report: &Report, analysis: &Analysis) -> String {
+pub(crate) fn data_to(
+    report: &Report,
+    analysis: &Analysis,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let list_limit = KEPT / report.runs.len().max(1);
     let report = shortened(report, list_limit);
     let embedded = Embedded { schema_version: SCHEMA_VERSION, list_limit, analysis, report };
-    // Keys are text and numbers finite, so this cannot fail; a reader would see why if it did.
-    serde_json::to_string(&embedded)
-        .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
+    // Keys are text and numbers finite: what can fail is the writer.
+    serde_json::to_writer(out, &embedded).map_err(io::Error::from)
 }
 
 /// A copy with short lists: the long ones are never copied, they can be most of the memory of a run.

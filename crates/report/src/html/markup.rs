@@ -2,6 +2,8 @@
 //!
 //! Every text goes through [`escape`]; nothing else in this crate writes text into markup.
 
+use std::io::{self, Write};
+
 use polydesk_domain::Usdc;
 
 use crate::text::{clean, dash, hidden, money, signed};
@@ -23,21 +25,31 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// JSON safe inside a script element: no `<`, so no end tag and no comment can appear, and nothing that
-/// reorders the text for a reader of the source.
-pub(crate) fn script_json(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
+/// Makes the JSON that is written to it safe inside a script element: no `<`, so no end tag and no comment can
+/// appear, and nothing that reorders the text for a reader of the source.
+pub(crate) struct ScriptJson<W>(pub W);
+
+impl<W: Write> Write for ScriptJson<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A serialiser cuts its text at escapes, quotes and numbers, so each piece is whole characters.
+        let json = std::str::from_utf8(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let mut begin = 0;
+        for (at, c) in json.char_indices() {
             // Such characters are below U+FFFF, so one escape is enough.
-            c if hidden(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => out.push(c),
+            if matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') || hidden(c) {
+                self.0.write_all(json[begin..at].as_bytes())?;
+                write!(self.0, "\\u{:04x}", u32::from(c))?;
+                begin = at + c.len_utf8();
+            }
         }
+        self.0.write_all(json[begin..].as_bytes())?;
+        Ok(bytes.len())
     }
-    out
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// One cell.
@@ -208,7 +220,9 @@ mod tests {
             escape("</script><img src=x onerror='a(\"b\")'>&\u{0}"),
             "&lt;/script&gt;&lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;&amp;\u{fffd}"
         );
-        let json = script_json("{\"a\":\"</script><!-- & \u{202e}\"}");
+        let mut json = ScriptJson(Vec::new());
+        json.write_all("{\"a\":\"</script><!-- & \u{202e}\"}".as_bytes()).unwrap();
+        let json = String::from_utf8(json.0).unwrap();
         assert!(!json.contains(['<', '>', '&', '\u{202e}']), "{json}");
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(back["a"], "</script><!-- & \u{202e}");

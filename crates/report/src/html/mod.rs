@@ -9,6 +9,8 @@ mod opportunities;
 mod parts;
 mod tables;
 
+use std::io::{self, Write};
+
 use crate::analysis::{Analysis, Total};
 use crate::json::run_sha256;
 use crate::model::Report;
@@ -21,30 +23,40 @@ const SCRIPT: &str = include_str!("script.js");
 ///
 /// At most about 5 MB whatever the report's size. The same report and analysis give the same bytes.
 pub fn html(report: &Report, analysis: &Analysis) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
+    // Memory takes every byte, and what goes in is text.
+    let written = html_to(report, analysis, &mut out);
+    debug_assert!(written.is_ok(), "{written:?}");
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Writes the page part by part: it is never in memory as a whole, which would be most of what a long run needs.
+///
+/// # Errors
+/// The writer's.
+pub fn html_to(report: &Report, analysis: &Analysis, out: &mut impl Write) -> io::Result<()> {
     let title = escape(&report.program);
-    out.push_str("<!doctype html>\n<html lang=en><head><meta charset=utf-8>");
-    out.push_str("<meta name=viewport content=\"width=device-width,initial-scale=1\">");
+    out.write_all(b"<!doctype html>\n<html lang=en><head><meta charset=utf-8>")?;
+    out.write_all(b"<meta name=viewport content=\"width=device-width,initial-scale=1\">")?;
     // Nothing may be fetched, even if a text from data slipped through.
-    out.push_str(
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; \
+    out.write_all(
+        b"<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; \
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
-    );
-    out.push_str(&format!("<title>{title}: report</title><style>{STYLE}</style></head><body>\n"));
-    out.push_str(&identity(report));
-    out.push_str(&contents(report, analysis));
-    out.push_str("<main>\n");
+    )?;
+    write!(out, "<title>{title}: report</title><style>{STYLE}</style></head><body>\n")?;
+    out.write_all(identity(report).as_bytes())?;
+    out.write_all(contents(report, analysis).as_bytes())?;
+    out.write_all(b"<main>\n")?;
     if let Some(total) = analysis.real.as_ref().filter(|total| total.runs > 1) {
-        out.push_str(&together(total));
+        out.write_all(together(total).as_bytes())?;
     }
     for (index, (run, judged)) in report.runs.iter().zip(&analysis.runs).enumerate() {
-        out.push_str(&parts::run(index, run, judged));
+        parts::run(index, run, judged, out)?;
     }
-    out.push_str(&settings(report));
-    out.push_str("</main>\n<script type=\"application/json\" id=report-data>");
-    out.push_str(&markup::script_json(&embed::data(report, analysis)));
-    out.push_str(&format!("</script>\n<script>{SCRIPT}</script>\n</body></html>\n"));
-    out
+    out.write_all(settings(report).as_bytes())?;
+    out.write_all(b"</main>\n<script type=\"application/json\" id=report-data>")?;
+    embed::data_to(report, analysis, &mut markup::ScriptJson(&mut *out))?;
+    write!(out, "</script>\n<script>{SCRIPT}</script>\n</body></html>\n")
 }
 
 fn identity(report: &Report) -> String {

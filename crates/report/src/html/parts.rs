@@ -1,5 +1,7 @@
 //! The sections of one run on the page.
 
+use std::io::{self, Write};
+
 use super::chart::{self, Axis, Ink, Line};
 use super::markup::{Cell, Table, escape, facts, figure, fold, minus, paragraph};
 use super::{opportunities, tables};
@@ -13,36 +15,42 @@ use crate::text::{count, duration, money, percent, signed};
 /// Stretches of a curve; each keeps its lowest and highest point.
 const BUCKETS: usize = 500;
 
+const SYNTHETIC: &str = "<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n";
+
 fn dollars(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-/// All sections of one run.
-pub(crate) fn run(index: usize, run: &Run, judged: &RunAnalysis) -> String {
+/// Writes all sections of one run, one after the other.
+pub(crate) fn run(
+    index: usize,
+    run: &Run,
+    judged: &RunAnalysis,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let markets = Markets::of(run);
-    let mut out = format!("<section id=run{index}><h2>{}</h2>\n", escape(&run.heading));
+    writeln!(out, "<section id=run{index}><h2>{}</h2>", escape(&run.heading))?;
     if run.synthetic {
-        out.push_str("<p><span class=tag>SYNTHETIC</span> Made by a generator: no market, price or trade is real, and nothing of it is added to real figures.</p>\n");
+        out.write_all(SYNTHETIC.as_bytes())?;
     }
-    out.push_str(&format!("<p><b>{}</b></p>\n", escape(&range(&run.draws, run.seed))));
-    out.push_str(&verdict(&judged.verdict));
-    out.push_str(&alarms(run));
-    out.push_str(&header(run));
-    out.push_str(&curves(run, judged));
-    out.push_str(&waterfall(&judged.waterfall));
-    out.push_str(&bootstrap(&judged.verdict));
-    out.push_str(&tables::round_trips(&judged.tables));
-    out.push_str(&tables::trips(run, &markets));
-    out.push_str(&markouts(judged));
-    out.push_str("<h3>Fills and execution</h3>\n");
-    out.push_str(&tables::execution(&judged.execution));
-    out.push_str(&waits(run));
-    out.push_str(&risk(run, judged));
-    out.push_str(&opportunities::section(run, &judged.opportunities, &markets));
-    out.push_str(&bands(run));
-    out.push_str(&data(run, judged));
-    out.push_str("</section>\n");
-    out
+    writeln!(out, "<p><b>{}</b></p>", escape(&range(&run.draws, run.seed)))?;
+    out.write_all(verdict(&judged.verdict).as_bytes())?;
+    out.write_all(alarms(run).as_bytes())?;
+    out.write_all(header(run).as_bytes())?;
+    out.write_all(curves(run, judged).as_bytes())?;
+    out.write_all(waterfall(&judged.waterfall).as_bytes())?;
+    out.write_all(bootstrap(&judged.verdict).as_bytes())?;
+    out.write_all(tables::round_trips(&judged.tables).as_bytes())?;
+    out.write_all(tables::trips(run, &markets).as_bytes())?;
+    out.write_all(markouts(judged).as_bytes())?;
+    out.write_all(b"<h3>Fills and execution</h3>\n")?;
+    out.write_all(tables::execution(&judged.execution).as_bytes())?;
+    out.write_all(waits(run).as_bytes())?;
+    out.write_all(risk(run, judged).as_bytes())?;
+    out.write_all(opportunities::section(run, &judged.opportunities, &markets).as_bytes())?;
+    out.write_all(bands(run).as_bytes())?;
+    out.write_all(data(run, judged).as_bytes())?;
+    out.write_all(b"</section>\n")
 }
 
 /// The verdict and its basis.

@@ -19,6 +19,8 @@ use crate::{Certificate, EventSource, Manifest, ManifestDraft, TapeError, TapeWr
 const BEGIN: Time = Time::from_secs(1_780_272_000);
 /// Levels every side begins with.
 const DEPTH: u16 = 10;
+/// About one change a millisecond.
+const GAP_MS: u64 = 3;
 
 /// Amount of data to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +56,25 @@ pub struct SpeedSource {
     seq: u64,
     now: Time,
     mirror: Option<LevelChange>,
+    /// Two changes are less than this apart, in ms.
+    gap_ms: u64,
 }
 
 impl Speed {
     /// Starts from the beginning; two sources of one `Speed` give the same events.
     pub fn source(self) -> SpeedSource {
+        self.paced(GAP_MS)
+    }
+
+    /// The same kind of events, spread over about `length` instead of one every millisecond.
+    pub fn source_over(self, length: Span) -> SpeedSource {
+        // Every change brings its mirror, which takes no time; the mean of what is drawn is half the bound.
+        let changes = (self.rows / 2).max(1);
+        let millis = u64::try_from(length.as_millis()).unwrap_or(0);
+        self.paced((2 * millis / changes).max(1))
+    }
+
+    fn paced(self, gap_ms: u64) -> SpeedSource {
         let markets = self.tokens.div_ceil(2).max(1);
         let mut chance = SplitMix::new(self.seed);
         let mut quotes = Vec::new();
@@ -81,6 +97,7 @@ impl Speed {
             seq: 0,
             now: BEGIN,
             mirror: None,
+            gap_ms,
         }
     }
 
@@ -89,6 +106,18 @@ impl Speed {
     /// # Errors
     /// The folder is not empty or the disk refuses.
     pub fn write(self, dir: &Path) -> Result<Manifest, TapeError> {
+        self.write_from(self.source(), dir)
+    }
+
+    /// Writes the events of [`Speed::source_over`] as a tape.
+    ///
+    /// # Errors
+    /// The folder is not empty or the disk refuses.
+    pub fn write_over(self, length: Span, dir: &Path) -> Result<Manifest, TapeError> {
+        self.write_from(self.source_over(length), dir)
+    }
+
+    fn write_from(self, mut source: SpeedSource, dir: &Path) -> Result<Manifest, TapeError> {
         let draft = ManifestDraft {
             name: format!("speed-{}x{}", self.tokens, self.rows),
             source: format!("synthetic::Speed, seed {}", self.seed),
@@ -97,7 +126,6 @@ impl Speed {
             synthetic: true,
         };
         let mut writer = TapeWriter::create(dir, draft)?;
-        let mut source = self.source();
         while let Some(stamped) = source.next_event()? {
             writer.push(&stamped)?;
         }
@@ -123,7 +151,7 @@ impl EventSource for SpeedSource {
         if let Some(change) = self.mirror.take() {
             return Ok(Some(self.stamp(Event::Market(MarketEvent::Level(change)))));
         }
-        self.now = self.now + Span::millis(self.chance.below(3) as i64);
+        self.now = self.now + Span::millis(self.chance.below(self.gap_ms) as i64);
         let index = self.chance.below(self.markets.len() as u64) as usize;
         Ok(Some(self.step(index)))
     }
