@@ -4,6 +4,10 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::options::Retention;
+use crate::record_log::unpack;
+use crate::rows;
+
 /// Free and whole bytes of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
@@ -101,6 +105,15 @@ pub enum Op {
         /// The compressed one.
         to: String,
     },
+    /// Writes a compressed month of the record log again, without the rows that are not kept, and reads it back.
+    Thin {
+        /// The compressed file.
+        from: String,
+        /// The new one.
+        to: String,
+        /// Which rows stay.
+        retention: Retention,
+    },
 }
 
 /// What an operation gave.
@@ -130,6 +143,7 @@ impl Op {
             Op::SyncFolder { folder } => disk.sync_folder(folder)?,
             Op::Space => return disk.space().map(Outcome::Space),
             Op::Compress { from, to } => compress(disk, from, to)?,
+            Op::Thin { from, to, retention } => thin(disk, from, to, retention)?,
         }
         Ok(Outcome::Done)
     }
@@ -143,8 +157,19 @@ impl Op {
 }
 
 fn compress(disk: &dyn Disk, from: &str, to: &str) -> io::Result<()> {
-    let plain = disk.read(from)?;
-    let packed = zstd::bulk::compress(&plain, 3)?;
+    pack(disk, &disk.read(from)?, from, to)
+}
+
+fn thin(disk: &dyn Disk, from: &str, to: &str, retention: &Retention) -> io::Result<()> {
+    let plain = unpack(&disk.read(from)?)?;
+    let left = rows::kept(&plain, |body| retention.keeps(body)).ok_or_else(|| {
+        io::Error::other("a row of it is damaged; restore it from a copy, then old rows can go")
+    })?;
+    pack(disk, &left, from, to)
+}
+
+fn pack(disk: &dyn Disk, plain: &[u8], from: &str, to: &str) -> io::Result<()> {
+    let packed = zstd::bulk::compress(plain, 3)?;
     // The only copy of these rows is removed afterwards: what is written must give them back.
     if zstd::bulk::decompress(&packed, plain.len())? != plain {
         return Err(io::Error::other(format!("{from} was not the same after compression")));

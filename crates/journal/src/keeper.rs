@@ -24,6 +24,7 @@ enum Work {
     Compressing,
     Compacting,
     Removing,
+    Thinning,
 }
 
 impl Work {
@@ -33,6 +34,7 @@ impl Work {
             Work::Compressing => "compressing",
             Work::Compacting => "compacting into",
             Work::Removing => "removing",
+            Work::Thinning => "leaving out old rows of",
         }
     }
 }
@@ -84,7 +86,7 @@ pub(crate) struct Keeper {
     compact_at: Duration,
     compact_now: bool,
     /// When work of each kind is tried again.
-    retry_at: [Duration; 4],
+    retry_at: [Duration; 5],
     behind: bool,
     marks: Vec<Mark>,
     alerts: Vec<Alert>,
@@ -111,7 +113,7 @@ impl Keeper {
             bytes: 0,
             compact_at: Duration::ZERO,
             compact_now: !begin.compacted,
-            retry_at: [Duration::ZERO; 4],
+            retry_at: [Duration::ZERO; 5],
             behind: false,
             marks: Vec::new(),
             alerts: Vec::new(),
@@ -263,6 +265,11 @@ impl Keeper {
         {
             return Some(script(Work::Compressing, ops));
         }
+        if open(Work::Thinning)
+            && let Some(ops) = self.options.retention.and_then(|kept| self.log.thin(kept))
+        {
+            return Some(script(Work::Thinning, ops));
+        }
         let ops = self.removals();
         (!ops.is_empty() && open(Work::Removing)).then(|| script(Work::Removing, ops))
     }
@@ -338,6 +345,7 @@ impl Keeper {
                 }
             }
             Work::Removing => {}
+            Work::Thinning => self.log.thinned(),
         }
     }
 
@@ -355,8 +363,12 @@ impl Keeper {
         let temporary = match work {
             Work::Compacting => Some(names::COMPACTION_TEMPORARY.to_owned()),
             Work::Compressing => self.log.compressing(),
+            Work::Thinning => self.log.thinning(),
             _ => None,
         };
+        if work == Work::Thinning {
+            self.log.thinned();
+        }
         if let Some(name) = temporary {
             let ops = VecDeque::from([Op::Remove { name }]);
             self.script = Some(Script { work: Work::Removing, ops, gate: Seq::ZERO, under: None });
@@ -393,6 +405,7 @@ fn file_of(op: &Op) -> String {
         | Op::Sync { name }
         | Op::Truncate { name, .. }
         | Op::Remove { name } => name.clone(),
+        Op::Thin { from, .. } => from.clone(),
         Op::Rename { to, .. } | Op::Compress { to, .. } => to.clone(),
         Op::SyncFolder { folder } => format!("folder {folder:?}"),
         Op::Space => "file system".to_owned(),

@@ -79,7 +79,7 @@ pub use latch::{Kill, LATCH_VERSION, Latch, LatchError, LatchFile, LatchState};
 pub use map::{Entry, Map};
 pub use mem_disk::{Draw, Fault, MemDisk};
 pub use names::Month;
-pub use options::{BadOption, Durable, Options};
+pub use options::{BadOption, Durable, Options, Retention};
 pub use payload::{
     Change, Compacted, CutFact, Delta, DropReason, Dropped, Ended, Malformed, Mark, Payload, Row,
     RunFacts, RunLine, RunRecord, StopFacts, decode_mark, decode_run, decode_stop,

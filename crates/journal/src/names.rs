@@ -15,6 +15,7 @@ const SEGMENT: &str = ".seg";
 const COMPACTION: &str = ".cmp";
 const LOG: &str = ".log";
 const PACKED: &str = ".log.zst";
+const THINNED: &str = ".thin";
 
 /// A segment, by its first record.
 pub(crate) fn segment(first: Seq) -> String {
@@ -116,6 +117,22 @@ impl Month {
 
     pub(crate) fn packed(self) -> String {
         self.stem() + PACKED
+    }
+
+    /// An empty file: the compressed month has lost the rows that are not kept.
+    pub(crate) fn thinned(self) -> String {
+        self.stem() + THINNED
+    }
+
+    /// The month whose rows were thinned, by the name of the file that says so.
+    pub(crate) fn read_thinned(name: &str) -> Option<Month> {
+        Month::read(&format!("{}{PACKED}", name.strip_suffix(THINNED)?)).map(|(month, _)| month)
+    }
+
+    /// Months from this one to a later one; 0 when it is not later.
+    pub(crate) fn until(self, later: Month) -> u64 {
+        let number = |month: Month| month.year * 12 + i64::from(month.month);
+        u64::try_from(number(later) - number(self)).unwrap_or(0)
     }
 
     /// The month of a file in [`RECORDS`], and whether it is compressed.

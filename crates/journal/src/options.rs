@@ -23,6 +23,36 @@ impl Durable {
     }
 }
 
+/// How long the record log keeps what is of passing interest. Everything else it keeps for ever.
+#[derive(Clone, Copy)]
+pub struct Retention {
+    /// Whole months between the month that is written and the newest one without such rows; at least 1.
+    pub months: u32,
+    /// Whether the row with this body stays for ever.
+    pub keep: fn(&[u8]) -> bool,
+}
+
+impl Retention {
+    pub(crate) fn keeps(&self, body: &[u8]) -> bool {
+        (self.keep)(body)
+    }
+}
+
+impl std::fmt::Debug for Retention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Retention of {} months", self.months)
+    }
+}
+
+/// There is one rule in a process: what differs is how long it waits.
+impl PartialEq for Retention {
+    fn eq(&self, other: &Retention) -> bool {
+        self.months == other.months
+    }
+}
+
+impl Eq for Retention {}
+
 /// Bounds and intervals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -52,6 +82,8 @@ pub struct Options {
     pub low_space_permille: u64,
     /// Keeps every segment.
     pub recording: bool,
+    /// Which rows of the record log go after a time; `None`: none.
+    pub retention: Option<Retention>,
     /// Unclean starts within [`Options::crash_loop_ms`] that count as a crash loop.
     pub crash_loop_starts: usize,
     /// Milliseconds in which they are counted.
@@ -78,6 +110,7 @@ impl Default for Options {
             space_every: Duration::from_secs(10),
             low_space_permille: 150,
             recording: false,
+            retention: None,
             crash_loop_starts: 3,
             crash_loop_ms: 600_000,
             ask_tables: vec!["wire".to_owned(), "chain".to_owned()],
@@ -119,6 +152,12 @@ impl Options {
             ("segment_bytes", self.segment_bytes, self.segment_bytes <= 1 << 30, "at most 1 GiB"),
             ("reserve_bytes", self.reserve_bytes, self.reserve_bytes >= least, "at least 4096"),
             ("reserve_bytes", self.reserve_bytes, self.reserve_bytes <= 1 << 30, "at most 1 GiB"),
+            (
+                "retention",
+                self.retention.map_or(0, |kept| u64::from(kept.months)),
+                self.retention.is_none_or(|kept| kept.months >= 1),
+                "at least one month, or none at all",
+            ),
             ("spares", self.spares as u64, self.spares >= 2, "at least 2"),
             (
                 "crash_loop_starts",

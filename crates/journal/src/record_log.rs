@@ -1,6 +1,6 @@
 //! The record log: rows copied out of the segments, a file a month, never deleted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::disk::{Disk, Op};
 use crate::frame::{Frame, HEAD, Seq};
 use crate::names::{Month, RECORDS, TEMPORARY};
+use crate::options::Retention;
 use crate::payload::Row;
 use crate::rows::{Cursor, Gap, gap, scan};
 
@@ -22,6 +23,8 @@ pub(crate) struct RecordLog {
     /// Finished months that are not compressed yet.
     finished: Vec<Month>,
     latest_packed: Option<Month>,
+    /// Compressed months that may have rows which are not kept for ever.
+    whole: BTreeSet<Month>,
     cursor: Cursor,
     /// The record of the last row.
     last: Seq,
@@ -69,7 +72,10 @@ impl RecordLog {
     /// is damaged is in [`RecordLog::damaged`].
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(RecordLog, Vec<Op>)> {
         let (mut plain, mut packed, mut mend) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, _) in disk.list(RECORDS)? {
+        let files = disk.list(RECORDS)?;
+        let thinned: BTreeSet<Month> =
+            files.iter().filter_map(|(name, _)| Month::read_thinned(name)).collect();
+        for (name, _) in files {
             match Month::read(&name) {
                 Some((month, true)) => packed.push(month),
                 Some((month, false)) => plain.push(month),
@@ -81,7 +87,8 @@ impl RecordLog {
         }
         plain.sort();
         packed.sort();
-        let mut log = RecordLog::default();
+        let whole = packed.iter().filter(|month| !thinned.contains(month)).copied().collect();
+        let mut log = RecordLog { whole, ..RecordLog::default() };
         let mut damaged = log.open_packed(disk, packed, &mut plain, &mut mend)?;
         let found = !plain.is_empty() || log.latest_packed.is_some();
         let mut months: Vec<Month> = damaged.iter().map(|month| month.month).collect();
@@ -321,7 +328,42 @@ impl RecordLog {
         if !self.finished.is_empty() {
             let month = self.finished.remove(0);
             self.latest_packed = self.latest_packed.max(Some(month));
+            self.whole.insert(month);
         }
+    }
+
+    /// The oldest compressed month that is to lose the rows which are not kept for ever. Never the newest one: the
+    /// log's place is read from its end.
+    fn to_thin(&self, retention: Retention) -> Option<Month> {
+        let (open, _) = self.open?;
+        let month = *self.whole.first()?;
+        let old = month.until(open) > u64::from(retention.months);
+        (old && Some(month) < self.latest_packed).then_some(month)
+    }
+
+    /// Operations that thin a month. The mark comes last: without it the month is only thinned once more.
+    pub(crate) fn thin(&self, retention: Retention) -> Option<VecDeque<Op>> {
+        let month = self.to_thin(retention)?;
+        let (from, temporary) = (month.packed(), format!("{}{TEMPORARY}", month.packed()));
+        let folder = RECORDS.to_owned();
+        Some(VecDeque::from([
+            Op::Thin { from: from.clone(), to: temporary.clone(), retention },
+            Op::Sync { name: temporary.clone() },
+            Op::Rename { from: temporary, to: from },
+            Op::SyncFolder { folder: folder.clone() },
+            Op::Create { name: month.thinned(), len: 0 },
+            Op::SyncFolder { folder },
+        ]))
+    }
+
+    /// The file that thinning writes before it takes the month's place.
+    pub(crate) fn thinning(&self) -> Option<String> {
+        self.whole.first().map(|month| format!("{}{TEMPORARY}", month.packed()))
+    }
+
+    /// The operations of [`RecordLog::thin`] are done, or one failed: the next start tries that month again.
+    pub(crate) fn thinned(&mut self) {
+        self.whole.pop_first();
     }
 }
 

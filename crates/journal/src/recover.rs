@@ -227,7 +227,7 @@ fn act(disk: &dyn Disk, doing: &'static str, op: &Op) -> Result<(), RecoverError
         | Op::Sync { name }
         | Op::Truncate { name, .. }
         | Op::Remove { name } => name.clone(),
-        Op::Rename { to, .. } | Op::Compress { to, .. } => to.clone(),
+        Op::Rename { to, .. } | Op::Compress { to, .. } | Op::Thin { to, .. } => to.clone(),
         Op::SyncFolder { folder } => format!("folder {folder:?}"),
         Op::Space => "file system".to_owned(),
     };

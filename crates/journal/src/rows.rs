@@ -93,6 +93,19 @@ pub(crate) fn row_at(bytes: &[u8], at: usize) -> Option<(Frame<'_>, u32, Row<'_>
     Some((frame, run, row))
 }
 
+/// A month's rows without those whose body is not kept; `None` where a row cannot be read.
+pub(crate) fn kept(bytes: &[u8], keep: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let (mut left, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let (frame, _, row) = row_at(bytes, at)?;
+        if keep(row.body) {
+            left.extend_from_slice(frame.whole);
+        }
+        at += frame.whole.len();
+    }
+    Some(left)
+}
+
 /// Whether the bytes behind the last good row can be a row that is being written: nothing, zeros, or a head that
 /// announces more bytes than there are.
 pub(crate) fn may_be_written(bytes: &[u8], at: usize, prev: Seq) -> bool {

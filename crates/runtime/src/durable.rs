@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polydesk_domain::{Event, MarketEvent, Outbox, Recorded, Span, Stamped, Time};
+use polydesk_domain::{Event, MarketEvent, Outbox, Record, Recorded, Span, Stamped, Time};
 use polydesk_engine::{Engine, Soft};
 use polydesk_execution::{Entry, LoadError, TABLES};
 pub use polydesk_journal::OpenError;
 use polydesk_journal::{
     Alert, AppendError, Change, Class, Delta, Disk, Durable, FileDisk, Journal, Options, Payload,
-    RecoverError, Recovered, Row, RunFacts, Seq, Status, Threads, recover,
+    RecoverError, Recovered, Retention, Row, RunFacts, Seq, Status, Threads, recover,
 };
 use polydesk_replay::{EventLog, SOFT, read_soft, soft_entries};
 use polydesk_settings::JournalSettings;
@@ -76,8 +76,19 @@ pub fn options(settings: &JournalSettings) -> Options {
         },
         segment_bytes: u64::from(settings.segment_mib) << 20,
         recording: settings.recording,
+        retention: (settings.keep_skips_months > 0)
+            .then_some(Retention { months: settings.keep_skips_months, keep: kept_for_ever }),
         ..Options::default()
     }
+}
+
+/// Whether a row of the record log is an account of what was done with money: all but the reasons why nothing was done.
+/// A row that cannot be read stays.
+fn kept_for_ever(body: &[u8]) -> bool {
+    !matches!(
+        serde_json::from_slice(body),
+        Ok(Recorded { record: Record::Skip { .. } | Record::Denied { .. }, .. })
+    )
 }
 
 /// The boot id of the host; empty where there is none.

@@ -40,6 +40,9 @@ pub struct JournalSettings {
     pub segment_mib: u32,
     /// Keep all segments.
     pub recording: bool,
+    /// Months after which the record log loses the reasons why strategies skipped markets and the gate denied orders; 0:
+    /// never.
+    pub keep_skips_months: u32,
 }
 
 /// What an order's journal entry has survived when the order is sent.
@@ -128,6 +131,7 @@ impl StartSettings {
 impl JournalSettings {
     pub(crate) fn check(&self, lines: &Lines, problems: &mut Vec<Problem>) {
         within("journal.segment_mib", self.segment_mib, 1, 1_024, lines, problems);
+        within("journal.keep_skips_months", self.keep_skips_months, 0, 1_200, lines, problems);
     }
 }
 

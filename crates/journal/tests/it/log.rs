@@ -1,8 +1,8 @@
 //! The record log.
 
 use polydesk_journal::{
-    Class, Cursor, Disk, Fault, Lane, LogRow, MemDisk, Month, Options, Payload, ReadError, Row,
-    Seq, read_log,
+    Class, Cursor, Disk, Fault, Lane, LogRow, MemDisk, Month, Op, Options, Payload, ReadError,
+    Retention, Row, Seq, read_log,
 };
 
 use crate::harness::{NOON, Run, facts, options};
@@ -269,4 +269,106 @@ fn a_month_is_never_lost_whenever_it_is_killed_and_the_power_goes_after_the_next
             assert_eq!(bodies(&disk), known, "op {op}, seed {seed}");
         }
     }
+}
+
+/// Skips go after two whole months.
+fn passing() -> Options {
+    let retention = Retention { months: 2, keep: |body| !body.starts_with(b"skip") };
+    Options { retention: Some(retention), ..options() }
+}
+
+/// A row and a skip in each of some months, the first of which is 2026-11.
+fn months(disk: &MemDisk, months: std::ops::Range<i64>) -> Seq {
+    let Ok(mut run) = Run::begin(disk, &passing(), &facts(NOON)) else { return Seq::ZERO };
+    for month in months {
+        for (n, word) in ["fill", "skip"].into_iter().enumerate() {
+            if run.journal.failure().is_none() {
+                // Thirty days and a half: never twice in a month.
+                let at = NOON - 10 * DAY + month * 61 * DAY / 2;
+                run.row(n as u32, at, &format!("{word} {month}"));
+                run.sync();
+            }
+        }
+    }
+    run.journal.synced()
+}
+
+#[test]
+fn skips_go_when_their_month_is_old_and_everything_else_stays() {
+    let disk = MemDisk::new();
+    months(&disk, 0..2);
+    assert_eq!(bodies(&disk), ["fill 0", "skip 0", "fill 1", "skip 1"], "nothing is old");
+    months(&disk, 2..3);
+    assert_eq!(bodies(&disk).len(), 6, "two whole months are not between them");
+    months(&disk, 3..5);
+    let left = ["fill 0", "fill 1", "fill 2", "skip 2", "fill 3", "skip 3", "fill 4", "skip 4"];
+    assert_eq!(bodies(&disk), left);
+    let marks: Vec<_> = files(&disk).into_iter().filter(|name| name.ends_with(".thin")).collect();
+    assert_eq!(marks, ["2026-11.thin", "2026-12.thin"]);
+    // What is marked is not read again: it could be years of months.
+    let mut run = Run::begin(&disk, &passing(), &facts(NOON)).unwrap();
+    while let Some(job) = run.job() {
+        assert!(!matches!(job.op, Op::Thin { .. }), "{:?}", job.op);
+        run.act(&job);
+    }
+    drop(run);
+    // Without the setting nothing goes.
+    let mut run = Run::start(&disk);
+    for month in 5..12 {
+        run.row(0, NOON - 10 * DAY + month * 61 * DAY / 2, &format!("skip {month}"));
+        run.sync();
+    }
+    assert_eq!(bodies(&disk).len(), left.len() + 7);
+}
+
+#[test]
+fn thinning_loses_nothing_else_whenever_it_is_killed_and_the_power_goes_after_the_next_start() {
+    let whole = MemDisk::new();
+    months(&whole, 0..5);
+    let fills = |disk: &MemDisk| {
+        let all = bodies(disk).into_iter();
+        all.filter(|body| body.starts_with("fill")).collect::<Vec<_>>()
+    };
+    let mut thinned = 0;
+    for op in 1..=whole.ops() {
+        let disk = MemDisk::new();
+        disk.fault(op, Fault::Crash);
+        months(&disk, 0..5);
+        let disk = disk.after_kill();
+        let before = fills(&disk);
+        Run::begin(&disk, &passing(), &facts(NOON)).unwrap().settle();
+        let known = fills(&disk);
+        assert!(known.starts_with(&before), "op {op}: {known:?}");
+        thinned += u32::from(files(&disk).iter().any(|name| name.ends_with(".thin")));
+        for seed in 0..4 {
+            let disk = disk.after_power_loss(seed, if seed == 0 { 0 } else { 128 });
+            Run::begin(&disk, &passing(), &facts(NOON)).unwrap().settle();
+            assert_eq!(fills(&disk), known, "op {op}, seed {seed}");
+        }
+    }
+    assert!(thinned > 10, "{thinned} crashes came after the first month was thinned");
+}
+
+#[test]
+fn a_damaged_old_month_is_left_as_it_is_and_named() {
+    let disk = MemDisk::new();
+    months(&disk, 0..3);
+    let name = "records/2026-11.log.zst";
+    let packed = disk.read(name).unwrap();
+    let broken = [&packed[..packed.len() / 2], b"damage"].concat();
+    disk.put(name, broken.clone());
+    let mut run = Run::begin(&disk, &passing(), &facts(NOON)).unwrap();
+    for month in 3..5 {
+        run.row(0, NOON - 10 * DAY + month * 61 * DAY / 2, &format!("fill {month}"));
+        run.sync();
+    }
+    assert_eq!(disk.read(name).unwrap(), broken);
+    assert!(!files(&disk).iter().any(|name| name == "2026-11.thin"));
+    let alerts: Vec<String> = run.journal.take_alerts().iter().map(ToString::to_string).collect();
+    let named = |text: &String| text.contains("2026-11.log.zst") && text.contains("old rows");
+    assert_eq!(alerts.iter().filter(|text| named(text)).count(), 1, "{alerts:?}");
+    // The month behind it is thinned all the same, when the disk is tried again.
+    run.pass(passing().space_every * 2);
+    run.sync();
+    assert!(files(&disk).iter().any(|name| name == "2026-12.thin"), "{:?}", files(&disk));
 }
