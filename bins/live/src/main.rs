@@ -65,8 +65,7 @@ fn run(cli: &Cli, clock: ServerClock, killer: Killer) -> Done {
         true => logs::Console::Warnings,
         false => logs::Console::Decisions,
     };
-    let log = &settings.runtime.logs;
-    let logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
+    let logs = logs::begin(&folder.path().join("logs"), &settings.runtime.logs, console)
         .with_context(|| format!("no log can be written in {}", folder.path().display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -46,8 +46,7 @@ fn run(cli: &Cli) -> Done {
         true => logs::Console::Warnings,
         false => logs::Console::Decisions,
     };
-    let log = &settings.runtime.logs;
-    let logs = logs::begin(&folder.path().join("logs"), &log.level, log.keep_files, console)
+    let logs = logs::begin(&folder.path().join("logs"), &settings.runtime.logs, console)
         .with_context(|| format!("no log can be written in {}", folder.path().display()))?;
     let local = match cli.feed {
         Feed::Local => Some(Local::start(cli.tape.as_deref(), settings.run.seed)?),

@@ -29,6 +29,7 @@ pub mod inbox;
 pub mod keeping;
 pub mod kill;
 pub mod live;
+mod log_bound;
 pub mod logs;
 pub mod metrics;
 pub mod paper;

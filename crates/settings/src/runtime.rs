@@ -78,6 +78,8 @@ pub struct LogSettings {
     pub level: String,
     /// Files kept, one a day.
     pub keep_files: u32,
+    /// Bytes of one file in MiB; above it only errors are added, up to twice as many.
+    pub most_mib: u32,
 }
 
 /// Everything that only a running process reads.
@@ -155,5 +157,6 @@ impl LogSettings {
             problems.push(Problem::rule(text, lines));
         }
         within("logs.keep_files", self.keep_files, 1, 3_650, lines, problems);
+        within("logs.most_mib", self.most_mib, 1, 65_536, lines, problems);
     }
 }
