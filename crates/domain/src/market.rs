@@ -157,6 +157,10 @@ pub struct Market {
     pub state: MarketState,
     /// How long the venue holds taker orders back (sports `seconds_delay`, `itode`), in nanoseconds.
     pub taker_delay: crate::Span,
+    /// The rules text (`description`): the first eight bytes of its SHA-256, big-endian; `None` when unknown. A text
+    /// that changed means another bet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<u64>,
     /// Facts that were assumed for lack of a source; shown in certificates and reports.
     pub assumed: Vec<String>,
 }
@@ -183,6 +187,7 @@ impl Market {
             version: ProtocolVersion::V1,
             state: MarketState::Open,
             taker_delay: crate::Span::ZERO,
+            rules: None,
             assumed: Vec::new(),
         }
     }

@@ -67,7 +67,8 @@ struct Known {
     key: MarketKey,
     market: Arc<Market>,
     state: MarketState,
-    rules: String,
+    /// [`Market::rules`] as they were last read.
+    rules: Option<u64>,
     resolution: String,
     /// Whether its tokens are on the feed.
     subscribed: bool,
@@ -145,7 +146,8 @@ impl Discovery {
                 key,
                 market: Arc::clone(&market),
                 state,
-                rules: String::new(),
+                // A text that changed while nothing ran is noticed by the first reading.
+                rules: market.rules,
                 resolution: String::new(),
                 subscribed: false,
                 excluded: false,
@@ -515,7 +517,7 @@ impl Discovery {
             key,
             market: Arc::clone(&market),
             state,
-            rules: row.description.clone(),
+            rules: row.rules(),
             resolution: row.uma_resolution_status.clone(),
             subscribed: trades,
             excluded: false,
@@ -616,7 +618,8 @@ impl Discovery {
             tracing::warn!(market = %slug, %from, %to, "the resolution of a market moved");
             known.resolution.clone_from(&row.uma_resolution_status);
         }
-        if !known.rules.is_empty() && row.description != known.rules {
+        let rules = row.rules();
+        if known.rules.is_some() && rules.is_some() && rules != known.rules {
             tracing::error!(market = %slug, in_use, "the rules of a market changed");
             if in_use {
                 let detail = format!(
@@ -631,7 +634,7 @@ impl Discovery {
                 }
             }
         }
-        known.rules.clone_from(&row.description);
+        known.rules = rules.or(known.rules);
         let state = row.state();
         if state != known.state {
             tracing::info!(market = %slug, from = known.state.name(), to = state.name(), "the state of a market changed");
@@ -652,7 +655,7 @@ impl Discovery {
         let before = Arc::clone(&known.market);
         let members = before.neg_risk.as_ref().and_then(|group| group.members);
         let after = match convert(&self.clob, row, members).await {
-            Ok(market) => market,
+            Ok(market) => Market { rules: market.rules.or(before.rules), ..market },
             Err(reason) => {
                 tracing::warn!(market = %shown(&before), %reason, "a market could not be read again");
                 return;
@@ -783,6 +786,9 @@ fn differences(before: &Market, after: &Market) -> Vec<String> {
     note("tick size", before.tick.to_string(), after.tick.to_string());
     note("least order", before.min_size.to_string(), after.min_size.to_string());
     note("fees", format!("{:?}", before.fees), format!("{:?}", after.fees));
+    let rules =
+        |market: &Market| market.rules.map_or("none".to_owned(), |rules| format!("{rules:016x}"));
+    note("rules text", rules(before), rules(after));
     note("taker delay", before.taker_delay.to_string(), after.taker_delay.to_string());
     found
 }

@@ -388,6 +388,7 @@ impl Maker<'_> {
             version,
             state: MarketState::Open,
             taker_delay: Span::millis(delay),
+            rules: None,
             assumed,
         })
     }

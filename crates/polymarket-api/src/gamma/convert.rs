@@ -8,6 +8,7 @@ use polydesk_domain::{
     Span, Tick, TokenId,
 };
 use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 
 use super::GammaMarket;
 use crate::clob::MarketInfo;
@@ -242,8 +243,18 @@ impl GammaMarket {
             version,
             state: self.state(),
             taker_delay: Span::millis(held_back),
+            rules: self.rules(),
             assumed,
         })
+    }
+
+    /// What [`Market::rules`] keeps of the rules text.
+    pub fn rules(&self) -> Option<u64> {
+        if self.description.is_empty() {
+            return None;
+        }
+        let digest = Sha256::digest(self.description.as_bytes());
+        digest.first_chunk().map(|first| u64::from_be_bytes(*first))
     }
 
     /// Where the market is in its life. Every flag must agree that it is open.

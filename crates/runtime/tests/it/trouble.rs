@@ -395,6 +395,36 @@ fn p10_requests_that_nobody_answers_end_in_time_and_reads_are_repeated() {
 }
 
 #[test]
+fn a_rules_text_that_changed_while_nothing_ran_blocks_its_market_once() {
+    simulated(async {
+        let world = World::new(still());
+        let rules = |glance: &polydesk_runtime::glance::Glance| {
+            glance.blockers.iter().any(|blocker| blocker.detail.contains("rules"))
+        };
+        let process = world.start().await.unwrap();
+        process.until("quotes", |glance| glance.risk.open_orders > 8).await;
+        pass(200).await;
+        assert!(!rules(&process.glance().unwrap()));
+        let _ = process.stop().await;
+        let alter = "[[answers]]\nendpoint = \"GET /markets/keyset\"\nreplace = [['Will it rain tomorrow? (made', 'Will it snow tomorrow? (made']]\n";
+        world.exchange.inject_toml(alter).unwrap();
+        let process = world.start().await.unwrap();
+        process.until("the block", rules).await;
+        process.running.inbox.release_market("rain-tomorrow").await.unwrap();
+        process.until("no block", |glance| !rules(glance)).await;
+        pass(200).await;
+        assert!(!rules(&process.glance().unwrap()));
+        let _ = process.stop().await;
+        // The text that a person has released is the known one from then on.
+        let process = world.start().await.unwrap();
+        process.until("quotes", |glance| glance.risk.open_orders > 8).await;
+        pass(200).await;
+        assert!(!rules(&process.glance().unwrap()));
+        let _ = process.stop().await;
+    });
+}
+
+#[test]
 fn a_changed_rules_text_blocks_its_market_until_a_release() {
     simulated(async {
         let world = World::new(still());

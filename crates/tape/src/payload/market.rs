@@ -27,6 +27,9 @@ struct MarketDoc {
     version: String,
     state: StateDoc,
     taker_delay_nanos: Span,
+    /// Sixteen hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<String>,
     assumed: Vec<String>,
 }
 
@@ -120,6 +123,7 @@ impl MarketDoc {
             },
             state: StateDoc::of(market.state),
             taker_delay_nanos: market.taker_delay,
+            rules: market.rules.map(|rules| format!("{rules:016x}")),
             assumed: market.assumed.clone(),
         })
     }
@@ -133,6 +137,15 @@ impl MarketDoc {
         }
         let tick = Tick::from_units(self.tick_units)
             .ok_or_else(|| PayloadError(format!("tick of {} units", self.tick_units)))?;
+        let rules = match &self.rules {
+            None => None,
+            Some(text) if text.len() == 16 => u64::from_str_radix(text, 16).ok(),
+            Some(_) => None,
+        };
+        if rules.is_some() != self.rules.is_some() {
+            let text = self.rules.unwrap_or_default();
+            return Err(PayloadError(format!("rules {text:?} are not sixteen hexadecimal digits")));
+        }
         Ok(Market {
             condition: self.condition,
             tokens: self.tokens,
@@ -155,6 +168,7 @@ impl MarketDoc {
             version: protocol(&self.version),
             state: self.state.read()?,
             taker_delay: self.taker_delay_nanos,
+            rules,
             assumed: self.assumed,
         })
     }
