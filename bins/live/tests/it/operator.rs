@@ -160,3 +160,30 @@ fn a_file_stop_that_is_there_at_the_start_cancels_what_rests_and_no_order_leaves
     });
     assert_eq!(world.orders(), (5, 0));
 }
+
+#[test]
+fn p11_an_engine_that_stands_still_is_killed_then_ended_and_the_next_start_is_clean() {
+    let world = World::new(10);
+    let data = world.data();
+    let mut process =
+        Process::start(world.live("[rehearsal]\nstop_at = \"W1:400\"\ncrash_loop = false\n"));
+    rest(&world, 20);
+    process.line("rehearsal: stopped at");
+    let began = world.exchange.now();
+    // Five seconds without a beat: everything is cancelled, by nobody's hand.
+    let took = zero(&world, began);
+    assert!(took <= Span::secs(8), "{took:?}");
+    let (code, said) = process.ended();
+    assert_eq!(code, None, "ended by a signal: {said}");
+    assert!(said.contains("the engine has not moved for"), "{said}");
+    assert!(began.until(world.exchange.now()) <= Span::secs(13), "{said}");
+    let quiet = format!("{QUIET}\n[rehearsal]\ncrash_loop = false\n");
+    let mut process = Process::start(world.live(&quiet));
+    until(&data, &mut process, "the kill alone", |glance| {
+        let codes = glance["blockers"].as_array().unwrap();
+        codes.iter().any(|one| one["code"] == "killed")
+            && codes.iter().all(|one| one["code"] == "killed" || one["code"] == "heartbeat")
+    });
+    assert_eq!(world.orders().1, 0);
+    world.exchange.check().unwrap();
+}

@@ -1,6 +1,8 @@
 //! What goes wrong before a run: each with its exit code, its place and its fix, and nothing lost.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use crate::process::{Exchange, ended, paper, status};
 
@@ -43,6 +45,53 @@ fn a_venue_that_cannot_be_reached_ends_the_start_with_code_six() {
     assert_eq!(code, Some(6), "{text}");
     assert!(text.contains("the CLOB did not answer within 1 s"), "{text}");
     assert!(text.contains("the section venue"), "{text}");
+}
+
+#[test]
+fn p7_nothing_is_sent_to_a_venue_with_a_bad_certificate_and_the_message_says_so() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let (to, tried) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let shaken = tls.complete_io(&mut stream);
+            // What a client sends to a server it believes.
+            let mut sent = Vec::new();
+            let read = shaken
+                .and_then(|_| rustls::Stream::new(&mut tls, &mut stream).read_to_end(&mut sent));
+            if to.send((read.is_ok(), sent)).is_err() {
+                return;
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let output = paper()
+        .arg("--data")
+        .arg(folder.path().join("data"))
+        .env("POLYDESK__VENUE__CLOB", format!("https://localhost:{port}"))
+        .env("POLYDESK__VENUE__GAMMA", format!("https://localhost:{port}"))
+        .env("POLYDESK__VENUE__WS_MARKET", format!("wss://localhost:{port}/ws/market"))
+        .env("POLYDESK__START__REACH_SECS", "1")
+        .output()
+        .unwrap();
+    let (code, text) = ended(&output);
+    assert_eq!(code, Some(6), "{text}");
+    assert!(text.contains("UnknownIssuer"), "{text}");
+    let tried: Vec<_> = tried.try_iter().collect();
+    assert!(!tried.is_empty());
+    assert!(tried.iter().all(|(believed, sent)| !believed && sent.is_empty()), "{tried:?}");
 }
 
 #[test]
