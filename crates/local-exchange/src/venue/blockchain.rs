@@ -15,8 +15,8 @@ use super::order::Trade;
 pub(crate) const BLOCK: Span = Span::secs(2);
 /// The newest final block is so many blocks below the newest.
 pub(crate) const FINAL_DEPTH: u64 = 5;
-/// Blocks of which transactions and logs are kept: five and a half hours.
-pub(crate) const KEPT_BLOCKS: u64 = 10_000;
+/// Blocks of which transactions and logs are kept: two hours. A chain of a day would be most of what a long rehearsal needs.
+pub(crate) const KEPT_BLOCKS: u64 = 3_600;
 /// The number of the block at which an exchange starts.
 pub(crate) const FIRST_BLOCK: u64 = 90_000_000;
 
