@@ -74,7 +74,7 @@ fn x4_real_no_secret_is_in_any_file_answer_or_line_of_the_program() {
     shown.push(("its arguments".to_owned(), proc("cmdline")));
     shown.push(("its environment".to_owned(), proc("environ")));
     run.process.signal("TERM");
-    let Run { world, process } = run;
+    let Run { world, process, .. } = run;
     let (code, said) = process.ended();
     assert_eq!(code, Some(0), "{said}");
     shown.push(("standard error".to_owned(), said.into_bytes()));
@@ -88,7 +88,7 @@ fn x4_real_no_secret_is_in_any_file_answer_or_line_of_the_program() {
 fn x11_real_a_recording_of_a_run_holds_no_secret() {
     let config = format!("{QUOTES}[journal]\nrecording = true\n");
     let run = Run::with(World::new(42), "", &config, 4);
-    let Run { world, process } = run;
+    let Run { world, process, .. } = run;
     process.kill();
     // What a person would put into a bug report: the data folder without its credentials, and the configuration.
     let mut shown = Vec::new();

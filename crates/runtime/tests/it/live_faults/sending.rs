@@ -189,7 +189,9 @@ fn a16_fees_that_change_between_the_decision_and_the_match_are_booked_as_they_we
             pass(30).await;
             let want = scene.take(RAIN, Outcome::No, 10);
             scene.want(&live, want).await;
-            scene.when("the second order", |scene| scene.desk.orders() == 2).await;
+            pass(10).await;
+            let decided = live.glance().unwrap().decisions;
+            assert_eq!(scene.desk.orders(), 2, "{fee}^{exponent}: {decided:#?}");
             let end = scene.agrees(&live).await;
             let charged = scene.desk.world.exchange.venue(|venue| {
                 let ours = venue.trades().filter(|trade| {
