@@ -183,6 +183,11 @@ impl Bot<'_> {
             return Ok(());
         }
         self.take_up(reads, &(Usdc::ZERO, BTreeMap::new()), now)?;
+        if let Some(chain) = &reads.chain {
+            // Everything up to this block is in the books: what moves from now on is read from the next one on, also
+            // where fills keep cash moving from the first second.
+            self.agreed(chain.block)?;
+        }
         self.fresh = false;
         self.start = self.engine.manager().equity().now;
         let row = (TAKEN_UP, Some(b"yes".as_slice()));
