@@ -77,13 +77,23 @@ impl Marked {
     }
 }
 
+/// A frame of the market channel that is on its way.
+#[derive(Debug)]
+struct Late {
+    /// To which connection.
+    to: u64,
+    out: Out,
+    tokens: Vec<Token>,
+    made: Time,
+}
+
 /// All connections.
 #[derive(Debug)]
 pub(crate) struct Hub {
     connections: BTreeMap<u64, Connection>,
     next: u64,
     opened: BTreeMap<Channel, u64>,
-    late: BTreeMap<(Time, u64), (u64, Out, Vec<Token>, Time)>,
+    late: BTreeMap<(Time, u64), Late>,
     /// When what the market channel last delivered of a token was made.
     shown: BTreeMap<Token, Time>,
     serial: u64,
@@ -154,8 +164,8 @@ impl Hub {
     pub(crate) fn advance(&mut self, now: Time) {
         self.now = now;
         while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
-            let (id, out, tokens, made) = entry.remove();
-            self.put(id, out);
+            let Late { to, out, tokens, made } = entry.remove();
+            self.put(to, out);
             self.show(&tokens, made);
         }
         let timeout = self.ping_timeout;
@@ -183,9 +193,9 @@ impl Hub {
     }
 
     /// The same, at a later time: a frame of the market channel about these tokens.
-    fn put_at(&mut self, id: u64, at: Time, out: Out, (tokens, made): (Vec<Token>, Time)) {
+    fn put_at(&mut self, at: Time, late: Late) {
         self.serial += 1;
-        self.late.insert((at, self.serial), (id, out, tokens, made));
+        self.late.insert((at, self.serial), late);
     }
 
     /// When the newest frame that the market channel has delivered of a token was made.
@@ -219,7 +229,8 @@ impl Hub {
                     self.show(&tokens, now);
                 }
                 Passage::At(at, text) => {
-                    self.put_at(id, at, Out::Text(text), (tokens.clone(), now));
+                    let (out, tokens) = (Out::Text(text), tokens.clone());
+                    self.put_at(at, Late { to: id, out, tokens, made: now });
                 }
                 Passage::Close(code, reason) => self.close(id, code, &reason),
                 Passage::Cut { reset } => self.put(id, Out::Cut { reset }),

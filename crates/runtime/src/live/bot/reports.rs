@@ -139,8 +139,9 @@ impl Bot<'_> {
                 self.pass.next = now;
             }
             UserItem::Disconnected { reason, .. } => {
-                if self.user_up.take().is_none() {
-                    // It was never up: that it was lost is said by its own blocker.
+                let lost = self.user_up.take().is_some();
+                // That one which was up is lost has a blocker of its own.
+                if !lost {
                     self.user_channel(Some(reason))?;
                 }
             }
