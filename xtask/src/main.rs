@@ -3,6 +3,7 @@
 mod allowed;
 mod biased;
 mod layers;
+mod leaks;
 mod lengths;
 mod modules;
 
@@ -13,10 +14,14 @@ fn main() -> ExitCode {
     let done = match verb.as_str() {
         "check" => check(),
         "layers" => layers::check(),
+        "secrets" => leaks::check(std::env::args().any(|arg| arg == "--history")),
         _ => {
             eprintln!("usage: cargo xtask check    fmt, clippy, layers and tests, as CI runs them");
             eprintln!(
                 "       cargo xtask layers   crates, cycles between modules, long functions, select!"
+            );
+            eprintln!(
+                "       cargo xtask secrets  keys and secrets in the tree, with --history in all commits"
             );
             return ExitCode::from(2);
         }
@@ -34,6 +39,7 @@ fn check() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     layers::check()?;
+    leaks::check(false)?;
     cargo(&["test", "--workspace"])
 }
 

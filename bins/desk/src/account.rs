@@ -36,9 +36,37 @@ pub struct Approve {
     /// Send what is missing. Without it the calls are shown and tried on the node, and nothing is signed.
     #[arg(long)]
     yes: bool,
-    /// Allow the contracts this much pUSD instead of any amount; renewed when less than a tenth is left.
-    #[arg(long, value_name = "USD")]
+    /// How much pUSD each contract may take in all; renewed when less than a tenth is left. Without it ten times
+    /// live.capital_cap_usd: money comes back and is spent again.
+    #[arg(long, value_name = "USD", conflicts_with = "unlimited")]
     cap: Option<u64>,
+    /// Allow any amount.
+    #[arg(long)]
+    unlimited: bool,
+}
+
+/// What is allowed without `--cap`, in capital caps.
+const TURNS: u64 = 10;
+
+impl Approve {
+    fn allowance(&self, settings: &Settings) -> anyhow::Result<Allowance> {
+        let number = polydesk_polymarket_wallet::signing::U256::from;
+        let usd = match self.cap {
+            _ if self.unlimited => return Ok(Allowance::Unlimited),
+            Some(0) => bail!("--cap is 0: name pUSD above 0, or --unlimited for any amount"),
+            Some(usd) => u128::from(usd) * 1_000_000,
+            None => {
+                let capital = u64::try_from(settings.runtime.live.capital_cap_usd.micros());
+                u128::from(capital.unwrap_or(0)) * u128::from(TURNS)
+            }
+        };
+        if usd == 0 {
+            bail!(
+                "live.capital_cap_usd is 0, and it says how much the contracts may take: set it, or name --cap USD, or --unlimited for any amount"
+            );
+        }
+        Ok(Allowance::Capped { cap: number(usd), renew_below: number(usd / 10) })
+    }
 }
 
 impl Configured {
@@ -157,19 +185,11 @@ fn wallet(opened: &Opened) -> String {
 /// The account cannot be opened, another process holds the folder, or a call does not succeed.
 pub fn approve(data: &Path, args: &Approve) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.configured)?;
+    let allowance = args.allowance(&settings)?;
     // What signs needs the folder: two senders of one wallet would use one nonce.
     let folder = Folder::open(data.to_owned()).map_err(plain)?;
     block_on(async {
         let opened = open(&settings, folder.path()).await?;
-        let allowance = match args.cap {
-            None => Allowance::Unlimited,
-            Some(0) => bail!("--cap is 0: leave it out for any amount, or name pUSD above 0"),
-            Some(usd) => {
-                let micros = u128::from(usd) * 1_000_000;
-                let number = polydesk_polymarket_wallet::signing::U256::from;
-                Allowance::Capped { cap: number(micros), renew_below: number(micros / 10) }
-            }
-        };
         let snapshot = opened.rpc.snapshot(&opened.chain).await?;
         let plan =
             ApprovalPlan::needed(&snapshot, opened.funder, Scope::Trading, allowance).await?;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod parts;
+mod quiet;
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,7 @@ use polydesk_runtime::{logs, start};
 use polydesk_settings::{Problem, Settings};
 
 fn main() -> ExitCode {
+    quiet::dump_nothing();
     let clock = ServerClock::system();
     // First of all: from here on SIGUSR1 kills orders, and not the process.
     let killer = match kill::thread::install(clock.clone()) {

@@ -194,7 +194,7 @@ impl WalletChain {
                 tracing::warn!(id = %job.id, error = %error.error, "a conversion did not happen");
                 match self.book.entry(job.id) {
                     // It was written down and surely did not run: a later process must not send it.
-                    Some(_) => self.failed(job.id, error.error.to_string()).await,
+                    Some(_) => self.ended(job.id, &error.error).await,
                     None => Ok(Converted::Failed),
                 }
             }
@@ -261,9 +261,11 @@ impl WalletChain {
                 tracing::warn!(%id, %error, "a conversion is not decided yet");
                 Ok(Converted::Unknown)
             }
-            Err(error @ (ChainError::Reverted { .. } | ChainError::Refused { .. })) => {
-                self.failed(id, error.to_string()).await
-            }
+            Err(
+                error @ (ChainError::Reverted { .. }
+                | ChainError::Refused { .. }
+                | ChainError::NonceTaken { .. }),
+            ) => self.ended(id, &error).await,
             Err(error) => Err(error.to_string()),
         }
     }
@@ -278,7 +280,11 @@ impl WalletChain {
         match relayer.follow_up(calls).await {
             Ok(Followed::Confirmed(hash)) => self.conclude(id, hash, U256::ZERO).await,
             Ok(Followed::Never(why)) => self.failed(id, why).await,
-            Ok(Followed::NonceUsed) => self.look_in_logs(entry, calls).await,
+            Ok(Followed::NonceUsed) => {
+                let found = self.look_in_logs(entry, calls).await?;
+                // Used, and by nothing that answers this conversion.
+                Ok(if found == Converted::Failed { Converted::NonceTaken } else { found })
+            }
             Err(error) if error.may_have_taken_effect() => {
                 // The relayer's word on the nonce may be late: the chain shows what ran.
                 tracing::warn!(%id, %error, "a conversion is not decided yet");
@@ -317,6 +323,15 @@ impl WalletChain {
                 found.len()
             )),
         }
+    }
+
+    /// Writes down that it did not happen, for this reason.
+    async fn ended(&self, id: ConversionId, error: &ChainError) -> Result<Converted, String> {
+        let failed = self.failed(id, error.to_string()).await?;
+        Ok(match error {
+            ChainError::NonceTaken { .. } => Converted::NonceTaken,
+            _ => failed,
+        })
     }
 
     async fn failed(&self, id: ConversionId, why: String) -> Result<Converted, String> {

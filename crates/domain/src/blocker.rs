@@ -28,6 +28,8 @@ pub enum Cause<T = Token, M = MarketKey> {
     LostTail,
     /// An unexplained difference in cash.
     CashMismatch,
+    /// The venue counts money as used that is not: it refuses orders that the wallet can pay.
+    FundsHeld,
     /// Too many starts after crashes.
     CrashLoop,
     /// Paused by an operator.
@@ -80,6 +82,7 @@ impl<T, M> Cause<T, M> {
             | Cause::Lease
             | Cause::LostTail
             | Cause::CashMismatch
+            | Cause::FundsHeld
             | Cause::CrashLoop => Scope::Entries,
             Cause::NotReconciled
             | Cause::Link(_)
@@ -120,6 +123,7 @@ impl<T, M> Cause<T, M> {
                 | Cause::Flattened(_)
                 | Cause::LostTail
                 | Cause::CashMismatch
+                | Cause::FundsHeld
                 | Cause::CrashLoop
                 | Cause::Runaway(_)
         )
@@ -136,6 +140,7 @@ impl<T, M> Cause<T, M> {
                 | Cause::Disk
                 | Cause::JournalSlow
                 | Cause::LostTail
+                | Cause::FundsHeld
                 | Cause::CrashLoop
                 | Cause::Market(_)
                 | Cause::Token(_)
@@ -166,6 +171,7 @@ impl<T, M> Cause<T, M> {
             Cause::JournalSlow => "journal_slow",
             Cause::LostTail => "lost_tail",
             Cause::CashMismatch => "cash_mismatch",
+            Cause::FundsHeld => "funds_held",
             Cause::CrashLoop => "crash_loop",
             Cause::Paused => "paused",
             Cause::ReduceOnly => "reduce_only",
@@ -202,6 +208,7 @@ impl<T, M> Cause<T, M> {
             Cause::JournalSlow => Cause::JournalSlow,
             Cause::LostTail => Cause::LostTail,
             Cause::CashMismatch => Cause::CashMismatch,
+            Cause::FundsHeld => Cause::FundsHeld,
             Cause::CrashLoop => Cause::CrashLoop,
             Cause::Paused => Cause::Paused,
             Cause::ReduceOnly => Cause::ReduceOnly,

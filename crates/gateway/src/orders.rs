@@ -104,6 +104,13 @@ pub struct WireFill {
     pub transaction: Option<String>,
 }
 
+impl WireFill {
+    /// Whether its settlement is over, one way or the other.
+    pub fn is_final(&self) -> bool {
+        matches!(self.status, TradeStatus::Confirmed | TradeStatus::Failed)
+    }
+}
+
 /// One order of our wallet: a row of the journal's table `wire`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,10 +187,8 @@ impl WireOrder {
 
     /// Whether it is over, no fill of it is missing, and all of them are final.
     pub fn settled(&self) -> bool {
-        let last =
-            |fill: &WireFill| matches!(fill.status, TradeStatus::Confirmed | TradeStatus::Failed);
         let over = self.ended.is_some() || self.withdrawn;
-        over && self.matched <= self.filled() && self.fills.values().all(last)
+        over && self.matched <= self.filled() && self.fills.values().all(WireFill::is_final)
     }
 }
 

@@ -126,6 +126,11 @@ impl Gateway {
 
     fn leg(&mut self, ids: &Universe, row: &Row<'_>, leg: &OwnLeg, out: &mut Vec<Output>) {
         let Some(token) = ids.token(&leg.token) else {
+            // A market that is over, is held no more and was taken off: what is final of it is booked.
+            let known = self.orders.get(&leg.order).and_then(|order| order.fills.get(&row.id));
+            if known.is_some_and(WireFill::is_final) {
+                return;
+            }
             let text = format!("a fill of order {} is in a market that is not listed", leg.order);
             out.extend([Output::NotReconciled(text), Output::Ask(Ask::Market(leg.token))]);
             return;

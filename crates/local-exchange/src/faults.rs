@@ -569,6 +569,11 @@ impl Inner {
         setup.tier = fault.figures.unwrap_or(setup.tier);
     }
 
+    fn wallets_of(&self, account: &Address) -> Vec<Address> {
+        let wallets = self.venue.ledger().wallets();
+        wallets.filter(|(_, wallet)| wallet.owner == *account).map(|(at, _)| *at).collect()
+    }
+
     fn apply_engine(&mut self, fault: &EngineFault, begins: bool) {
         let now = self.venue.now();
         let mode = match fault.act {
@@ -609,6 +614,12 @@ impl Inner {
                     };
                     self.venue.resolve(key, payout);
                 }
+                EngineAct::Dispute => self.venue.dispute(key, begins),
+                EngineAct::SetFee if begins => {
+                    if let Some(rate) = fault.rate() {
+                        self.venue.set_fee(key, rate);
+                    }
+                }
                 EngineAct::Sweep if begins => self.venue.sweep_best(key),
                 _ => {}
             }
@@ -618,10 +629,13 @@ impl Inner {
                 EngineAct::Ban => self.venue.signer_mut(account).banned = begins,
                 EngineAct::ClosedOnly => self.venue.signer_mut(account).closed_only = begins,
                 EngineAct::Unapprove => {
-                    let wallets = self.venue.ledger().wallets();
-                    let own: Vec<_> =
-                        wallets.filter(|(_, w)| w.owner == account).map(|(a, _)| *a).collect();
+                    let own = self.wallets_of(&account);
                     own.iter().for_each(|wallet| self.venue.approve(wallet, !begins));
+                }
+                EngineAct::HoldMatched => {
+                    let percent = if begins { fault.percent.unwrap_or(0) } else { 0 };
+                    let own = self.wallets_of(&account);
+                    own.iter().for_each(|wallet| self.venue.hold_matched(wallet, percent));
                 }
                 _ => {}
             }

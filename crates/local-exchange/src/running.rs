@@ -271,6 +271,11 @@ impl Running {
         self.shared.until(|inner| holds(&inner.venue)).await;
     }
 
+    /// When the newest frame of the market channel about a token that reached a client was made; `None`: none did.
+    pub fn market_frame_at(&self, token: Token) -> Option<Time> {
+        self.shared.look(|inner| inner.hub.shown(token))
+    }
+
     /// Open connections of a socket channel.
     pub fn connections(&self, channel: crate::Channel) -> usize {
         self.shared.look(|inner| inner.hub.of(channel).len())

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use alloy::primitives::{Address, B256, U256};
-use polydesk_domain::{Span, Tick};
+use polydesk_domain::{FeeRate, Span, Tick};
 use polydesk_sim::Delay;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::Deserialize;
 
 use crate::limits::{Enforcement, Tier};
@@ -219,6 +220,12 @@ pub enum EngineAct {
     ClosedOnly,
     /// The approvals of `account`'s wallets are gone.
     Unapprove,
+    /// The venue counts `percent` of the pUSD of `account`'s wallets as matched, although nothing is.
+    HoldMatched,
+    /// The proposed result of a market is disputed: Gamma shows it, and its book goes on.
+    Dispute,
+    /// A market charges `fee` (a rate, as in `"0.07"`) from now on; its metadata follows.
+    SetFee,
     /// `GET /version` returns `version`.
     Version,
     /// The house account takes everything that rests at the best prices of `market` (both sides).
@@ -264,6 +271,24 @@ pub struct EngineFault {
     /// For `version`.
     #[serde(default)]
     pub version: Option<u32>,
+    /// For `hold_matched`.
+    #[serde(default)]
+    pub percent: Option<u8>,
+    /// For `set_fee`: the rate.
+    #[serde(default)]
+    pub fee: Option<String>,
+    /// For `set_fee`: the exponent of the fee curve; 1 if absent.
+    #[serde(default)]
+    pub exponent: Option<u8>,
+}
+
+impl EngineFault {
+    /// The rate of `set_fee`.
+    pub(crate) fn rate(&self) -> Option<FeeRate> {
+        let rate: rust_decimal::Decimal = self.fee.as_ref()?.parse().ok()?;
+        let ppm = rate.checked_mul(rust_decimal::Decimal::from(1_000_000))?;
+        FeeRate::checked(ppm.to_u32()?, self.exponent.unwrap_or(1), 0).ok()
+    }
 }
 
 /// A fault rule for settlement.
@@ -697,11 +722,18 @@ impl Scenario {
                 }
                 EngineAct::Resolve if fault.pays.is_none() => "pays",
                 EngineAct::Version if fault.version.is_none() => "version",
-                EngineAct::Ban | EngineAct::ClosedOnly | EngineAct::Unapprove
+                EngineAct::Ban
+                | EngineAct::ClosedOnly
+                | EngineAct::Unapprove
+                | EngineAct::HoldMatched
                     if fault.account.is_none() =>
                 {
                     "account"
                 }
+                EngineAct::HoldMatched if fault.percent.is_none_or(|percent| percent > 100) => {
+                    "percent` of at most `100"
+                }
+                EngineAct::SetFee if fault.rate().is_none() => "fee",
                 _ => continue,
             };
             return wrong(

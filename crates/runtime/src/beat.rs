@@ -23,6 +23,14 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub const FRESH: Span = Span::secs(8);
 /// Between two looks at an engine or a switch that forbids them.
 const LOOK: Duration = Duration::from_millis(100);
+/// Another program that beats for the account does so every five seconds: by then the id has changed once more.
+const PROBE: Duration = Duration::from_millis(5_500);
+/// So often within [`SHARED_WITHIN`] the venue expected another id than the one that it gave for our last heartbeat.
+const SHARED_TIMES: usize = 2;
+/// Within which time those count together.
+const SHARED_WITHIN: Span = Span::secs(30);
+/// The other program is gone when so long no id was a strange one.
+const SHARED_OVER: Span = Span::secs(60);
 
 /// When the venue last acknowledged a heartbeat.
 #[derive(Debug)]
@@ -31,6 +39,8 @@ pub struct Acknowledged {
     at: AtomicI64,
     /// Whether the blocker stands. It outlives the task, which may be started again.
     blocked: AtomicBool,
+    /// Whether another program sends heartbeats for the account, as far as known.
+    shared: AtomicBool,
     clock: ServerClock,
 }
 
@@ -38,7 +48,7 @@ impl Acknowledged {
     /// None yet.
     pub fn new(clock: ServerClock) -> Arc<Acknowledged> {
         let (at, blocked) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Arc::new(Acknowledged { at, blocked, clock })
+        Arc::new(Acknowledged { at, blocked, shared: AtomicBool::new(false), clock })
     }
 
     /// Its age; `None`: there was none since the start or since the last kill.
@@ -52,6 +62,11 @@ impl Acknowledged {
     /// Whether a new order may leave: one was acknowledged within [`FRESH`].
     pub fn is_fresh(&self) -> bool {
         self.age().is_some_and(|age| age <= FRESH)
+    }
+
+    /// Whether another program sends heartbeats for the account.
+    pub fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Acquire)
     }
 
     /// Counts from when it was sent: the venue's ten seconds begin no later than its arrival.
@@ -79,17 +94,19 @@ pub struct Beats {
     pub engine: Box<dyn Fn() -> Option<Span> + Send + Sync>,
     /// Of the cause `heartbeat`. It must not wait.
     pub blocker: Box<Blocker>,
+    /// Of a wallet that another program uses too. It must not wait.
+    pub shared: Box<Blocker>,
 }
 
 /// Sends heartbeats for ever. The blocker is taken as set at the beginning of the first run.
 pub async fn run(beats: &Beats) {
-    let mut state = Running { id: String::new() };
+    let mut state = Running::new(beats);
     loop {
         if let Some(reason) = beats.forbidden() {
             if beats.switch.ends_heartbeats() {
                 // After a lift the venue gives ids from the beginning again.
                 beats.acknowledged.forget();
-                state.id.clear();
+                state.forget();
             }
             state.judge(beats, reason);
             sleep(LOOK).await;
@@ -101,8 +118,14 @@ pub async fn run(beats: &Beats) {
             Err(_) => Err(("the venue does not answer".to_owned(), Duration::ZERO)),
         };
         match answer {
-            Ok(id) => {
-                state.id = id;
+            Ok(beat) => {
+                state.id = beat.next;
+                if state.watch(beats, beat.adopted, sent) {
+                    // Somebody's heartbeat is fresh: an earlier process of ours, or a program that runs.
+                    state.judge(beats, "another program may be sending them");
+                    state.until(beats, began + PROBE).await;
+                    continue;
+                }
                 // Killed meanwhile: the last word is that nothing is acknowledged.
                 if !beats.switch.ends_heartbeats() {
                     beats.acknowledged.set(sent);
@@ -111,6 +134,8 @@ pub async fn run(beats: &Beats) {
                 state.until(beats, began + EVERY).await;
             }
             Err((why, pause)) => {
+                // It may have been taken, and the id is another one then.
+                state.certain = false;
                 tracing::warn!(why, "a heartbeat was not acknowledged");
                 state.judge(beats, &why);
                 sleep(pause).await;
@@ -133,12 +158,56 @@ impl Beats {
     }
 }
 
+/// For the operator.
+const SHARED: &str = "another program sends heartbeats for this account: end it, or give it a wallet of its own; cancels of one end the orders of both";
+
 struct Running {
     /// What the venue wants to hear next.
     id: String,
+    /// The id is the one that the venue gave for our last heartbeat.
+    certain: bool,
+    /// None was acknowledged since the start or the last kill.
+    first: bool,
+    /// When the id was a strange one, newest last.
+    strange: Vec<Time>,
 }
 
 impl Running {
+    fn new(beats: &Beats) -> Running {
+        let strange = match beats.acknowledged.is_shared() {
+            true => vec![beats.acknowledged.clock.steady()],
+            false => Vec::new(),
+        };
+        Running { id: String::new(), certain: false, first: true, strange }
+    }
+
+    fn forget(&mut self) {
+        self.id.clear();
+        (self.certain, self.first) = (false, true);
+    }
+
+    /// Takes in whether the venue expected another id, and sets or clears the blocker of a shared wallet. Returns whether
+    /// the acknowledgement does not count yet: the first one of a run, while another program's may be in force.
+    fn watch(&mut self, beats: &Beats, adopted: bool, now: Time) -> bool {
+        let probes = adopted && self.first;
+        // After a lost answer another id proves nothing.
+        if adopted && (self.certain || self.first) {
+            self.strange.push(now);
+        }
+        (self.certain, self.first) = (true, false);
+        let before = beats.acknowledged.is_shared();
+        let within = if before { SHARED_OVER } else { SHARED_WITHIN };
+        self.strange.retain(|at| at.until(now) < within);
+        // A venue that changes the id once is no other program.
+        let least = if before { 1 } else { SHARED_TIMES };
+        let shared = self.strange.len() >= least;
+        beats.acknowledged.shared.store(shared, Ordering::Release);
+        if shared != before {
+            (beats.shared)(shared, if shared { SHARED } else { "no other program beats any more" });
+        }
+        probes
+    }
+
     /// Sets or clears the blocker where that changes it.
     fn judge(&self, beats: &Beats, why: &str) {
         let fresh = beats.acknowledged.is_fresh();

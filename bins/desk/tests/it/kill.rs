@@ -170,3 +170,27 @@ fn a_kill_is_lifted_by_the_phrase_only_and_the_next_start_is_paused() {
     assert_eq!(latch(data.path()), Kill::Clear);
     assert!(data.path().join(PAUSED).exists());
 }
+
+#[test]
+fn a_kill_ends_with_code_0_once_it_is_proven_that_nothing_is_open_and_the_latch_is_written() {
+    let data = folder();
+    let (_runtime, exchange) = exchange(data.path(), 3);
+    let config = data.path().join("config.toml");
+    let args = ["kill", "--why", "a test", "--config", config.to_str().unwrap()];
+    let (code, out, error) = desk(data.path(), &args);
+    assert_eq!((code, open(&exchange)), (Some(0), 0), "{out}{error}");
+    assert!(out.contains("latched") && out.contains("no order is open"), "{out}{error}");
+    assert!(latch(data.path()).is_killed());
+}
+
+#[test]
+fn a_kill_that_cannot_be_latched_cancels_everything_and_ends_with_code_5() {
+    let data = folder();
+    let (_runtime, exchange) = exchange(data.path(), 3);
+    std::fs::remove_dir_all(data.path().join("journal")).unwrap();
+    let config = data.path().join("config.toml");
+    let args = ["kill", "--why", "a test", "--config", config.to_str().unwrap()];
+    let (code, out, error) = desk(data.path(), &args);
+    assert_eq!((code, open(&exchange)), (Some(5), 0), "{out}{error}");
+    assert!(out.contains("NOT latched") || error.contains("NOT latched"), "{out}{error}");
+}

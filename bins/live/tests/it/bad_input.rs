@@ -91,3 +91,41 @@ fn a_node_of_another_chain_or_none_at_all_is_a_bad_check_and_nothing_leaves() {
     assert!(said.contains("BAD  chain") && said.contains("correct live.rpc"), "{said}");
     assert_eq!(world.orders(), (0, 0));
 }
+
+/// The example of the format's definition; its password is "testpassword".
+const KEYSTORE: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},
+"ciphertext":"5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46","kdf":"pbkdf2",
+"kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
+"mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},
+"id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
+
+#[test]
+fn a_keystore_with_a_wrong_password_or_none_starts_nothing_and_the_right_one_is_the_next_question()
+{
+    let world = World::new(1);
+    let path = world.folder.path().join("wallet.json");
+    std::fs::write(&path, KEYSTORE).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let with = |password: Option<&str>| {
+        ends(&world, "", |command| {
+            command.arg("--check").env("POLYDESK__LIVE__KEY_FILE", "\"\"");
+            command.env("POLYDESK__LIVE__KEYSTORE", format!("{path:?}"));
+            command.env("POLYDESK__LIVE__KEYSTORE_PASSWORD_ENV", "\"TEST_PASSWORD\"");
+            match password {
+                Some(password) => command.env("TEST_PASSWORD", password),
+                None => command.env_remove("TEST_PASSWORD"),
+            };
+        })
+    };
+    let (code, said) = with(Some("battery staple"));
+    assert!(code == 8 && said.contains("wallet.json") && !said.contains("battery"), "{said}");
+    let (code, said) = with(None);
+    assert!(code == 8 && said.contains("TEST_PASSWORD"), "{code}\n{said}");
+    // It opens; the exchange knows no wallet of this key, and nothing leaves.
+    let (code, said) = with(Some("testpassword"));
+    assert!(code != 0 && !said.contains("wallet.json"), "{code}\n{said}");
+    std::fs::write(&path, "{}").unwrap();
+    let (code, said) = with(Some("testpassword"));
+    assert!(code == 8 && said.contains("wallet.json"), "{code}\n{said}");
+    assert_eq!(world.orders(), (0, 0));
+}

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::process::{Process, World, until};
 
 /// Cash of the glance.
-fn cash(glance: &Value) -> Usdc {
+pub fn cash(glance: &Value) -> Usdc {
     serde_json::from_value(glance["money"]["cash"].clone()).unwrap()
 }
 
 /// Shares of the glance by market and outcome.
-fn shares(glance: &Value) -> Vec<(String, polydesk_domain::Outcome, Shares)> {
+pub fn shares(glance: &Value) -> Vec<(String, polydesk_domain::Outcome, Shares)> {
     let mut held: BTreeMap<(String, polydesk_domain::Outcome), Shares> = BTreeMap::new();
     for position in glance["positions"].as_array().unwrap() {
         let market = position["market"].as_str().unwrap().to_owned();

@@ -4,8 +4,11 @@
 mod bad_input;
 mod conversions;
 mod crash;
+mod disk;
 mod moves;
 mod operator;
 mod process;
 mod relayer_key;
+mod scenarios;
+mod security;
 mod world;

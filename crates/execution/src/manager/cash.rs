@@ -162,9 +162,14 @@ impl Manager {
     }
 
     fn redeemed(&mut self, ctx: &Context<'_>, market: MarketKey, payout: Payout, amount: Usdc) {
+        let outside = |manager: &Manager| manager.state.ledger.balance(LedgerAccount::External);
+        let before = outside(self);
         let (ledger, positions) = (&mut self.state.ledger, &mut self.state.positions);
         positions.redeem(ledger, ctx.now, market, payout, amount, &mut self.closed);
         self.state.redemptions.remove(&market);
+        // What shares pay that the bot did not buy is no profit or loss of the bot's.
+        let paid = before - outside(self);
+        self.shift_marks(paid);
     }
 
     /// Redemption money of a market that is not resolved here: kept apart until its payout is known, and no

@@ -185,7 +185,7 @@ impl Positions {
             let result = proceeds - lot.cost;
             ledger.post(Entry {
                 at,
-                from: LedgerAccount::Realised,
+                from: Ledger::results_of(sale.strategy),
                 to: LedgerAccount::Deferred,
                 amount: result,
             });
@@ -327,7 +327,7 @@ impl Positions {
             ledger.post(Entry {
                 at,
                 from: LedgerAccount::Cash,
-                to: LedgerAccount::Realised,
+                to: Ledger::results_of(strategy),
                 amount: to_closed,
             });
             ledger.adjust(at, strategy, -to_closed);
@@ -356,7 +356,7 @@ impl Positions {
         } else {
             ledger.post(Entry {
                 at,
-                from: LedgerAccount::Realised,
+                from: Ledger::results_of(strategy),
                 to: LedgerAccount::Cash,
                 amount,
             });

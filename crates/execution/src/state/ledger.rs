@@ -129,9 +129,20 @@ impl Ledger {
         self.totals.get().fees
     }
 
+    /// Where the result of a strategy's closing goes: what the bot did not buy makes it no profit or loss.
+    pub(super) fn results_of(strategy: StrategyId) -> LedgerAccount {
+        match strategy == StrategyId::EXTERNAL {
+            true => LedgerAccount::External,
+            false => LedgerAccount::Realised,
+        }
+    }
+
     /// Books the result of something final. `by` names the closing it is part of: an exit order, or a
     /// merge or redemption; a streak counts closings, not fills or lots.
     pub fn realise(&mut self, at: Time, strategy: StrategyId, result: Usdc, fees: Usdc, by: u64) {
+        if strategy == StrategyId::EXTERNAL {
+            return;
+        }
         let tally = self.days.entry((strategy, at.day()));
         tally.realised += result;
         tally.fees += fees;
@@ -156,6 +167,9 @@ impl Ledger {
 
     /// A correction of something final: the day's result changes, no streak does.
     pub(crate) fn adjust(&mut self, at: Time, strategy: StrategyId, amount: Usdc) {
+        if strategy == StrategyId::EXTERNAL {
+            return;
+        }
         self.days.entry((strategy, at.day())).realised += amount;
     }
 

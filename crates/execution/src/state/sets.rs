@@ -175,7 +175,7 @@ impl Positions {
             });
             ledger.post(Entry {
                 at,
-                from: LedgerAccount::Realised,
+                from: Ledger::results_of(strategy),
                 to: LedgerAccount::Cash,
                 amount: result,
             });

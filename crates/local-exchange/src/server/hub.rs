@@ -77,13 +77,25 @@ impl Marked {
     }
 }
 
+/// A frame of the market channel that is on its way.
+#[derive(Debug)]
+struct Late {
+    /// To which connection.
+    to: u64,
+    out: Out,
+    tokens: Vec<Token>,
+    made: Time,
+}
+
 /// All connections.
 #[derive(Debug)]
 pub(crate) struct Hub {
     connections: BTreeMap<u64, Connection>,
     next: u64,
     opened: BTreeMap<Channel, u64>,
-    late: BTreeMap<(Time, u64), (u64, Out)>,
+    late: BTreeMap<(Time, u64), Late>,
+    /// When what the market channel last delivered of a token was made.
+    shown: BTreeMap<Token, Time>,
     serial: u64,
     ping_timeout: Span,
     now: Time,
@@ -96,6 +108,7 @@ impl Hub {
             next: 0,
             opened: BTreeMap::new(),
             late: BTreeMap::new(),
+            shown: BTreeMap::new(),
             serial: 0,
             ping_timeout,
             now: Time::MIN,
@@ -151,8 +164,9 @@ impl Hub {
     pub(crate) fn advance(&mut self, now: Time) {
         self.now = now;
         while let Some(entry) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
-            let (id, out) = entry.remove();
-            self.put(id, out);
+            let Late { to, out, tokens, made } = entry.remove();
+            self.put(to, out);
+            self.show(&tokens, made);
         }
         let timeout = self.ping_timeout;
         let silent: Vec<u64> = self
@@ -178,10 +192,22 @@ impl Hub {
         }
     }
 
-    /// The same, at a later time.
-    pub(crate) fn put_at(&mut self, id: u64, at: Time, out: Out) {
+    /// The same, at a later time: a frame of the market channel about these tokens.
+    fn put_at(&mut self, at: Time, late: Late) {
         self.serial += 1;
-        self.late.insert((at, self.serial), (id, out));
+        self.late.insert((at, self.serial), late);
+    }
+
+    /// When the newest frame that the market channel has delivered of a token was made.
+    pub(crate) fn shown(&self, token: Token) -> Option<Time> {
+        self.shown.get(&token).copied()
+    }
+
+    fn show(&mut self, tokens: &[Token], made: Time) {
+        for token in tokens {
+            let known = self.shown.entry(*token).or_insert(made);
+            *known = (*known).max(made);
+        }
     }
 
     pub(crate) fn close(&mut self, id: u64, code: u16, reason: &str) {
@@ -192,10 +218,20 @@ impl Hub {
     pub(crate) fn send(&mut self, id: u64, marked: &Marked, faults: &mut Faults, now: Time) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (channel, number) = (connection.channel, connection.number);
+        let tokens = match channel {
+            Channel::Market => marked.tokens.clone(),
+            _ => Vec::new(),
+        };
         for passage in faults.pass(id, channel, number, marked, now) {
             match passage {
-                Passage::Now(text) => self.put(id, Out::Text(text)),
-                Passage::At(at, text) => self.put_at(id, at, Out::Text(text)),
+                Passage::Now(text) => {
+                    self.put(id, Out::Text(text));
+                    self.show(&tokens, now);
+                }
+                Passage::At(at, text) => {
+                    let (out, tokens) = (Out::Text(text), tokens.clone());
+                    self.put_at(at, Late { to: id, out, tokens, made: now });
+                }
                 Passage::Close(code, reason) => self.close(id, code, &reason),
                 Passage::Cut { reset } => self.put(id, Out::Cut { reset }),
             }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Req};
 use super::inner::Inner;
 use crate::typed::{WalletCall, batch_digest, recover};
-use crate::venue::{Session, SetAct, SetCall};
+use crate::venue::{Approval, Session, SetAct, SetCall};
 use crate::wallets::WalletKind;
 use crate::wire;
 
@@ -38,6 +38,20 @@ struct Signed {
 
 fn number(value: &Value) -> Option<U256> {
     value.as_str()?.parse().ok()
+}
+
+/// `approve` and `setApprovalForAll` of a token contract.
+fn approval(call: &WalletCall) -> Option<Approval> {
+    let (selector, args) = call.data.split_at_checked(4)?;
+    let word = |index: usize| args.get(index * 32..index * 32 + 32).map(U256::from_be_slice);
+    let spender = Address::from_word(word(0)?.into());
+    let amount = match selector {
+        [0x09, 0x5e, 0xa7, 0xb3] => word(1)?,
+        [0xa2, 0x2c, 0xb4, 0x65] if word(1)?.is_zero() => U256::ZERO,
+        [0xa2, 0x2c, 0xb4, 0x65] => U256::MAX,
+        _ => return None,
+    };
+    Some(Approval { token: call.target, spender, amount })
 }
 
 /// Whether a request names the paying account.
@@ -95,7 +109,7 @@ impl Inner {
         {
             self.venue.open_wallet(owner, WalletKind::Deposit);
         }
-        let mut calls = Vec::new();
+        let mut calls = (Vec::new(), Vec::new());
         if body["type"].as_str() == Some("WALLET") {
             match self.wallet_batch(&body) {
                 Ok(all) => calls = all,
@@ -112,7 +126,7 @@ impl Inner {
     }
 
     /// A transaction of a wallet that is under way from now on; its id.
-    fn enter(&mut self, wallet: Address, calls: Vec<SetCall>) -> String {
+    fn enter(&mut self, wallet: Address, calls: (Vec<SetCall>, Vec<Approval>)) -> String {
         let id = self.venue.chance.uuid().to_string();
         let hash = alloy::primitives::keccak256(id.as_bytes()).0;
         let at = self.venue.now();
@@ -185,7 +199,7 @@ impl Inner {
             return Err("invalid scopes".to_owned());
         }
         self.check_batch(&signed, &[call])?;
-        let id = self.enter(wallet, Vec::new());
+        let id = self.enter(wallet, (Vec::new(), Vec::new()));
         if authorises {
             let session = Session { of: owner, scopes, valid_until: until.unwrap_or(0) };
             self.venue.authorise_session(self.venue.now() + MINED, key, session);
@@ -197,9 +211,8 @@ impl Inner {
         Ok(json!({ "status": "FENCED", "fenced": true, "transactionId": id }))
     }
 
-    /// Checks a deposit wallet's batch and reads what it does with sets. Other calls (approvals) change
-    /// nothing here.
-    fn wallet_batch(&mut self, body: &Value) -> Result<Vec<SetCall>, String> {
+    /// Checks a deposit wallet's batch and reads what it does with sets and approvals. Other calls change nothing here.
+    fn wallet_batch(&mut self, body: &Value) -> Result<(Vec<SetCall>, Vec<Approval>), String> {
         let bad = || "invalid payload".to_owned();
         let owner = body["from"].as_str().and_then(wire::address).ok_or_else(bad)?;
         let params = &body["depositWalletParams"];
@@ -217,7 +230,8 @@ impl Inner {
         let signature = hex::decode(body["signature"].as_str().ok_or_else(bad)?);
         let signature = signature.map_err(|_| bad())?;
         self.check_batch(&Signed { owner, wallet, nonce, deadline, signature }, &calls)?;
-        Ok(calls.iter().filter_map(|call| self.set_call(wallet, &call.data)).collect())
+        let sets = calls.iter().filter_map(|call| self.set_call(wallet, &call.data)).collect();
+        Ok((sets, calls.iter().filter_map(approval).collect()))
     }
 
     /// Checks the signer, content and expiry of a batch and consumes its nonce.

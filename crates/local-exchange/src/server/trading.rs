@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::answer::{Answer, Req};
 use super::inner::Inner;
+use crate::contracts::COLLATERAL;
 use crate::limits::{Enforcement, Verdict};
 use crate::typed::Contract;
 use crate::venue::{Caller, Order, Placed, Refusal, Status, VenueMode};
@@ -354,15 +355,13 @@ impl Inner {
             }
             _ => return Answer::error(400, "Invalid asset type"),
         };
-        let approved = wallet.and_then(|wallet| self.venue.ledger().wallet(&wallet));
-        let allowance = match approved {
-            Some(wallet) if wallet.approved => alloy::primitives::U256::MAX.to_string(),
-            _ => "0".to_owned(),
-        };
+        let wallet = wallet.and_then(|wallet| self.venue.ledger().wallet(&wallet));
         let mut allowances = serde_json::Map::new();
         for contract in Contract::ALL {
-            let address = contract.address(self.venue.chain_id()).to_checksum(None);
-            allowances.insert(address, json!(allowance));
+            let address = contract.address(self.venue.chain_id());
+            let allowed = wallet.map(|wallet| wallet.allowance(COLLATERAL, address));
+            let allowed = allowed.unwrap_or_default().to_string();
+            allowances.insert(address.to_checksum(None), json!(allowed));
         }
         let balance = amount.unwrap_or(0).to_string();
         Answer::ok(&json!({ "balance": balance, "allowances": allowances }))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use hmac::{Hmac, KeyInit, Mac};
@@ -119,6 +119,17 @@ pub struct SetCall {
     pub act: SetAct,
 }
 
+/// A relayed call that lets a contract move tokens of its wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// The token contract.
+    pub token: Address,
+    /// Who may move them.
+    pub spender: Address,
+    /// How much; of outcome tokens all (the largest number) or nothing.
+    pub amount: U256,
+}
+
 /// A relayed transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayedCalls {
@@ -126,6 +137,7 @@ pub(crate) struct RelayedCalls {
     /// Wallet that calls.
     pub(crate) wallet: Address,
     pub(crate) calls: Vec<SetCall>,
+    pub(crate) approvals: Vec<Approval>,
     /// From the submission until it is in a block.
     pub(crate) delay: Span,
 }
@@ -276,10 +288,25 @@ impl Venue {
         self.signers.entry(address).or_default()
     }
 
-    /// Switches a wallet's approvals.
+    /// Switches a wallet's approvals: all of them are unlimited, or gone.
     pub fn approve(&mut self, wallet: &Address, approved: bool) {
         if let Some(wallet) = self.ledger.wallet_mut(wallet) {
             wallet.approved = approved;
+            wallet.allowances.clear();
+        }
+    }
+
+    /// A wallet's own call gives an approval.
+    pub(super) fn allow(&mut self, wallet: &Address, approval: &Approval) {
+        if let Some(wallet) = self.ledger.wallet_mut(wallet) {
+            wallet.allowances.insert((approval.token, approval.spender), approval.amount);
+        }
+    }
+
+    /// Counts so much of a wallet's pUSD as matched, although nothing is.
+    pub fn hold_matched(&mut self, wallet: &Address, percent: u8) {
+        if let Some(wallet) = self.ledger.wallet_mut(wallet) {
+            wallet.held_matched = wallet.cash.scale_floor(u64::from(percent), 100);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use polydesk_domain::{MarketKey, Outcome, Payout, Shares, Token, Usdc};
 
 use crate::wallets::WalletKind;
@@ -45,6 +45,11 @@ pub struct Wallet {
     pub leaving: Usdc,
     /// Whether the exchanges may move its funds (approvals).
     pub approved: bool,
+    /// Approvals that were given one by one, by token contract and spender: how much, or that all outcome tokens may
+    /// be moved (the largest number). They replace `approved` for their spender.
+    pub allowances: BTreeMap<(Address, Address), U256>,
+    /// pUSD that the venue counts as matched although nothing of it is.
+    pub held_matched: Usdc,
     /// What it holds.
     pub holdings: BTreeMap<Token, TokenBalance>,
     /// Tokens whose balance may have changed since the last check.
@@ -80,6 +85,11 @@ impl Wallet {
             true => Err(format!("{address}: promised {promised} of {settled} {token:?}")),
             false => Ok(()),
         }
+    }
+    /// How much of a token contract a spender may move, in smallest units.
+    pub fn allowance(&self, token: Address, spender: Address) -> U256 {
+        let all = if self.approved { U256::MAX } else { U256::ZERO };
+        self.allowances.get(&(token, spender)).copied().unwrap_or(all)
     }
     pub(crate) fn holding_mut(&mut self, token: Token) -> &mut TokenBalance {
         self.touched.insert(token);
@@ -148,6 +158,8 @@ impl WalletLedger {
             reserved: Usdc::ZERO,
             leaving: Usdc::ZERO,
             approved: true,
+            allowances: BTreeMap::new(),
+            held_matched: Usdc::ZERO,
             holdings: BTreeMap::new(),
             touched: BTreeSet::new(),
             counted: (Usdc::ZERO, BTreeMap::new()),

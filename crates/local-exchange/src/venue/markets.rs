@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use polydesk_domain::{
-    Book, HashInput, Market, MarketError, MarketKey, MarketState, Outcome, Payout, Price, RawLevel,
-    Shares, Side, Tick, Time, Token, TokenId, Usdc, book_hash,
+    Book, FeeRate, Fees, HashInput, Market, MarketError, MarketKey, MarketState, Outcome, Payout,
+    Price, RawLevel, Shares, Side, Tick, Time, Token, TokenId, Usdc, book_hash,
 };
 
 use super::blockchain::Move;
@@ -96,6 +96,8 @@ pub(crate) struct Listed {
     pub(crate) frozen: bool,
     /// Whether a result is proposed and not final.
     pub(crate) proposed: bool,
+    /// Whether the proposed result is disputed.
+    pub(crate) disputed: bool,
     tops: [(Option<Price>, Option<Price>); 2],
 }
 
@@ -160,6 +162,8 @@ pub struct MarketView {
     pub closed_at: Option<Time>,
     /// Whether a result is proposed and not final.
     pub proposed: bool,
+    /// Whether the proposed result is disputed.
+    pub disputed: bool,
     /// Best bid and ask of YES.
     pub top: (Option<Price>, Option<Price>),
     /// Price of the last trade, of YES.
@@ -230,6 +234,7 @@ impl Venue {
             volume: Usdc::ZERO,
             frozen: false,
             proposed: false,
+            disputed: false,
             tops: [(None, None); 2],
         });
         self.tell(VenueUpdate::Listed { market: key, at: self.now });
@@ -274,6 +279,7 @@ impl Venue {
             listed_at: listed.listed_at,
             closed_at: listed.closed_at,
             proposed: listed.proposed,
+            disputed: listed.disputed,
             top: listed.top(Outcome::Yes),
             last: listed.last_of(Outcome::Yes).map(|(price, _)| price),
             volume: listed.volume,
@@ -445,6 +451,20 @@ impl Venue {
         }
     }
 
+    /// The proposed result is disputed, or that is over. Its book goes on.
+    pub fn dispute(&mut self, key: MarketKey, disputed: bool) {
+        if let Some(listed) = self.listed.get_mut(key.index()) {
+            listed.disputed = disputed && listed.closed_at.is_none();
+        }
+    }
+
+    /// Another fee from now on, in matches and in the metadata.
+    pub fn set_fee(&mut self, key: MarketKey, rate: FeeRate) {
+        let Some(listed) = self.listed.get_mut(key.index()) else { return };
+        listed.listing.market.fees = Fees::flat(rate);
+        self.relist(key);
+    }
+
     pub(super) fn game_starts(&mut self, key: MarketKey) {
         self.clear(key, &Status::Canceled(String::new()));
     }
@@ -466,7 +486,7 @@ impl Venue {
         self.clear(key, &Status::MarketResolved);
         let listed = &mut self.listed[key.index()];
         listed.accepting = false;
-        listed.proposed = false;
+        (listed.proposed, listed.disputed) = (false, false);
         listed.closed_at = Some(self.now);
         // An exchange that lists series closes markets for as long as it runs: of each a rough curve stays, and no
         // empty node of a tree.

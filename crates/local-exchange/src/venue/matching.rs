@@ -1,12 +1,16 @@
 //! Matching: price-time priority, complements, price improvement to the taker.
 
-use polydesk_domain::{FeeRate, OrderHash, Price, Shares, Side, Span, Tif, TradeStatus, Usdc};
+use alloy::primitives::{Address, U256};
+use polydesk_domain::{
+    FeeRate, OrderHash, Price, ProtocolVersion, Shares, Side, Span, Tif, TradeStatus, Usdc,
+};
 
 use super::book::crosses;
 use super::intake::{LEAST_MARKETABLE, Placed, Refusal, too_small};
 use super::order::{How, MakerFill, Order, Status, Trade};
 use super::updates::{OrderChange, VenueUpdate};
 use super::{Venue, VenueAction};
+use crate::contracts::{COLLATERAL, POSITION_MANAGER, conditional_tokens};
 
 /// Less than a cent of a share left ends an order: amounts are cut at cents.
 pub(super) const DUST: Shares = Shares::new(10_000);
@@ -294,8 +298,20 @@ impl Venue {
         }
     }
 
+    /// The token contract and the spender whose approval an order needs.
+    fn approval_of(&self, order: &Order) -> (Address, Address) {
+        let exchange = self.contract(order.token).address(self.chain);
+        let token = match (order.side, &self.market(order.token.market()).version) {
+            (Side::Buy, _) => COLLATERAL,
+            (Side::Sell, ProtocolVersion::V2) => POSITION_MANAGER,
+            (Side::Sell, _) => conditional_tokens(self.chain),
+        };
+        (token, exchange)
+    }
+
     /// Reserves what an order may need: a buy's pUSD with the fee on top, a sell's shares.
     fn reserve(&mut self, order: &mut Order, fee: Usdc) -> Result<(), Refusal> {
+        let approval = self.approval_of(order);
         let wallet = self.ledger.wallet_mut(&order.wallet).ok_or_else(|| {
             Refusal::bad("maker address not allowed, please use the deposit wallet flow")
         })?;
@@ -307,13 +323,22 @@ impl Venue {
             Side::Buy => order.money.micros() + fee.micros(),
             Side::Sell => order.open.micros() as i64,
         };
-        if !wallet.approved {
-            return Err(lacking("allowance", format!("allowance: 0, order amount: {needs}")));
+        let (token, spender) = approval;
+        let allowed = wallet.allowance(token, spender);
+        // Outcome tokens are allowed all or not at all.
+        let least = match order.side {
+            Side::Buy => U256::from(needs.unsigned_abs()),
+            Side::Sell => U256::ONE,
+        };
+        if allowed < least {
+            let figures = format!("allowance: {allowed}, order amount: {needs}");
+            return Err(lacking("allowance", figures));
         }
         match order.side {
             Side::Buy => {
-                if wallet.free().micros() < needs {
-                    let sums = [wallet.reserved.micros(), wallet.leaving.micros()];
+                if (wallet.free() - wallet.held_matched).micros() < needs {
+                    let matched = wallet.leaving + wallet.held_matched;
+                    let sums = [wallet.reserved.micros(), matched.micros()];
                     let fees = fee > Usdc::ZERO;
                     return Err(lacking(
                         "balance",

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use polydesk_domain::{MarketKey, OrderHash, Shares, Span, Time, Universe, Usdc};
 use uuid::Uuid;
 
-pub use accounts::{BuilderKey, Caller, Credentials, Session, SetAct, SetCall, Signer};
+pub use accounts::{Approval, BuilderKey, Caller, Credentials, Session, SetAct, SetCall, Signer};
 pub use cancel::Cancelled;
 pub use heartbeat::BeatError;
 pub use intake::{OrderSpec, OrderType, Placed, Refusal, Submission};

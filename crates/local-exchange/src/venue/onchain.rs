@@ -6,7 +6,7 @@ use polydesk_domain::{MarketKey, MarketState, Outcome, Payout, Shares, Side, Spa
 use super::accounts::RelayedCalls;
 use super::blockchain::{Blockchain, Deed, Move};
 use super::settle::parties;
-use super::{ChainWait, SetAct, SetCall, Venue, VenueAction};
+use super::{Approval, ChainWait, SetAct, SetCall, Venue, VenueAction};
 
 impl Venue {
     /// Its chain.
@@ -91,9 +91,9 @@ impl Venue {
         delay: Span,
         hash: [u8; 32],
         wallet: Address,
-        calls: Vec<SetCall>,
+        (calls, approvals): (Vec<SetCall>, Vec<Approval>),
     ) {
-        let relayed = RelayedCalls { hash, wallet, calls, delay };
+        let relayed = RelayedCalls { hash, wallet, calls, approvals, delay };
         self.schedule(self.now + delay, VenueAction::Chain(relayed));
     }
 
@@ -105,6 +105,9 @@ impl Venue {
         }
         if let Some(mined) = self.late_relays.get_mut(&hash) {
             *mined = Some(self.now);
+        }
+        for approval in &relayed.approvals {
+            self.allow(&relayed.wallet, approval);
         }
         let mut moves = Vec::new();
         for call in &relayed.calls {

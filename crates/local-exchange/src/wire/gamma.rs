@@ -49,10 +49,11 @@ pub(crate) fn bare_market(view: &MarketView, now: Time) -> Map<String, Value> {
     put("outcomes", nested(&market.labels));
     put("outcomePrices", nested(&prices));
     put("clobTokenIds", nested(&tokens));
-    let statuses: &[&str] = match (closed(view), view.proposed) {
-        (true, _) => &["resolved"],
-        (false, true) => &["proposed"],
-        (false, false) => &[],
+    let statuses: &[&str] = match (closed(view), view.disputed, view.proposed) {
+        (true, _, _) => &["resolved"],
+        (false, true, _) => &["proposed", "disputed"],
+        (false, false, true) => &["proposed"],
+        (false, false, false) => &[],
     };
     put(
         "umaResolutionStatuses",

@@ -13,9 +13,10 @@ use crate::{ApiError, Refusal, wire};
 impl Clob {
     /// The dead-man switch. Give the id of the last answer, or `""` to begin; returns the id to send next.
     /// From the first one on, 10 s without another cancel all open orders: send every 5 s, from one place.
-    /// A wrong id is mended by adopting the one the venue expects.
-    pub async fn heartbeat(&self, id: &str) -> Result<String, ApiError> {
+    /// Where the venue expects another id, that one is adopted and sent; [`Beat::adopted`] reports it.
+    pub async fn heartbeat(&self, id: &str) -> Result<Beat, ApiError> {
         let mut id = id.to_owned();
+        let mut adopted = false;
         for _ in 0..2 {
             let request = request::heartbeat(&id);
             let answer = self.beat(&request).await?;
@@ -28,12 +29,13 @@ impl Clob {
                         && !beat.heartbeat_id.is_empty() =>
                 {
                     tracing::warn!("another heartbeat id was expected; adopting it");
-                    id = beat.heartbeat_id;
+                    (id, adopted) = (beat.heartbeat_id, true);
                 }
                 (true, Some(beat)) if !beat.refused() => {
                     // Some deployments acknowledge without an id: the one we sent stays.
                     let none = beat.heartbeat_id.is_empty();
-                    return Ok(if none { id } else { beat.heartbeat_id });
+                    let next = if none { id } else { beat.heartbeat_id };
+                    return Ok(Beat { next, adopted });
                 }
                 // A page or words instead of an answer are no beat: the venue would cancel everything.
                 (true, _) => return Err(no_beat(&request, &answer)),
@@ -100,6 +102,16 @@ impl Heartbeat {
     fn refused(&self) -> bool {
         !self.error.is_empty() || !self.error_msg.is_empty()
     }
+}
+
+/// An acknowledged heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// The id to send with the next one.
+    pub next: String,
+    /// The venue expected another id than the one that was given: its answer to an earlier one was lost, it has changed
+    /// the id, or another program sends heartbeats for the account.
+    pub adopted: bool,
 }
 
 /// `POST /v1/heartbeats`.

@@ -37,7 +37,7 @@ pub enum UserItem {
         /// The venue's words.
         reason: String,
     },
-    /// The connection is lost: no updates until the next [`UserItem::Connected`].
+    /// The connection is lost, or could not be made: no updates until the next [`UserItem::Connected`].
     Disconnected {
         /// Local time.
         at: Time,
@@ -213,7 +213,14 @@ impl Session {
         );
         while !self.items.is_closed() {
             match Link::open(&self.http, &self.url).await {
-                Err(error) => tracing::warn!(%error, "user socket: cannot connect"),
+                Err(error) => {
+                    tracing::warn!(%error, "user socket: cannot connect");
+                    let reason = format!("cannot connect: {error}");
+                    let gone = UserItem::Disconnected { at: self.clock.local(), reason };
+                    if self.items.send(gone).await.is_err() {
+                        return;
+                    }
+                }
                 Ok(link) => {
                     let since = Instant::now();
                     let reason = match self.session(link).await {

@@ -498,12 +498,8 @@ impl EoaSender {
                             let mut state = self.state();
                             state.sent.remove(&nonce);
                             state.nonces.used(nonce);
-                            return Err(Ended::Error(ChainError::refused(
-                                &sent.call.words,
-                                &format!(
-                                    "its nonce {nonce} was used by another transaction of this key; it did not happen"
-                                ),
-                            )));
+                            let what = sent.call.words.clone();
+                            return Err(Ended::Error(ChainError::NonceTaken { what, nonce }));
                         }
                     } else {
                         passed_since = None;

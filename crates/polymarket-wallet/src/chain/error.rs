@@ -31,6 +31,17 @@ pub enum ChainError {
         /// The transaction, if one was mined.
         hash: Option<B256>,
     },
+    /// A transaction that this program did not sign has used the nonce: this one did not happen, and another program
+    /// sends with the same key.
+    #[error(
+        "{what}: its nonce {nonce} was used by another transaction of this key; it did not happen"
+    )]
+    NonceTaken {
+        /// What was tried.
+        what: String,
+        /// The key's nonce.
+        nonce: u64,
+    },
     /// It would cost more than the configuration allows. Nothing was sent: wait, or raise the cap.
     #[error("{what}: needs {needs}, and {cap}")]
     TooExpensive {

@@ -311,19 +311,19 @@ fn a_subscription_that_is_dead_is_noticed_by_the_next_order() {
         assert!(reason.contains(&format!("no update of the order {}", order.id)), "{reason}");
         assert_eq!(from.until(world.clock.now()).as_millis(), 10_000);
         assert!(matches!(items.recv().await, Some(UserItem::Connected { .. })));
-        // The second connection hears: an order told of before and after its update arrived.
-        for told_first in [true, false] {
+        // The second connection hears: an order reported as placed before and after its update arrived.
+        for placed_first in [true, false] {
             let signed = trader.sign(&ask(&market, 0, Side::Buy, 4, 10, Tif::Gtc));
-            if told_first {
+            if placed_first {
                 feed.placed(signed.id());
             }
             trader.post(&signed).await.unwrap();
             assert!(matches!(items.recv().await, Some(UserItem::Order { .. })));
-            if !told_first {
+            if !placed_first {
                 feed.placed(signed.id());
             }
             tokio::time::sleep(Duration::from_secs(30)).await;
-            assert!(items.try_recv().is_err(), "told first: {told_first}");
+            assert!(items.try_recv().is_err(), "told first: {placed_first}");
         }
     });
 }

@@ -565,12 +565,12 @@ fn heartbeats_follow_the_venues_id_and_their_lapse_cancels() {
         let market = world.market("rain-tomorrow");
         let trader = world.trader(0, WalletKind::Eoa);
         trader.place(&ask(&market, 0, Side::Buy, 20, 10, Tif::Gtc)).await.unwrap();
-        let first = trader.clob.heartbeat("").await.unwrap();
+        let first = trader.clob.heartbeat("").await.unwrap().next;
         world.exchange.advance(Span::secs(5));
-        let second = trader.clob.heartbeat(&first).await.unwrap();
+        let second = trader.clob.heartbeat(&first).await.unwrap().next;
         // A wrong id is mended.
         let third = trader.clob.heartbeat("00000000-0000-4000-8000-000000000000").await.unwrap();
-        assert!(!second.is_empty() && !third.is_empty());
+        assert!(!second.is_empty() && !third.next.is_empty());
         assert_eq!(trader.clob.open_orders(&OrderFilter::default()).await.unwrap().len(), 1);
         world.exchange.advance(Span::secs(20));
         assert!(trader.clob.open_orders(&OrderFilter::default()).await.unwrap().is_empty());

@@ -40,6 +40,8 @@ pub enum Converted {
     Moved(Cash),
     /// It is proven that it moved nothing and never will.
     Failed,
+    /// The same, because a transaction that this program does not know has used its nonce.
+    NonceTaken,
     /// It may still happen: its money stays reserved.
     Unknown,
 }

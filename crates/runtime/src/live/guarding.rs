@@ -24,6 +24,9 @@ pub struct Guarding {
     pub cancels_per_second: u32,
 }
 
+/// Another program trades, or may trade, with the same wallet.
+pub const SHARED_WALLET: Code = Code::literal("shared_wallet");
+
 /// Nothing leaves while the switch is closed or heartbeats are not acknowledged.
 pub fn checks(switch: &Arc<Switch>, acknowledged: &Arc<Acknowledged>) -> Vec<Check> {
     let (switch, acknowledged) = (Arc::clone(switch), Arc::clone(acknowledged));
@@ -34,9 +37,11 @@ pub fn checks(switch: &Arc<Switch>, acknowledged: &Arc<Acknowledged>) -> Vec<Che
             Closed::Stale => Code::literal("engine_stale"),
         })
     });
+    let fresh = Arc::clone(&acknowledged);
     let beats: Check =
-        Arc::new(move || (!acknowledged.is_fresh()).then_some(Code::literal("heartbeat_stale")));
-    vec![closed, beats]
+        Arc::new(move || (!fresh.is_fresh()).then_some(Code::literal("heartbeat_stale")));
+    let shared: Check = Arc::new(move || acknowledged.is_shared().then_some(SHARED_WALLET));
+    vec![closed, beats, shared]
 }
 
 /// Gives the kill thread what it acts with.
@@ -100,6 +105,7 @@ pub fn beats(
     inbox: &Inbox,
 ) -> Beats {
     let (clock, shared, inbox) = (clob.clock().clone(), Arc::clone(shared), inbox.clone());
+    let also = inbox.clone();
     Beats {
         clob,
         switch: Arc::clone(switch),
@@ -110,6 +116,13 @@ pub fn beats(
             let event = ControlEvent::Blocker { cause: Cause::Heartbeat, on, detail };
             if let Err(error) = inbox.send(Request::Control(event)) {
                 tracing::error!(%error, "the state of the heartbeats did not reach the engine");
+            }
+        }),
+        shared: Box::new(move |on, detail| {
+            let (cause, detail) = (Cause::Other(SHARED_WALLET), detail.to_owned());
+            let event = ControlEvent::Blocker { cause, on, detail };
+            if let Err(error) = also.send(Request::Control(event)) {
+                tracing::error!(%error, "a second program on the wallet did not reach the engine");
             }
         }),
     }

@@ -278,6 +278,11 @@ async fn convert(
         match converted {
             Ok(Converted::Moved(cash)) => return reports.send(Report::Converted(cash)),
             Ok(Converted::Failed) => return reports.send(Report::Converted(failed(job))),
+            Ok(Converted::NonceTaken) => {
+                // The market is frozen before the engine could try again.
+                reports.send(Report::NonceTaken(job.condition));
+                return reports.send(Report::Converted(failed(job)));
+            }
             Ok(Converted::Unknown) => {}
             Err(error) => tracing::warn!(id = %job.id, %error, "a conversion is not known yet"),
         }

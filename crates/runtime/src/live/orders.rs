@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use polydesk_domain::{ClientOrderId, Code, ConditionId, OrderHash, Span, Time};
+use polydesk_domain::{ClientOrderId, Code, ConditionId, OrderHash, Side, Span, Time};
 use polydesk_gateway::{OrderFacts, WireRow};
 use polydesk_journal::{AppendError, Change, Class, Delta, Payload, Seq};
 use polydesk_polymarket_api::clob::Clob;
@@ -141,7 +141,9 @@ impl OrderLane {
         let stopped = orders.iter().find_map(|order| {
             self.permit.stopped(order.id).or_else(|| too_old(order, self.max_ages, now))
         });
-        let silent = self.silence.waits(now).then_some(Code::literal("venue_silent"));
+        // A sale makes a position smaller: no pause of the bot's own keeps one back.
+        let adds = orders.iter().any(|order| order.args.side == Side::Buy);
+        let silent = (adds && self.silence.waits(now)).then_some(Code::literal("venue_silent"));
         if let Some(why) = stopped.or(silent) {
             self.withheld(&orders, None, why);
             return Ok(None);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use polydesk_domain::{Cash, ClientOrderId, Code, OrderHash, Time};
+use polydesk_domain::{Cash, ClientOrderId, Code, ConditionId, OrderHash, Time};
 use polydesk_gateway::{FilledLog, OrderFacts, Reads};
 use polydesk_polymarket_api::ApiError;
 use polydesk_polymarket_api::clob::{Cancelled, OpenOrder, OwnList, Placed, Trade};
@@ -111,6 +111,8 @@ pub enum Report {
     },
     /// What became of a conversion.
     Converted(Cash),
+    /// A transaction that this program does not know has used the nonce of a conversion in this market.
+    NonceTaken(ConditionId),
 }
 
 /// The sending half. Nothing is ever dropped: where there is no room the lanes stop for good.

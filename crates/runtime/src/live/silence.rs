@@ -1,5 +1,5 @@
 //! Orders whose outcome is unknown, one after another: a block page or a venue that does not answer. Each of them stays
-//! reserved, so the next ones leave at the pace of a probe.
+//! reserved, so the next purchases leave at the pace of a probe. Sales and cancels do not wait.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use polydesk_domain::{Span, Time};
 
 /// So many in a row are bad luck.
 const PATIENCE: u32 = 2;
-/// The longest pause: an exit must not wait much longer for its next try.
+/// The longest pause: trading goes on soon after the venue answers again.
 const LONGEST_SECS: i64 = 30;
 
 /// Counts them.

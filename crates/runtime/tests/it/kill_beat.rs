@@ -15,13 +15,16 @@ struct Beating {
     acknowledged: Arc<Acknowledged>,
     moves: Arc<AtomicBool>,
     told: Arc<Mutex<Vec<(u128, bool)>>>,
+    shared: Arc<Mutex<Vec<(u128, bool)>>>,
 }
 
 fn begin(venue: &Venue) -> Beating {
     let acknowledged = Acknowledged::new(venue.clock.clone());
     let moves = Arc::new(AtomicBool::new(true));
     let told = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::new(Mutex::new(Vec::new()));
     let (moving, notes, began) = (moves.clone(), told.clone(), tokio::time::Instant::now());
+    let others = shared.clone();
     let beats = Beats {
         clob: venue.clob(),
         switch: venue.switch.clone(),
@@ -33,9 +36,12 @@ fn begin(venue: &Venue) -> Beating {
         blocker: Box::new(move |on, _| {
             notes.lock().unwrap().push((began.elapsed().as_millis(), on));
         }),
+        shared: Box::new(move |on, _| {
+            others.lock().unwrap().push((began.elapsed().as_millis(), on));
+        }),
     };
     tokio::spawn(async move { beat::run(&beats).await });
-    Beating { acknowledged, moves, told }
+    Beating { acknowledged, moves, told, shared }
 }
 
 /// Milliseconds at which heartbeats reached the exchange.
@@ -107,6 +113,66 @@ fn an_id_that_the_venue_rotates_is_adopted_at_once() {
         assert_eq!(venue.open(), 3);
         assert_eq!(sent(&venue).len(), 13, "one was sent again: {:?}", sent(&venue));
         assert_eq!(beating.told.lock().unwrap().len(), 1);
+        assert!(beating.shared.lock().unwrap().is_empty(), "one other id is no second program");
+    });
+}
+
+#[test]
+fn c12_another_program_that_beats_is_reported_within_thirty_seconds_and_for_as_long_as_it_does() {
+    for every_ms in [2_000, 5_000, 9_000] {
+        simulated(async {
+            let venue = Venue::new();
+            venue.faults("");
+            let beating = begin(&venue);
+            pass(60).await;
+            let other = venue.clob();
+            let second = tokio::spawn(async move {
+                let mut id = String::new();
+                for _ in 0..120_000 / every_ms {
+                    id = other.heartbeat(&id).await.unwrap().next;
+                    tokio::time::sleep(Duration::from_millis(every_ms)).await;
+                }
+            });
+            second.await.unwrap();
+            assert!(beating.acknowledged.is_shared(), "{every_ms}");
+            pass(90).await;
+            let shared = beating.shared.lock().unwrap().clone();
+            let [(on, true), (off, false)] = shared[..] else { panic!("{every_ms}: {shared:?}") };
+            assert!((60_000..=90_000).contains(&on), "{every_ms}: {shared:?}");
+            assert!((230_000..=260_000).contains(&off), "{every_ms}: {shared:?}");
+            assert!(beating.acknowledged.is_fresh());
+        });
+    }
+}
+
+#[test]
+fn p5_the_first_heartbeat_counts_only_when_no_other_program_beats() {
+    simulated(async {
+        // An earlier process beat a moment ago, and is dead.
+        let venue = Venue::new();
+        venue.faults("");
+        venue.clob().heartbeat("").await.unwrap();
+        let beating = begin(&venue);
+        tokio::time::sleep(Duration::from_millis(5_400)).await;
+        assert!(!beating.acknowledged.is_fresh());
+        pass(1).await;
+        assert!(beating.acknowledged.is_fresh());
+        pass(60).await;
+        assert!(beating.shared.lock().unwrap().is_empty());
+    });
+    simulated(async {
+        // One that runs.
+        let venue = Venue::new();
+        venue.faults("");
+        let first = begin(&venue);
+        pass(12).await;
+        let second = begin(&venue);
+        for _ in 0..60 {
+            pass(1).await;
+            let opens = second.acknowledged.is_fresh() && !second.acknowledged.is_shared();
+            assert!(!opens, "the second one may send orders");
+        }
+        assert!(first.acknowledged.is_shared());
     });
 }
 

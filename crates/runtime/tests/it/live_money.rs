@@ -1,8 +1,8 @@
 //! Money and shares that no order of ours moved: booked once, to the micro-dollar, and over a restart.
 
-use polydesk_domain::{Outcome, Payout, Usdc};
+use polydesk_domain::{Outcome, Payout, Side, Urgency, Usdc};
 
-use crate::live_world::{Desk, Live};
+use crate::live_world::{Ask, Desk, Live};
 use crate::world::{pass, simulated, still};
 
 const MARKET: &str = "rain-tomorrow";
@@ -64,5 +64,52 @@ fn an_automatic_redemption_during_downtime_is_booked_once() {
             assert!(held.iter().all(|position| position.market != MARKET), "{held:?}");
             live.stop().await;
         }
+    });
+}
+
+#[test]
+fn money_that_comes_in_while_fills_move_from_the_first_second_on_is_explained() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let mut live = desk.start().await.unwrap();
+        live.ready().await;
+        let market = desk.world.market(MARKET);
+        for round in 0..10 {
+            let buy = Ask {
+                outcome: Outcome::Yes,
+                side: Side::Buy,
+                cents: 60,
+                shares: 5,
+                urgency: Urgency::Now,
+            };
+            live.signal(&market, desk.world.exchange.now(), buy).await;
+            if round == 1 {
+                desk.fund(Usdc::new(7_000_003));
+            }
+            pass(3).await;
+        }
+        pass(150).await;
+        exact(&desk, &live);
+    });
+}
+
+#[test]
+fn what_shares_from_before_the_first_start_pay_is_no_profit_of_the_bot() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        let ready = live.ready().await;
+        pass(130).await;
+        desk.inject("[[engine]]\nact = \"resolve\"\nmarket = \"rain-tomorrow\"\npays = \"yes\"\n");
+        let end = live
+            .until("the redemption", |glance| {
+                glance.positions.iter().all(|held| held.market != MARKET)
+            })
+            .await;
+        assert!(end.money.cash > ready.money.cash);
+        pass(130).await;
+        exact(&desk, &live);
+        let end = live.glance().unwrap();
+        assert_eq!((end.money.realised, end.money.day), (Usdc::ZERO, Usdc::ZERO));
     });
 }

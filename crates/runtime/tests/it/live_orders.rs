@@ -324,3 +324,24 @@ fn quotes_of_a_strategy_that_the_configuration_no_longer_names_are_not_placed_ag
         assert_eq!((desk.orders(), desk.open().len()), (placed, 0));
     });
 }
+
+#[test]
+fn something_of_the_wallet_in_a_market_that_is_not_followed_has_a_blocker_that_names_it() {
+    simulated(async {
+        let mut desk = Desk::new(still());
+        desk.world.flags.push(("markets.exclude", "[\"hawks-owls\"]"));
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        let market = desk.world.market("hawks-owls");
+        desk.person(&market, Outcome::Yes, Side::Buy, 10, 20).await;
+        let seen = live.until("the blocker", |glance| blocked(glance, "market_not_followed")).await;
+        let blocker = seen.blockers.iter().find(|one| one.code == "market_not_followed").unwrap();
+        assert!(blocker.detail.contains(&market.tokens[0].to_string()), "{}", blocker.detail);
+        assert!(blocker.detail.contains("markets.include"), "{}", blocker.detail);
+        // The person takes it back.
+        desk.clob().cancel_all().await.unwrap();
+        live.ready().await;
+        pass(120).await;
+        agrees(&desk, &live);
+    });
+}

@@ -137,8 +137,10 @@ impl State<'_> {
             // allowance
             [0xdd, 0x62, 0xed, 0x3e] => {
                 let (owner, spender) = (call.address(0)?, call.address(1)?);
-                let all = call.to == COLLATERAL && self.approved(&owner, &spender);
-                Ok(word(if all { U256::MAX } else { U256::ZERO }))
+                Ok(word(match call.to == COLLATERAL {
+                    true => self.allowance(&call.to, &owner, &spender),
+                    false => U256::ZERO,
+                }))
             }
             // decimals
             [0x31, 0x3c, 0xe5, 0x67] => Ok(word(U256::from(6))),
@@ -153,10 +155,11 @@ impl State<'_> {
         }
     }
 
-    /// The exchange knows approvals as a whole: for all of the venue's contracts, or none.
-    fn approved(&self, owner: &Address, spender: &Address) -> bool {
+    /// What a contract of the venue may move; the others may move nothing.
+    fn allowance(&self, token: &Address, owner: &Address, spender: &Address) -> U256 {
         let wallet = self.venue.ledger().wallet(owner);
-        exists(self.venue.chain_id(), spender) && wallet.is_some_and(|wallet| wallet.approved)
+        let wallet = wallet.filter(|_| exists(self.venue.chain_id(), spender));
+        wallet.map_or(U256::ZERO, |wallet| wallet.allowance(*token, *spender))
     }
 
     fn spends(&self, token: &Address, from: &Address, amount: U256) -> Result<(), NodeError> {
@@ -206,7 +209,8 @@ impl State<'_> {
             }
             // isApprovedForAll
             [0xe9, 0x85, 0xe9, 0xc5] => {
-                Ok(flag(self.approved(&call.address(0)?, &call.address(1)?)))
+                let (owner, spender) = (call.address(0)?, call.address(1)?);
+                Ok(flag(!self.allowance(&call.to, &owner, &spender).is_zero()))
             }
             // setApprovalForAll
             [0xa2, 0x2c, 0xb4, 0x65] => Ok(Vec::new()),

@@ -200,7 +200,8 @@ impl Bot<'_> {
                 return;
             }
             Ask::Market(token) => {
-                return tracing::warn!(%token, "something of ours is in a market that is not followed: name it in markets.include");
+                self.trouble.unfollowed.insert(token, self.last_at);
+                return;
             }
         };
         if self.plan.lanes.reads.try_send(read).is_err() {

@@ -28,12 +28,14 @@ use crate::durable::{JournalError, Journaling};
 use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::Request;
 use crate::kill::Switch;
+use trouble::Trouble;
 use view::view_of;
 
 mod commands;
 mod reconciling;
 mod reports;
 mod serving;
+mod trouble;
 mod view;
 
 /// Between two passes of reads.
@@ -187,6 +189,7 @@ pub async fn run(
         unbound: BTreeSet::new(),
         moved_at: BTreeMap::new(),
         fresh: plan.fresh,
+        trouble: Trouble::default(),
         halted: false,
         start: Usdc::ZERO,
         plan,
@@ -215,7 +218,7 @@ pub async fn run(
                 Some(report) => bot.report(report)?,
                 None => return Err(LiveError::LaneEnded("every lane")),
             },
-            item = bot.plan.user.recv() => match item {
+            item = bot.plan.user.recv(), if !bot.trouble.user_over => match item {
                 Some(item) => {
                     // What a lane reported before this came must be known: the order of an update is bound by then.
                     bot.reports()?;
@@ -270,6 +273,7 @@ struct Bot<'a> {
     /// When something of ours last moved in a token.
     moved_at: BTreeMap<Token, Time>,
     fresh: bool,
+    trouble: Trouble,
     halted: bool,
     /// Equity when the run began, or when its wallet was first taken up.
     start: Usdc,

@@ -9,15 +9,12 @@ use polydesk_domain::{
 use polydesk_execution::{LedgerAccount, Order};
 use polydesk_gateway::{Output, Reads};
 
-use super::view::{Settled, view_of};
+use super::view::{ESTIMATES, Settled, view_of};
 use super::{
     Bot, CHAIN, LiveError, OVERLAP, PASS, PASS_LOST, PASS_SOON, RECONCILED, RECONCILED_AT,
     RECONCILED_BLOCK, TAKEN_UP,
 };
 use crate::live::passes::PassRequest;
-
-/// The lane of the chain gives up asking for the amounts of a transaction before this; then the estimates stand.
-const ESTIMATES: Span = Span::secs(660);
 
 impl Bot<'_> {
     pub(super) fn settled(&self) -> Settled {
@@ -25,6 +22,7 @@ impl Bot<'_> {
             run_started_at: self.plan.identity.started,
             normal_mode: (self.plan.normal_mode)(),
             cancel_external: self.plan.cancel_external,
+            now: self.last_at,
         }
     }
 
@@ -185,6 +183,11 @@ impl Bot<'_> {
             return Ok(());
         }
         self.take_up(reads, &(Usdc::ZERO, BTreeMap::new()), now)?;
+        if let Some(chain) = &reads.chain {
+            // Everything up to this block is in the books: what moves from now on is read from the next one on, also
+            // where fills keep cash moving from the first second.
+            self.agreed(chain.block)?;
+        }
         self.fresh = false;
         self.start = self.engine.manager().equity().now;
         let row = (TAKEN_UP, Some(b"yes".as_slice()));

@@ -73,6 +73,7 @@ impl Bot<'_> {
                 let outputs = self.plan.gateway.batch(&orders, &answers, at);
                 self.outputs(outputs)?;
                 self.other_version(&answers)?;
+                self.held_funds(&answers)?;
             }
             Report::Cancelling { orders, at } => {
                 for hash in orders {
@@ -112,6 +113,7 @@ impl Bot<'_> {
                 let outputs = self.plan.gateway.settled(ids, &transaction, &fills, depth, now);
                 self.outputs(outputs)?;
             }
+            Report::NonceTaken(condition) => self.nonce_taken(&condition)?,
             Report::Converted(cash) => {
                 let market = cash.conversion.and_then(|id| {
                     self.engine.manager().state().conversions.get(&id).map(|it| it.market)
@@ -128,6 +130,7 @@ impl Bot<'_> {
         let now = self.now();
         match item {
             UserItem::Connected { .. } => {
+                self.user_channel(None)?;
                 if self.user_up.is_none() {
                     self.user_up = Some(now);
                     self.pass.begun = true;
@@ -135,10 +138,18 @@ impl Bot<'_> {
                 }
                 self.pass.next = now;
             }
-            UserItem::Disconnected { .. } => self.user_up = None,
+            UserItem::Disconnected { reason, .. } => {
+                let lost = self.user_up.take().is_some();
+                // That one which was up is lost has a blocker of its own.
+                if !lost {
+                    self.user_channel(Some(reason))?;
+                }
+            }
             UserItem::Rejected { reason, .. } => {
                 self.user_up = None;
-                tracing::error!(reason, "the venue rejects the API credentials: no order leaves");
+                // The channel has ended for good.
+                self.trouble.user_over = true;
+                self.user_channel(Some(reason))?;
             }
             _ => {}
         }

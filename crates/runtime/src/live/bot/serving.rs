@@ -164,6 +164,7 @@ impl Bot<'_> {
                 self.row(MarketEvent::Unverified { market, on: true })?;
             }
             self.check_journal(now)?;
+            self.check_trouble(now)?;
             self.unanswered.answer(Some(&self.plan.journal), now);
             self.check_pass(now);
             self.next_check = now + CHECK;
@@ -238,7 +239,7 @@ impl Bot<'_> {
                 report = self.plan.reports.recv() => if let Some(report) = report {
                     self.report(report)?;
                 },
-                item = self.plan.user.recv() => if let Some(item) = item {
+                item = self.plan.user.recv(), if !self.trouble.user_over => if let Some(item) = item {
                     self.reports()?;
                     self.user(&item)?;
                 },

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Basis, MarketKey, MarketState, OrderState, Outcome, Time, Token, TradeStatus, Usdc,
+    Basis, MarketKey, MarketState, OrderState, Outcome, Span, Time, Token, TradeStatus, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_execution::LedgerAccount;
@@ -14,7 +14,12 @@ pub(super) struct Settled {
     pub(super) run_started_at: Time,
     pub(super) normal_mode: bool,
     pub(super) cancel_external: bool,
+    /// Engine time.
+    pub(super) now: Time,
 }
+
+/// The lane of the chain gives up asking for the amounts of a transaction before this; then the estimates stand.
+pub(super) const ESTIMATES: Span = Span::secs(660);
 
 /// What the engine has, for the comparison with what was read. `unsettled`: cash may move although nothing of ours does.
 pub(super) fn view_of<'a>(
@@ -51,7 +56,15 @@ pub(super) fn view_of<'a>(
         for (trade, fill) in order.all_fills() {
             view.fills.insert((trade, order.id), fill.status);
             estimated += i64::from(fill.fill.basis == Basis::Estimated);
-            if !matches!(fill.status, TradeStatus::Confirmed | TradeStatus::Failed) {
+            let settling = match fill.status {
+                TradeStatus::Failed => false,
+                // Final, and its exact amounts are on their way: a fee that had changed is a difference until then.
+                TradeStatus::Confirmed => {
+                    fill.fill.basis == Basis::Estimated && fill.at.until(plan.now) < ESTIMATES
+                }
+                _ => true,
+            };
+            if settling {
                 view.moving.insert(order.token);
                 view.cash_moving = true;
             }

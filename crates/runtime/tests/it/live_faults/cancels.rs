@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use polydesk_domain::Outcome;
+use polydesk_domain::{Outcome, StrategyId};
 use polydesk_runtime::kill::Via;
 
 use super::scene::{RAIN, Scene, bid, scenario};
@@ -199,5 +199,118 @@ fn c16_what_is_held_can_be_sold_while_entries_are_stopped() {
         pass(60).await;
         assert_eq!(scene.desk.orders(), 2, "no entry");
         scene.judged();
+    });
+}
+
+#[test]
+fn c12_another_client_that_beats_stops_orders_within_thirty_seconds_until_it_is_gone() {
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let live = scene.ready().await;
+        scene.want(&live, bid(20, 10)).await;
+        scene.when("an order", |scene| scene.desk.open().len() == 1).await;
+        let (other, every) = (scene.desk.clob(), scene.draw(3, 8));
+        let beats = tokio::spawn(async move {
+            let mut id = String::new();
+            loop {
+                id = other.heartbeat(&id).await.unwrap().next;
+                pass(every).await;
+            }
+        });
+        pass(30).await;
+        assert!(blocked(&live.glance().unwrap(), "shared_wallet"), "{:#?}", live.glance());
+        for cents in 10..20 {
+            scene.want(&live, bid(cents, 10).on("ada-wins")).await;
+        }
+        scene.silent(60).await;
+        beats.abort();
+        live.ready().await;
+        scene.agrees(&live).await;
+        scene.trades_again(&live).await;
+    });
+}
+
+#[test]
+fn c16_sales_go_on_while_orders_stay_unanswered_and_purchases_wait() {
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let live = scene.ready().await;
+        let want = scene.take(RAIN, Outcome::Yes, 40);
+        scene.want(&live, want).await;
+        scene.when("a fill", |scene| scene.desk.orders() == 1).await;
+        pass(60).await;
+        let silent = scene.draw(6, 9);
+        scene.fault(&format!(
+            "[[answers]]\nendpoint = \"POST /order\"\ncalls = \"1..{silent}\"\nact = \"lose_answer\"\n"
+        ));
+        let by = ["one", "two", "three", "four", "five", "six", "seven"].map(StrategyId::literal);
+        for (cents, by) in (10..).zip(by) {
+            scene.want_by(&live, by, bid(cents, 10).on("ada-wins")).await;
+            pass(1).await;
+        }
+        // By now a purchase waits, and a sale does not.
+        let sells = |scene: &Scene| {
+            let ours = crate::live_world::wallet(&scene.desk.world.exchange);
+            scene.desk.world.exchange.venue(|venue| {
+                let of = venue.orders().filter(|order| order.wallet == ours);
+                of.filter(|order| order.side == polydesk_domain::Side::Sell).count()
+            })
+        };
+        let floor = scene.best_bid(RAIN, Outcome::Yes) - 2;
+        let asked = scene.desk.world.exchange.now();
+        scene.want(&live, bid(floor, 10).sell().now()).await;
+        scene.when("the sale", |scene| sells(scene) == 1).await;
+        let took = asked.until(scene.desk.world.exchange.now());
+        assert!(took.as_millis() <= 1_000, "{took:?}");
+        pass(900).await;
+        scene.agrees(&live).await;
+    });
+}
+
+#[test]
+fn a_user_channel_that_is_refused_from_the_start_has_a_blocker_with_its_reason_and_passes_are_made()
+{
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let held = scene.draw(60, 200);
+        scene.fault(&format!(
+            "[[streams]]\nchannel = \"user\"\nact = \"refuse\"\nfor = \"{held}s\"\n"
+        ));
+        let live = scene.desk.start().await.unwrap();
+        pass(20).await;
+        let seen = live.glance().unwrap();
+        let blocker = seen.blockers.iter().find(|one| one.code == "user_channel_fails");
+        let blocker = blocker.unwrap_or_else(|| panic!("{:#?}", seen.blockers));
+        assert!(
+            blocker.detail.contains("403") && blocker.detail.contains("live.ws_user"),
+            "{blocker:?}"
+        );
+        assert!(scene.count("GET", "/data/orders") > 0, "the account was not read");
+        scene.want(&live, bid(20, 10)).await;
+        scene.silent(30).await;
+        live.ready().await;
+        scene.agrees(&live).await;
+        scene.trades_again(&live).await;
+    });
+}
+
+#[test]
+fn credentials_that_the_user_channel_rejects_end_no_process_and_the_blocker_says_what_to_do() {
+    scenario(|seed| async move {
+        let scene = Scene::new(seed);
+        let live = scene.ready().await;
+        scene.fault(
+            "[[streams]]\nchannel = \"user\"\nact = \"close\"\ncode = 1008\nreason = \"authentication failed\"\n",
+        );
+        let seen = live.until("the blocker", |glance| blocked(glance, "user_channel_fails")).await;
+        let detail =
+            &seen.blockers.iter().find(|one| one.code == "user_channel_fails").unwrap().detail;
+        assert!(
+            detail.contains("authentication failed") && detail.contains("credentials"),
+            "{detail}"
+        );
+        pass(120).await;
+        assert!(blocked(&live.glance().unwrap(), "user_channel_fails"), "it goes on and says so");
+        assert_eq!(live.stop().await.left_open, 0);
     });
 }

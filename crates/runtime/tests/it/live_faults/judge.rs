@@ -4,6 +4,8 @@
 //! - I3: a signal gives at most one order at the exchange; of quotes at most those that are wanted can fill, and those
 //!   that they replace, until their first cancel is answered.
 //! - I4: the worst case of everything that is held, unsettled and open stays within the limits.
+//! - I14: when the request of an order arrives, the exchange has shown that market's book within the bound: by a frame
+//!   of the market channel that was delivered, or by a read of the book that was answered.
 //!
 //! It counts by itself, on purpose: nothing here calls the gate, the state or the gateway.
 
@@ -11,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polydesk_domain::{Outcome, Side, Time, Token, TradeStatus};
+use polydesk_domain::{Outcome, Side, Span, Time, Token, TokenId, TradeStatus};
 use polydesk_execution::RiskLimits;
 use polydesk_journal::{MemDisk, Options, read_state};
 use polydesk_local_exchange::venue::{Order, Venue};
@@ -41,6 +43,8 @@ pub struct Judge {
     exchange: Arc<Exchange>,
     wallet: Address,
     limits: Arc<RiskLimits>,
+    /// How old the book may be that an order is priced from.
+    data: Span,
     allowed: Arc<Mutex<Allowed>>,
 }
 
@@ -53,6 +57,8 @@ struct Effect {
 }
 
 const PATHS: [&str; 2] = ["/order", "/orders"];
+/// From the first byte of a request until it is whole at the exchange.
+const TRANSIT: Span = Span::secs(1);
 
 impl Judge {
     /// Begins to watch, in tasks that end with the runtime.
@@ -60,9 +66,11 @@ impl Judge {
         exchange: Arc<Exchange>,
         wallet: Address,
         limits: RiskLimits,
+        data: Span,
         disk: MemDisk,
     ) -> Judge {
-        let judge = Judge { exchange, wallet, limits: Arc::new(limits), allowed: Arc::default() };
+        let limits = Arc::new(limits);
+        let judge = Judge { exchange, wallet, limits, data, allowed: Arc::default() };
         let steps = judge.clone();
         tokio::spawn(async move {
             let exchange = Arc::clone(&steps.exchange);
@@ -149,16 +157,45 @@ impl Judge {
                 last = request.at;
                 self.allowed(|allowed| allowed.requests += 1);
                 self.durable(&disk, request);
+                self.fresh(&received, request);
+            }
+        }
+    }
+
+    /// I14: what the exchange had shown of each market before the request, by its own times.
+    fn fresh(&self, received: &[Received], request: &Received) {
+        for order in orders_of(request) {
+            let id = order["order"]["tokenId"].as_str().and_then(|id| id.parse::<TokenId>().ok());
+            let Some(id) = id else { continue };
+            let token = self.exchange.venue(|venue| venue.universe().token(&id));
+            let Some(token) = token else { continue };
+            // Both outcomes are one book.
+            let both = Outcome::BOTH.map(|of| token.market().token(of));
+            let frames = both.iter().filter_map(|token| self.exchange.market_frame_at(*token));
+            let ids = self.exchange.venue(|venue| both.map(|of| venue.universe().token_id(of)));
+            let names = ids.map(|id| id.to_string());
+            let read = received.iter().rev().find(|one| {
+                let book = one.path == "/book" || one.path == "/books";
+                book && one.status == 200 && one.at <= request.at && {
+                    let body = String::from_utf8_lossy(&one.body);
+                    let asked = |name: &String| one.query.iter().any(|(_, value)| value == name);
+                    names.iter().any(|name| asked(name) || body.contains(name.as_str()))
+                }
+            });
+            let shown = frames.chain(read.map(|read| read.at)).max();
+            let age = shown.map(|at| at.until(request.at));
+            if age.is_none_or(|age| age > self.data + TRANSIT) {
+                let ms = age.map(|age| age.as_millis());
+                self.broken(format!(
+                    "I14: an order in token {id} arrived at {:?}; its book was shown {ms:?} ms before",
+                    request.at
+                ));
             }
         }
     }
 
     fn durable(&self, disk: &MemDisk, request: &Received) {
-        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let orders = match body {
-            serde_json::Value::Array(orders) => orders,
-            one => vec![one],
-        };
+        let orders = orders_of(request);
         let left = match read_state(&disk.after_kill(), &Options::default()) {
             Ok(left) => left.entries,
             Err(error) => return self.broken(format!("I2: the journal is unreadable: {error}")),
@@ -286,6 +323,14 @@ impl Judge {
         if account > i128::from(self.limits.max_account.micros()) {
             self.broken(format!("I4: {account} micro-dollars at risk in all"));
         }
+    }
+}
+
+/// The orders of a request.
+fn orders_of(request: &Received) -> Vec<serde_json::Value> {
+    match serde_json::from_slice(&request.body).unwrap_or_default() {
+        serde_json::Value::Array(orders) => orders,
+        one => vec![one],
     }
 }
 

@@ -62,3 +62,24 @@ fn the_judge_sees_an_order_that_the_journal_does_not_have() {
         assert!(broken(&scene, "I2"), "{:?}", scene.judge.violations());
     });
 }
+
+#[test]
+fn the_judge_sees_an_order_that_is_priced_from_an_old_book() {
+    scenario(|seed| async move {
+        let scene = Scene::new(seed);
+        let _live = scene.ready().await;
+        let market = scene.desk.world.market(RAIN);
+        scene.judge.person(scene.token(RAIN, Outcome::Yes), Side::Buy);
+        scene.desk.person(&market, Outcome::Yes, Side::Buy, 30, 20).await;
+        pass(1).await;
+        assert!(!broken(&scene, "I14"), "{:?}", scene.judge.violations());
+        scene.fault(
+            "[[streams]]\nchannel = \"market\"\nact = \"mute\"\n[[answers]]\nendpoint = \"* /book*\"\nstatus = 500\nbody = \"\"\n",
+        );
+        pass(30).await;
+        scene.judge.person(scene.token(RAIN, Outcome::Yes), Side::Buy);
+        scene.desk.person(&market, Outcome::Yes, Side::Buy, 30, 20).await;
+        pass(1).await;
+        assert!(broken(&scene, "I14"), "{:?}", scene.judge.violations());
+    });
+}

@@ -1,9 +1,10 @@
-//! D: market data and metadata; A11: ticks.
+//! D: market data and metadata; A11: ticks; E6, E7: results.
 
-use polydesk_domain::Outcome;
+use polydesk_domain::{Outcome, Shares, Usdc};
+use polydesk_local_exchange::wallets::WalletKind;
 
 use super::scene::{RAIN, Scene, bid, scenario};
-use crate::world::{moving, pass};
+use crate::world::{blocked, moving, pass, still};
 
 #[test]
 fn d1_nothing_is_priced_from_a_stream_that_stands_still_and_it_recovers_by_itself() {
@@ -88,5 +89,78 @@ fn a11_d5_orders_follow_a_tick_size_that_changes() {
             assert!(scene.posts() <= 8, "{} requests", scene.posts());
             scene.agrees(&live).await;
         }
+    });
+}
+
+#[test]
+fn e6_a_disputed_result_lets_nothing_in_and_nothing_is_realised_before_it_is_final() {
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let live = scene.ready().await;
+        let before = scene.desk.cash();
+        let want = scene.take(RAIN, Outcome::Yes, 10);
+        scene.want(&live, want).await;
+        scene.want(&live, bid(20, 10)).await;
+        scene.when("a fill and a bid", |scene| scene.desk.orders() == 2).await;
+        scene.agrees(&live).await;
+        let cost = before - scene.desk.cash();
+        scene.fault(&format!("[[engine]]\nact = \"dispute\"\nmarket = \"{RAIN}\"\n"));
+        scene.when("the end of the bid", |scene| scene.desk.open().is_empty()).await;
+        let disputed = scene.draw(60, 600);
+        let want = scene.take(RAIN, Outcome::Yes, 10);
+        scene.want(&live, want).await;
+        scene.silent(disputed).await;
+        assert_eq!(live.glance().unwrap().money.realised, Usdc::ZERO);
+        // Other markets go on.
+        scene.trades_again(&live).await;
+        scene
+            .fault(&format!("[[engine]]\nact = \"resolve\"\nmarket = \"{RAIN}\"\npays = \"no\"\n"));
+        live.until("the redemption", |glance| {
+            glance.positions.iter().all(|held| held.market != RAIN)
+        })
+        .await;
+        let end = scene.agrees(&live).await;
+        assert_eq!(end.money.realised, -cost, "what was there before is no result");
+    });
+}
+
+#[test]
+fn e7_a_sure_thing_that_is_decided_against_the_facts_costs_the_limit_of_its_market_and_stops_entries()
+ {
+    scenario(|seed| async move {
+        let mut scene = Scene::with(
+            seed,
+            still(),
+            &[("risk.max_market_usd", "40"), ("risk.daily_loss_usd", "30")],
+        );
+        let exchange = std::sync::Arc::clone(&scene.desk.world.exchange);
+        let other = exchange.accounts()[1].wallets[&WalletKind::Eoa];
+        exchange.venue(|venue| venue.fund(other, Usdc::whole(100_000)));
+        // Everybody is sure.
+        scene.other(bid(97, 20_000).now());
+        scene.other(bid(97, 500));
+        // What was bought can be sold once it is final.
+        pass(60).await;
+        scene.other(bid(98, 500).sell());
+        let live = scene.ready().await;
+        for _ in 0..30 {
+            let shares = scene.draw(6, 14);
+            scene.want(&live, bid(98, shares).now()).await;
+            pass(3).await;
+        }
+        scene.agrees(&live).await;
+        let held = scene.desk.shares(RAIN, Outcome::Yes).checked_sub(Shares::whole(200)).unwrap();
+        assert!(held >= Shares::whole(20), "{held}");
+        scene
+            .fault(&format!("[[engine]]\nact = \"resolve\"\nmarket = \"{RAIN}\"\npays = \"no\"\n"));
+        live.until("the loss", |glance| blocked(glance, "daily_loss")).await;
+        pass(120).await;
+        let end = scene.same(&live);
+        // What was there before is no loss of the bot's.
+        let lost = -end.money.day;
+        assert!(lost > Usdc::whole(18) && lost <= Usdc::whole(41), "{lost}");
+        scene.want(&live, bid(20, 10).on("ada-wins")).await;
+        scene.silent(30).await;
+        scene.judged();
     });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use polydesk_domain::{Outcome, StrategyId};
 
 use super::scene::{RAIN, Scene, bid, scenario};
-use crate::world::{Network, pass, still};
+use crate::world::{Network, at_once, blocked, pass, still};
 
 #[test]
 fn p1_a_process_that_is_killed_anywhere_leaves_no_order_twice_and_none_forgotten() {
@@ -180,5 +180,38 @@ fn p21_matches_pile_up_only_to_the_limit_while_the_chain_stands_still() {
         pass(120).await;
         scene.agrees(&live).await;
         scene.trades_again(&live).await;
+    });
+}
+
+#[test]
+fn p5_a_second_process_on_a_copied_disk_sends_no_order_and_both_stop_within_thirty_seconds() {
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let first = scene.ready().await;
+        scene.quote(&first, RAIN, &[(Outcome::Yes, 20, 10)]).await;
+        scene.when("the quote", |scene| scene.desk.open().len() == 1).await;
+        let after = scene.draw(1, 12);
+        pass(after).await;
+        // Another host: a copy of the disk, another folder.
+        let copy = at_once(&scene.disk.after_kill());
+        scene.desk.world.disk.replace(copy);
+        scene.desk.world.folder = tempfile::tempdir().unwrap();
+        let second = scene.desk.start().await.unwrap();
+        pass(30).await;
+        for live in [&first, &second] {
+            assert!(blocked(&live.glance().unwrap(), "shared_wallet"), "{:#?}", live.glance());
+        }
+        // The judge reads the disk of the first one: an order of the second would break I2.
+        scene.judged();
+        let posts = scene.posts();
+        for live in [&first, &second] {
+            scene.want(live, bid(30, 10).on("ada-wins")).await;
+        }
+        pass(60).await;
+        assert_eq!(scene.posts(), posts, "an order left");
+        drop(second);
+        first.ready().await;
+        scene.agrees(&first).await;
+        scene.trades_again(&first).await;
     });
 }

@@ -97,8 +97,12 @@ impl Scene {
         desk.world.disk =
             Some(SimulatedDisk { disk: Arc::new(disk.clone()), takes: Arc::new(takes) });
         let exchange = Arc::clone(&desk.world.exchange);
-        let limits = desk.world.settings().limits;
-        let judge = Judge::begin(exchange.clone(), wallet(&exchange), limits, disk.clone());
+        let settings = desk.world.settings();
+        // As the program sets it.
+        let data = Span::secs(i64::from(settings.feed.max_proof_age_secs));
+        desk.max_ages.data = data;
+        let ours = wallet(&exchange);
+        let judge = Judge::begin(exchange.clone(), ours, settings.limits, data, disk.clone());
         Scene { desk, judge, disk, write_ms, draw, signals: 0 }
     }
 

@@ -1,6 +1,6 @@
 //! A: sending orders.
 
-use polydesk_domain::Outcome;
+use polydesk_domain::{Outcome, StrategyId};
 
 use super::scene::{RAIN, Scene, bid, scenario};
 use crate::world::{blocked, pass};
@@ -166,5 +166,83 @@ fn a6_an_unknown_version_of_the_exchange_stops_new_orders_and_keeps_what_is_held
         let end = live.glance().unwrap();
         assert!(!end.blockers.is_empty());
         assert!(!end.positions.is_empty());
+    });
+}
+
+#[test]
+fn a16_fees_that_change_between_the_decision_and_the_match_are_booked_as_they_were_charged() {
+    scenario(|seed| async move {
+        for (fee, exponent) in [("0.14", 1), ("0.01", 1), ("0", 1), ("0.5", 2)] {
+            let mut scene = Scene::new(seed);
+            let held = scene.draw(100, 900);
+            scene.fault(&first_answer(&format!("before = \"{held}ms\"")));
+            let live = scene.ready().await;
+            let before = scene.desk.cash();
+            let want = scene.take(RAIN, Outcome::Yes, 10);
+            scene.want(&live, want).await;
+            scene.posted(1).await;
+            scene.fault(&format!(
+                "[[engine]]\nact = \"set_fee\"\nmarket = \"{RAIN}\"\nfee = \"{fee}\"\nexponent = {exponent}\n"
+            ));
+            scene.when("the order", |scene| scene.desk.orders() == 1).await;
+            // The next one is decided with the fee that its metadata names by then.
+            pass(30).await;
+            let want = scene.take(RAIN, Outcome::No, 10);
+            scene.want(&live, want).await;
+            pass(10).await;
+            let decided = live.glance().unwrap().decisions;
+            assert_eq!(scene.desk.orders(), 2, "{fee}^{exponent}: {decided:#?}");
+            let end = scene.agrees(&live).await;
+            let charged = scene.desk.world.exchange.venue(|venue| {
+                let ours = venue.trades().filter(|trade| {
+                    trade.wallet == crate::live_world::wallet(&scene.desk.world.exchange)
+                });
+                ours.map(|trade| trade.fee()).sum::<polydesk_domain::Usdc>()
+            });
+            assert_eq!(end.money.fees, charged, "{fee}^{exponent}");
+            assert!(before - scene.desk.cash() > charged, "{fee}^{exponent}");
+        }
+    });
+}
+
+#[test]
+fn a23_money_that_the_venue_counts_as_matched_stops_entries_and_not_sales() {
+    scenario(|seed| async move {
+        let mut scene = Scene::new(seed);
+        let live = scene.ready().await;
+        for _ in 0..5 {
+            let want = scene.take(RAIN, Outcome::Yes, 10);
+            scene.want(&live, want).await;
+            pass(3).await;
+        }
+        pass(60).await;
+        let before = scene.agrees(&live).await;
+        let owner = scene.desk.world.exchange.accounts()[0].owner;
+        scene.fault(&format!(
+            "[[engine]]\nact = \"hold_matched\"\naccount = \"{owner}\"\npercent = 100\nfor = \"20min\"\n"
+        ));
+        let (posts, orders) = (scene.posts(), scene.desk.orders());
+        let by = ["one", "two", "three", "four"].map(StrategyId::literal);
+        let mut seen = false;
+        for round in 0..230 {
+            // Another strategy each time: what is wrong is the account's.
+            let want = bid(20 + (round % 7) as u16, 10).on("ada-wins");
+            scene.want_by(&live, by[round % 4], want).await;
+            pass(5).await;
+            seen |= blocked(&live.glance().unwrap(), "funds_held");
+            if round == 100 {
+                let floor = scene.best_bid(RAIN, Outcome::Yes) - 2;
+                scene.want(&live, bid(floor, 10).sell().now()).await;
+                scene.when("the sale", |scene| scene.desk.orders() == orders + 1).await;
+            }
+        }
+        assert!(seen, "{:?}", live.glance().unwrap().blockers);
+        let tried = scene.posts() - posts - 1;
+        assert!((2..=8).contains(&tried), "{tried} requests in twenty minutes");
+        // It goes on by itself once the venue counts right again.
+        pass(700).await;
+        let end = scene.agrees(&live).await;
+        assert!(end.money.cash > before.money.cash, "the sale is booked");
+        scene.trades_again(&live).await;
     });
 }

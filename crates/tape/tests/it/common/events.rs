@@ -416,6 +416,7 @@ fn cause() -> impl Strategy<Value = Cause> {
         Cause::Heartbeat,
         Cause::Clock,
         Cause::Lease,
+        Cause::FundsHeld,
         Cause::Version,
         Cause::Disk,
         Cause::JournalSlow,
