@@ -38,12 +38,12 @@ impl<W: Write> Write for ScriptJson<W> {
         for (at, c) in json.char_indices() {
             // Such characters are below U+FFFF, so one escape is enough.
             if matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') || hidden(c) {
-                self.0.write_all(json[begin..at].as_bytes())?;
+                self.0.write_all(&bytes[begin..at])?;
                 write!(self.0, "\\u{:04x}", u32::from(c))?;
                 begin = at + c.len_utf8();
             }
         }
-        self.0.write_all(json[begin..].as_bytes())?;
+        self.0.write_all(&bytes[begin..])?;
         Ok(bytes.len())
     }
 

@@ -43,7 +43,7 @@ pub fn html_to(report: &Report, analysis: &Analysis, out: &mut impl Write) -> io
         b"<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; \
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
     )?;
-    write!(out, "<title>{title}: report</title><style>{STYLE}</style></head><body>\n")?;
+    writeln!(out, "<title>{title}: report</title><style>{STYLE}</style></head><body>")?;
     out.write_all(identity(report).as_bytes())?;
     out.write_all(contents(report, analysis).as_bytes())?;
     out.write_all(b"<main>\n")?;
@@ -56,7 +56,7 @@ pub fn html_to(report: &Report, analysis: &Analysis, out: &mut impl Write) -> io
     out.write_all(settings(report).as_bytes())?;
     out.write_all(b"</main>\n<script type=\"application/json\" id=report-data>")?;
     embed::data_to(report, analysis, &mut markup::ScriptJson(&mut *out))?;
-    write!(out, "</script>\n<script>{SCRIPT}</script>\n</body></html>\n")
+    writeln!(out, "</script>\n<script>{SCRIPT}</script>\n</body></html>")
 }
 
 fn identity(report: &Report) -> String {

@@ -103,7 +103,7 @@ pub fn market(number: u64) -> impl Strategy<Value = Arc<Market>> {
                 opens: times.0,
                 closes: times.1,
                 taker_delay: times.2,
-                rules: (number % 2 == 0).then_some(0x0123_4567_89ab_cdef),
+                rules: number.is_multiple_of(2).then_some(0x0123_4567_89ab_cdef),
                 assumed: vec![words[6].clone()],
                 ..Market::plain(number, "")
             })
