@@ -28,6 +28,12 @@ const KNOWN: [&str; 8] = [
     "4f3edf983ac636a65a842ce7c78d9aa706d3b113bce9c46f30d7d21715b23b1d",
 ];
 
+/// Both stand in the first line of a private key.
+const PEM: [&str; 2] = [
+    "-----BEGIN ",
+    "PRIVATE KEY-----", // of its own line, or this file would be found
+];
+
 /// Made of published keys: what every signature must be.
 const VECTORS: &str = "fixtures/vectors/";
 
@@ -43,7 +49,7 @@ pub fn scan(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
-        if line.contains(concat!("-----BEGIN ", "")) && line.contains("PRIVATE KEY-----") {
+        if PEM.iter().all(|part| line.contains(part)) {
             found.push(Found { line: line_number, what: "a private key in PEM" });
         }
         if let Some(what) = named(line) {
@@ -135,7 +141,7 @@ mod tests {
     #[test]
     fn x11_what_is_planted_is_found_and_what_tests_use_is_not() {
         let key = "1f".repeat(32);
-        let pem = format!("-----BEGIN {} PRIVATE KEY-----", "EC");
+        let pem = format!("{}EC {}", PEM[0], PEM[1]);
         let long = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=";
         for planted in [
             format!("PRIVATE_KEY=0x{key}"),

@@ -315,10 +315,10 @@ impl EoaSender {
         Some(match self.follow(&following).await {
             Ok(mined) => Ok(mined),
             Err(Ended::Error(error)) => Err(error),
-            Err(Ended::NonceTaken) => Err(ChainError::refused(
-                &what.unwrap_or_default(),
-                "its nonce is used and its bytes reached no node; it did not happen",
-            )),
+            // Its bytes reached no node, and the nonce is used.
+            Err(Ended::NonceTaken) => {
+                Err(ChainError::NonceTaken { what: what.unwrap_or_default(), nonce })
+            }
         })
     }
 

@@ -1,9 +1,11 @@
 //! Money and shares that no order of ours moved: booked once, to the micro-dollar, and over a restart.
 
+use std::sync::atomic::Ordering;
+
 use polydesk_domain::{Outcome, Payout, Side, Urgency, Usdc};
 
 use crate::live_world::{Ask, Desk, Live};
-use crate::world::{pass, simulated, still};
+use crate::world::{blocked, pass, simulated, still};
 
 const MARKET: &str = "rain-tomorrow";
 
@@ -111,5 +113,20 @@ fn what_shares_from_before_the_first_start_pay_is_no_profit_of_the_bot() {
         exact(&desk, &live);
         let end = live.glance().unwrap();
         assert_eq!((end.money.realised, end.money.day), (Usdc::ZERO, Usdc::ZERO));
+    });
+}
+
+#[test]
+fn a_conversion_whose_nonce_another_program_used_freezes_its_market_for_a_person() {
+    simulated(async {
+        let desk = Desk::new(still());
+        let live = desk.start().await.unwrap();
+        live.ready().await;
+        pass(130).await;
+        desk.chain.taken.store(true, Ordering::Relaxed);
+        desk.inject("[[engine]]\nact = \"resolve\"\nmarket = \"rain-tomorrow\"\npays = \"yes\"\n");
+        let seen = live.until("the freeze", |glance| blocked(glance, "market_frozen")).await;
+        let detail = &seen.blockers.iter().find(|one| one.code == "market_frozen").unwrap().detail;
+        assert!(detail.contains("desk release market/rain-tomorrow"), "{detail}");
     });
 }

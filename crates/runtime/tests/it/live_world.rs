@@ -48,6 +48,8 @@ pub struct TruthChain {
     pub down: AtomicBool,
     /// Added to the cash that is read, in micro-dollars.
     pub lie: AtomicI64,
+    /// Conversions find their nonce used by a transaction that nobody here sent.
+    pub taken: AtomicBool,
     /// What moved without an order and a conversion of ours.
     pub moves: Mutex<Vec<ChainMove>>,
 }
@@ -138,6 +140,9 @@ impl ChainLane for TruthChain {
 
     fn convert<'a>(&'a self, job: &'a ConversionJob) -> Answer<'a, Converted> {
         Box::pin(async move {
+            if self.taken.load(Ordering::Relaxed) {
+                return Ok(Converted::NonceTaken);
+            }
             let owner = wallet(&self.exchange);
             let moved =
                 self.exchange.venue(|venue| {
@@ -210,6 +215,7 @@ impl Desk {
             exchange: world.exchange.clone(),
             down: AtomicBool::new(false),
             lie: AtomicI64::new(0),
+            taken: AtomicBool::new(false),
             moves: Mutex::default(),
         });
         Desk {

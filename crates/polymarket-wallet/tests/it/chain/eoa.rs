@@ -212,10 +212,8 @@ async fn a_nonce_taken_after_sending_is_told_as_not_done() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let error = sending.await.unwrap().unwrap_err();
-    assert!(
-        matches!(&error, ChainError::Refused { reason, .. } if reason.contains("another transaction")),
-        "{error}"
-    );
+    assert!(matches!(&error, ChainError::NonceTaken { nonce: 0, .. }), "{error}");
+    assert!(error.to_string().contains("another transaction"), "{error}");
 }
 
 #[tokio::test]
