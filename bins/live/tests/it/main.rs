@@ -4,6 +4,7 @@
 mod bad_input;
 mod conversions;
 mod crash;
+mod foreign;
 mod moves;
 mod operator;
 mod process;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use polydesk_domain::{
     AccountEvent, Cash, Cause, ClientOrderId, Command, ConditionId, ControlEvent, Event, Market,
-    MarketEvent, MarketKey, Outbox, RunMode, RunStart, Span, Stamped, Time, Token, Usdc,
+    MarketEvent, MarketKey, Outbox, Record, RunMode, RunStart, Span, Stamped, Time, Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_gateway::Gateway;
@@ -46,6 +46,8 @@ const PASS_LOST: Span = Span::secs(60);
 const CHAIN: Span = Span::secs(60);
 /// Trades are read from so long before the last agreeing pass.
 const OVERLAP: Span = Span::secs(600);
+/// Note of the engine: what differs between the account and a pass of reads.
+const SNAPSHOT_DIFFERS: &str = "snapshot_differs";
 /// Table of the journal: when a pass of reads last agreed.
 pub(crate) const RECONCILED: &str = "reconciled";
 /// Its row that says that what the wallet held before the first run is in the books.
@@ -182,6 +184,8 @@ pub async fn run(
             chain_due: true,
             empty_asked_at: None,
             begun: false,
+            read: 0,
+            why: String::new(),
         },
         user_up: None,
         unbound: BTreeSet::new(),
@@ -246,6 +250,10 @@ struct PassState {
     empty_asked_at: Option<Time>,
     /// The user channel was up once, or the run ends: passes are made, also while it is down.
     begun: bool,
+    /// Passes that were read so far.
+    read: u64,
+    /// Why the last one did not make the account reconciled, for the operator.
+    why: String,
 }
 
 /// The loop's own state.
@@ -358,6 +366,11 @@ impl Bot<'_> {
             }
         }
         for recorded in &out.records {
+            if let Record::Note { code, text, .. } = &recorded.record
+                && code.as_str() == SNAPSHOT_DIFFERS
+            {
+                self.pass.why.clone_from(text);
+            }
             self.decisions.record(self.engine, recorded);
         }
         out.commands.clear();

@@ -104,6 +104,7 @@ impl Bot<'_> {
             Report::Pass { reads, asked_at } => self.passed(&reads, asked_at, now)?,
             Report::PassFailed { why, .. } => {
                 tracing::warn!(why, "a pass of reads failed");
+                self.pass.why = format!("the last one failed: {why}");
                 self.pass.under = None;
                 self.pass.next = now + PASS_SOON;
             }
@@ -157,6 +158,8 @@ impl Bot<'_> {
             .orders()
             .iter()
             .filter(|(_, order)| order.id.run() != run && order.ended.is_none())
+            // What a person placed was adopted by that run, and stays.
+            .filter(|(_, order)| self.plan.cancel_external || !order.id.is_external())
             .map(|(hash, _)| *hash)
             .collect();
         for hash in old {
