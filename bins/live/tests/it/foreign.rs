@@ -38,7 +38,7 @@ fn person(world: &World) {
 }
 
 /// Requests so far, single orders under one name.
-fn requests(world: &World) -> BTreeMap<String, usize> {
+pub fn requests(world: &World) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for one in world.exchange.received() {
         let path = match one.path.starts_with("/data/order/") {

@@ -9,4 +9,5 @@ mod moves;
 mod operator;
 mod process;
 mod relayer_key;
+mod restart;
 mod world;

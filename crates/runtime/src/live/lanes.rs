@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use polydesk_domain::{Code, ConditionId, ConversionId, OrderHash, Span, Time, TokenId};
+use polydesk_polymarket_api::Group;
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::TradeFilter;
 
@@ -112,6 +113,8 @@ pub enum Read {
 
 /// Reads under way at once.
 const READS_AT_ONCE: usize = 8;
+/// How long single reads wait while lists need the quota.
+const NO_ROOM: std::time::Duration = std::time::Duration::from_millis(200);
 /// A read that was asked for again within this time is made once.
 const AGAIN: Span = Span::millis(500);
 
@@ -121,13 +124,22 @@ pub async fn reads(clob: Clob, clock: EngineClock, reports: Reports, from: Waiti
     let mut from = from.lock().await;
     let mut under = FuturesUnordered::new();
     let (mut taken, mut wanted) = (Vec::new(), Wanted::default());
-    let mut open = true;
+    let (mut open, mut waited) = (true, false);
     while open || !under.is_empty() {
-        while under.len() < READS_AT_ONCE
+        // A pass shows most of what single reads ask for, and shares their quota: it goes first.
+        let room = has_room(&clob);
+        while (room || core::mem::take(&mut waited))
+            && under.len() < READS_AT_ONCE
             && let Some(read) = wanted.next(clock.now())
         {
             under.push(make(&clob, &clock, &reports, read));
         }
+        let again = async {
+            match room || wanted.is_empty() {
+                true => std::future::pending().await,
+                false => tokio::time::sleep(NO_ROOM).await,
+            }
+        };
         tokio::select! {
             biased;
             count = from.recv_many(&mut taken, 1_024), if open => {
@@ -135,9 +147,18 @@ pub async fn reads(clob: Clob, clock: EngineClock, reports: Reports, from: Waiti
                 taken.drain(..).for_each(|read| wanted.add(read));
             }
             Some(()) = under.next() => {}
+            // One leaves all the same: nothing waits for ever.
+            () = again => waited = true,
         }
     }
     ended().await
+}
+
+/// Whether the quota that lists and single reads share is more than half full.
+fn has_room(clob: &Clob) -> bool {
+    let budgets = clob.limits().budgets();
+    let ledger = budgets.iter().find(|budget| budget.group == Group::Ledger);
+    ledger.is_none_or(|budget| budget.free > budget.most / 2)
 }
 
 /// Reads that wait for their turn, each once, the oldest first.
@@ -173,6 +194,10 @@ impl Wanted {
                 entry.insert(earliest);
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty()
     }
 
     /// The next one that is due; those that were made a moment ago are left out.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use polydesk_domain::{
     AccountEvent, Cash, Cause, ClientOrderId, Command, ConditionId, ControlEvent, Event, Market,
@@ -28,6 +29,7 @@ use crate::durable::{JournalError, Journaling};
 use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::Request;
 use crate::kill::Switch;
+use crate::spin;
 use view::view_of;
 
 mod commands;
@@ -40,6 +42,8 @@ mod view;
 const PASS: Span = Span::secs(10);
 /// Between two passes while the account is not reconciled.
 const PASS_SOON: Span = Span::secs(1);
+/// The first pass after orders of an earlier run were cancelled.
+const LEAVING: Span = Span::secs(2);
 /// A pass that is not answered for so long is given up.
 const PASS_LOST: Span = Span::secs(60);
 /// Between two reads of the chain.
@@ -122,6 +126,8 @@ pub struct LivePlan {
     pub switch: Arc<Switch>,
     /// For rehearsals.
     pub stops: Stops,
+    /// How long the thread looks for work before it parks; zero: not at all.
+    pub spin: Duration,
     /// Whether the venue is in its normal mode.
     pub normal_mode: Box<dyn Fn() -> bool + Send>,
 }
@@ -203,6 +209,13 @@ pub async fn run(
         take(&mut feed, &mut items);
         bot.rows(&mut items)?;
         let due = bot.turn()?;
+        let plan = &bot.plan;
+        spin::for_work(plan.spin, || {
+            !(feed.is_empty()
+                && plan.reports.is_empty()
+                && plan.user.is_empty()
+                && requests.is_empty())
+        });
         let wait = tokio::time::sleep(bot.until(due));
         // Requests are few and come first: a stop must not wait behind market data.
         tokio::select! {

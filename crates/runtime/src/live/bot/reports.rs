@@ -7,7 +7,7 @@ use polydesk_gateway::{Output, WireRow};
 use polydesk_polymarket_api::ws::UserItem;
 use polydesk_polymarket_api::{ApiError, Refusal};
 
-use super::{Bot, LiveError, PASS_SOON};
+use super::{Bot, LEAVING, LiveError, PASS_SOON};
 use crate::live::lanes::{Cancel, ChainJob};
 use crate::live::report::{Answers, Report};
 
@@ -129,12 +129,15 @@ impl Bot<'_> {
         let now = self.now();
         match item {
             UserItem::Connected { .. } => {
+                self.pass.next = now;
                 if self.user_up.is_none() {
                     self.user_up = Some(now);
                     self.pass.begun = true;
-                    self.leftovers();
+                    if self.leftovers() > 0 {
+                        // Their ends are reported by then, and are not read one by one.
+                        self.pass.next = now + LEAVING;
+                    }
                 }
-                self.pass.next = now;
             }
             UserItem::Disconnected { .. } => self.user_up = None,
             UserItem::Rejected { reason, .. } => {
@@ -150,7 +153,9 @@ impl Bot<'_> {
 
     /// Orders of an earlier run that may rest: they are cancelled by id. The user channel is up by now, so that their
     /// end is reported.
-    pub(super) fn leftovers(&mut self) {
+    ///
+    /// Returns how many.
+    pub(super) fn leftovers(&mut self) -> usize {
         let run = self.plan.identity.run;
         let old: Vec<OrderHash> = self
             .plan
@@ -162,9 +167,11 @@ impl Bot<'_> {
             .filter(|(_, order)| self.plan.cancel_external || !order.id.is_external())
             .map(|(hash, _)| *hash)
             .collect();
+        let count = old.len();
         for hash in old {
             self.cancel(Cancel::Order(hash));
         }
+        count
     }
 
     pub(super) fn outputs(&mut self, outputs: Vec<Output>) -> Result<(), LiveError> {
