@@ -147,14 +147,23 @@ fn a_start_that_finds_the_latch_cancels_everything_on_both_ways() {
 }
 
 #[test]
-fn the_end_of_a_run_cancels_what_a_person_has_placed_too() {
+fn the_end_of_a_run_cancels_also_what_the_engine_has_not_heard_of() {
     simulated(async {
         let desk = Desk::new(still());
         let live = desk.start().await.unwrap();
         live.ready().await;
+        desk.inject(
+            "[[streams]]\nchannel = \"user\"\nact = \"refuse\"\n[[streams]]\nchannel = \"user\"\nact = \"cut\"",
+        );
+        live.until("the gap", |glance| blocked(glance, "user_link_down")).await;
+        // Right after a pass: the next one is ten seconds away.
+        let known = desk.world.exchange.count("GET", "/data/orders");
+        while desk.world.exchange.count("GET", "/data/orders") < known + 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let market = desk.world.market(MARKET);
         desk.person(&market, Outcome::Yes, Side::Buy, 38, 20).await;
-        live.until("an external order", |glance| glance.risk.open_orders == 1).await;
+        assert_eq!(live.glance().unwrap().risk.open_orders, 0);
         // Without the kill path's own ladder.
         let ended = live.stop().await;
         assert_eq!((ended.left_open, ended.verified_empty), (0, true));
