@@ -67,7 +67,7 @@ pub fn sample(signer: &OrderSigner) -> SignedOrder {
         token: TOKEN.parse().expect("an id"),
         side: Side::Buy,
         price: Price::cents(54),
-        size: Size::Shares(Shares::whole(10)),
+        size: Size::Spend(Usdc::cents(540)),
         tif: Tif::Fak,
         post_only: false,
         tick: polydesk_domain::Tick::Cent,
