@@ -169,6 +169,8 @@ pub struct Bot {
     _feed: MarketFeed,
     _folder: tempfile::TempDir,
     _keeper: Keeper,
+    /// The other ends of the lanes that do nothing.
+    _kept: Box<dyn std::any::Any + Send>,
 }
 
 impl Bot {
@@ -316,8 +318,9 @@ pub fn start(venue: &Venue, spin: Duration, power: bool) -> (Bot, Marks) {
     let (to_orders, of_orders) = mpsc::channel(256);
     spawn_orders(Host::Thread, lane, of_orders, |why| panic!("{why}")).expect("a thread");
     // The other lanes do nothing here.
-    let ((cancels, _), (reads, _)) = (mpsc::channel(1), mpsc::channel(1));
-    let ((passes, _), (chain, _)) = (mpsc::channel(1), mpsc::channel(1));
+    let ((cancels, one), (reads, two)) = (mpsc::channel(1_024), mpsc::channel(1_024));
+    let ((passes, three), (chain, four)) = (mpsc::channel(1), mpsc::channel(1_024));
+    let kept = Box::new((one, two, three, four));
     let plan = LivePlan {
         identity: identity.clone(),
         clock: engine_clock,
@@ -369,6 +372,7 @@ pub fn start(venue: &Venue, spin: Duration, power: bool) -> (Bot, Marks) {
         _feed: feed,
         _folder: folder,
         _keeper: keeper,
+        _kept: kept,
     };
     (bot, marks)
 }
