@@ -12,11 +12,13 @@ use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use cli::Cli;
 use polydesk_account::{Stage, access};
+use polydesk_domain::{Span, Time};
 use polydesk_polymarket_api::ServerClock;
 use polydesk_program::terminal::Screen;
 use polydesk_program::{Done, Failure, Folder, Signals, layers, say};
 use polydesk_runtime::assembly::{self, EndError, Host, Running, StartError, StartOptions, Venue};
 use polydesk_runtime::durable::{BeginError, OpenError};
+use polydesk_runtime::glance::Glance;
 use polydesk_runtime::keeping::Storage;
 use polydesk_runtime::kill::door::KillDoor;
 use polydesk_runtime::kill::{self, Killer, stop_file};
@@ -205,6 +207,7 @@ async fn wait(
     let mut frames = tokio::time::interval(Duration::from_millis(500));
     frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let shared = std::sync::Arc::clone(&running.shared);
+    let mut start = Starting::default();
     // The files of the configuration are to be read again.
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     loop {
@@ -225,9 +228,43 @@ async fn wait(
                 shared.metrics.log_lines_dropped.store(logs.dropped(), Ordering::Relaxed);
                 if let Some(glance) = &*shared.glance() {
                     screen.show(glance);
+                    start.show(glance);
                 }
             }
         }
+    }
+}
+
+/// Says what a start waits for, and when the gate opens for the first time.
+#[derive(Default)]
+struct Starting {
+    ready: bool,
+    /// When the last line was printed, by the engine's clock.
+    last: Option<Time>,
+}
+
+/// Between two lines that say what a start waits for.
+const WAITING: Span = Span::secs(5);
+
+impl Starting {
+    fn show(&mut self, glance: &Glance) {
+        if self.ready {
+            return;
+        }
+        let after = glance.started.until(glance.at);
+        if glance.open() {
+            self.ready = true;
+            return say(format_args!("ready {} ms after the start", after.as_millis()));
+        }
+        let last = self.last.unwrap_or(glance.started);
+        if last.until(glance.at) < WAITING {
+            return;
+        }
+        self.last = Some(glance.at);
+        let blockers = glance.blockers.iter();
+        let waits: Vec<String> =
+            blockers.map(|it| format!("{} ({})", it.code, it.detail)).collect();
+        say(format_args!("not ready after {} s: {}", after.as_millis() / 1_000, waits.join(", ")));
     }
 }
 

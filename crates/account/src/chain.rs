@@ -25,6 +25,10 @@ use crate::conversions::{Book, Entry, Outcome};
 const READS_AT_ONCE: usize = 16;
 /// With one node, two equal reads of the venue's balance must lie so far apart.
 const APART: Span = Span::secs(30);
+/// The first read of fills goes so many blocks back: the ten minutes that a start looks back, twice.
+const SCANNED: u64 = 600;
+/// Transactions whose fills are kept; beyond them all are read again.
+const MOST_SCANNED: usize = 100_000;
 /// Looks at a transaction that is to be deep enough, and the pause between two.
 const LOOKS: u32 = 30;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
@@ -51,6 +55,16 @@ pub struct WalletChain {
     agreed: AtomicU64,
     /// The venue's balance and since when it is the same.
     same: Mutex<Option<(Usdc, Time)>>,
+    /// Fills of deep blocks.
+    scan: tokio::sync::Mutex<Scan>,
+}
+
+/// Fills by their transaction, in blocks that no reorganisation takes back any more.
+#[derive(Default)]
+struct Scan {
+    /// The last block that was read; 0: none.
+    to: u64,
+    fills: BTreeMap<B256, Vec<FilledLog>>,
 }
 
 impl WalletChain {
@@ -64,8 +78,8 @@ impl WalletChain {
         (sender, book): (Arc<Wallets>, Arc<Book>),
     ) -> WalletChain {
         let (turn, agreed) = (tokio::sync::Mutex::new(false), AtomicU64::new(0));
-        let same = Mutex::default();
-        WalletChain { rpc, chain, wallet, clob, clock, sender, book, turn, agreed, same }
+        let (same, scan) = (Mutex::default(), tokio::sync::Mutex::default());
+        WalletChain { rpc, chain, wallet, clob, clock, sender, book, turn, agreed, same, scan }
     }
 
     async fn read_at_head(
@@ -142,10 +156,38 @@ impl WalletChain {
         }
     }
 
+    /// The parts of our orders in a transaction. The logs of all deep blocks are read once, for every transaction in
+    /// them; only one that is in none of them is asked for by its receipt.
     async fn fills_of(&self, hash: B256) -> Result<Option<(Vec<FilledLog>, u64)>, String> {
+        let mut scan = self.scan.lock().await;
+        if let Some(fills) = scan.fills.get(&hash) {
+            return Ok(Some((fills.clone(), DEPTH)));
+        }
+        let head = self.rpc.head().await.map_err(text)?.number.to::<u64>();
+        let deep = head.saturating_sub(DEPTH);
+        if deep > scan.to {
+            let from = (scan.to + 1).max(deep.saturating_sub(SCANNED));
+            match self.rpc.order_fills(&self.chain, self.wallet, from, deep).await {
+                Ok(fills) => {
+                    for fill in &fills {
+                        scan.fills.entry(fill.transaction).or_default().push(filled(fill));
+                    }
+                }
+                // More than a node answers at once, perhaps: each is found by its receipt.
+                Err(error) => tracing::warn!(%error, from, deep, "fills cannot be read together"),
+            }
+            scan.to = deep;
+            // What is asked for is minutes old: an older transaction has its receipt.
+            if scan.fills.len() > MOST_SCANNED {
+                scan.fills.clear();
+                scan.to = 0;
+            } else if let Some(fills) = scan.fills.get(&hash) {
+                return Ok(Some((fills.clone(), DEPTH)));
+            }
+        }
+        drop(scan);
         let Some(receipt) = self.rpc.receipt(hash).await.map_err(text)? else { return Ok(None) };
         let block = receipt.block_number.to::<u64>();
-        let head = self.rpc.head().await.map_err(text)?.number.to::<u64>();
         if head < block {
             return Ok(None);
         }

@@ -1,7 +1,8 @@
 //! Answers to orders, cancels and reads of one order.
 
 use polydesk_domain::{
-    CancelReason, ClientOrderId, OrderHash, OrderUpdate, RejectReason, Shares, Time, Universe,
+    AccountEvent, CancelReason, ClientOrderId, ExternalOrder, OrderHash, OrderUpdate, RejectReason,
+    Shares, Size, Time, Universe,
 };
 use polydesk_polymarket_api::clob::{Cancelled, NotCanceled, OpenOrder, Placed, PlacedStatus};
 use polydesk_polymarket_api::{ApiError, Refusal};
@@ -183,6 +184,22 @@ impl Gateway {
         if (order.facts.token, order.facts.side) != (token, side) {
             out.push(unreadable("token or side differ from what was signed"));
             return out;
+        }
+        let whole = size.saturating_sub(order.before);
+        if order.id.is_external() && whole > order.facts.shares() {
+            // Until now its fills were all that was known of its size.
+            let (id, price) = (order.id, row.price.and_then(|price| price.try_into().ok()));
+            let price = price.unwrap_or(order.facts.price);
+            (order.facts.size, order.facts.price) = (Size::Shares(whole), price);
+            let open = !row.status.cancelled() && matched < size;
+            if open && order.ended == Some(OrderEnd::Filled) {
+                order.ended = None;
+            }
+            if let Some(token) = ids.token(&token) {
+                let size = whole;
+                let external = ExternalOrder { id, hash, token, side, price, size, open };
+                out.push(Output::Event(AccountEvent::External(external)));
+            }
         }
         let reported = Reported {
             status: &row.status,

@@ -147,12 +147,20 @@ pub struct WireOrder {
     pub unseen_since: Option<Time>,
     /// Rounds in which sources contradicted each other.
     pub contradictions: u32,
+    /// Shares of an order that this bot did not place which had matched before the wallet was taken up: its holdings
+    /// have them already, and every report counts from there.
+    #[serde(default, skip_serializing_if = "none")]
+    pub before: Shares,
     /// The most shares that were reported as matched.
     pub matched: Shares,
     /// By the venue's trade.
     pub fills: BTreeMap<TradeId, WireFill>,
     /// Fills under this hash that cannot be of this order, and the external order each was given to.
     pub strays: BTreeMap<TradeId, ClientOrderId>,
+}
+
+fn none(shares: &Shares) -> bool {
+    shares.is_zero()
 }
 
 impl WireOrder {
@@ -174,6 +182,7 @@ impl WireOrder {
             not_found_at: None,
             unseen_since: None,
             contradictions: 0,
+            before: Shares::ZERO,
             matched: Shares::ZERO,
             fills: BTreeMap::new(),
             strays: BTreeMap::new(),

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    AccountEvent, CancelReason, Cash, CashKind, ClientOrderId, Finding, MarketKey, OrderHash,
-    OrderState, OrderUpdate, Shares, Span, Tif, Time, Token, TokenId, TradeId, TradeStatus,
-    Universe, Usdc,
+    AccountEvent, CancelReason, Cash, CashKind, ClientOrderId, ExternalOrder, Finding, MarketKey,
+    OrderHash, OrderState, OrderUpdate, Shares, Size, Span, Tif, Time, Token, TokenId, TradeId,
+    TradeStatus, Universe, Usdc,
 };
 use polydesk_polymarket_api::clob::OpenOrder;
 
@@ -99,12 +99,19 @@ impl Gateway {
     /// reads was asked.
     pub fn reconciled(&mut self, view: &View<'_>, reads: &Reads, asked_at: Time) -> Vec<Output> {
         let mut out = Vec::new();
-        self.trades(view, reads, asked_at, &mut out);
         let listed = reads.listed();
         let last: BTreeSet<OrderHash> =
             reads.open_again.iter().filter_map(OpenOrder::hash).collect();
         // One that the later list does not have any more has ended meanwhile, or slid over a page border.
-        for (hash, row) in listed.iter().filter(|(hash, _)| last.contains(*hash)) {
+        let open: Vec<_> = listed.iter().filter(|(hash, _)| last.contains(*hash)).collect();
+        let before: BTreeSet<OrderHash> = self.orders.iter().map(|(hash, _)| *hash).collect();
+        // The lists have the size of an order that this bot did not place; a trade has only a part of it.
+        for (hash, row) in open.iter().filter(|(hash, _)| !before.contains(*hash)) {
+            self.found_open(view, (hash, row), asked_at, &mut out);
+        }
+        self.trades(view, reads, asked_at, &mut out);
+        self.found_over(reads, &before, &last, &mut out);
+        for (hash, row) in open.iter().filter(|(hash, _)| before.contains(*hash)) {
             self.listed(view, reads, (hash, row), asked_at, &mut out);
         }
         let absent: Vec<OrderHash> = self
@@ -152,6 +159,52 @@ impl Gateway {
         }
     }
 
+    /// An order that no entry names, and that the lists of open orders have.
+    fn found_open(
+        &mut self,
+        view: &View<'_>,
+        (hash, row): (&OrderHash, &OpenOrder),
+        at: Time,
+        out: &mut Vec<Output>,
+    ) {
+        let rows = self.row(view.ids, row, at);
+        // Its trades are in the same pass.
+        out.extend(rows.into_iter().filter(|output| *output != Output::Ask(Ask::Trades(*hash))));
+        if view.cancel_external {
+            out.push(Output::Ask(Ask::Cancel(*hash)));
+        }
+    }
+
+    /// Orders that only their trades show: none is open by the complete list that was read after them, so a read by id
+    /// would tell nothing more.
+    fn found_over(
+        &mut self,
+        reads: &Reads,
+        before: &BTreeSet<OrderHash>,
+        open: &BTreeSet<OrderHash>,
+        out: &mut Vec<Output>,
+    ) {
+        if !reads.open_complete() {
+            return;
+        }
+        let over: BTreeSet<OrderHash> = self
+            .orders
+            .iter()
+            .filter(|(hash, order)| {
+                order.id.is_external() && !before.contains(*hash) && !open.contains(*hash)
+            })
+            .map(|(hash, _)| *hash)
+            .collect();
+        for hash in &over {
+            if let Some(order) = self.orders.get_mut(hash) {
+                order.ended.get_or_insert(OrderEnd::Filled);
+            }
+        }
+        out.retain(
+            |output| !matches!(output, Output::Ask(Ask::Order(hash)) if over.contains(hash)),
+        );
+    }
+
     /// An order that a list of open orders has.
     fn listed(
         &mut self,
@@ -161,13 +214,7 @@ impl Gateway {
         at: Time,
         out: &mut Vec<Output>,
     ) {
-        let Some(order) = self.orders.get(hash) else {
-            out.extend(self.row(view.ids, row, at));
-            if view.cancel_external {
-                out.push(Output::Ask(Ask::Cancel(*hash)));
-            }
-            return;
-        };
+        let Some(order) = self.orders.get(hash) else { return };
         let (id, recent) = (order.id, order.acted_at.until(at) < SETTLE);
         let Some(here) = view.orders.get(&id) else {
             if view.cancel_external || !id.is_external() {
@@ -179,6 +226,7 @@ impl Gateway {
         let Some((_, matched)) = row.sizes() else {
             return out.extend(self.row(view.ids, row, at));
         };
+        let matched = matched.saturating_sub(order.before);
         if recent {
             // The list can be older than what we did.
             return;
@@ -196,20 +244,65 @@ impl Gateway {
                 | OrderState::Delayed
         );
         if here.state.ended() {
-            out.extend(self.row(view.ids, row, at));
-            out.push(Output::Ask(Ask::Cancel(*hash)));
+            let rows = self.row(view.ids, row, at);
+            let more = |output: &Output| matches!(output, Output::Event(AccountEvent::External(more)) if more.open);
+            let rests = rows.iter().any(more);
+            out.extend(rows);
+            if view.cancel_external || !id.is_external() {
+                out.push(Output::Ask(Ask::Cancel(*hash)));
+            }
+            if rests {
+                // A person's: its first fills were all that was known of it.
+                return;
+            }
             if here.state == OrderState::Filled {
                 // The engine takes no sign of life after its fills have left nothing.
                 self.freeze(view, hash, "filled here and open at the venue", out);
             }
         } else if waiting {
             out.extend(self.row(view.ids, row, at));
-        } else if matched > here.matched {
+        } else if matched > here.matched && !self.matched_before(view, reads, (hash, row), at, out)
+        {
             out.push(Output::Ask(Ask::Trades(*hash)));
         }
         if let Some(order) = self.orders.get_mut(hash) {
             order.unseen_since = None;
         }
+    }
+
+    /// Whether what is missing of an order that this bot did not place had matched before the wallet was taken up. The
+    /// trades since then are whole and do not have it, and a match would be in them by now.
+    fn matched_before(
+        &mut self,
+        view: &View<'_>,
+        reads: &Reads,
+        (hash, row): (&OrderHash, &OpenOrder),
+        at: Time,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let covered = reads.trades.complete;
+        let (Some(order), Some((size, matched))) = (self.orders.get(hash), row.sizes()) else {
+            return false;
+        };
+        let found_at = order.bound_at;
+        let late = found_at.until(at) < LATE_MATCH || reads.trades_since > found_at;
+        let filled = order.filled();
+        if !order.id.is_external() || !covered || late || matched <= filled {
+            return false;
+        }
+        let before = matched.saturating_sub(filled);
+        let Some(order) = self.orders.get_mut(hash) else { return false };
+        order.before = before;
+        order.matched = filled;
+        order.facts.size = Size::Shares(size.saturating_sub(before));
+        let (id, side, price) = (order.id, order.facts.side, order.facts.price);
+        let (hash, id_token) = (*hash, order.facts.token);
+        if let Some(token) = view.ids.token(&id_token) {
+            let size = size.saturating_sub(before);
+            let external = ExternalOrder { id, hash, token, side, price, size, open: true };
+            out.push(Output::Event(AccountEvent::External(external)));
+        }
+        true
     }
 
     /// An order that is open here and in no list.

@@ -47,7 +47,7 @@ pub(crate) fn report(order: &mut WireOrder, reported: &Reported<'_>, now: Time) 
     order.acknowledged = true;
     order.unseen_since = None;
     order.not_found_at = None;
-    let matched = reported.matched;
+    let matched = reported.matched.saturating_sub(order.before);
     if reported.cancelled {
         let end = if expired(order, reported) { OrderEnd::Expired } else { OrderEnd::Cancelled };
         steps.updates = finish(order, end, matched, why(order, reported.status));

@@ -757,6 +757,9 @@ pub enum Host {
 }
 
 /// Runs the engine until it ends. A panic is reported and the run is over: its state is not used again.
+///
+/// # Errors
+/// The system gives no thread.
 pub(crate) fn host<F: Send + 'static>(
     host: Host,
     shared: Arc<Shared>,

@@ -10,6 +10,7 @@
 //! - [`beat`]: heartbeats to the venue; [`credentials`]: what they and a kill are signed with;
 //! - [`kill`]: cancels everything, from anywhere, without the engine;
 //! - [`start`]: the checks before the gate can open;
+//! - [`spin`]: how long threads look for work before they park;
 //! - [`logs`]: log files.
 //!
 //! Only this crate and the mains read a clock. It contains no trading decisions: those are the engine's.
@@ -38,5 +39,6 @@ pub mod reload;
 pub mod select;
 pub mod server;
 pub mod spans;
+pub mod spin;
 pub mod start;
 pub mod supervise;

@@ -27,7 +27,7 @@ pub fn shares(glance: &Value) -> Vec<(String, polydesk_domain::Outcome, Shares)>
 
 /// Whether the view is the exchange's truth: cash, shares, and open orders but for those whose outcome is unknown, which
 /// stay reserved. Nothing else may keep the gate closed.
-fn agrees(world: &World, glance: &Value) -> bool {
+pub fn agrees(world: &World, glance: &Value) -> bool {
     let orders = glance["orders"].as_array().unwrap();
     let unknown = orders.iter().filter(|order| order["state"] == "unknown").count();
     let waits = |blocker: &Value| unknown > 0 && blocker["code"] == "not_reconciled";

@@ -21,12 +21,15 @@ pub struct World {
 impl World {
     /// The demo markets, which move.
     pub fn new(seed: u64) -> World {
+        World::with(Setup { seed, limits: LimitSetup::lenient(), ..Setup::default() })
+    }
+
+    pub fn with(setup: Setup) -> World {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let setup = Setup { seed, limits: LimitSetup::lenient(), ..Setup::default() };
         let exchange = runtime.block_on(LocalExchange::start(setup)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key");

@@ -161,7 +161,7 @@ impl Manager {
             && external.size <= Shares::SANE_MAX
         {
             // More of it has become known.
-            return self.state.orders.grow(external.id, external.size);
+            return self.state.orders.grow(external);
         }
         if !external.id.is_external() || known.is_some() {
             let text = format!("external order {} has a name that is taken", external.id);

@@ -74,7 +74,7 @@ impl Manager {
         }
     }
 
-    /// An ended order is live: it counts as open, is cancelled and queried.
+    /// An ended order is live: it counts as open, is cancelled and queried. One that a person placed is theirs to cancel.
     fn reopened(
         &mut self,
         ctx: &Context<'_>,
@@ -83,11 +83,16 @@ impl Manager {
         reported: &str,
         out: &mut Outbox,
     ) {
+        let of = self.state.orders.get(id).map(|order| order.purpose);
+        let external = of == Some(Purpose::External);
+        let cancelled = if external { "" } else { " and is cancelled" };
         let text = format!(
-            "order {id} was over ({before:?}) and is reported {reported}: it counts as open and is cancelled"
+            "order {id} was over ({before:?}) and is reported {reported}: it counts as open{cancelled}"
         );
         self.anomaly("reopened_order", text, out);
-        self.cancel(ctx.now, id, out);
+        if !external {
+            self.cancel(ctx.now, id, out);
+        }
         self.query(ctx.now, id, out);
     }
 

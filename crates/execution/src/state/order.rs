@@ -285,7 +285,7 @@ impl Order {
     }
 
     /// Shares whose fills arrived, whatever became of their settlement.
-    fn seen(&self) -> Shares {
+    pub(super) fn seen(&self) -> Shares {
         self.matched + self.failed
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use polydesk_domain::{
-    Basis, ClientOrderId, Fill, MarketKey, OrderState, OrderUpdate, Shares, Side, Size, Span,
-    StrategyId, Time, TradeId, TradeStatus, Usdc,
+    Basis, ClientOrderId, ExternalOrder, Fill, MarketKey, OrderState, OrderUpdate, Shares, Side,
+    Size, Span, StrategyId, Time, TradeId, TradeStatus, Usdc,
 };
 
 use super::order::{Illegal, IllegalTrade, Order, next_state, next_status};
@@ -292,13 +292,22 @@ impl Orders {
         }
     }
 
-    /// An order that this bot did not place is larger than was known.
-    pub(crate) fn grow(&mut self, id: ClientOrderId, size: Shares) {
-        let grows = |order: &Order| matches!(order.size, Size::Shares(known) if known < size);
-        if self.all.get(&id).is_some_and(grows)
+    /// More of an order that this bot did not place has become known: its size and price, and whether the rest of it
+    /// rests. What has matched of it stays a part of its size.
+    pub(crate) fn grow(&mut self, external: &ExternalOrder) {
+        let ExternalOrder { id, size, price, open, .. } = *external;
+        let differs = |order: &Order| order.size != Size::Shares(size.max(order.seen()));
+        if self.all.get(&id).is_some_and(differs)
             && let Some(order) = self.all.get_mut(&id)
         {
-            order.size = Size::Shares(size);
+            order.size = Size::Shares(size.max(order.seen()));
+            order.price = price;
+            if open && order.state == OrderState::Filled {
+                // Its first fills were all that was known of it.
+                let matched = !order.matched.is_zero();
+                order.state = if matched { OrderState::PartlyMatched } else { OrderState::Live };
+                order.ended_at = None;
+            }
             let now = order.updated_at;
             self.refresh(id, now);
         }

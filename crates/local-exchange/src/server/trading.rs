@@ -10,7 +10,7 @@ use super::inner::Inner;
 use crate::contracts::COLLATERAL;
 use crate::limits::{Enforcement, Verdict};
 use crate::typed::Contract;
-use crate::venue::{Caller, Order, Placed, Refusal, Status, VenueMode};
+use crate::venue::{Caller, Order, Placed, Refusal, Status, Trade, VenueMode};
 use crate::wallets::WalletKind;
 use crate::{text, wire};
 
@@ -293,9 +293,9 @@ impl Inner {
             .filter(|order| asset.is_none_or(|token| Some(order.token) == token))
             .collect();
         orders.sort_by_key(|order| (order.created, order.id));
-        let rows = orders.iter().map(|order| wire::order(order, universe)).collect();
         let size = self.faults.page(req).unwrap_or(PAGE);
-        Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
+        let show = |order: &&Order| wire::order(order, universe);
+        Answer::ok(&wire::page_of(&orders, req.param("next_cursor"), size, show))
     }
 
     fn data_order(&self, caller: &Caller, id: &str) -> Answer {
@@ -325,9 +325,10 @@ impl Inner {
                 && after.is_none_or(|after| at >= after)
                 && before.is_none_or(|before| at <= before)
         });
-        let rows = wanted.map(|trade| wire::trade(trade, &caller.signer, universe)).collect();
+        let rows: Vec<&Trade> = wanted.collect();
         let size = self.faults.page(req).unwrap_or(PAGE);
-        Answer::ok(&wire::page(rows, req.param("next_cursor"), size))
+        let show = |trade: &&Trade| wire::trade(trade, &caller.signer, universe);
+        Answer::ok(&wire::page_of(&rows, req.param("next_cursor"), size, show))
     }
 
     /// The wallet a signature type means for a caller.

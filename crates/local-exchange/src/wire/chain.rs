@@ -1,5 +1,8 @@
 //! Logs as the venue's contracts emit them, in words of 32 bytes.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use alloy::primitives::{Address, B256, U256, keccak256};
 use polydesk_domain::{MarketKey, Outcome, Payout, ProtocolVersion, Shares, Side, Token, Usdc};
 
@@ -194,8 +197,25 @@ fn transfer(from: Address, to: Address, amount: Usdc) -> ChainLog {
     log(COLLATERAL, TRANSFER, vec![from.into_word(), to.into_word()], &[usdc(amount)])
 }
 
+/// The first topic of each event, hashed once: a block may have thousands of them.
+static TOPICS: LazyLock<BTreeMap<&str, B256>> = LazyLock::new(|| {
+    let events = [
+        ORDER_FILLED,
+        ORDERS_MATCHED,
+        FEE_CHARGED,
+        TRANSFER,
+        TRANSFER_SINGLE,
+        TRANSFER_BATCH,
+        SPLIT,
+        MERGE,
+        REDEMPTION,
+        RESOLUTION,
+    ];
+    events.into_iter().map(|event| (event, keccak256(event))).collect()
+});
+
 fn log(address: Address, event: &str, topics: Vec<B256>, data: &[U256]) -> ChainLog {
-    let mut all = vec![keccak256(event)];
+    let mut all = vec![TOPICS.get(event).copied().unwrap_or_else(|| keccak256(event))];
     all.extend(topics);
     let data = data.iter().flat_map(|word| word.to_be_bytes::<32>()).collect();
     ChainLog { address, topics: all, data }

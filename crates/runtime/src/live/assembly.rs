@@ -32,6 +32,7 @@ use crate::beat::{self, Acknowledged};
 use crate::clock::EngineClock;
 use crate::durable::{self, Journaling};
 use crate::kill::{Via, lift};
+use crate::spin;
 use crate::start::Check;
 use crate::supervise::Needed;
 
@@ -182,6 +183,7 @@ pub async fn begin(
         stops: parts.stops.clone(),
         shared: Arc::clone(&ground.shared),
         silence: Arc::default(),
+        spin: spin::before_parking(options.host),
     };
     let killer = parts.guarding.killer.clone();
     let over = move |why: &str| drop(killer.kill("the engine", Via::Engine, why));
@@ -242,6 +244,7 @@ pub async fn begin(
         halt: Box::new(over),
         switch,
         stops: parts.stops,
+        spin: spin::before_parking(options.host),
         normal_mode: Box::new(move || mode.mode() == VenueMode::Normal),
     };
     let (items, requests) = ground.take()?;
@@ -305,9 +308,12 @@ impl Side {
     }
 }
 
-/// The lane of orders runs on a thread of its own, which also writes the journal for them; in a simulation it is a task.
-/// However it ends, no order leaves after it: `over` is told.
-fn spawn_orders(
+/// The lane of orders runs on a thread of its own, which also writes the journal for them and owns their connections; in
+/// a simulation it is a task. However it ends, no order leaves after it: `over` is told.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn spawn_orders(
     at: Host,
     lane: OrderLane,
     requests: mpsc::Receiver<super::orders::OrderRequest>,

@@ -1,11 +1,13 @@
 //! The lanes of cancels and of reads. A cancel waits for no order, no lock and no disk; a read waits for no cancel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use polydesk_domain::{Code, ConditionId, ConversionId, OrderHash, Span, Time, TokenId};
+use polydesk_polymarket_api::Group;
 use polydesk_polymarket_api::clob::Clob;
 use polydesk_polymarket_api::clob::request::TradeFilter;
 
@@ -111,44 +113,108 @@ pub enum Read {
 
 /// Reads under way at once.
 const READS_AT_ONCE: usize = 8;
+/// How long single reads wait while lists need the quota.
+const NO_ROOM: std::time::Duration = std::time::Duration::from_millis(200);
 /// A read that was asked for again within this time is made once.
 const AGAIN: Span = Span::millis(500);
 
-/// Makes reads; one that is asked for while it waits, or right after it was made, is made once.
+/// Makes reads; one that is asked for while it waits, or right after it was made, is made once. The trades of one token
+/// are one read, from the earliest time that was asked for.
 pub async fn reads(clob: Clob, clock: EngineClock, reports: Reports, from: Waiting<Read>) {
     let mut from = from.lock().await;
     let mut under = FuturesUnordered::new();
-    let mut waiting: Vec<Read> = Vec::new();
-    let mut made: BTreeMap<Read, Time> = BTreeMap::new();
-    let mut open = true;
+    let (mut taken, mut wanted) = (Vec::new(), Wanted::default());
+    let (mut open, mut waited) = (true, false);
     while open || !under.is_empty() {
+        // A pass shows most of what single reads ask for, and shares their quota: it goes first.
+        let room = has_room(&clob);
+        while (room || core::mem::take(&mut waited))
+            && under.len() < READS_AT_ONCE
+            && let Some(read) = wanted.next(clock.now())
+        {
+            under.push(make(&clob, &clock, &reports, read));
+        }
+        let again = async {
+            match room || wanted.is_empty() {
+                true => std::future::pending().await,
+                false => tokio::time::sleep(NO_ROOM).await,
+            }
+        };
         tokio::select! {
             biased;
-            taken = from.recv_many(&mut waiting, READS_AT_ONCE), if open && under.len() < READS_AT_ONCE => {
-                if taken == 0 {
-                    open = false;
-                }
-                let now = clock.now();
-                made.retain(|_, at| at.until(now) < AGAIN);
-                for read in waiting.drain(..) {
-                    if made.insert(key(read), now).is_none() {
-                        under.push(make(&clob, &clock, &reports, read));
-                    }
-                }
+            count = from.recv_many(&mut taken, 1_024), if open => {
+                open = count > 0;
+                taken.drain(..).for_each(|read| wanted.add(read));
             }
             Some(()) = under.next() => {}
+            // One leaves all the same: nothing waits for ever.
+            () = again => waited = true,
         }
     }
     ended().await
 }
 
-/// Trades of one token are the same read from whatever time on, within a second.
-fn key(read: Read) -> Read {
-    match read {
-        Read::Trades(token, since) => {
-            Read::Trades(token, Time::from_secs(since.nanos().div_euclid(1_000_000_000)))
+/// Whether the quota that lists and single reads share is more than half full.
+fn has_room(clob: &Clob) -> bool {
+    let budgets = clob.limits().budgets();
+    let ledger = budgets.iter().find(|budget| budget.group == Group::Ledger);
+    ledger.is_none_or(|budget| budget.free > budget.most / 2)
+}
+
+/// Reads that wait for their turn, each once, the oldest first.
+#[derive(Debug, Default)]
+struct Wanted {
+    turns: VecDeque<Subject>,
+    /// From when on each is read; orders have no such time.
+    since: BTreeMap<Subject, Time>,
+    /// When each was last made, and from when on it read.
+    made: BTreeMap<Subject, (Time, Time)>,
+}
+
+/// What a read is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Order(OrderHash),
+    Trades(TokenId),
+}
+
+impl Wanted {
+    fn add(&mut self, read: Read) {
+        let (subject, since) = match read {
+            Read::Order(hash) => (Subject::Order(hash), Time::MIN),
+            Read::Trades(token, since) => (Subject::Trades(token), since),
+        };
+        match self.since.entry(subject) {
+            Entry::Vacant(entry) => {
+                entry.insert(since);
+                self.turns.push_back(subject);
+            }
+            Entry::Occupied(mut entry) => {
+                let earliest = since.min(*entry.get());
+                entry.insert(earliest);
+            }
         }
-        order => order,
+    }
+
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// The next one that is due; those that were made a moment ago are left out.
+    fn next(&mut self, now: Time) -> Option<Read> {
+        self.made.retain(|_, (at, _)| at.until(now) < AGAIN);
+        while let Some(subject) = self.turns.pop_front() {
+            let since = self.since.remove(&subject).unwrap_or(Time::MIN);
+            if self.made.get(&subject).is_some_and(|(_, covered)| *covered <= since) {
+                continue;
+            }
+            self.made.insert(subject, (now, since));
+            return Some(match subject {
+                Subject::Order(hash) => Read::Order(hash),
+                Subject::Trades(token) => Read::Trades(token, since),
+            });
+        }
+        None
     }
 }
 
@@ -323,4 +389,39 @@ async fn settle(lane: &dyn ChainLane, clock: &EngineClock, reports: &Reports, tr
 /// A reason of the lanes.
 pub(crate) const fn lane_full() -> Code {
     Code::literal("lane_full")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trades_of_one_token_are_one_read_from_the_earliest_time_and_each_order_is_read_once() {
+        let (token, other) = (TokenId::from_bytes([1; 32]), TokenId::from_bytes([2; 32]));
+        let order = |byte| Read::Order(OrderHash::from_bytes([byte; 32]));
+        let (at, trades) =
+            (Time::from_secs, |token, secs| Read::Trades(token, Time::from_secs(secs)));
+        let mut wanted = Wanted::default();
+        for read in [
+            trades(token, 50),
+            order(7),
+            trades(token, 40),
+            order(7),
+            trades(other, 60),
+            trades(token, 45),
+        ] {
+            wanted.add(read);
+        }
+        let due = |wanted: &mut Wanted, now| {
+            std::iter::from_fn(|| wanted.next(now)).collect::<Vec<Read>>()
+        };
+        assert_eq!(due(&mut wanted, at(100)), [trades(token, 40), order(7), trades(other, 60)]);
+        // Within half a second only what goes further back is read again.
+        for read in [trades(token, 40), order(7), trades(other, 59)] {
+            wanted.add(read);
+        }
+        assert_eq!(due(&mut wanted, at(100)), [trades(other, 59)]);
+        wanted.add(order(7));
+        assert_eq!(due(&mut wanted, at(101)), [order(7)]);
+    }
 }

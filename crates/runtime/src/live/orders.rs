@@ -2,6 +2,7 @@
 //! allows it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -20,6 +21,7 @@ use crate::clock::EngineClock;
 use crate::glance::Shared;
 use crate::keeping::Appender;
 use crate::kill::Switch;
+use crate::spin;
 
 /// An order that the gate has approved. Only the engine's thread makes one, so what is signed was approved.
 #[derive(Debug, Clone)]
@@ -78,6 +80,8 @@ pub struct OrderLane {
     pub shared: Arc<Shared>,
     /// Slows down what stays unanswered.
     pub silence: Arc<Silence>,
+    /// How long it looks for the next request before its thread parks; zero: not at all.
+    pub spin: Duration,
 }
 
 /// A request that is signed and appended.
@@ -98,6 +102,9 @@ impl OrderLane {
         let mut sending = FuturesUnordered::new();
         let mut open = true;
         while open || !sending.is_empty() {
+            if sending.is_empty() {
+                spin::for_work(self.spin, || !requests.is_empty());
+            }
             tokio::select! {
                 biased;
                 request = requests.recv(), if open => match request {

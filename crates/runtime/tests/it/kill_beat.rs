@@ -256,3 +256,38 @@ fn a_kill_ends_heartbeats_at_once_and_nothing_counts_as_acknowledged() {
         assert_eq!(beating.told.lock().unwrap().last().map(|(_, on)| *on), Some(true));
     });
 }
+
+#[test]
+fn an_acknowledgement_that_comes_late_counts_from_when_its_heartbeat_was_sent() {
+    simulated(async {
+        let venue = Venue::new();
+        venue.faults(
+            "[[answers]]\nendpoint = \"POST /v1/heartbeats\"\ncalls = \"1..2\"\nafter = \"1400ms\"\n\
+             [[answers]]\nendpoint = \"POST /v1/heartbeats\"\nact = \"silence_before\"\n",
+        );
+        let beating = begin(&venue);
+        pass(4).await;
+        assert!(beating.acknowledged.is_fresh());
+        let began = tokio::time::Instant::now();
+        while beating.acknowledged.is_fresh() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The second was sent at 5 s and acknowledged at 6.4 s.
+        let closed = 4_000 + began.elapsed().as_millis();
+        assert!((13_000..=13_100).contains(&closed), "{closed}");
+    });
+}
+
+#[test]
+fn a_heartbeat_that_stays_unanswered_is_sent_again_after_a_second_and_a_half() {
+    simulated(async {
+        let venue = Venue::new();
+        venue.faults("[[answers]]\nendpoint = \"POST /v1/heartbeats\"\ncalls = \"2..4\"\nact = \"silence_before\"\n");
+        let _beating = begin(&venue);
+        pass(12).await;
+        let sent = sent(&venue);
+        let apart: Vec<u128> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(apart.len() >= 4 && (4_900..=5_100).contains(&apart[0]), "{sent:?}");
+        assert!(apart[1..4].iter().all(|gap| (1_500..=1_520).contains(gap)), "{sent:?}");
+    });
+}

@@ -127,6 +127,22 @@ fn a_cancel_budget_in_debt_costs_what_the_bucket_takes_to_refill() {
     });
 }
 
+#[test]
+fn a_small_debt_costs_milliseconds_and_not_the_whole_second_of_retry_after() {
+    simulated(async {
+        let venue = Venue::limited();
+        venue.faults("");
+        for count in [100, 40] {
+            venue.rest(count);
+            assert_eq!(venue.clob().cancel_all().await.unwrap().canceled.len(), count);
+        }
+        venue.rest(60);
+        let killed = venue.kill(venue.plan(venue.latch()), millis(60_000)).await;
+        within("a small debt", &killed, millis(700), millis(20_000));
+        assert!(killed.zero >= millis(100), "the debt was none: {killed:?}");
+    });
+}
+
 /// Heartbeats had begun; the ladder ends them.
 async fn beat(venue: &Venue) {
     venue.clob().heartbeat("").await.unwrap();

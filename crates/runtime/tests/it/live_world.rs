@@ -16,7 +16,9 @@ use polydesk_journal::{Disk, LatchFile, LatchState};
 use polydesk_local_exchange::wallets::TEST_KEYS;
 use polydesk_local_exchange::{Running as Exchange, Setup};
 use polydesk_polymarket_api::clob::Clob;
-use polydesk_polymarket_api::{Credentials, L2Auth, OrderArgs, Secret, SignOrders};
+use polydesk_polymarket_api::{
+    Credentials, L2Auth, OrderArgs, Secret, SignError, SignOrders, SignedOrder,
+};
 use polydesk_polymarket_wallet::signing::{
     Address, Chain, Key, OrderSigner, OrderStamps, Scope, ScopedSigner, Wallet,
 };
@@ -204,6 +206,24 @@ pub struct Desk {
     pub max_ages: MaxAges,
     pub cancel_external: bool,
     pub signs_per_second: u32,
+    /// The signer panics at its next order.
+    pub signer_panics: Arc<AtomicBool>,
+}
+
+/// A signer that can be made to panic.
+struct Brittle {
+    signer: Box<dyn SignOrders>,
+    panics: Arc<AtomicBool>,
+}
+
+impl SignOrders for Brittle {
+    fn sign_order(&mut self, args: &OrderArgs, now_ms: u64) -> Result<SignedOrder, SignError> {
+        assert!(!self.panics.load(Ordering::Relaxed), "as a test asked");
+        self.signer.sign_order(args, now_ms)
+    }
+    fn used_until(&mut self, last_ms: u64) {
+        self.signer.used_until(last_ms);
+    }
 }
 
 impl Desk {
@@ -224,6 +244,7 @@ impl Desk {
             max_ages: MaxAges { decision: Span::secs(3), data: Span::secs(60) },
             cancel_external: false,
             signs_per_second: 1_000,
+            signer_panics: Arc::default(),
         }
     }
 
@@ -244,7 +265,7 @@ impl Desk {
     }
 
     fn signer(&self) -> Box<dyn SignOrders> {
-        self.signer_of(9)
+        Box::new(Brittle { signer: self.signer_of(9), panics: self.signer_panics.clone() })
     }
 
     fn signer_of(&self, seed: u64) -> Box<dyn SignOrders> {

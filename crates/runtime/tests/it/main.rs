@@ -10,6 +10,8 @@ mod kill_world;
 mod life;
 mod live_adversary;
 mod live_faults;
+mod live_foreign;
+mod live_guards;
 mod live_money;
 mod live_orders;
 mod live_world;

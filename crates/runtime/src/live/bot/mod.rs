@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use polydesk_domain::{
     AccountEvent, Cash, Cause, ClientOrderId, Command, ConditionId, ControlEvent, Event, Market,
-    MarketEvent, MarketKey, Outbox, RunMode, RunStart, Span, Stamped, Time, Token, Usdc,
+    MarketEvent, MarketKey, Outbox, Record, RunMode, RunStart, Span, Stamped, Time, Token, Usdc,
 };
 use polydesk_engine::Engine;
 use polydesk_gateway::Gateway;
@@ -28,6 +29,7 @@ use crate::durable::{JournalError, Journaling};
 use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::Request;
 use crate::kill::Switch;
+use crate::spin;
 use trouble::Trouble;
 use view::view_of;
 
@@ -42,12 +44,16 @@ mod view;
 const PASS: Span = Span::secs(10);
 /// Between two passes while the account is not reconciled.
 const PASS_SOON: Span = Span::secs(1);
+/// The first pass after orders of an earlier run were cancelled.
+const LEAVING: Span = Span::secs(2);
 /// A pass that is not answered for so long is given up.
 const PASS_LOST: Span = Span::secs(60);
 /// Between two reads of the chain.
 const CHAIN: Span = Span::secs(60);
 /// Trades are read from so long before the last agreeing pass.
 const OVERLAP: Span = Span::secs(600);
+/// Note of the engine: what differs between the account and a pass of reads.
+const SNAPSHOT_DIFFERS: &str = "snapshot_differs";
 /// Table of the journal: when a pass of reads last agreed.
 pub(crate) const RECONCILED: &str = "reconciled";
 /// Its row that says that what the wallet held before the first run is in the books.
@@ -122,6 +128,8 @@ pub struct LivePlan {
     pub switch: Arc<Switch>,
     /// For rehearsals.
     pub stops: Stops,
+    /// How long the thread looks for work before it parks; zero: not at all.
+    pub spin: Duration,
     /// Whether the venue is in its normal mode.
     pub normal_mode: Box<dyn Fn() -> bool + Send>,
 }
@@ -184,6 +192,8 @@ pub async fn run(
             chain_due: true,
             empty_asked_at: None,
             begun: false,
+            read: 0,
+            why: String::new(),
         },
         user_up: None,
         unbound: BTreeSet::new(),
@@ -202,6 +212,13 @@ pub async fn run(
         take(&mut feed, &mut items);
         bot.rows(&mut items)?;
         let due = bot.turn()?;
+        let plan = &bot.plan;
+        spin::for_work(plan.spin, || {
+            !(feed.is_empty()
+                && plan.reports.is_empty()
+                && plan.user.is_empty()
+                && requests.is_empty())
+        });
         let wait = tokio::time::sleep(bot.until(due));
         // Requests are few and come first: a stop must not wait behind market data.
         tokio::select! {
@@ -249,6 +266,10 @@ struct PassState {
     empty_asked_at: Option<Time>,
     /// The user channel was up once, or the run ends: passes are made, also while it is down.
     begun: bool,
+    /// Passes that were read so far.
+    read: u64,
+    /// Why the last one did not make the account reconciled, for the operator.
+    why: String,
 }
 
 /// The loop's own state.
@@ -362,6 +383,11 @@ impl Bot<'_> {
             }
         }
         for recorded in &out.records {
+            if let Record::Note { code, text, .. } = &recorded.record
+                && code.as_str() == SNAPSHOT_DIFFERS
+            {
+                self.pass.why.clone_from(text);
+            }
             self.decisions.record(self.engine, recorded);
         }
         out.commands.clear();

@@ -81,6 +81,28 @@ impl Bot<'_> {
         }
     }
 
+    /// What the account waits for until it is reconciled, for the operator; `None`: it is.
+    pub(super) fn waits_for(&self, now: Time) -> Option<String> {
+        self.epoch()?;
+        if !self.pass.begun {
+            return Some("the account is read as soon as the user channel is up".to_owned());
+        }
+        let mut text = match self.pass.read {
+            0 => "the account is being read for the first time".to_owned(),
+            count => format!("{count} passes of reads so far"),
+        };
+        if !self.pass.why.is_empty() {
+            text = format!("{text}; {}", self.pass.why);
+        }
+        if let Some(since) = self.pass.under.filter(|since| since.until(now) >= Span::secs(2)) {
+            text = format!(
+                "{text}; a pass is under way for {} s",
+                since.until(now).as_millis() / 1_000
+            );
+        }
+        Some(text)
+    }
+
     /// A pass is read: what it proves is taken in, and if it agrees, the account is reconciled.
     pub(super) fn passed(
         &mut self,
@@ -90,6 +112,8 @@ impl Bot<'_> {
     ) -> Result<(), LiveError> {
         self.pass.under = None;
         self.pass.next = now + PASS;
+        self.pass.read += 1;
+        self.pass.why.clear();
         if let Some(chain) = &reads.chain {
             self.pass.chain_at = asked_at;
             self.pass.chain_due = false;
@@ -111,7 +135,15 @@ impl Bot<'_> {
         // Updates are not repeated: what was read before the user channel was up may be outdated unseen.
         let heard = self.user_up.is_some_and(|since| asked_at >= since);
         if self.epoch().is_some() && heard {
-            let (snapshot, gaps) = reads.snapshot(self.engine.universe(), asked_at);
+            let (mut snapshot, gaps) = reads.snapshot(self.engine.universe(), asked_at);
+            for (hash, matched) in &mut snapshot.open {
+                // What had matched before the wallet was taken up is not in the books of the order.
+                let before = self.plan.gateway.orders().get(hash).map(|order| order.before);
+                *matched = matched.saturating_sub(before.unwrap_or_default());
+            }
+            if !gaps.is_empty() {
+                self.pass.why = gaps.join("; ");
+            }
             for gap in gaps {
                 tracing::warn!(gap, "a pass is not complete");
             }
@@ -179,7 +211,15 @@ impl Bot<'_> {
         // An estimate that is corrected after this would be a difference that nothing explains.
         let estimated = view.cash_tolerance != Usdc::ZERO;
         let waits = estimated && self.plan.identity.started.until(now) < ESTIMATES;
+        let moving = view.fills.values();
+        let moving = moving
+            .filter(|stage| !matches!(stage, TradeStatus::Confirmed | TradeStatus::Failed))
+            .count();
         if view.cash_moving || !view.moving.is_empty() || waits {
+            let exact = view.cash_tolerance.micros() / 10;
+            self.pass.why = format!(
+                "the wallet traded before the start: {moving} fills are not final and {exact} lack their exact amounts"
+            );
             return Ok(());
         }
         self.take_up(reads, &(Usdc::ZERO, BTreeMap::new()), now)?;

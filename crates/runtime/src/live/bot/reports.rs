@@ -7,7 +7,7 @@ use polydesk_gateway::{Output, WireRow};
 use polydesk_polymarket_api::ws::UserItem;
 use polydesk_polymarket_api::{ApiError, Refusal};
 
-use super::{Bot, LiveError, PASS_SOON};
+use super::{Bot, LEAVING, LiveError, PASS_SOON};
 use crate::live::lanes::{Cancel, ChainJob};
 use crate::live::report::{Answers, Report};
 
@@ -105,6 +105,7 @@ impl Bot<'_> {
             Report::Pass { reads, asked_at } => self.passed(&reads, asked_at, now)?,
             Report::PassFailed { why, .. } => {
                 tracing::warn!(why, "a pass of reads failed");
+                self.pass.why = format!("the last one failed: {why}");
                 self.pass.under = None;
                 self.pass.next = now + PASS_SOON;
             }
@@ -131,12 +132,15 @@ impl Bot<'_> {
         match item {
             UserItem::Connected { .. } => {
                 self.user_channel(None)?;
+                self.pass.next = now;
                 if self.user_up.is_none() {
                     self.user_up = Some(now);
                     self.pass.begun = true;
-                    self.leftovers();
+                    if self.leftovers() > 0 {
+                        // Their ends are reported by then, and are not read one by one.
+                        self.pass.next = now + LEAVING;
+                    }
                 }
-                self.pass.next = now;
             }
             UserItem::Disconnected { reason, .. } => {
                 let lost = self.user_up.take().is_some();
@@ -160,7 +164,9 @@ impl Bot<'_> {
 
     /// Orders of an earlier run that may rest: they are cancelled by id. The user channel is up by now, so that their
     /// end is reported.
-    pub(super) fn leftovers(&mut self) {
+    ///
+    /// Returns how many.
+    pub(super) fn leftovers(&mut self) -> usize {
         let run = self.plan.identity.run;
         let old: Vec<OrderHash> = self
             .plan
@@ -168,11 +174,15 @@ impl Bot<'_> {
             .orders()
             .iter()
             .filter(|(_, order)| order.id.run() != run && order.ended.is_none())
+            // What a person placed was adopted by that run, and stays.
+            .filter(|(_, order)| self.plan.cancel_external || !order.id.is_external())
             .map(|(hash, _)| *hash)
             .collect();
+        let count = old.len();
         for hash in old {
             self.cancel(Cancel::Order(hash));
         }
+        count
     }
 
     pub(super) fn outputs(&mut self, outputs: Vec<Output>) -> Result<(), LiveError> {

@@ -12,6 +12,7 @@ use crate::collapse::{BEHIND, collapse};
 use crate::common::{
     CHECK, GLANCE, Kept, STOPPING, TAKEN, check_journal, frozen, listing, old_proofs, release,
 };
+use crate::decisions::clean;
 use crate::facts::Fact;
 use crate::glance::look;
 use crate::inbox::Request;
@@ -201,7 +202,14 @@ impl Bot<'_> {
     pub(super) fn glance(&mut self, at: Time) {
         let feed = self.counts.glance(self.engine, (self.plan.connections)(), at, Span::ZERO);
         let decisions = self.decisions.last();
-        let glance = look(self.engine, &self.plan.identity, at, feed, decisions);
+        let mut glance = look(self.engine, &self.plan.identity, at, feed, decisions);
+        let cause: Cause = Cause::NotReconciled;
+        if let Some(why) = self.waits_for(at)
+            && let Some(blocker) =
+                glance.blockers.iter_mut().find(|blocker| blocker.code == cause.code())
+        {
+            blocker.detail = clean(&format!("{}; {why}", blocker.detail));
+        }
         self.plan.shared.publish(glance);
     }
 
