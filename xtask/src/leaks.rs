@@ -37,6 +37,9 @@ const PEM: [&str; 2] = [
 /// Made of published keys: what every signature must be.
 const VECTORS: &str = "fixtures/vectors/";
 
+/// Its history has the marks themselves in lines of their own; the file as it is now is scanned like any other.
+const SCANNER: &str = "xtask/src/leaks.rs";
+
 /// Where one was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -106,7 +109,9 @@ pub fn check(history: bool) -> Result<(), String> {
                 commit = name;
             } else if let Some(name) = line.strip_prefix("+++ b/") {
                 path = name;
-            } else if let Some(added) = line.strip_prefix('+').filter(|_| own(&path)) {
+            } else if let Some(added) =
+                line.strip_prefix('+').filter(|_| own(&path) && path != SCANNER)
+            {
                 found.extend(
                     scan(added)
                         .into_iter()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::options::Retention;
-use crate::record_log::unpack;
+use crate::pack::unpack;
 use crate::rows;
 
 /// Free and whole bytes of a file system.

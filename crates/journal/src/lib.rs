@@ -59,6 +59,7 @@ mod map;
 mod mem_disk;
 mod names;
 mod options;
+mod pack;
 mod payload;
 mod reader;
 mod record_log;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::disk::Disk;
 use crate::frame::{Frame, Seq};
 use crate::names::{Month, RECORDS};
-use crate::record_log::unpack;
+use crate::pack::unpack;
 use crate::rows::{Cursor, may_be_written, row_at};
 use crate::walk::{ReadError, Step, segments, walk};
 

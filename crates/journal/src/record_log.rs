@@ -9,6 +9,7 @@ use crate::disk::{Disk, Op};
 use crate::frame::{Frame, HEAD, Seq};
 use crate::names::{Month, RECORDS, TEMPORARY};
 use crate::options::Retention;
+use crate::pack::unpack;
 use crate::payload::Row;
 use crate::rows::{Cursor, Gap, gap, scan};
 
@@ -365,12 +366,4 @@ impl RecordLog {
     pub(crate) fn thinned(&mut self) {
         self.whole.pop_first();
     }
-}
-
-/// A compressed month's bytes.
-pub(crate) fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
-    zstd::stream::decode_all(packed).map_err(|error| {
-        let help = "a start fills in what the segments have; restore it from a copy otherwise";
-        io::Error::new(error.kind(), format!("it cannot be decompressed ({error}): {help}"))
-    })
 }

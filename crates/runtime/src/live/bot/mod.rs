@@ -30,7 +30,7 @@ use crate::glance::{Connections, Identity, Shared};
 use crate::inbox::Request;
 use crate::kill::Switch;
 use crate::spin;
-use trouble::Trouble;
+use troubles::Trouble;
 use view::view_of;
 
 mod commands;
@@ -38,6 +38,7 @@ mod reconciling;
 mod reports;
 mod serving;
 mod trouble;
+mod troubles;
 mod view;
 
 /// Between two passes of reads.

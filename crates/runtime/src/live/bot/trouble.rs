@@ -1,6 +1,6 @@
 //! Trouble that only a person can end, or that ends only outside: each has a blocker with what to do about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use polydesk_domain::{Cause, Code, ConditionId, ControlEvent, Span, Time, TokenId, Usdc};
 use polydesk_polymarket_api::BalanceFigures;
@@ -19,21 +19,6 @@ const LAST_PROBE: Span = Span::secs(600);
 const ASKED: Span = Span::secs(60);
 /// A difference to the venue's figures that means nothing.
 const SMALL: Usdc = Usdc::new(10_000);
-
-/// What is wrong.
-#[derive(Debug, Default)]
-pub(super) struct Trouble {
-    /// The user channel has ended for good.
-    pub(super) user_over: bool,
-    /// Tokens of the wallet in markets that are not followed, and when something last asked for them.
-    pub(super) unfollowed: BTreeMap<TokenId, Time>,
-    /// Those that the blocker names.
-    named: BTreeSet<TokenId>,
-    /// Whether the blocker of the user channel stands.
-    refused: bool,
-    /// While the venue holds funds: until when entries pause, and for how long they did.
-    held: Option<(Time, Span)>,
-}
 
 impl Bot<'_> {
     fn blocker(&mut self, cause: Cause, on: bool, detail: String) -> Result<(), LiveError> {
