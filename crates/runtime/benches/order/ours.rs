@@ -264,7 +264,8 @@ pub fn start(venue: &Venue, spin: Duration, power: bool) -> (Bot, Marks) {
     );
     let folder = tempfile::tempdir().expect("a folder");
     let durable = if power { Durable::Power } else { Durable::Process };
-    let settings = JournalSettings { durable, segment_mib: 64, recording: false };
+    let settings =
+        JournalSettings { durable, segment_mib: 64, recording: false, keep_skips_months: 0 };
     let facts = RunFacts {
         at_ms: clock.local().millis(),
         program: "bench".to_owned(),

@@ -156,15 +156,19 @@ impl Judge {
                 at_last = if request.at == last { at_last + 1 } else { 1 };
                 last = request.at;
                 self.allowed(|allowed| allowed.requests += 1);
-                self.durable(&disk, request);
-                self.fresh(&received, request);
+                let persons = self.durable(&disk, request);
+                self.fresh(&received, request, &persons);
             }
         }
     }
 
-    /// I14: what the exchange had shown of each market before the request, by its own times.
-    fn fresh(&self, received: &[Received], request: &Received) {
+    /// I14: what the exchange had shown of each market before the request, by its own times. A person's orders have
+    /// salts of their own and look at other books.
+    fn fresh(&self, received: &[Received], request: &Received, persons: &[serde_json::Value]) {
         for order in orders_of(request) {
+            if persons.contains(&order["order"]["salt"]) {
+                continue;
+            }
             let id = order["order"]["tokenId"].as_str().and_then(|id| id.parse::<TokenId>().ok());
             let Some(id) = id else { continue };
             let token = self.exchange.venue(|venue| venue.universe().token(&id));
@@ -194,11 +198,16 @@ impl Judge {
         }
     }
 
-    fn durable(&self, disk: &MemDisk, request: &Received) {
+    /// I2; returns the salts of a person's orders.
+    fn durable(&self, disk: &MemDisk, request: &Received) -> Vec<serde_json::Value> {
+        let mut persons = Vec::new();
         let orders = orders_of(request);
         let left = match read_state(&disk.after_kill(), &Options::default()) {
             Ok(left) => left.entries,
-            Err(error) => return self.broken(format!("I2: the journal is unreadable: {error}")),
+            Err(error) => {
+                self.broken(format!("I2: the journal is unreadable: {error}"));
+                return persons;
+            }
         };
         let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
         for order in orders {
@@ -221,7 +230,9 @@ impl Judge {
                 allowed.persons -= usize::from(excused);
                 excused
             });
-            if !excused {
+            if excused {
+                persons.push(salt.clone());
+            } else {
                 let what = if entry.is_some() { "decision" } else { "entry" };
                 self.broken(format!(
                     "I2: the order with salt {salt} arrived at {:?}, and its {what} is not durable",
@@ -229,6 +240,7 @@ impl Judge {
                 ));
             }
         }
+        persons
     }
 
     fn step(&self, venue: &Venue) {
