@@ -1,8 +1,8 @@
 //! Faults of `docs/faults.md` against the real program over real sockets: the exchange misbehaves, a person stops entries,
 //! and what the program believes must be the exchange's truth. Nothing waits for a time: only for what is there.
 
-use polydesk_domain::{Outcome, Price, Shares, Side, Size, Span, Tif, Usdc};
-use polydesk_local_exchange::venue::{Order, OrderSpec};
+use polydesk_domain::{OrderHash, Outcome, Price, Shares, Side, Size, Span, Tif, Usdc};
+use polydesk_local_exchange::venue::{Order, OrderSpec, Venue};
 use polydesk_local_exchange::wallets::WalletKind;
 use serde_json::Value;
 
@@ -68,6 +68,23 @@ impl Run {
 
     /// Another account sells into one of our bids, through whatever is better: part of it, or more than it.
     pub fn fill(&mut self, part: u64) {
+        let before = self.trades();
+        for _ in 0..20 {
+            let sale = self.sell(part);
+            // Some markets hold a taker's order back for a moment.
+            self.until("the end of the sale", |world, _| {
+                let ended = |venue: &Venue| venue.order(&sale).is_none_or(|it| it.status.ended());
+                world.exchange.venue(|venue| ended(venue))
+            });
+            if self.trades() > before {
+                return;
+            }
+            // The quote was cancelled in that moment: after a fill its market is left for a while.
+        }
+        panic!("no bid of ours was there long enough to be filled");
+    }
+
+    fn sell(&mut self, part: u64) -> OrderHash {
         self.until("a bid", |world, _| world.orders().1 > 0);
         let order = loop {
             // A quote may just be replaced.
@@ -97,8 +114,8 @@ impl Run {
                 tif,
                 post_only: false,
             };
-            venue.place_as(key, wallet, &spec).unwrap();
-        });
+            venue.place_as(key, wallet, &spec).unwrap().order.id
+        })
     }
 
     /// Trades of the account that the exchange has.
