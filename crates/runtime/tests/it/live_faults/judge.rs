@@ -29,6 +29,8 @@ struct Allowed {
     quoted: BTreeMap<(Token, Side), usize>,
     /// Requests of a person that are on their way or were made.
     persons: usize,
+    /// Of those, how many are placed before the exchange has shown anything: I14 is not asked of them.
+    blind: usize,
     /// What was broken, first one first.
     broken: Vec<String>,
     /// Orders of requests that were looked at.
@@ -117,6 +119,12 @@ impl Judge {
         self.allowed(|allowed| allowed.persons += 1);
     }
 
+    /// The same for an order that is placed before the program has begun: no book was shown to it.
+    pub fn person_before(&self, token: Token, side: Side) {
+        self.person(token, side);
+        self.allowed(|allowed| allowed.blind += 1);
+    }
+
     /// What was broken so far.
     pub fn violations(&self) -> Vec<String> {
         self.exchange.venue(|venue| self.step(venue));
@@ -162,8 +170,7 @@ impl Judge {
         }
     }
 
-    /// I14: what the exchange had shown of each market before the request, by its own times. A person's orders have
-    /// salts of their own and look at other books.
+    /// I14: what the exchange had shown of each market before the request, by its own times.
     fn fresh(&self, received: &[Received], request: &Received, persons: &[serde_json::Value]) {
         for order in orders_of(request) {
             if persons.contains(&order["order"]["salt"]) {
@@ -198,7 +205,7 @@ impl Judge {
         }
     }
 
-    /// I2; returns the salts of a person's orders.
+    /// I2; returns the salts of a person's orders from before the program's begin.
     fn durable(&self, disk: &MemDisk, request: &Received) -> Vec<serde_json::Value> {
         let mut persons = Vec::new();
         let orders = orders_of(request);
@@ -230,9 +237,15 @@ impl Judge {
                 allowed.persons -= usize::from(excused);
                 excused
             });
-            if excused {
+            let blind = self.allowed(|allowed| {
+                let blind = excused && allowed.blind > 0;
+                allowed.blind -= usize::from(blind);
+                blind
+            });
+            if blind {
                 persons.push(salt.clone());
-            } else {
+            }
+            if !excused {
                 let what = if entry.is_some() { "decision" } else { "entry" };
                 self.broken(format!(
                     "I2: the order with salt {salt} arrived at {:?}, and its {what} is not durable",

@@ -291,7 +291,7 @@ fn b16_an_order_that_cannot_be_read_keeps_the_gate_closed() {
     scenario(|seed| async move {
         let mut scene = Scene::new(seed);
         let market = scene.desk.world.market(RAIN);
-        scene.judge.person(scene.token(RAIN, Outcome::Yes), Side::Buy);
+        scene.judge.person_before(scene.token(RAIN, Outcome::Yes), Side::Buy);
         scene.desk.person(&market, Outcome::Yes, Side::Buy, 20, 10).await;
         let held = scene.draw(40, 90);
         scene.fault(&format!(
