@@ -15,7 +15,7 @@ pub struct Holder {
     pub catches_usr1: bool,
 }
 
-/// The holder; `None` where nobody holds the lock: a number that was left there may be of any process.
+/// The holder; `None` where the lock is free: a number that was left there may be of any process.
 pub fn find(data: &Path) -> Option<Holder> {
     let path = data.join("lock");
     let file = File::open(&path).ok()?;

@@ -121,7 +121,7 @@ pub async fn run(beats: &Beats) {
             Ok(beat) => {
                 state.id = beat.next;
                 if state.watch(beats, beat.adopted, sent) {
-                    // Somebody's heartbeat is fresh: an earlier process of ours, or a program that runs.
+                    // Another heartbeat is fresh: an earlier process of ours, or a program that runs.
                     state.judge(beats, "another program may be sending them");
                     state.until(beats, began + PROBE).await;
                     continue;

@@ -8,7 +8,7 @@ use crate::assembly::Host;
 pub const BEFORE_PARKING: Duration = Duration::from_micros(20);
 
 /// The same by where they run: a task in virtual time never looks, for time does not move meanwhile. Nor does a thread
-/// on a machine of one processor, which would only keep it from whoever has the work.
+/// on a machine of one processor, which would only keep it from the thread that has the work.
 pub fn before_parking(host: Host) -> Duration {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     match host {

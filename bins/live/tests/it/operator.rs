@@ -170,7 +170,7 @@ fn p11_an_engine_that_stands_still_is_killed_then_ended_and_the_next_start_is_cl
     rest(&world, 20);
     process.line("rehearsal: stopped at");
     let began = world.exchange.now();
-    // Five seconds without a beat: everything is cancelled, by nobody's hand.
+    // Five seconds without a beat: everything is cancelled, without a command.
     let took = zero(&world, began);
     assert!(took <= Span::secs(8), "{took:?}");
     let (code, said) = process.ended();

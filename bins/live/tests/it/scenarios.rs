@@ -57,7 +57,7 @@ impl Run {
         post(&self.world.data(), path).unwrap()
     }
 
-    /// Our open order with the most to gain for whoever fills it, and who its owner is.
+    /// Our open order with the highest limit.
     fn best(&self) -> Option<Order> {
         let ours = self.world.exchange.accounts()[0].wallets[&WalletKind::Deposit];
         self.world.exchange.venue(|venue| {

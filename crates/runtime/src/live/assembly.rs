@@ -309,7 +309,7 @@ impl Side {
 }
 
 /// The lane of orders runs on a thread of its own, which also writes the journal for them and owns their connections; in
-/// a simulation it is a task. However it ends, no order leaves after it: `over` is told.
+/// a simulation it is a task. However it ends, no order leaves after it: `over` is called.
 ///
 /// # Errors
 /// The system gives no thread.

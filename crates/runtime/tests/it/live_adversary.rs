@@ -465,7 +465,7 @@ fn best_ask(desk: &Desk) -> u16 {
     exchange.book(token).unwrap().ask().unwrap().units() / 100
 }
 
-/// Another account sells at a price, to whoever bids there.
+/// Another account sells at a price, to the bids there.
 fn sell_into(desk: &Desk, cents: u16, shares: u64) {
     let exchange = &desk.world.exchange;
     let other = &exchange.accounts()[1];

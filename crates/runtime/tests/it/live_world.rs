@@ -50,7 +50,7 @@ pub struct TruthChain {
     pub down: AtomicBool,
     /// Added to the cash that is read, in micro-dollars.
     pub lie: AtomicI64,
-    /// Conversions find their nonce used by a transaction that nobody here sent.
+    /// Conversions find their nonce used by a transaction that was not sent here.
     pub taken: AtomicBool,
     /// What moved without an order and a conversion of ours.
     pub moves: Mutex<Vec<ChainMove>>,

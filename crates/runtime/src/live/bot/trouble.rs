@@ -88,7 +88,7 @@ impl Bot<'_> {
         known && Usdc::new(i64::try_from(figures.order).unwrap_or(i64::MAX)) <= cash
     }
 
-    /// A transaction of nobody known has used the nonce of a conversion: what it did to this market is to be looked at.
+    /// An unknown transaction has used the nonce of a conversion: what it did to this market is to be looked at.
     pub(super) fn nonce_taken(&mut self, condition: &ConditionId) -> Result<(), LiveError> {
         let Some(market) = self.engine.universe().key(condition) else { return Ok(()) };
         let slug = self.engine.universe().market(market).slug.clone();
